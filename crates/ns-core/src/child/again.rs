@@ -1,0 +1,62 @@
+//! A child that becomes this program afresh, to see what execve(2) changes.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+
+use nix::sys::signal::Signal;
+
+use super::Witness;
+use super::gate::{self, Ours};
+use super::life::live;
+use crate::error::{Error, Named, Result};
+use crate::{sabotage, sys};
+
+/// The argument that hands the switch of [`crate::sabotage`] on over an execve(2).
+const SABOTAGED: &str = "sabotaged";
+
+impl Witness {
+    /// Becomes this program afresh, by execve(2), and goes on in its `main` at [`after_exec`] of the same `role`. The
+    /// pipe and the gate become standard output and standard input, which survive. For a child that dies with its
+    /// parent, as all do that are not told otherwise.
+    ///
+    /// # Errors
+    /// Those of execve(2). Otherwise it does not return.
+    pub fn exec_again(&mut self, role: &str) -> Result<Infallible> {
+        nix::unistd::dup2_stdin(&*self.gate).named(|| "dup2(gate, 0)".into())?;
+        nix::unistd::dup2_stdout(&self.tell).named(|| "dup2(pipe, 1)".into())?;
+        let sabotaged = if sabotage::on() { SABOTAGED } else { "" };
+        let mut arguments = Vec::new();
+        for text in [self.label.as_str(), role, sabotaged] {
+            arguments.push(CString::new(text).map_err(|_| Error::Input(format!("{text:?} has a NUL")))?);
+        }
+        nix::unistd::execv(c"/proc/self/exe", &arguments)
+            .named(|| format!("execve(\"/proc/self/exe\", {role})"))
+    }
+}
+
+/// To be called first in `main`. If this process is a child that has become this program by [`Witness::exec_again`] in
+/// this `role`, runs `body` and ends as a child does; otherwise returns.
+///
+/// Such a process takes the namespaces that it finds itself in for the host's, so that [`crate::host`] refuses more.
+pub fn after_exec(role: &str, body: impl FnOnce(&mut Witness) -> Result<()>) {
+    let mut arguments = std::env::args_os();
+    let label = arguments.next().unwrap_or_default().to_string_lossy().into_owned();
+    // PR_SET_PDEATHSIG outlives an execve(2). Whoever types the role by hand has none set, and gets the usual `main`.
+    let armed = nix::sys::prctl::get_pdeathsig() == Ok(Some(Signal::SIGKILL));
+    if !armed || arguments.next().is_none_or(|argument| argument != role) {
+        return;
+    }
+    if arguments.next().is_some_and(|argument| argument == SABOTAGED) {
+        sabotage::remove_causes();
+    }
+    let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Ours::new);
+    let (Ok(gate), Ok(tell)) = (own(std::io::stdin().as_fd()), own(std::io::stdout().as_fd())) else {
+        sys::exit_now(1)
+    };
+    live(Witness { label, tell, gate: Rc::new(gate) }, |me| {
+        gate::die_with_parent(&me.gate)?;
+        body(me)
+    })
+}

@@ -1,0 +1,49 @@
+//! Every wait ends: on its event, or at its deadline.
+
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollTimeout, poll};
+
+use crate::error::{Error, Named, Result};
+
+/// How long anything is waited for. An idle machine answers in microseconds, an emulated one in seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A moment after which a wait gives up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(Instant);
+
+impl Deadline {
+    /// [`PATIENCE`] from now.
+    pub(crate) fn new() -> Deadline {
+        Deadline(Instant::now() + PATIENCE)
+    }
+
+    /// Waits until one of `fds` is ready. `what` is named in the error.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] if none is ready in time.
+    pub(crate) fn poll(self, fds: &mut [PollFd<'_>], what: &str) -> Result<()> {
+        while !self.poll_for(PATIENCE, fds, what)? {}
+        Ok(())
+    }
+
+    /// As [`Deadline::poll`], but comes back, with `false`, when nothing was ready for `at_most`.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] if none is ready in time.
+    pub(crate) fn poll_for(self, at_most: Duration, fds: &mut [PollFd<'_>], what: &str) -> Result<bool> {
+        let left = self.0.saturating_duration_since(Instant::now());
+        // Rounded up, so that the last fraction of a millisecond is no busy loop.
+        let timeout = left.min(at_most) + Duration::from_micros(999);
+        match poll(fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) if left.is_zero() => {
+                Err(Error::Deadline { what: what.into(), seconds: PATIENCE.as_secs() })
+            }
+            Ok(0) | Err(Errno::EINTR) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(errno) => Err(errno).named(|| "poll()".into()),
+        }
+    }
+}

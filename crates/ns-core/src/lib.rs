@@ -1,0 +1,36 @@
+//! Do and observe: safe wrappers over what containers are made of.
+//!
+//! Nothing in this crate prints, and nothing in it judges. A function makes one change or takes one look, and says
+//! which call failed and how. What it starts ends with the process that started it ([`child`], [`janitor`]).
+
+pub mod cgroup;
+pub mod child;
+pub mod clock;
+mod deadline;
+pub mod error;
+pub mod fact;
+pub mod host;
+pub mod idmap;
+pub mod ipc;
+pub mod janitor;
+pub mod mount;
+pub mod namespace;
+pub mod net;
+pub mod probe;
+pub mod process;
+pub mod sabotage;
+pub mod signals;
+pub mod stage;
+mod sys;
+pub mod uts;
+
+pub use child::{Child, End, Spawn, Witness};
+pub use error::{Error, Named, Outcome, Result};
+pub use fact::{Fact, Value, View};
+pub use namespace::{Kind, Namespaces, NsFile, NsId};
+pub use sys::stdout_was_closed;
+
+pub use caps::Capability;
+pub use nix::errno::Errno;
+pub use nix::sys::signal::Signal;
+pub use nix::unistd::Pid;

@@ -1,0 +1,239 @@
+//! Every `unsafe` of the workspace, each behind a signature that is safe to call.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd::Pid;
+
+use crate::error::{Error, Named, Result};
+use crate::{Namespaces, process};
+
+/// libc's constant of this name overflows its type, so the kernel's own value stands here (linux/sched.h).
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// What clone3(2) gives back.
+pub(crate) enum Forked {
+    /// We are the parent.
+    Parent { pid: Pid, pidfd: OwnedFd },
+    /// We are the child.
+    Child,
+}
+
+/// Makes a child that has a copy of this process's memory, as fork(2) does.
+///
+/// `flags` are CLONE_NEW* flags; `cgroup`, if any, is the directory of the cgroup v2 in which the child is born.
+/// Where a seccomp filter hides clone3 from us (as container engines do), clone(2) is asked, which can carry neither
+/// CLONE_NEWTIME nor a cgroup.
+///
+/// # Errors
+/// Refused unless exactly one thread runs: the child would inherit the locks of threads that it does not have.
+pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
+    let threads = process::thread_count()?;
+    if threads != 1 {
+        return Err(Error::Input(format!("cannot make a child: {threads} threads run, and only one may")));
+    }
+    let mut pidfd: RawFd = -1;
+    let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
+    // SAFETY: clone_args is a struct of integers, for which all zero bits are a value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = flags | into | libc::CLONE_PIDFD as u64;
+    args.pidfd = &raw mut pidfd as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.cgroup = cgroup.map_or(0, |fd| fd.as_raw_fd() as u64);
+    // SAFETY: this process has one thread (checked above), so no lock is held by a thread that the child lacks;
+    // without CLONE_VM the child runs on its own copy of the stack.
+    let mut answer = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
+    if answer == -1 && Errno::last() == Errno::ENOSYS && into == 0 && flags & libc::CLONE_NEWTIME as u64 == 0
+    {
+        let word = flags as libc::c_long | libc::c_long::from(libc::CLONE_PIDFD | libc::SIGCHLD);
+        // SAFETY: as above; the third argument is where the pidfd goes on every architecture, and no flag given
+        // here uses the last two.
+        answer = unsafe { libc::syscall(libc::SYS_clone, word, 0, &raw mut pidfd, 0, 0) };
+    }
+    match answer {
+        -1 => Err(Errno::last()).named(String::new),
+        0 => Ok(Forked::Child),
+        pid => {
+            // SAFETY: the kernel has just opened this descriptor for us (CLONE_PIDFD), and nobody else owns it.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Forked::Parent { pid: Pid::from_raw(pid as i32), pidfd })
+        }
+    }
+}
+
+/// Makes a child with `flags` exactly as they stand, by clone(2) if `legacy` and else by clone3(2), and gives its PID;
+/// in the child `None`, which then ends by [`exit_now`].
+///
+/// # Errors
+/// The kernel's answer. Refused as [`clone3`], and for flags other than CLONE_NEW*, CLONE_FS and CLONE_SYSVSEM.
+pub(crate) fn clone_as_typed(legacy: bool, flags: u64) -> Result<Option<Pid>> {
+    let harmless = Namespaces::all().bits() | (libc::CLONE_FS | libc::CLONE_SYSVSEM) as u64;
+    let threads = process::thread_count()?;
+    if threads != 1 || flags & !harmless != 0 {
+        return Err(Error::Input(format!("cannot make a child with flags {flags:#x} of {threads} threads")));
+    }
+    let answer = if legacy {
+        let word = flags as libc::c_long | libc::c_long::from(libc::SIGCHLD);
+        // SAFETY: this process has one thread, and CLONE_VM is not among the flags (both checked above), so the child
+        // runs on its own copy of the stack; no flag given here uses the last four arguments.
+        unsafe { libc::syscall(libc::SYS_clone, word, 0, 0, 0, 0) }
+    } else {
+        // SAFETY: clone_args is a struct of integers, for which all zero bits are a value.
+        let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+        args.flags = flags;
+        args.exit_signal = libc::SIGCHLD as u64;
+        // SAFETY: as for clone(2) above.
+        unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) }
+    };
+    match answer {
+        -1 => Err(Errno::last()).named(|| format!("{}({flags:#x})", if legacy { "clone" } else { "clone3" })),
+        0 => Ok(None),
+        pid => Ok(Some(Pid::from_raw(pid as i32))),
+    }
+}
+
+/// fork(2) for the one child that must outlive us, the [`crate::janitor`]'s.
+///
+/// # Errors
+/// As [`clone3`].
+pub(crate) fn fork_child() -> Result<Option<Pid>> {
+    let threads = process::thread_count()?;
+    if threads != 1 {
+        return Err(Error::Input(format!("cannot fork: {threads} threads run, and only one may")));
+    }
+    // SAFETY: this process has one thread (checked above), so no lock is held by a thread that the child lacks.
+    match unsafe { nix::unistd::fork() }.named(|| "fork()".into())? {
+        nix::unistd::ForkResult::Parent { child } => Ok(Some(child)),
+        nix::unistd::ForkResult::Child => Ok(None),
+    }
+}
+
+/// Ends this process at once: no destructors, no buffers flushed. They belong to the parent.
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit takes an integer and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Where the signal handler writes what it caught; -1 while none is installed.
+static CAUGHT: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn note_signal(number: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let errno = Errno::last_raw();
+    // SAFETY: with SA_SIGINFO the kernel passes a pointer to a siginfo_t that is valid during the handler.
+    let info = unsafe { &*info };
+    // SAFETY: si_pid is set for a signal that kill(2) sent; for another, the union holds other integers, and any
+    // bits are a value.
+    let sender = unsafe { info.si_pid() };
+    let record: [i32; 2] = [number, sender];
+    // SAFETY: write(2) is async-signal-safe, and the record lives on this stack.
+    unsafe { libc::write(CAUGHT.load(Ordering::Relaxed), record.as_ptr().cast(), size_of_val(&record)) };
+    Errno::set_raw(errno);
+}
+
+/// Installs a handler that writes (signal number, sender's PID) as two native-endian i32 to `to`.
+pub(crate) fn handle_signal(signal: Signal, to: BorrowedFd<'_>) -> Result<()> {
+    CAUGHT.store(to.as_raw_fd(), Ordering::Relaxed);
+    // All signals wait while it runs. Otherwise, of two that are pending, the handler of the second to be delivered
+    // would run on top of the first's, and write first.
+    let action = SigAction::new(SigHandler::SigAction(note_signal), SaFlags::SA_RESTART, SigSet::all());
+    // SAFETY: note_signal makes async-signal-safe calls only, and saves errno.
+    unsafe { sigaction(signal, &action) }.named(|| format!("sigaction({signal}, handler)"))?;
+    Ok(())
+}
+
+/// Gives a signal back its default disposition.
+pub(crate) fn default_signal(signal: Signal) -> Result<()> {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: SIG_DFL runs no code of ours.
+    unsafe { sigaction(signal, &action) }.named(|| format!("sigaction({signal}, SIG_DFL)"))?;
+    Ok(())
+}
+
+/// A real fault: reads a page that may not be read, for which the kernel sends SIGSEGV.
+///
+/// # Errors
+/// Only if the page cannot be had. The read itself does not return unless SIGSEGV is handled.
+pub(crate) fn fault() -> Result<()> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping, placed by the kernel, aliases no memory in use.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_NONE, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return Err(Errno::last()).named(|| "mmap(PROT_NONE)".into());
+    }
+    // SAFETY: the byte is inside the mapping made above, which is ours; the processor refuses the load.
+    unsafe { page.cast::<u8>().read_volatile() };
+    Ok(())
+}
+
+/// An ioctl of ioctl_ns(2) that gives a new descriptor: NS_GET_USERNS, NS_GET_PARENT.
+pub(crate) fn ns_ioctl_fd(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<OwnedFd, Errno> {
+    // SAFETY: these requests take no argument, so the kernel touches no memory of ours.
+    let answer = Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request) })?;
+    // SAFETY: the kernel has just opened this descriptor for us, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(answer) })
+}
+
+/// NS_GET_NSTYPE, whose answer is the return value.
+pub(crate) fn ns_ioctl_type(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<i32, Errno> {
+    // SAFETY: this request takes no argument, so the kernel touches no memory of ours.
+    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request) })
+}
+
+/// NS_GET_OWNER_UID, which writes a uid_t.
+pub(crate) fn ns_ioctl_u32(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<u32, Errno> {
+    let mut answer = 0_u32;
+    // SAFETY: the kernel writes one uid_t (32 bits) at the address of a live u32.
+    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut answer) })?;
+    Ok(answer)
+}
+
+/// NS_GET_ID, which writes a 64-bit number.
+pub(crate) fn ns_ioctl_u64(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<u64, Errno> {
+    let mut answer = 0_u64;
+    // SAFETY: the kernel writes one 64-bit number at the address of a live u64.
+    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut answer) })?;
+    Ok(answer)
+}
+
+/// clock_gettime(2) as a system call, past the vDSO: seconds and nanoseconds.
+pub(crate) fn clock_gettime(clock: libc::clockid_t) -> Result<[libc::c_long; 2], Errno> {
+    let mut time: [libc::c_long; 2] = [0; 2];
+    // SAFETY: the kernel writes two longs (its timespec for this call) at the address of a live array of two.
+    Errno::result(unsafe { libc::syscall(libc::SYS_clock_gettime, clock, &raw mut time) })?;
+    Ok(time)
+}
+
+/// msgget(2): the System V message queue of `key`.
+pub(crate) fn msgget(key: i32, flags: i32) -> Result<i32, Errno> {
+    // SAFETY: msgget takes integers only.
+    Errno::result(unsafe { libc::msgget(key, flags) })
+}
+
+/// msgctl(2) with IPC_RMID: removes a System V message queue.
+pub(crate) fn msgctl_remove(queue: i32) -> Result<(), Errno> {
+    // SAFETY: with IPC_RMID the kernel ignores the third argument.
+    Errno::result(unsafe { libc::msgctl(queue, libc::IPC_RMID, std::ptr::null_mut()) }).map(drop)
+}
+
+/// Before `main`, Rust opens /dev/null in the place of a closed descriptor 0, 1 or 2. Then nobody could tell any
+/// more that standard output was closed, and output would vanish in silence. So this looks first.
+static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn look_at_stdout() {
+    // SAFETY: fcntl(F_GETFD) takes integers only.
+    let answer = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
+    STDOUT_CLOSED.store(answer == -1, Ordering::Relaxed);
+}
+
+// SAFETY: functions in .init_array run once, before main, with the C calling convention that is declared here.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_STDOUT: extern "C" fn() = look_at_stdout;
+
+/// Whether standard output was closed when this process started.
+pub fn stdout_was_closed() -> bool {
+    STDOUT_CLOSED.load(Ordering::Relaxed)
+}
