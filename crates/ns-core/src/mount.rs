@@ -1,0 +1,98 @@
+//! Mounts, in a mount namespace of our own: mount_namespaces(7), mount(2).
+
+use std::path::Path;
+
+use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::unistd::Pid;
+use procfs::process::{MountInfo, Process};
+
+use crate::error::{Error, Named, Result};
+use crate::{Kind, host};
+
+/// Makes every mount private, so that nothing mounted here propagates to the mount namespace that ours was copied
+/// from. systemd shares all mounts; unshare(2) keeps it so, and unshare(1) does what we do.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN; [`Error::WouldChangeHost`], without a call.
+pub fn make_private() -> Result<()> {
+    attempt("--make-rprivate /", || {
+        nix::mount::mount(
+            None::<&str>,
+            "/",
+            None::<&str>,
+            MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+            None::<&str>,
+        )
+    })
+}
+
+/// Mounts a new filesystem of type `kind` at `target`, with nosuid, nodev and noexec.
+///
+/// # Errors
+/// Those of mount(2); [`Error::WouldChangeHost`], without a call.
+pub fn mount(kind: &str, target: &Path) -> Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    attempt(&format!("-t {kind} {kind} {}", target.display()), || {
+        nix::mount::mount(Some(kind), target, Some(kind), flags, None::<&str>)
+    })
+}
+
+/// Makes the file or directory `source` visible at `target` too.
+///
+/// # Errors
+/// Those of mount(2); [`Error::WouldChangeHost`], without a call.
+pub fn bind(source: &Path, target: &Path) -> Result<()> {
+    attempt(&format!("--bind {} {}", source.display(), target.display()), || {
+        nix::mount::mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+    })
+}
+
+/// Detaches the mount at `target` (umount2(2) with MNT_DETACH).
+///
+/// # Errors
+/// EINVAL where nothing is mounted, or it is locked by a more privileged mount namespace.
+pub fn unmount(target: &Path) -> Result<()> {
+    let call = || format!("umount --lazy {}", target.display());
+    host::require_left(Kind::Mnt, call)?;
+    umount2(target, MntFlags::MNT_DETACH).named(call)
+}
+
+/// The mounts that `process` (`None`: the caller) sees, as /proc/PID/mountinfo has them.
+///
+/// # Errors
+/// ENOENT when there is no such process, EINVAL when it has no mount namespace any more.
+pub fn list(process: Option<Pid>) -> Result<Vec<MountInfo>> {
+    let who = process.map_or("self".into(), |pid| pid.to_string());
+    let found =
+        process.map_or_else(Process::myself, |pid| Process::new(pid.as_raw())).and_then(|it| it.mountinfo());
+    found.map(|mounts| mounts.0).map_err(|error| Error::Unreadable {
+        what: format!("/proc/{who}/mountinfo"),
+        message: error.to_string(),
+    })
+}
+
+/// The type of the filesystem that `path` is on, by the magic number of statfs(2): `cgroup2`, `proc`, … or, where the
+/// number is none of those that matter here, in hexadecimal.
+///
+/// # Errors
+/// Those of statfs(2).
+pub fn filesystem_type(path: &Path) -> Result<String> {
+    use nix::sys::statfs as magic;
+    let found = magic::statfs(path).named(|| format!("statfs(\"{}\")", path.display()))?.filesystem_type();
+    let names = [
+        (magic::CGROUP2_SUPER_MAGIC, "cgroup2"),
+        (magic::CGROUP_SUPER_MAGIC, "cgroup"),
+        (magic::PROC_SUPER_MAGIC, "proc"),
+        (magic::TMPFS_MAGIC, "tmpfs"),
+        (magic::OVERLAYFS_SUPER_MAGIC, "overlay"),
+        (magic::EXT4_SUPER_MAGIC, "ext4"),
+    ];
+    let name = names.iter().find(|(magic, _)| *magic == found);
+    Ok(name.map_or_else(|| format!("{:#x}", found.0), |(_, name)| (*name).into()))
+}
+
+fn attempt(arguments: &str, call: impl FnOnce() -> nix::Result<()>) -> Result<()> {
+    let as_typed = || format!("mount {arguments}");
+    host::require_left(Kind::Mnt, as_typed)?;
+    call().named(as_typed)
+}

@@ -1,0 +1,48 @@
+//! The stage: namespaces in which a whole experiment runs, so that even its control, which has no namespace of its
+//! own, changes nothing on the host.
+
+use nix::unistd::{getgid, getuid};
+
+use crate::error::Result;
+use crate::idmap::IdMaps;
+use crate::namespace::{self, Namespaces};
+use crate::{host, mount, process};
+
+/// Where the experiment went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stage {
+    /// The namespaces that it made for itself.
+    pub namespaces: Namespaces,
+    /// Its user ID on the host. In a user namespace of its own it is 0 there.
+    pub uid: u32,
+}
+
+/// Moves the caller into new `namespaces`, and into a new user namespace too if it lacks CAP_SYS_ADMIN.
+///
+/// PID and time namespaces take in the caller's next children. In a new mount namespace all mounts are private.
+/// `USER` among `namespaces` asks for a user namespace in any case.
+///
+/// # Errors
+/// EPERM or ENOSPC where user namespaces are off: [`crate::probe::why_refused`] says by what.
+pub fn enter(namespaces: Namespaces) -> Result<Stage> {
+    host::remember()?;
+    let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+    let namespaces = needed(namespaces);
+    if namespaces.is_empty() {
+        return Ok(Stage { namespaces, uid });
+    }
+    namespace::unshare_always(namespaces)?;
+    if namespaces.contains(Namespaces::USER) {
+        IdMaps::own(0, uid, gid).write_always(None)?;
+    }
+    if namespaces.contains(Namespaces::MNT) {
+        mount::make_private()?;
+    }
+    Ok(Stage { namespaces, uid })
+}
+
+/// What [`enter`] makes when asked for `namespaces`.
+pub fn needed(namespaces: Namespaces) -> Namespaces {
+    let privileged = process::is_capable(caps::Capability::CAP_SYS_ADMIN);
+    if namespaces.is_empty() || privileged { namespaces } else { namespaces | Namespaces::USER }
+}
