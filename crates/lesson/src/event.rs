@@ -1,0 +1,174 @@
+//! The transcript of an experiment is a stream of events. Their JSON is described in docs/events.md.
+
+use ns_core::{Fact, Kind, NsId, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::judge::Verdict;
+
+/// The version of the schema. It rises when a field changes its meaning or goes; a new field leaves it as it is.
+pub const SCHEMA: u32 = 1;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// The experiment begins.
+    Begin {
+        /// [`SCHEMA`].
+        schema: u32,
+        /// The experiment's name.
+        experiment: String,
+        /// Its question.
+        question: String,
+        /// The section of the study notes.
+        notes: String,
+        /// Manual pages.
+        man: Vec<String>,
+        /// uname(2)'s release.
+        kernel: String,
+        /// Whether the causes are left out.
+        sabotage: bool,
+        /// Where it runs.
+        stage: Stage,
+        /// Its claims.
+        claims: Vec<ClaimHead>,
+    },
+    /// A step is about to be done.
+    Step {
+        /// Its number, from 1.
+        number: usize,
+        /// What it is for.
+        goal: String,
+        /// System calls as typed.
+        calls: Vec<String>,
+        /// Shell commands that do the same.
+        by_hand: Vec<String>,
+    },
+    /// A process takes part.
+    Actor(Actor),
+    /// Something was seen that no claim rests on.
+    Saw(Fact),
+    /// Facts in rows and columns.
+    Table {
+        /// What it shows.
+        title: String,
+        /// The columns' heads.
+        columns: Vec<String>,
+        /// The rows, each as long as `columns`.
+        rows: Vec<Vec<Value>>,
+    },
+    /// A claim was judged.
+    Judged {
+        /// The claim's id.
+        claim: String,
+        /// The verdict.
+        verdict: Verdict,
+        /// Whether it is what is expected on this kernel.
+        expected: bool,
+        /// What was seen without the cause.
+        without: Arm,
+        /// What was seen with it.
+        with: Arm,
+    },
+    /// A claim could not be asked here.
+    Skipped {
+        /// The claim's id.
+        claim: String,
+        /// What is missing.
+        missing: String,
+        /// How to get it.
+        remedy: String,
+    },
+    /// The experiment ended.
+    End {
+        /// How many claims came out how.
+        tally: Tally,
+        /// Why it broke, if it did.
+        broken: Option<String>,
+        /// The exit status.
+        status: u8,
+        /// How long it took, in nanoseconds.
+        elapsed: u64,
+    },
+}
+
+/// The namespaces that an experiment runs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Those that it made for itself, so that the host sees nothing of it.
+    pub namespaces: Vec<Kind>,
+    /// Its user ID on the host.
+    pub uid: u32,
+}
+
+/// What a claim says, before it is judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimHead {
+    /// Its id.
+    pub id: String,
+    /// The sentence.
+    pub text: String,
+    /// What one arm has and the other lacks.
+    pub cause: String,
+    /// `holds`, `refuted`, `since 6.2` or `varies: …`.
+    pub expect: String,
+    /// The id of the claim that corrects it, for a sentence that is expected to be refuted.
+    pub correction: Option<String>,
+    /// The notes' claims that it answers.
+    pub notes: Vec<u16>,
+    /// The further behaviours that it shows.
+    pub more: Vec<u16>,
+}
+
+/// A process that takes part: who is where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// What it is called.
+    pub label: String,
+    /// Its PIDs, from our PID namespace down to its own.
+    pub pids: Vec<i32>,
+    /// The namespaces that it is in and we are not.
+    pub elsewhere: Vec<NsId>,
+}
+
+/// One arm of a judged claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arm {
+    /// Whether the effect was seen.
+    pub effect: bool,
+    /// What was seen.
+    pub facts: Vec<Fact>,
+}
+
+/// How many claims came out how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Held.
+    pub holds: usize,
+    /// Were refuted.
+    pub refuted: usize,
+    /// Could not be told.
+    pub unproven: usize,
+    /// Could not be asked.
+    pub skipped: usize,
+    /// Of those judged, came out otherwise than expected.
+    pub unexpected: usize,
+}
+
+impl Tally {
+    /// Counts one claim.
+    pub fn count(&mut self, verdict: Verdict, expected: bool) {
+        match verdict {
+            Verdict::Holds => self.holds += 1,
+            Verdict::Refuted => self.refuted += 1,
+            Verdict::Unproven => self.unproven += 1,
+            Verdict::Skipped => self.skipped += 1,
+        }
+        self.unexpected += usize::from(!expected);
+    }
+
+    /// How many were judged.
+    pub fn judged(&self) -> usize {
+        self.holds + self.refuted + self.unproven
+    }
+}

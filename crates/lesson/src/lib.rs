@@ -1,0 +1,23 @@
+//! Claim, judge, show.
+//!
+//! An [`Experiment`] declares [`Claim`]s about the kernel and runs against a [`Lab`]. Each claim is judged by two
+//! arms, without its cause and with it ([`judge`]). What happens becomes [`Event`]s, and a renderer turns each event
+//! into bytes. A binary's `main` is one line: [`main`].
+
+mod cli;
+mod event;
+mod judge;
+mod lab;
+mod model;
+mod need;
+mod program;
+pub mod render;
+pub mod status;
+
+pub use cli::{Color, Format, Help, Screen, Settings, complain};
+pub use event::{Actor, Arm, ClaimHead, Event, SCHEMA, Stage, Tally};
+pub use judge::{Verdict, is_expected, judge};
+pub use lab::{Lab, Observation, cause};
+pub use model::{Claim, Expect, Experiment, Kernel, Step};
+pub use need::Need;
+pub use program::{main, main_with};
