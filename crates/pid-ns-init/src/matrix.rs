@@ -1,0 +1,151 @@
+//! The matrix: which signal reaches init, by who sends it and whether it is handled.
+//!
+//! Each cell is a process of its own. It always handles SIGPWR, the *fence*, which is sent after the signal under
+//! test. The kernel delivers the lowest number first, and the fence's is higher than all that are tested, so what is
+//! heard first tells what became of the other.
+
+use anyhow::Result;
+use lesson::{Claim, Lab};
+use nix::unistd::getpid;
+use ns_core::Signal::{
+    SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGPWR, SIGQUIT, SIGSEGV, SIGSTOP, SIGTERM, SIGUSR1,
+};
+use ns_core::{Child, Fact, Namespaces, Pid, Signal, Value, Witness, signals};
+
+const SIGNALS: [Signal; 9] = [SIGHUP, SIGINT, SIGQUIT, SIGABRT, SIGUSR1, SIGSEGV, SIGTERM, SIGSTOP, SIGKILL];
+const FENCE: Signal = SIGPWR;
+
+/// Who sends the signal to init.
+#[derive(Clone, Copy, PartialEq)]
+enum Sender {
+    Outside,
+    Member,
+    Itself,
+}
+
+const SENDERS: [Sender; 3] = [Sender::Outside, Sender::Member, Sender::Itself];
+
+/// Fills the matrix for a plain child and for an init, and judges `claim` by it.
+pub(crate) fn fill(lab: &mut Lab, claim: Claim) -> Result<()> {
+    let plain = Matrix::of(Namespaces::NONE)?;
+    let init = Matrix::of(Namespaces::PID)?;
+    lab.table(
+        "What a signal does to init",
+        &["signal", "init handles it", "from outside", "from a member", "from itself"],
+        init.rows(),
+    )?;
+    lab.claim(claim).without(plain.facts()).with(init.facts()).shows(|counts| {
+        counts.inside("cells that are not as the sentence says").is_some_and(|it| *it == 0)
+    })?;
+    Ok(())
+}
+
+struct Cell {
+    signal: Signal,
+    handled: bool,
+    sender: Sender,
+    seen: String,
+}
+
+struct Matrix(Vec<Cell>);
+
+impl Matrix {
+    fn of(namespaces: Namespaces) -> Result<Matrix> {
+        let mut cells = Vec::new();
+        for signal in SIGNALS {
+            for handled in [false, true] {
+                // SIGKILL and SIGSTOP cannot be handled (signal(7)).
+                if handled && (signal == SIGKILL || signal == SIGSTOP) {
+                    continue;
+                }
+                for sender in SENDERS {
+                    let seen = try_one(namespaces, signal, handled, sender)?;
+                    cells.push(Cell { signal, handled, sender, seen });
+                }
+            }
+        }
+        Ok(Matrix(cells))
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        self.0
+            .chunks(SENDERS.len())
+            .map(|row| {
+                let mut values = vec![row[0].signal.into(), row[0].handled.into()];
+                values.extend(row.iter().map(|cell| Value::from(cell.seen.as_str())));
+                values
+            })
+            .collect()
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let count = |word: &str| self.0.iter().filter(|cell| cell.seen == word).count();
+        let wrong = self.0.iter().filter(|cell| cell.seen != cell.said()).count();
+        let mut facts = vec![Fact::inside("matrix", "cells that are not as the sentence says", wrong)];
+        for word in ["handled", "dropped", "killed", "stopped"] {
+            facts.push(Fact::inside("matrix", word, format!("{} of {}", count(word), self.0.len())));
+        }
+        facts
+    }
+}
+
+impl Cell {
+    /// What the claim says of this cell.
+    fn said(&self) -> &'static str {
+        match self.signal {
+            _ if self.handled => "handled",
+            SIGKILL if self.sender == Sender::Outside => "killed",
+            SIGSTOP if self.sender == Sender::Outside => "stopped",
+            _ => "dropped",
+        }
+    }
+}
+
+fn try_one(namespaces: Namespaces, signal: Signal, handled: bool, sender: Sender) -> Result<String> {
+    let mut child = Child::spawn("init", namespaces, target(signal, handled, sender))?;
+    child.hear()?; // its handlers are installed
+    if sender == Sender::Outside {
+        child.signal(signal)?;
+        // The signal may have ended it already, and then there is nobody to fence.
+        let _ = child.try_signal(FENCE)?;
+    } else {
+        child.release()?;
+    }
+    let heard = child.hear()?.value.to_string();
+    Ok(match heard.as_str() {
+        name if name == signal.as_str() => "handled",
+        name if name == FENCE.as_str() => "dropped",
+        end if end == format!("killed by {signal}") => "killed",
+        state if state == format!("stopped by {signal}") => "stopped",
+        other => other,
+    }
+    .into())
+}
+
+/// The process under test.
+fn target(signal: Signal, handled: bool, sender: Sender) -> impl FnOnce(&mut Witness) -> ns_core::Result<()> {
+    move |me| {
+        let handlers = [FENCE, signal];
+        let mut caught = signals::catch(if handled { &handlers } else { &handlers[..1] })?;
+        me.saw("ready", "yes")?;
+        let init = getpid();
+        let _member = match sender {
+            Sender::Outside => None,
+            Sender::Member => {
+                me.pause()?;
+                Some(Child::spawn("member", Namespaces::NONE, move |_| send_both(init, signal))?)
+            }
+            Sender::Itself => {
+                me.pause()?;
+                send_both(init, signal)?;
+                None
+            }
+        };
+        me.saw("handled", caught.wait()?.signal)
+    }
+}
+
+fn send_both(init: Pid, signal: Signal) -> ns_core::Result<()> {
+    signals::send(init, Some(signal))?;
+    signals::send(init, Some(FENCE)).map(drop)
+}
