@@ -1,0 +1,242 @@
+//! `ns-compare PID PID…`: which namespaces some processes of this machine share.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use lesson::render::{self, Renderer};
+use lesson::status::{AS_EXPECTED, UNEXPECTED};
+use lesson::{Actor, Event, Settings};
+use ns_core::process::is_capable;
+use ns_core::{Capability, Errno, Error, Fact, Kind, NsFile, NsId, Outcome, Pid, Value, namespace};
+
+use crate::census;
+
+/// What may be asked instead of the experiment.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Processes {
+    /// Compare these processes; one alone is compared with ns-compare itself
+    #[arg(value_name = "PID", allow_negative_numbers = true)]
+    pids: Vec<OsString>,
+
+    /// List every namespace that a process is a member of
+    #[arg(long, conflicts_with = "pids")]
+    all: bool,
+
+    /// Read this directory as if it were /proc
+    #[arg(long, value_name = "DIR", default_value = "/proc", hide = true)]
+    proc: PathBuf,
+}
+
+/// Answers for the processes of this machine, if they are asked for.
+pub(crate) fn instead(asked: &Processes, settings: &Settings) -> Option<Result<u8>> {
+    if asked.all {
+        return Some(census::show(&asked.proc, settings));
+    }
+    (!asked.pids.is_empty()).then(|| compare(asked, settings))
+}
+
+/// A process, and the namespaces that it was in when we looked.
+struct Process {
+    /// What it is called in the tables: A, B, …
+    letter: String,
+    pid: Pid,
+    command: String,
+    namespaces: Vec<NsId>,
+}
+
+impl Process {
+    fn in_kind(&self, kind: Kind) -> Option<NsId> {
+        self.namespaces.iter().copied().find(|id| id.kind == kind)
+    }
+}
+
+fn compare(Processes { pids, proc, .. }: &Processes, settings: &Settings) -> Result<u8> {
+    let mut pids: Vec<Pid> = pids.iter().map(|text| parse(text)).collect::<Result<_>>()?;
+    if let [_] = pids.as_slice() {
+        pids.push(ourselves(proc)?);
+    }
+    let mut processes = Vec::new();
+    for (at, pid) in pids.into_iter().enumerate() {
+        let namespaces = namespace::of_under(proc, Some(pid)).map_err(|error| why_not(proc, pid, error))?;
+        if is_over(&namespaces) {
+            return Err(anyhow!(
+                "process {pid} has ended: a zombie is in no namespaces; name one that lives"
+            ));
+        }
+        processes.push(Process { letter: letter(at), pid, command: command(proc, pid), namespaces });
+    }
+    let ours = namespace::of(None)?;
+    let mut events: Vec<Event> = processes.iter().map(|process| actor(proc, process, &ours)).collect();
+    events.push(shared(&processes));
+    events.push(relations(proc, &processes));
+    let kinds = Kind::ALL.into_iter().filter(|kind| processes.iter().any(|it| it.in_kind(*kind).is_some()));
+    let (alike, different): (Vec<Kind>, Vec<Kind>) = kinds.partition(|kind| all_share(&processes, *kind));
+    let count = format!("{} of {}", alike.len(), alike.len() + different.len());
+    events.push(Event::Saw(Fact::outside("namespaces that they share", count)));
+    write(render::new(settings)?, &events)?;
+    Ok(if different.is_empty() { AS_EXPECTED } else { UNEXPECTED })
+}
+
+fn parse(text: &OsStr) -> Result<Pid> {
+    let number = text.to_str().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
+    number.map(Pid::from_raw).ok_or_else(|| {
+        anyhow!("'{}' is no PID: give a number from 1 up, as ps -e lists them", text.to_string_lossy())
+    })
+}
+
+/// Our own number, as this procfs counts.
+fn ourselves(proc: &Path) -> Result<Pid> {
+    let link = proc.join("self");
+    let target = std::fs::read_link(&link).with_context(|| format!("readlink(\"{}\")", link.display()))?;
+    parse(target.as_os_str())
+}
+
+/// A, B, …, Z, then A1, B1, …
+fn letter(at: usize) -> String {
+    let letter = char::from(b'A' + u8::try_from(at % 26).unwrap_or_default());
+    if at < 26 { letter.into() } else { format!("{letter}{}", at / 26) }
+}
+
+/// The complaint that says what is wrong with a PID, and what would help.
+fn why_not(proc: &Path, pid: Pid, error: Error) -> anyhow::Error {
+    match error.errno() {
+        Some(Errno::ENOENT | Errno::ESRCH) => {
+            anyhow!("there is no process {pid}: ps -e lists those that there are")
+        }
+        Some(Errno::EACCES | Errno::EPERM) => {
+            let owner = std::fs::metadata(proc.join(pid.to_string())).map(|it| it.uid().to_string());
+            let remedy = match (nix::unistd::geteuid().is_root(), is_capable(Capability::CAP_SYS_PTRACE)) {
+                (false, _) => "run as that user, or with sudo",
+                (true, false) => "run where root has CAP_SYS_PTRACE, outside any container",
+                (true, true) => "a security module keeps even root from it",
+            };
+            let (command, owner) = (command(proc, pid), owner.unwrap_or("?".into()));
+            anyhow!("may not look at the namespaces of process {pid}, '{command}' of user {owner}: {remedy}")
+        }
+        _ => error.into(),
+    }
+}
+
+/// Whether these are the namespaces of a process that has ended and was not waited for. It has left all but two.
+pub(crate) fn is_over(namespaces: &[NsId]) -> bool {
+    namespaces.iter().all(|id| matches!(id.kind, Kind::Pid | Kind::User))
+}
+
+/// The name of a process's program: any bytes at all, which only a renderer makes harmless.
+pub(crate) fn command(proc: &Path, pid: Pid) -> String {
+    let name = std::fs::read(proc.join(pid.to_string()).join("comm")).unwrap_or_else(|_| b"?\n".into());
+    String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned()
+}
+
+fn actor(proc: &Path, process: &Process, ours: &[NsId]) -> Event {
+    let mut elsewhere = process.namespaces.clone();
+    elsewhere.retain(|id| !ours.contains(id));
+    // procfs lists its own number first, then one a PID namespace further down.
+    let status = std::fs::read(proc.join(process.pid.to_string()).join("status")).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let pids: Option<Vec<i32>> = numbers.split_whitespace().map(|number| number.parse().ok()).collect();
+    let pids = pids.filter(|pids| !pids.is_empty()).unwrap_or_else(|| vec![process.pid.as_raw()]);
+    Event::Actor(Actor { label: format!("{}, {},", process.letter, process.command), pids, elsewhere })
+}
+
+fn all_share(processes: &[Process], kind: Kind) -> bool {
+    processes.iter().all(|process| process.in_kind(kind) == processes[0].in_kind(kind))
+}
+
+fn shared(processes: &[Process]) -> Event {
+    let none = || Value::from("-");
+    let row = |kind: Kind| {
+        let ids: Vec<_> = processes.iter().map(|process| process.in_kind(kind)).collect();
+        let known = ids.iter().any(Option::is_some);
+        let mut row = vec![kind.link().into(), in_a_word(kind).into()];
+        row.push(if known { all_share(processes, kind).into() } else { none() });
+        row.extend(ids.into_iter().map(|id| id.map_or_else(none, Value::Namespace)));
+        row
+    };
+    let heads = ["kind", "isolates", "shared"].into_iter().map(ToString::to_string);
+    Event::Table {
+        title: "Which namespaces do they share?".into(),
+        columns: heads.chain(processes.iter().map(|process| process.letter.clone())).collect(),
+        rows: Kind::ALL.into_iter().map(row).collect(),
+    }
+}
+
+/// As [`Kind::isolates`], so short that two processes fit on a screen.
+fn in_a_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Cgroup => "cgroup root",
+        Kind::Ipc => "IPC objects",
+        Kind::Net => "network",
+        Kind::Mnt => "mounts",
+        Kind::Pid => "process IDs",
+        Kind::Time => "clocks",
+        Kind::User => "user IDs",
+        Kind::Uts => "hostname",
+    }
+}
+
+/// Whose each namespace is: asked once a namespace, however many of the processes are in it.
+fn relations(proc: &Path, processes: &[Process]) -> Event {
+    let mut ids: Vec<NsId> = Vec::new();
+    for kind in Kind::ALL {
+        for id in processes.iter().filter_map(|process| process.in_kind(kind)) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+    }
+    let row = |id: &NsId| {
+        let members: Vec<_> = processes.iter().filter(|process| process.namespaces.contains(id)).collect();
+        let letters: Vec<_> = members.iter().map(|process| process.letter.as_str()).collect();
+        let (owner, user, parent) =
+            members.first().map_or_else(unknown, |process| ask(proc, process.pid, *id));
+        vec![(*id).into(), letters.join(" ").into(), owner, user, parent]
+    };
+    Event::Table {
+        title: "Whose are they, and what is above them?".into(),
+        columns: ["namespace", "who", "owner", "its user", "parent"].map(Into::into).to_vec(),
+        rows: ids.iter().map(row).collect(),
+    }
+}
+
+fn unknown() -> (Value, Value, Value) {
+    ("?".into(), "?".into(), "?".into())
+}
+
+fn ask(proc: &Path, member: Pid, id: NsId) -> (Value, Value, Value) {
+    let path = proc.join(member.to_string()).join("ns").join(id.kind.link());
+    // By now the PID may be another process's.
+    let Some(file) = NsFile::open(path.display().to_string()).ok().filter(|file| file.id() == Ok(id)) else {
+        return unknown();
+    };
+    let namespace = |found: ns_core::Result<NsFile>| match found.and_then(|found| found.id()) {
+        Ok(id) => id.into(),
+        // The kernel does not tell whether there is none above it, or none that we may see.
+        Err(error) if error.errno() == Some(Errno::EPERM) => "out of sight".into(),
+        Err(error) => error.errno().map(Outcome::Failed).into(),
+    };
+    let user = match id.kind {
+        Kind::User => file.owner_uid(),
+        _ => file.owner().and_then(|owner| owner.owner_uid()),
+    };
+    let parent = match id.kind {
+        Kind::Pid | Kind::User => namespace(file.parent()),
+        _ => "-".into(),
+    };
+    (namespace(file.owner()), user.map_or("?".into(), Value::from), parent)
+}
+
+/// Shows events that are no transcript. Who reads them may go before the end.
+pub(crate) fn write(mut renderer: Box<dyn Renderer>, events: &[Event]) -> Result<()> {
+    for event in events {
+        match renderer.show(event) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            shown => shown.context("cannot write the output")?,
+        }
+    }
+    Ok(())
+}

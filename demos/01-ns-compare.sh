@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Which worlds do two processes share? The walk for docs/01-ns-compare.md.
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2016 # the commands are shown as they are typed
+. "$(dirname "$(readlink -f "$0")")/stage.sh"
+stage 'Which worlds do two processes share?' "$@"
+needs unshare:util-linux lsns:util-linux pgrep:procps hostname:hostname
+needs_user_namespaces
+
+say 'Every process is in one namespace of each of eight kinds. The kernel shows them as links, whose text is a kind and
+an inode number. Equal numbers, equal namespace.'
+try 'readlink /proc/self/ns/*'
+
+say 'Here is a process in new namespaces of three kinds. Which of its links differ from ours?'
+try 'unshare -Ur --uts --pid --fork --kill-child sleep 60 &'
+settle 'pgrep --parent $! sleep'
+try 'other=$(pgrep --parent $!)
+diff <(readlink /proc/self/ns/*) <(readlink /proc/$other/ns/*)'
+say 'Five links, three namespaces: the two that end in _for_children say where its children will be born. Its PID
+namespace is ours no more, and the time namespace is. lsns asks the kernel the same questions:'
+try 'lsns --task $other --output NS,TYPE,NPROCS,COMMAND'
+
+say 'A number is a name for as long as the namespace lives. Then another may get it. Twenty namespaces, one after the
+other, share fewer numbers:'
+try 'for i in $(seq 20); do unshare -Ur --uts readlink /proc/self/ns/uts; done | sort | uniq -c'
+
+finish ns-compare
