@@ -1,0 +1,136 @@
+//! Runs, reads and lists the experiments.
+//!
+//! It knows none of them by name: what stands in demos/ and docs/ when it is built is the numbered list, and an
+//! experiment is any program of a demo's name that speaks docs/events.md.
+
+mod claims;
+mod demos;
+mod doctor;
+mod list;
+mod markdown;
+mod outbox;
+mod program;
+mod read;
+mod run;
+mod summary;
+mod trial;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use lesson::{Help, complain, status};
+
+const HELP: Help = Help {
+    name: "inception",
+    about: "learn what containers are made of, by experiments on your own kernel",
+    examples: &[
+        ("inception list", "what there is to ask"),
+        ("inception run 11", "ask: what can kill PID 1?"),
+        ("inception read 11", "read what it means, and two things to try"),
+        ("inception run", "ask everything, and sum up"),
+        ("inception doctor", "what this machine can be asked, and what it lacks"),
+        ("inception claims --list", "every sentence that is put to the kernel"),
+    ],
+    after: "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.",
+};
+
+const COMMANDS: &[Help] = &[
+    Help {
+        name: "inception list",
+        about: "the numbered demos, each with its question",
+        examples: &[
+            ("inception list", "number, name and question"),
+            ("inception list --format jsonl", "the same as data"),
+        ],
+        after: "",
+    },
+    Help {
+        name: "inception run",
+        about: "run experiments, and sum up",
+        examples: &[
+            ("inception run 11", "one, by its number"),
+            ("inception run time-ns uts-demo", "two, by their names"),
+            ("inception run --quiet", "all, and the summary alone"),
+            ("inception run 11 --sabotage", "without the causes: no claim holds"),
+            ("inception run --format jsonl", "all, as data"),
+        ],
+        after: HELP.after,
+    },
+    Help {
+        name: "inception read",
+        about: "read a demo's doc",
+        examples: &[
+            ("inception read 11", "by its number"),
+            ("inception read pid-ns-init --color always | less -R", "by its name, page by page"),
+        ],
+        after: "",
+    },
+    Help {
+        name: "inception claims",
+        about: "every claim, and what this kernel says to it",
+        examples: &[
+            ("inception claims", "run all quietly, and show each verdict"),
+            ("inception claims 11", "those of one demo"),
+            ("inception claims --list", "judge none"),
+        ],
+        after: HELP.after,
+    },
+    Help {
+        name: "inception doctor",
+        about: "what this machine can be asked, and how to get what it lacks",
+        examples: &[
+            ("inception doctor", "each check, by trying"),
+            ("sudo inception doctor", "what root can be asked"),
+            ("inception doctor --format jsonl", "the same as data"),
+        ],
+        after: "Exit status: 0, whatever is missing; 2 misused.",
+    },
+];
+
+#[derive(Debug, Parser)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::List),
+    Run(run::Run),
+    Read(read::Read),
+    Claims(claims::Claims),
+    Doctor(doctor::Doctor),
+}
+
+fn main() -> ExitCode {
+    doctor::as_a_child_of_ours();
+    let mut command = CommandLine::command();
+    for help in COMMANDS {
+        let name = help.name.trim_start_matches("inception ");
+        command = command.mut_subcommand(name, |command| help.lead(command));
+    }
+    let parsed = HELP.parse(command).map(|matches| CommandLine::from_arg_matches(&matches));
+    let ended = match parsed {
+        Err(status) => return ExitCode::from(status),
+        Ok(parsed) => parsed.map_err(Into::into).and_then(|line| run(&line.command)),
+    };
+    ExitCode::from(ended.unwrap_or_else(|error| {
+        if outbox::is_reader_gone(&error) {
+            return status::AS_EXPECTED;
+        }
+        complain(HELP.name, &error);
+        status::BROKEN
+    }))
+}
+
+fn run(command: &Command) -> Result<u8> {
+    ns_core::signals::start_afresh()?;
+    match command {
+        Command::List(list) => list.run(),
+        Command::Run(run) => run.run(),
+        Command::Read(read) => read.run(),
+        Command::Claims(claims) => claims.run(),
+        Command::Doctor(doctor) => doctor.run(),
+    }
+}

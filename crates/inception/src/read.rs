@@ -1,0 +1,33 @@
+//! `inception read`: a demo's doc, in the terminal.
+
+use std::ffi::OsString;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use lesson::{Screen, status};
+
+use crate::demos;
+use crate::markdown;
+use crate::outbox::Outbox;
+
+/// What to read.
+#[derive(Debug, Args)]
+pub(crate) struct Read {
+    /// A number or a name
+    #[arg(value_name = "NN|NAME")]
+    demo: OsString,
+
+    #[command(flatten)]
+    screen: Screen,
+}
+
+impl Read {
+    /// Shows the doc.
+    pub(crate) fn run(&self) -> Result<u8> {
+        let demo = demos::named(&self.demo)?;
+        ensure!(!demo.doc.is_empty(), "docs/{}.md is not written yet", demo.stem());
+        let outbox = Outbox::open(&self.screen)?;
+        outbox.show(&markdown::render(demo.doc, self.screen.columns()))?;
+        Ok(status::AS_EXPECTED)
+    }
+}

@@ -1,0 +1,122 @@
+//! `inception run`: runs experiments, shows what happens as it happens, and sums up.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use lesson::render::{Renderer, Text};
+use lesson::{Event, Format, Screen, complain};
+use owo_colors::{OwoColorize, Style};
+
+use crate::demos::{self, Demo};
+use crate::outbox::Outbox;
+use crate::trial::{self, Account};
+use crate::{program, summary};
+
+/// What to run, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Numbers or names; none means all
+    #[arg(value_name = "NN|NAME|all")]
+    demos: Vec<OsString>,
+
+    /// What to write: text for people, or jsonl: one JSON object an event (docs/events.md)
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    #[command(flatten)]
+    screen: Screen,
+
+    /// Show names in the place of PIDs, inodes, names and times, so that two runs read alike
+    #[arg(long)]
+    stable: bool,
+
+    /// Say too who saw what, and which namespaces each process is in
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Show the summary alone
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Leave the causes out: no claim may hold then
+    #[arg(long)]
+    sabotage: bool,
+
+    /// Count a skipped claim as a failure (also LAB_MUST_RUN=1)
+    #[arg(long)]
+    must_run: bool,
+}
+
+impl Run {
+    /// Runs what was chosen. The exit status is the worst of theirs.
+    pub(crate) fn run(&self) -> Result<u8> {
+        let chosen = demos::chosen(&self.demos)?;
+        require_any(&chosen)?;
+        let outbox = Outbox::open(&self.screen)?;
+        let options = [(self.sabotage, "--sabotage"), (self.must_run, "--must-run")];
+        let options: Vec<&str> =
+            options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option).collect();
+        let mut accounts = Vec::new();
+        for demo in &chosen {
+            if chosen.len() > 1 && self.is_told() {
+                outbox.show(&rule(demo, self.screen.columns()))?;
+            }
+            let account = self.tell(demo, &options, &outbox)?;
+            if self.format == Format::Jsonl {
+                complain_if_broken(&account);
+            }
+            accounts.push(account);
+        }
+        if self.format == Format::Text {
+            outbox.show(&summary::text(&accounts, self.sabotage, self.stable, self.screen.columns()))?;
+        }
+        Ok(summary::status(&accounts))
+    }
+
+    /// Whether each experiment is shown as text while it runs.
+    fn is_told(&self) -> bool {
+        self.format == Format::Text && !self.quiet
+    }
+
+    fn tell(&self, demo: &'static Demo, options: &[&str], outbox: &Outbox) -> Result<Account> {
+        let mut text = Text::new(outbox.styled(), self.screen.columns(), self.stable, self.verbose);
+        let mut out = outbox.clone();
+        trial::run(demo, options, outbox, |event: &Event, line| {
+            if self.is_told() {
+                text.show(event)?;
+            } else if self.format == Format::Jsonl && !self.quiet {
+                out.write_all(line)?;
+                out.write_all(b"\n")?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Where nothing can be run, one line says so once.
+///
+/// # Errors
+/// When no binary of those chosen is to be found.
+pub(crate) fn require_any(chosen: &[&Demo]) -> Result<()> {
+    if chosen.iter().any(|demo| program::find(demo.name).is_some()) {
+        return Ok(());
+    }
+    let names: Vec<_> = chosen.iter().map(|demo| demo.name).collect();
+    Err(program::not_found(&names))
+}
+
+/// Says on standard error why an experiment broke.
+pub(crate) fn complain_if_broken(account: &Account) {
+    if let Some(why) = &account.broken {
+        complain("inception", &anyhow!("{}: {why}", account.demo.name));
+    }
+}
+
+/// A line between two experiments.
+fn rule(demo: &Demo, width: usize) -> String {
+    let line = format!("━━ {} ", demo.title());
+    let left = width.saturating_sub(line.chars().count());
+    format!("\n{}\n", format!("{line}{}", "━".repeat(left)).style(Style::new().bold()))
+}

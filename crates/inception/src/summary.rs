@@ -1,0 +1,299 @@
+//! What becomes of many experiments, at a glance.
+
+use std::time::Duration;
+
+use lesson::render::{grid, wrap};
+use lesson::{Verdict, status};
+use ns_core::fact::printable;
+use owo_colors::{OwoColorize, Style};
+
+use crate::trial::{Account, Fate, Settled};
+
+/// What stands left of a list's lines, as in an experiment's own text.
+const INDENT: usize = 12;
+
+/// How many claims came out how. Each counts once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Count {
+    hold: usize,
+    refuted: usize,
+    unexpected: usize,
+    skipped: usize,
+}
+
+impl Count {
+    fn of(accounts: &[Account]) -> Count {
+        let mut count = Count::default();
+        for claim in accounts.iter().flat_map(|account| &account.claims) {
+            match claim.fate {
+                Some(Fate::Judged { expected: false, .. }) => count.unexpected += 1,
+                Some(Fate::Judged { verdict: Verdict::Holds, .. }) => count.hold += 1,
+                Some(Fate::Judged { .. }) => count.refuted += 1,
+                Some(Fate::Skipped { .. }) => count.skipped += 1,
+                None => {}
+            }
+        }
+        count
+    }
+
+    fn judged(self) -> usize {
+        self.hold + self.refuted + self.unexpected
+    }
+}
+
+/// The exit status: the worst that happened, and 77 when nothing did.
+pub(crate) fn status(accounts: &[Account]) -> u8 {
+    let any = |status| accounts.iter().any(|account| account.status == status);
+    let count = Count::of(accounts);
+    if any(status::BROKEN) {
+        status::BROKEN
+    } else if any(status::UNEXPECTED) || count.unexpected > 0 {
+        status::UNEXPECTED
+    } else if count.judged() == 0 {
+        status::NOTHING_ASKED
+    } else {
+        status::AS_EXPECTED
+    }
+}
+
+/// The summary's text: a table, then whatever needs a word, then one line that says it all.
+pub(crate) fn text(accounts: &[Account], sabotage: bool, stable: bool, width: usize) -> String {
+    let time =
+        |elapsed: Duration| if stable { String::new() } else { format!("{:.3} s", elapsed.as_secs_f64()) };
+    let rows: Vec<Vec<String>> = accounts
+        .iter()
+        .map(|account| {
+            let count = Count::of(std::slice::from_ref(account));
+            let unexpected =
+                if account.broken.is_some() { "BROKEN".into() } else { count.unexpected.to_string() };
+            let numbers =
+                [count.hold.to_string(), count.refuted.to_string(), unexpected, count.skipped.to_string()];
+            [account.demo.title()].into_iter().chain(numbers).chain([time(account.elapsed)]).collect()
+        })
+        .collect();
+    let heads = ["demo", "hold", "refuted,\nas expected", "unexpected", "skipped", "time"];
+    let mut text = format!("\n{}", grid(&heads, &rows, None, width));
+    for account in accounts {
+        text += &worth_a_word(account, sabotage, width);
+    }
+    text += &skips(accounts, width);
+    let elapsed = time(accounts.iter().map(|account| account.elapsed).sum());
+    let line = last_line(accounts, sabotage);
+    let line = if stable { line } else { format!("{line} ({elapsed})") };
+    let bad = matches!(status(accounts), status::BROKEN | status::UNEXPECTED)
+        && !is_sabotage_well(accounts, sabotage);
+    let style = if bad { Style::new().red().bold() } else { Style::new().bold() };
+    format!("{text}\n{}\n", wrap(&line, width, "", "  ").trim_end().style(style))
+}
+
+/// The claims of an experiment that came out otherwise than they should, and why it broke.
+fn worth_a_word(account: &Account, sabotage: bool, width: usize) -> String {
+    let title = account.demo.title();
+    let mut lines = Vec::new();
+    for Settled { head, fate } in &account.claims {
+        let Some(Fate::Judged { verdict, expected }) = fate else { continue };
+        if sabotage && *verdict == Verdict::Holds {
+            lines.push(("HOLDS", format!("{title}: {}, though its cause was left out", head.id)));
+        } else if !sabotage && !expected {
+            let (id, verdict, expect) = (&head.id, verdict.word(), &head.expect);
+            lines
+                .push(("UNEXPECTED", format!("{title}: {id}: {verdict}; this kernel was to say '{expect}'")));
+        }
+    }
+    lines.extend(account.broken.iter().map(|why| ("BROKEN", format!("{title}: {why}"))));
+    lines.iter().map(|(word, line)| item(word, line, Style::new().red().bold(), width)).collect()
+}
+
+/// Why claims were skipped.
+struct Reason<'a> {
+    missing: &'a str,
+    remedy: &'a str,
+    count: usize,
+    demos: Vec<String>,
+}
+
+/// Every reason for a skip once, with what would supply what is missing.
+fn skips(accounts: &[Account], width: usize) -> String {
+    let mut reasons: Vec<Reason<'_>> = Vec::new();
+    for account in accounts {
+        for claim in &account.claims {
+            let Some(Fate::Skipped { missing, remedy }) = &claim.fate else { continue };
+            let known = reasons.iter().position(|it| it.missing == missing && it.remedy == remedy);
+            let at = known.unwrap_or_else(|| {
+                reasons.push(Reason { missing, remedy, count: 0, demos: Vec::new() });
+                reasons.len() - 1
+            });
+            let (reason, title) = (&mut reasons[at], account.demo.title());
+            reason.count += 1;
+            if !reason.demos.contains(&title) {
+                reason.demos.push(title);
+            }
+        }
+    }
+    let mut text = String::new();
+    for Reason { missing, remedy, count, demos } in reasons {
+        let (missing, remedy, demos) = (printable(missing), printable(remedy), demos.join(", "));
+        let line = format!("{count} in {demos}\nmissing: {missing}\nto get it: {remedy}");
+        text += &item("SKIPPED", &line, Style::new().blue().bold(), width);
+    }
+    text
+}
+
+fn last_line(accounts: &[Account], sabotage: bool) -> String {
+    let count = Count::of(accounts);
+    let broken: Vec<_> = accounts.iter().filter(|it| it.broken.is_some()).map(|it| it.demo.name).collect();
+    if !broken.is_empty() {
+        return format!("inception: BROKEN: {}", broken.join(", "));
+    }
+    if sabotage {
+        let held = held(accounts);
+        let held = if held == 0 { "0 hold, as it must be".into() } else { format!("{held} HOLD") };
+        return format!("inception: SABOTAGED: of {} claims {held}", count.judged());
+    }
+    let mut parts = vec![format!("{} hold", count.hold)];
+    for (number, word) in [(count.refuted, "refuted as expected"), (count.skipped, "skipped")] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    parts.push(match (status(accounts), count.unexpected) {
+        (status::NOTHING_ASKED, _) => "nothing could be asked here".into(),
+        (status::UNEXPECTED, 0) => "all as expected, BUT NONE MAY BE SKIPPED".into(),
+        (_, 0) => "all as expected".into(),
+        (_, unexpected) => format!("{unexpected} NOT AS EXPECTED"),
+    });
+    format!("inception: {}", parts.join(", "))
+}
+
+/// How many claims hold, expected or not.
+fn held(accounts: &[Account]) -> usize {
+    let holds = |fate: &Option<Fate>| matches!(fate, Some(Fate::Judged { verdict: Verdict::Holds, .. }));
+    accounts.iter().flat_map(|account| &account.claims).filter(|claim| holds(&claim.fate)).count()
+}
+
+fn is_sabotage_well(accounts: &[Account], sabotage: bool) -> bool {
+    sabotage && held(accounts) == 0 && accounts.iter().all(|account| account.broken.is_none())
+}
+
+/// A word, and beside it what there is to say.
+fn item(word: &str, text: &str, style: Style, width: usize) -> String {
+    let blank = " ".repeat(INDENT);
+    let mut set = String::new();
+    for (at, line) in text.lines().enumerate() {
+        let first = if at == 0 { format!("{word:INDENT$}") } else { blank.clone() };
+        set += &wrap(line, width, &first, &blank);
+    }
+    let rest = set.strip_prefix(word).unwrap_or(&set);
+    format!("{}{rest}", word.style(style))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demos::Demo;
+    use anstream::adapter::strip_str;
+    use lesson::ClaimHead;
+
+    const DEMOS: [Demo; 2] = [
+        Demo { number: 5, name: "cgroup-limits", question: "", doc: "" },
+        Demo { number: 11, name: "pid-ns-init", question: "", doc: "" },
+    ];
+    const HOLDS: Option<Fate> = Some(Fate::Judged { verdict: Verdict::Holds, expected: true });
+    const REFUTED: Option<Fate> = Some(Fate::Judged { verdict: Verdict::Refuted, expected: true });
+    const WRONG: Option<Fate> = Some(Fate::Judged { verdict: Verdict::Refuted, expected: false });
+    const TOO_GOOD: Option<Fate> = Some(Fate::Judged { verdict: Verdict::Holds, expected: false });
+
+    fn skipped() -> Option<Fate> {
+        Some(Fate::Skipped { missing: "CAP_SYS_RESOURCE".into(), remedy: "run as root".into() })
+    }
+
+    fn account(demo: &'static Demo, status: u8, fates: Vec<Option<Fate>>) -> Account {
+        let settled = |(at, fate): (usize, Option<Fate>)| {
+            let head = ClaimHead {
+                id: format!("claim-{at}"),
+                text: "So it is.".into(),
+                cause: String::new(),
+                expect: "holds".into(),
+                correction: None,
+                notes: Vec::new(),
+                more: Vec::new(),
+            };
+            Settled { head, fate }
+        };
+        let broken = (status == status::BROKEN).then(|| "it ended without its last word".into());
+        let claims = fates.into_iter().enumerate().map(settled).collect();
+        Account { demo, claims, status, broken, elapsed: Duration::from_millis(1500) }
+    }
+
+    fn last(accounts: &[Account], sabotage: bool) -> (u8, String) {
+        let text = strip_str(&text(accounts, sabotage, false, 100)).to_string();
+        (status(accounts), text.lines().last().unwrap().into())
+    }
+
+    #[test]
+    fn every_claim_counts_once() {
+        let fates = vec![HOLDS, HOLDS, REFUTED, WRONG, TOO_GOOD, skipped(), None];
+        let count = Count::of(&[account(&DEMOS[0], 1, fates)]);
+        assert_eq!(count, Count { hold: 2, refuted: 1, unexpected: 2, skipped: 1 });
+    }
+
+    #[test]
+    fn the_last_line_says_the_worst() {
+        let [fine, wrong, broken, none, lacking] = [
+            || account(&DEMOS[0], 0, vec![HOLDS, REFUTED]),
+            || account(&DEMOS[1], 1, vec![HOLDS, WRONG]),
+            || account(&DEMOS[1], 2, vec![HOLDS]),
+            || account(&DEMOS[0], 77, vec![skipped()]),
+            || account(&DEMOS[0], 1, vec![HOLDS, skipped()]),
+        ];
+        let said = |status, line: &str| (status, line.to_string());
+        let all = last(&[fine(), none()], false);
+        assert_eq!(
+            all,
+            said(0, "inception: 1 hold, 1 refuted as expected, 1 skipped, all as expected (3.000 s)")
+        );
+        let one = last(&[fine(), wrong()], false);
+        assert_eq!(one, said(1, "inception: 2 hold, 1 refuted as expected, 1 NOT AS EXPECTED (3.000 s)"));
+        assert_eq!(last(&[wrong(), broken()], false), said(2, "inception: BROKEN: pid-ns-init (3.000 s)"));
+        let nothing = last(&[none()], false);
+        assert_eq!(nothing, said(77, "inception: 0 hold, 1 skipped, nothing could be asked here (1.500 s)"));
+        let must = last(&[lacking()], false);
+        assert_eq!(
+            must,
+            said(1, "inception: 1 hold, 1 skipped, all as expected, BUT NONE MAY BE SKIPPED (1.500 s)")
+        );
+    }
+
+    #[test]
+    fn sabotage_is_well_when_nothing_holds() {
+        let well = last(&[account(&DEMOS[0], 1, vec![WRONG, REFUTED, skipped()])], true);
+        let line = "inception: SABOTAGED: of 2 claims 0 hold, as it must be (1.500 s)";
+        assert_eq!(well, (1, line.to_string()));
+        let ill = last(&[account(&DEMOS[0], 1, vec![WRONG, HOLDS])], true);
+        assert_eq!(ill, (1, "inception: SABOTAGED: of 2 claims 1 HOLD (1.500 s)".to_string()));
+    }
+
+    #[test]
+    fn a_reason_for_skips_stands_once() {
+        let accounts = [
+            account(&DEMOS[0], 0, vec![HOLDS, skipped(), skipped()]),
+            account(&DEMOS[1], 0, vec![HOLDS, skipped()]),
+        ];
+        let text = strip_str(&skips(&accounts, 80)).to_string();
+        let expected = "\
+SKIPPED     3 in 05 cgroup-limits, 11 pid-ns-init
+            missing: CAP_SYS_RESOURCE
+            to get it: run as root
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn every_width_will_do() {
+        let accounts =
+            [account(&DEMOS[0], 2, vec![HOLDS, WRONG, skipped()]), account(&DEMOS[1], 1, vec![TOO_GOOD])];
+        for width in 20..=400 {
+            assert!(text(&accounts, width % 2 == 0, width % 3 == 0, width).contains("cgroup-limits"));
+        }
+    }
+}

@@ -1,0 +1,642 @@
+//! What the driver promises, whatever the experiments do: they are shell scripts here, beside a copy of it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+
+const DRIVER: &str = env!("CARGO_BIN_EXE_inception");
+/// A machine under load, and emulated, is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// While a script is open for writing nothing may be started: the new process would hold it open for a moment, and
+/// execve(2) of it would give ETXTBSY.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// A folder with the driver and with programs that take the experiments' places.
+struct Bench {
+    folder: PathBuf,
+}
+
+impl Bench {
+    fn new(test: &str) -> Bench {
+        let folder = std::env::temp_dir().join(format!("inception-driver-{test}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        // By cp, so that no descriptor of ours is ever open for writing to what is to be executed.
+        let copied = Command::new("cp").arg(DRIVER).arg(folder.join("inception")).status().unwrap();
+        assert!(copied.success(), "the temporary directory has room");
+        Bench { folder }
+    }
+
+    /// A bench on which the first demo's experiment is a script.
+    fn with(test: &str, script: &str) -> Bench {
+        let bench = Bench::new(test);
+        bench.place(&first_demo(), script);
+        bench
+    }
+
+    fn place(&self, name: &str, script: &str) {
+        let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.folder.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.folder.join("inception"));
+        command.args(arguments).stdin(Stdio::null()).env("PATH", "/usr/bin:/bin").env("HERE", &self.folder);
+        for variable in ["LAB_MUST_RUN", "NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "TERM"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        output(&mut self.command(arguments))
+    }
+
+    /// Runs the first demo, and gives the exit status and all that was written.
+    fn ask(&self, more: &[&str]) -> (i32, String) {
+        let output = self.run(&[&["run", &first_demo()], more].concat());
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    }
+
+    fn has(&self, file: &str) -> bool {
+        self.folder.join(file).exists()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn start(command: &mut Command) -> Child {
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
+fn output(command: &mut Command) -> Output {
+    start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn demos() -> Vec<String> {
+    let output = output(Command::new(DRIVER).args(["list", "--format", "jsonl"]));
+    let lines = text(&output.stdout);
+    let name = |line| serde_json::from_str::<Value>(line).unwrap()["name"].as_str().unwrap().to_string();
+    lines.lines().map(name).collect()
+}
+
+fn first_demo() -> String {
+    demos().remove(0)
+}
+
+fn claim(id: &str) -> Value {
+    json!({"id": id, "text": format!("The sentence of {id}."), "cause": "a cause", "expect": "holds",
+        "correction": null, "notes": [84], "more": [23]})
+}
+
+fn begin(claims: &[&str]) -> Value {
+    json!({"event": "begin", "schema": 1, "experiment": "fake", "question": "Is it so?", "notes": "None", "man": [],
+        "kernel": "6.12", "sabotage": false, "stage": {"namespaces": [], "uid": 0},
+        "claims": claims.iter().map(|id| claim(id)).collect::<Vec<_>>()})
+}
+
+fn judged(id: &str, verdict: &str, expected: bool) -> Value {
+    let arm = json!({"effect": verdict == "holds", "facts": []});
+    json!({"event": "judged", "claim": id, "verdict": verdict, "expected": expected, "without": arm, "with": arm})
+}
+
+fn skipped(id: &str) -> Value {
+    json!({"event": "skipped", "claim": id, "missing": "CAP_MOON", "remedy": "fly there"})
+}
+
+fn end(holds: usize, refuted: usize, skipped: usize, unexpected: usize, status: u8) -> Value {
+    json!({"event": "end", "broken": null, "status": status, "elapsed": 1_000_000,
+        "tally": {"holds": holds, "refuted": refuted, "unproven": 0, "skipped": skipped, "unexpected": unexpected}})
+}
+
+/// Shell commands that write these lines.
+fn say(events: &[Value]) -> String {
+    let lines = events.iter().map(|event| format!("cat <<'END'\n{event}\nEND\n"));
+    lines.collect()
+}
+
+fn fine() -> String {
+    say(&[begin(&["a", "b"]), judged("a", "holds", true), judged("b", "refuted", true), end(1, 1, 0, 0, 0)])
+}
+
+fn is_one_line(text: &str) -> bool {
+    text.ends_with('\n') && text.lines().count() == 1
+}
+
+fn within_patience(what: &str, mut happens: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !happens() {
+        assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a process lives; a zombie does not.
+fn lives(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    !status.is_empty() && !status.contains("\nState:\tZ")
+}
+
+#[test]
+fn every_status_has_its_meaning() {
+    let table = [
+        ("fine", fine(), 0, "1 hold, 1 refuted as expected, all as expected"),
+        (
+            "unexpected",
+            say(&[
+                begin(&["a", "b"]),
+                judged("a", "holds", true),
+                judged("b", "refuted", false),
+                end(1, 1, 0, 1, 1),
+            ]) + "exit 1",
+            1,
+            "1 hold, 1 NOT AS EXPECTED",
+        ),
+        (
+            "skipped",
+            say(&[begin(&["a", "b"]), judged("a", "holds", true), skipped("b"), end(1, 0, 1, 0, 0)]),
+            0,
+            "1 hold, 1 skipped, all as expected",
+        ),
+        (
+            "nothing",
+            say(&[begin(&["a"]), skipped("a"), end(0, 0, 1, 0, 77)]) + "exit 77",
+            77,
+            "0 hold, 1 skipped, nothing could be asked here",
+        ),
+    ];
+    for (test, script, status, said) in table {
+        let bench = Bench::with(test, &script);
+        let (code, text) = bench.ask(&["--quiet"]);
+        assert_eq!(code, status, "{test}: {text}");
+        assert!(text.lines().last().unwrap().contains(said), "{test}: {text}");
+    }
+}
+
+#[test]
+fn what_came_out_otherwise_is_named() {
+    let script = say(&[begin(&["a"]), judged("a", "refuted", false), end(0, 1, 0, 1, 1)]) + "exit 1";
+    let (_, text) = Bench::with("named", &script).ask(&["--quiet"]);
+    assert!(text.contains(": a: refuted; this kernel was to say 'holds'"), "{text}");
+}
+
+#[test]
+fn a_skip_says_what_is_missing_and_how_to_get_it() {
+    let script = say(&[begin(&["a", "b"]), skipped("a"), skipped("b"), end(0, 0, 2, 0, 77)]) + "exit 77";
+    let (_, text) = Bench::with("reasons", &script).ask(&["--quiet"]);
+    let at = text.find("SKIPPED     2 in ").unwrap_or_else(|| panic!("{text}"));
+    assert!(text[at..].contains("missing: CAP_MOON\n            to get it: fly there\n"), "{text}");
+}
+
+#[test]
+fn options_reach_the_experiment() {
+    let script = format!("echo \"$*\" > \"$HERE/arguments\"\n{}", fine());
+    let bench = Bench::with("options", &script);
+    bench.ask(&["--sabotage", "--must-run", "--quiet"]);
+    let arguments = fs::read_to_string(bench.folder.join("arguments")).unwrap();
+    assert_eq!(arguments, "--format jsonl --sabotage --must-run\n");
+}
+
+#[test]
+fn a_skip_fails_where_all_must_run() {
+    let skip = |status| {
+        say(&[begin(&["a", "b"]), judged("a", "holds", true), skipped("b"), end(1, 0, 1, 0, status)])
+    };
+    let script = format!("case \"$*\" in *must-run*) {}exit 1;; *) {};; esac", skip(1), skip(0));
+    let bench = Bench::with("must", &script);
+    assert_eq!(bench.ask(&["--quiet"]).0, 0);
+    let (status, text) = bench.ask(&["--quiet", "--must-run"]);
+    assert_eq!((status, text.contains("BUT NONE MAY BE SKIPPED")), (1, true), "{text}");
+}
+
+#[test]
+fn what_breaks_is_named_and_gives_2() {
+    let begun = say(&[begin(&["a"])]);
+    let loud = say(&[begin(&["a"]), judged("a", "holds", true), end(1, 0, 0, 0, 0)]);
+    let table = [
+        ("killed", begun.clone() + "kill -KILL $$", "it ended without its last word: killed by SIGKILL"),
+        ("early", begun.clone() + "exit 0", "it ended without its last word: exited 0"),
+        ("mute", "exit 3".into(), "it ended without its last word: exited 3"),
+        ("junk", begun.clone() + "printf '\\033[2Jjunk\\n'; exec sleep 600", "its line 2 is no event"),
+        ("half", begun + "printf '{\"event\":'", "its line 2 is no event"),
+        ("torn", loud.clone() + "exit 3", "it said that it would exit with 0: exited 3"),
+        ("late", loud + "kill -SEGV $$", "it said that it would exit with 0: killed by SIGSEGV"),
+        ("count", say(&[begin(&["a"]), end(1, 0, 0, 0, 0)]), "its last count of the verdicts is wrong"),
+        ("left", say(&[begin(&["a"]), end(0, 0, 0, 0, 0)]), "it has not settled 'a'"),
+    ];
+    for (test, script, why) in table {
+        let bench = Bench::with(test, &script);
+        for options in [&["--quiet"][..], &[], &["--format", "jsonl"]] {
+            let (status, text) = bench.ask(options);
+            assert_eq!(status, 2, "{test}: {text}");
+            assert!(text.contains(why), "{test}: {text}");
+            assert!(!text.contains('\u{1b}'), "{test}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_program_that_cannot_start_is_named() {
+    let bench = Bench::new("start");
+    let path = bench.folder.join(first_demo());
+    fs::write(&path, "#!/no/such/shell\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let (status, text) = bench.ask(&["--quiet"]);
+    assert_eq!(status, 2, "{text}");
+    assert!(text.contains("execve(") && text.contains("ENOENT"), "{text}");
+}
+
+#[test]
+fn every_demo_is_in_the_summary() {
+    let bench = Bench::new("all");
+    let demos = demos();
+    let (broken, fine) = (say(&[begin(&["a"])]), fine());
+    for (at, demo) in demos.iter().enumerate() {
+        bench.place(demo, if at % 3 == 2 { &broken } else { &fine });
+    }
+    let output = bench.run(&["run", "--width", "80"]);
+    let text = text(&output.stdout);
+    for (at, demo) in demos.iter().enumerate() {
+        let row = text.lines().find(|line| line.starts_with("│ ") && line.contains(&format!(" {demo} ")));
+        let cells: Vec<_> =
+            row.unwrap_or_else(|| panic!("{demo}:\n{text}")).split('│').map(str::trim).collect();
+        let expected = if at % 3 == 2 { ["0", "0", "BROKEN", "0"] } else { ["1", "1", "0", "0"] };
+        assert_eq!(cells[2..6], expected, "{demo}:\n{text}");
+    }
+    let last = text.lines().last().unwrap();
+    if demos.len() < 3 {
+        let (count, status) = (demos.len(), output.status.code());
+        assert!(last.starts_with(&format!("inception: {count} hold, {count} refuted as expected")), "{last}");
+        assert_eq!(status, Some(0));
+    } else {
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text.contains("inception: BROKEN: ") && text.contains(&demos[2]), "{text}");
+    }
+}
+
+#[test]
+fn a_demo_goes_by_its_number_and_by_its_name() {
+    let bench = Bench::with("called", &fine());
+    let list = text(&bench.run(&["list", "--format", "jsonl"]).stdout);
+    let number =
+        serde_json::from_str::<Value>(list.lines().next().unwrap()).unwrap()["number"].as_u64().unwrap();
+    let name = first_demo();
+    for word in [name.clone(), number.to_string(), format!("{number:02}"), format!("{number:02}-{name}")] {
+        let output = bench.run(&["run", "--quiet", &word]);
+        assert_eq!(output.status.code(), Some(0), "{word}");
+    }
+    let twice = text(&bench.run(&["run", "--quiet", &name, &name]).stdout);
+    assert!(twice.lines().last().unwrap().starts_with("inception: 2 hold, 2 refuted as expected"), "{twice}");
+}
+
+#[test]
+fn misuse_gets_one_line_and_2() {
+    let bench = Bench::with("misuse", &fine());
+    let name = first_demo();
+    let typo = OsString::from(format!("{name}x"));
+    let table: &[(&[&OsStr], &str)] = &[
+        (&["run".as_ref(), "nowhere".as_ref()], "no demo is called 'nowhere'; inception list shows them"),
+        (&["run".as_ref(), &typo], "; did you mean "),
+        (&["read".as_ref(), "nowhere".as_ref()], "no demo is called 'nowhere'"),
+        (&["claims".as_ref(), "99".as_ref()], "no demo is called '99'"),
+        (&["run".as_ref(), &OsString::from_vec(b"caf\xff\x1b[2J".to_vec())], "no demo is called 'caf"),
+        (&["read".as_ref(), &OsString::from_vec(b"\xff".to_vec())], "no demo is called"),
+        (&[&OsString::from_vec(b"\xff".to_vec())], "unrecognized subcommand"),
+        (&["read".as_ref()], "<NN|NAME>"),
+        (&["rum".as_ref()], "did you mean "),
+        (&["run".as_ref(), "--width".as_ref(), "3".as_ref()], "3 is not in 20..=400"),
+        (&["run".as_ref(), "--format".as_ref(), "xml".as_ref()], "choose from text, jsonl"),
+    ];
+    for (arguments, said) in table {
+        let output = output(bench.command(&[]).args(*arguments));
+        let line = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
+        assert!(line.starts_with("inception: ") && line.contains(said), "{arguments:?}: {line}");
+        assert!(is_one_line(&line) && !line.contains('\u{1b}'), "{arguments:?}: {line:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_missing_binary_is_told_with_where_it_was_looked_for() {
+    let bench = Bench::new("missing");
+    for arguments in
+        [&["run", &first_demo()][..], &["claims", &first_demo()], &["claims", "--list"], &["run"]]
+    {
+        let output = output(bench.command(arguments).env("PATH", ""));
+        let line = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(is_one_line(&line) && output.stdout.is_empty(), "{line}");
+        let folder = bench.folder.canonicalize().unwrap().display().to_string();
+        for part in [first_demo().as_str(), folder.as_str(), "PATH", "cargo build"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_binary_may_be_on_the_path() {
+    let bench = Bench::new("path");
+    let elsewhere = Bench::with("elsewhere", &fine());
+    let path = format!("{}:/usr/bin:/bin", elsewhere.folder.display());
+    let output = output(bench.command(&["run", "--quiet", &first_demo()]).env("PATH", path));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn nothing_is_left_when_the_driver_is_killed() {
+    let script = say(&[begin(&["a"])])
+        + "echo $$ > \"$HERE/pid.new\"; mv \"$HERE/pid.new\" \"$HERE/pid\"; exec sleep 600";
+    for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let bench = Bench::with(signal.as_str(), &script);
+        let mut driver = start(bench.command(&["run", &first_demo()]).stdout(Stdio::null()));
+        within_patience("the experiment starts", || bench.has("pid"));
+        let pid: i32 = fs::read_to_string(bench.folder.join("pid")).unwrap().trim().parse().unwrap();
+        assert!(lives(pid));
+        kill(Pid::from_raw(i32::try_from(driver.id()).unwrap()), signal).unwrap();
+        driver.wait().unwrap();
+        within_patience("the experiment dies with it", || !lives(pid));
+    }
+}
+
+#[test]
+fn a_reader_that_goes_is_no_failure() {
+    let saw =
+        json!({"event": "saw", "who": "x", "view": "outside", "what": "a line", "value": {"number": 1}});
+    let endless = say(&[begin(&["a"])]) + "echo $$ > \"$HERE/pid\"\nwhile :; do\n" + &say(&[saw]) + "done";
+    let silent = say(&[begin(&["a"])]) + "echo $$ > \"$HERE/pid\"\nexec sleep 600";
+    for (test, script) in [("endless", endless), ("silent", silent)] {
+        for options in [&[][..], &["--format", "jsonl"]] {
+            let bench = Bench::with(test, &script);
+            let mut command = bench.command(&["run", &first_demo()]);
+            command.args(options);
+            let mut driver = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+            let mut reader = BufReader::new(driver.stdout.take().unwrap());
+            reader.read_line(&mut String::new()).unwrap();
+            within_patience("the experiment is at it", || bench.has("pid"));
+            drop(reader);
+            let output = driver.wait_with_output().unwrap();
+            assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{test}");
+            let pid = fs::read_to_string(bench.folder.join("pid")).unwrap().trim().parse().unwrap();
+            within_patience("the experiment goes too", || !lives(pid));
+        }
+    }
+    let bench = Bench::with("gone", &fine());
+    for command in [&["list"][..], &["doctor"], &["claims", &first_demo()]] {
+        let mut driver = start(bench.command(command).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        drop(driver.stdout.take());
+        let output = driver.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{command:?}");
+    }
+}
+
+#[test]
+fn a_slow_reader_makes_no_experiment_wait() {
+    let line = json!({"event": "saw", "who": "x", "view": "outside", "what": "x".repeat(1000), "value": {"number": 1}});
+    let script = format!(
+        "{}i=0; while [ $i -lt 2000 ]; do\n{}i=$((i+1)); done\n{}touch \"$HERE/done\"",
+        say(&[begin(&["a"]), judged("a", "holds", true)]),
+        say(&[line]),
+        say(&[end(1, 0, 0, 0, 0)])
+    );
+    let bench = Bench::with("slow", &script);
+    let mut command = bench.command(&["run", &first_demo(), "--format", "jsonl"]);
+    let mut driver = start(command.stdout(Stdio::piped()));
+    within_patience("2 MB are written while nobody reads", || bench.has("done"));
+    let mut read = String::new();
+    driver.stdout.take().unwrap().read_to_string(&mut read).unwrap();
+    assert_eq!(driver.wait().unwrap().code(), Some(0));
+    assert_eq!(read.lines().count(), 2003);
+}
+
+#[test]
+fn output_that_is_lost_is_told() {
+    let bench = Bench::with("lost", &fine());
+    let name = first_demo();
+    for arguments in
+        [&["run", &name][..], &["run", "--quiet", &name], &["list"], &["claims", &name], &["doctor"]]
+    {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = bench.command(arguments);
+        let told = start(command.stdout(full).stderr(Stdio::piped())).wait_with_output().unwrap();
+        let line = text(&told.stderr);
+        assert_eq!(told.status.code(), Some(2), "{arguments:?}: {line}");
+        assert!(is_one_line(&line) && line.contains("No space left"), "{arguments:?}: {line}");
+
+        let script = "exec \"$0\" \"$@\" >&-";
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", script]).arg(bench.folder.join("inception")).args(arguments);
+        let output = output(shell);
+        let line = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
+        assert!(is_one_line(&line) && line.contains("standard output is closed"), "{arguments:?}: {line}");
+    }
+}
+
+#[test]
+fn json_lines_pass_through_as_they_are() {
+    let odd = r#"{"extra":  "new field" , "event":"saw","who":"x","view":"inside","what":"w","value":{"number":1}}"#;
+    let script = say(&[begin(&["a"]), judged("a", "holds", true)])
+        + &format!("cat <<'END'\n{odd}\nEND\n")
+        + &say(&[end(1, 0, 0, 0, 0)]);
+    let bench = Bench::with("through", &script);
+    let output = bench.run(&["run", &first_demo(), "--format", "jsonl"]);
+    let lines = text(&output.stdout);
+    assert_eq!(lines.lines().nth(2), Some(odd));
+    assert_eq!((lines.lines().count(), output.status.code()), (4, Some(0)));
+}
+
+#[test]
+fn a_transcript_that_breaks_off_gets_its_end() {
+    let bench = Bench::with("ends", &(say(&[begin(&["a"]), judged("a", "holds", true)]) + "kill -KILL $$"));
+    let output = bench.run(&["run", &first_demo(), "--format", "jsonl"]);
+    let lines = text(&output.stdout);
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["event"], &last["status"], &last["tally"]["holds"]),
+        (&json!("end"), &json!(2), &json!(1))
+    );
+    assert!(last["broken"].as_str().unwrap().contains("killed by SIGKILL"), "{last}");
+    assert!(is_one_line(&text(&output.stderr)), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_an_experiment_leaves_behind_holds_up_nobody() {
+    let bench = Bench::with("behind", &(fine() + "sleep 600 2> /dev/null & echo $! > \"$HERE/pid\""));
+    let (status, text) = bench.ask(&["--quiet"]);
+    let pid = fs::read_to_string(bench.folder.join("pid")).unwrap().trim().parse().unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    assert_eq!(status, 0, "{text}");
+}
+
+#[test]
+fn standard_input_is_left_alone() {
+    let bench = Bench::with("stdin", &(String::from("cat > \"$HERE/read\"\n") + &fine()));
+    let script = "echo mine | { \"$0\" run --quiet \"$1\" > /dev/null; cat; }";
+    let mut shell = Command::new("sh");
+    let shell = shell.args(["-c", script]).arg(bench.folder.join("inception")).arg(first_demo());
+    let output = output(shell.env("HERE", &bench.folder));
+    assert_eq!(text(&output.stdout), "mine\n");
+    assert_eq!(fs::read_to_string(bench.folder.join("read")).unwrap(), "");
+}
+
+#[test]
+fn what_experiments_say_is_shown_and_not_obeyed() {
+    let mut hostile = begin(&["a"]);
+    hostile["question"] = json!("\u{1b}]0;title\u{7}");
+    hostile["claims"][0]["text"] = json!("\u{9b}31mred");
+    let step = json!({"event": "step", "number": 1, "goal": "\u{1b}[2J", "calls": ["\u{8}"], "by_hand": ["\u{1b}c"]});
+    let table = json!({"event": "table", "title": "\u{1b}[1m", "columns": ["\u{1b}[2m"], "rows": [[{"text": "\u{1b}"}]]});
+    let actor = json!({"event": "actor", "label": "\u{1b}[3m", "pids": [], "elsewhere": []});
+    let events = [hostile, step, table, actor, judged("a", "holds", true), end(1, 0, 0, 0, 0)];
+    let bench = Bench::with("hostile", &say(&events));
+    for width in ["20", "39", "80", "400"] {
+        for options in [&["--verbose"][..], &["--stable"]] {
+            let (status, text) = bench.ask(&[&["--color", "never", "--width", width], options].concat());
+            assert_eq!(status, 0, "{text}");
+            let obeyed = text.chars().find(|c| c.is_control() && *c != '\n');
+            assert_eq!(obeyed, None, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn quiet_shows_the_summary_alone() {
+    let bench = Bench::with("quiet", &fine());
+    let (_, loud) = bench.ask(&[]);
+    let (_, quiet) = bench.ask(&["--quiet"]);
+    assert!(loud.contains("Is it so?") && loud.contains("HOLDS"));
+    assert!(!quiet.contains("Is it so?") && quiet.contains(&first_demo()));
+    assert!(quiet.lines().last().unwrap().starts_with("inception: 1 hold"));
+}
+
+#[test]
+fn two_stable_runs_read_alike() {
+    let bench = Bench::with("stable", &fine());
+    assert_eq!(bench.ask(&["--stable"]), bench.ask(&["--stable"]));
+}
+
+#[test]
+fn lines_fit_and_colour_adds_nothing() {
+    let bench = Bench::with("fit", &fine());
+    let name = first_demo();
+    for width in (20..=100).chain([400]) {
+        let width_text = width.to_string();
+        let width_text = width_text.as_str();
+        for arguments in [&["list"][..], &["run", &name, "--stable"], &["claims", &name]] {
+            let plain = text(&bench.run(&[arguments, &["--width", width_text]].concat()).stdout);
+            assert!(!plain.contains('\u{1b}'));
+            for line in plain.lines() {
+                assert!(line.width() <= width, "{arguments:?} at {width}: {line}");
+            }
+            if width % 20 == 0 {
+                let styled = [arguments, &["--width", width_text, "--color", "always"]].concat();
+                let styled = text(&bench.run(&styled).stdout);
+                assert!(styled.contains('\u{1b}'));
+                assert_eq!(anstream::adapter::strip_str(&styled).to_string(), plain);
+            }
+        }
+    }
+}
+
+#[test]
+fn claims_show_their_verdicts() {
+    let bench = Bench::with("claims", &fine());
+    let output = bench.run(&["claims", &first_demo(), "--format", "jsonl"]);
+    let lines: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(output.status.code(), Some(0));
+    let said: Vec<_> = lines.iter().map(|line| (&line["id"], &line["verdict"], &line["expected"])).collect();
+    let (holds, refuted) = (json!("holds"), json!("refuted"));
+    let (a, b, yes) = (json!("a"), json!("b"), json!(true));
+    assert_eq!(said, [(&a, &holds, &yes), (&b, &refuted, &yes)]);
+    assert_eq!((&lines[0]["experiment"], &lines[0]["notes"]), (&json!(first_demo()), &json!([84])));
+    let table = text(&bench.run(&["claims", &first_demo(), "--width", "100"]).stdout);
+    assert!(
+        table.contains("│ N84") && table.contains("│ The sentence of a. │ holds    │ holds   │"),
+        "{table}"
+    );
+}
+
+#[test]
+fn claims_can_be_listed_without_a_run() {
+    let heads = [claim("a"), claim("b")].map(|head| head.to_string()).join("\n");
+    let script = format!("[ \"$*\" = '--list-claims --format jsonl' ] || exit 2\ncat <<'END'\n{heads}\nEND");
+    let bench = Bench::with("listed", &script);
+    let output = bench.run(&["claims", "--list", &first_demo(), "--format", "jsonl"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let first: Value = serde_json::from_str(text(&output.stdout).lines().next().unwrap()).unwrap();
+    assert_eq!((&first["id"], &first["verdict"]), (&json!("a"), &Value::Null));
+    let broken = Bench::with("unlisted", "echo junk");
+    let output = broken.run(&["claims", "--list", &first_demo()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(is_one_line(&text(&output.stderr)), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_doctor_reports_and_fails_nobody() {
+    let bench = Bench::new("doctor");
+    let output = bench.run(&["doctor", "--format", "jsonl"]);
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+    let lines = text(&output.stdout);
+    let checks: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for check in &checks {
+        let state = check["state"].as_str().unwrap();
+        assert!(["ok", "missing"].contains(&state), "{check}");
+        assert_eq!(state == "missing", check["remedy"].is_string(), "{check}");
+        assert!(!check["found"].as_str().unwrap().is_empty(), "{check}");
+    }
+    for name in
+        ["cgroup", "ipc", "net", "mnt", "pid", "time", "user", "uts", "CAP_SYS_ADMIN", "layout", "strace"]
+    {
+        assert!(checks.iter().any(|check| check["check"] == name), "{name}");
+    }
+    let lacking = checks.iter().find(|check| check["check"] == "binaries").unwrap();
+    assert_eq!((&lacking["state"], &lacking["remedy"]), (&json!("missing"), &json!("cargo build")));
+    let text = text(&bench.run(&["doctor", "--width", "80"]).stdout);
+    assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+    assert!(text.lines().last().unwrap().contains(&format!(" of {} ok", checks.len())), "{text}");
+}
+
+#[test]
+fn help_leads_with_examples() {
+    for command in [&[][..], &["list"], &["run"], &["read"], &["claims"], &["doctor"]] {
+        let output = output(Command::new(DRIVER).args(command).arg("--help"));
+        let help = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0));
+        let name = [&["inception"], command].concat().join(" ");
+        assert!(help.starts_with(&format!("{name}: ")), "{help}");
+        assert_eq!(help.lines().nth(2), Some("Examples:"), "{help}");
+        assert!(
+            help.lines().nth(3).unwrap().starts_with(&format!("  {}", name.split(' ').next().unwrap())),
+            "{help}"
+        );
+        assert!(help.contains(&format!("\n\nUsage: {name}")), "{help}");
+    }
+    let bare = output(&mut Command::new(DRIVER));
+    assert_eq!((bare.status.code(), text(&bare.stderr).as_str()), (Some(0), ""));
+    assert!(text(&bare.stdout).starts_with("inception: "));
+}
