@@ -34,7 +34,8 @@ pub fn main_with<More: clap::Args>(
             instead(&more, &settings).unwrap_or_else(|| perform(experiment, &settings))
         }
     });
-    let ended = ended.and_then(|status| janitor::finish().map(|()| status).map_err(Into::into));
+    let finished = janitor::finish();
+    let ended = ended.and_then(|status| finished.map(|()| status).map_err(Into::into));
     ExitCode::from(ended.unwrap_or_else(|error| {
         complain(experiment.name, &error);
         BROKEN
