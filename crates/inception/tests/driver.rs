@@ -372,7 +372,12 @@ fn nothing_is_left_when_the_driver_is_killed() {
         + "echo $$ > \"$HERE/pid.new\"; mv \"$HERE/pid.new\" \"$HERE/pid\"; exec sleep 600";
     for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let bench = Bench::with(signal.as_str(), &script);
-        let mut driver = start(bench.command(&["run", &first_demo()]).stdout(Stdio::null()));
+        // Where this test was started by a script's `&`, SIGINT is ignored, and the driver would inherit that.
+        let run = bench.command(&["run", &first_demo()]);
+        let mut heeding = Command::new("env");
+        heeding.arg("--default-signal").arg(run.get_program()).args(run.get_args());
+        heeding.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+        let mut driver = start(heeding.stdout(Stdio::null()));
         within_patience("the experiment starts", || bench.has("pid"));
         let pid: i32 = fs::read_to_string(bench.folder.join("pid")).unwrap().trim().parse().unwrap();
         assert!(lives(pid));

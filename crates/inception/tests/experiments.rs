@@ -323,7 +323,7 @@ fn a_hostile_start_changes_nothing(subject: &Subject) -> Result<(), Failed> {
     let usual = subject.transcript(&[])?.verdicts;
     // Signals ignored or blocked by the parent, no environment, descriptors closed: none is the experiment's fault.
     let starts: [&[&str]; 3] = [
-        &["env", "--ignore-signal=CHLD", "--ignore-signal=USR1", "--block-signal=TERM"],
+        &["env", "--ignore-signal=CHLD,INT,QUIT,TERM,USR1,SEGV", "--block-signal=TERM,INT"],
         &["env", "-i"],
         &["bash", "-c", "exec \"$@\" <&- 2>&-", "bash"],
     ];

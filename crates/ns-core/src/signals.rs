@@ -134,6 +134,13 @@ pub fn start_afresh() -> Result<()> {
     sys::default_signal(Signal::SIGBUS)
 }
 
+/// Gives every signal its default back, but SIGPIPE, which stays ignored as Rust has it: for a child, which begins with
+/// no handler of its parent's, and ignores nothing although a shell that starts its jobs by `&` has SIGINT ignored.
+pub(crate) fn default_all() -> Result<()> {
+    let fixed = [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGPIPE];
+    Signal::iterator().filter(|signal| !fixed.contains(signal)).try_for_each(sys::default_signal)
+}
+
 /// A real fault: a load that the processor refuses, for which the kernel sends this process SIGSEGV.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::gate::{self, Ours};
 use super::{Record, Witness};
 use crate::error::Result;
-use crate::{janitor, sys};
+use crate::{janitor, signals, sys};
 
 /// How a child begins.
 pub(super) struct Start {
@@ -30,6 +30,7 @@ pub(super) fn begin(
     let gate = Rc::new(Ours::new(gate));
     let witness = Witness { label, tell: Ours::new(tell), gate };
     live(witness, |me| {
+        signals::default_all()?;
         if start.armed {
             gate::die_with_parent(&me.gate)?;
         }
