@@ -116,6 +116,16 @@ pub fn capability(capability: caps::Capability) -> Option<Missing> {
     Some(Missing::new(capability.to_string(), remedy))
 }
 
+/// Whether the caller runs by itself: under strace(1) or a debugger the kernel reports signals to the tracer first, and
+/// those that the init of a PID namespace does not handle are not dropped then. `None` if nobody traces it.
+///
+/// # Errors
+/// When /proc is no procfs.
+pub fn untraced() -> Result<Option<Missing>> {
+    let tracer = process::status(None)?.tracerpid;
+    Ok((tracer != 0).then(|| Missing::new("a run that nobody traces", "run it without strace or a debugger")))
+}
+
 /// Whether this kernel has the kind of namespace. `None` if so.
 pub fn kind(kind: Kind) -> Option<Missing> {
     let has = Path::new(&format!("/proc/self/ns/{kind}")).exists();

@@ -5,7 +5,7 @@
 //! heard first tells what became of the other.
 
 use anyhow::Result;
-use lesson::{Claim, Lab};
+use lesson::{Claim, Lab, Step};
 use nix::unistd::getpid;
 use ns_core::Signal::{
     SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGPWR, SIGQUIT, SIGSEGV, SIGSTOP, SIGTERM, SIGUSR1,
@@ -27,6 +27,11 @@ const SENDERS: [Sender; 3] = [Sender::Outside, Sender::Member, Sender::Itself];
 
 /// Fills the matrix for a plain child and for an init, and judges `claim` by it.
 pub(crate) fn fill(lab: &mut Lab, claim: Claim) -> Result<()> {
+    lab.step(Step {
+        goal: "All of it at once: nine signals, handled and not, from outside, from a member and from init itself.",
+        calls: &["sigaction(signal, handler)", "kill(init, signal)"],
+        by_hand: &[],
+    })?;
     let plain = Matrix::of(Namespaces::NONE)?;
     let init = Matrix::of(Namespaces::PID)?;
     lab.table(
