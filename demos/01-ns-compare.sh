@@ -16,9 +16,9 @@ try 'unshare -Ur --uts --pid --fork --kill-child sleep 60 &'
 settle 'pgrep --parent $! sleep'
 try 'other=$(pgrep --parent $!)
 diff <(readlink /proc/self/ns/*) <(readlink /proc/$other/ns/*)'
-say 'Five links, three namespaces: the two that end in _for_children say where its children will be born. Its PID
-namespace is ours no more, and the time namespace is. lsns asks the kernel the same questions:'
-try 'lsns --task $other --output NS,TYPE,NPROCS,COMMAND'
+say 'Four links, three namespaces: pid_for_children says where its children will be born. In all other respects it lives
+in our world. lsns asks the kernel the same questions:'
+try 'lsns --task $other --output NS,TYPE,NPROCS,PID,USER'
 
 say 'A number is a name for as long as the namespace lives. Then another may get it. Twenty namespaces, one after the
 other, share fewer numbers:'
