@@ -11,7 +11,8 @@ missing() {
     done | sort -u
 }
 
-# supply PACKAGE...: installs them, or says how and fails.
+# supply PACKAGE...: installs them, with apt_options if there are any, or says how and fails.
+apt_options=()
 supply() {
     (($#)) || return 0
     if [[ $EUID != 0 ]]; then
@@ -25,7 +26,7 @@ supply() {
     # The lists of a fresh machine are empty or old. What apt says is of interest only when it fails.
     local said
     export DEBIAN_FRONTEND=noninteractive
-    if ! said=$({ apt-get update && apt-get install --yes --no-install-recommends "$@"; } 2>&1); then
+    if ! said=$({ apt-get update && apt-get install --yes --no-install-recommends "${apt_options[@]}" "$@"; } 2>&1); then
         tail -n 5 <<<"$said"
         printf 'failed: apt-get install %s\n' "$*"
         return 1

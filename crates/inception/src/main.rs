@@ -7,6 +7,8 @@ mod claims;
 mod demos;
 mod doctor;
 mod list;
+#[cfg(feature = "manual")]
+mod manual;
 mod markdown;
 mod outbox;
 mod program;
@@ -109,6 +111,16 @@ fn main() -> ExitCode {
     for help in COMMANDS {
         let name = help.name.trim_start_matches("inception ");
         command = command.mut_subcommand(name, |command| help.lead(command));
+    }
+    #[cfg(feature = "manual")]
+    if let Some(directory) = lesson::manual::directory() {
+        return manual::write(&HELP, command, &directory).map_or_else(
+            |error| {
+                complain(HELP.name, &error);
+                ExitCode::from(status::BROKEN)
+            },
+            |()| ExitCode::SUCCESS,
+        );
     }
     let parsed = HELP.parse(command).map(|matches| CommandLine::from_arg_matches(&matches));
     let ended = match parsed {

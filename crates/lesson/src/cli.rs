@@ -206,6 +206,18 @@ pub(crate) fn parse<More: Args>(experiment: &Experiment) -> Result<(Settings, Mo
     let after = "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.";
     let help =
         Help { name: experiment.name, about: experiment.question, examples: experiment.examples, after };
+    #[cfg(feature = "manual")]
+    if let Some(directory) = crate::manual::directory() {
+        let command = CommandLine::<More>::command();
+        let written = crate::manual::write_experiment(experiment, &help, command, &directory);
+        return Err(written.map_or_else(
+            |error| {
+                complain(experiment.name, &error);
+                BROKEN
+            },
+            |()| crate::status::AS_EXPECTED,
+        ));
+    }
     let matches = help.parse(CommandLine::<More>::command())?;
     let CommandLine { more, mut settings } = CommandLine::from_arg_matches(&matches).map_err(|error| {
         complain(experiment.name, &anyhow::anyhow!("{}", in_one_line(&error)));

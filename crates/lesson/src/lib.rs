@@ -8,6 +8,8 @@ mod cli;
 mod event;
 mod judge;
 mod lab;
+#[cfg(feature = "manual")]
+pub mod manual;
 mod model;
 mod need;
 mod program;

@@ -8,6 +8,9 @@ use nix::sys::personality::{self, Persona};
 use ns_core::probe::{self, Missing};
 use ns_core::{Capability, Child, Fact, Kind, Named, Namespaces, Outcome, Value, namespace, process, uts};
 
+/// UNAME26, which nix has with glibc alone; linux/personality.h has the number.
+const AS_LINUX_2_6: Persona = Persona::from_bits_retain(0x2_0000);
+
 pub(crate) const TOO_LONG: Claim = Claim::holds(
     "too-long",
     "A hostname and a domain name have at most 64 bytes: for a 65th there is EINVAL.",
@@ -81,7 +84,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.saw(Fact::outside(format!("open(\"{release}\", O_WRONLY)"), Outcome::of(opened)?))?;
     lab.claim(UNAME26)
         .without(read_release(Persona::empty())?)
-        .with(read_release(cause(Persona::UNAME26, Persona::empty()))?)
+        .with(read_release(cause(AS_LINUX_2_6, Persona::empty()))?)
         .shows(|of| {
             of.inside("release").and_then(Value::as_str).is_some_and(|release| release.starts_with("2.6."))
                 && of.inside("/proc/self/ns/uts") == of.outside("/proc/self/ns/uts")
