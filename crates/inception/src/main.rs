@@ -5,6 +5,7 @@
 
 mod claims;
 mod demos;
+mod diff;
 mod doctor;
 mod list;
 #[cfg(feature = "manual")]
@@ -33,6 +34,7 @@ const HELP: Help = Help {
         ("inception run", "ask everything, and sum up"),
         ("inception doctor", "what this machine can be asked, and what it lacks"),
         ("inception claims --list", "every sentence that is put to the kernel"),
+        ("inception diff A.jsonl B.jsonl", "what two kernels say differently"),
     ],
     after: "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.",
 };
@@ -79,6 +81,17 @@ const COMMANDS: &[Help] = &[
         after: HELP.after,
     },
     Help {
+        name: "inception diff",
+        about: "verdicts side by side, and why they differ",
+        examples: &[
+            ("inception run --format jsonl > here.jsonl", "a transcript, on each kernel"),
+            ("inception diff there.jsonl here.jsonl", "the claims whose verdicts differ"),
+            ("inception diff --all 6.1.jsonl 6.12.jsonl 6.18.jsonl", "every claim"),
+            ("inception diff --format markdown *.jsonl", "every claim, as a document"),
+        ],
+        after: "Exit status: 0 every difference is explained by the claim itself, 1 one is not, 2 misused.",
+    },
+    Help {
         name: "inception doctor",
         about: "what this machine can be asked, and how to get what it lacks",
         examples: &[
@@ -102,6 +115,7 @@ enum Command {
     Run(run::Run),
     Read(read::Read),
     Claims(claims::Claims),
+    Diff(diff::Diff),
     Doctor(doctor::Doctor),
 }
 
@@ -143,6 +157,7 @@ fn run(command: &Command) -> Result<u8> {
         Command::Run(run) => run.run(),
         Command::Read(read) => read.run(),
         Command::Claims(claims) => claims.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Doctor(doctor) => doctor.run(),
     }
 }

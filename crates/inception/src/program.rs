@@ -16,7 +16,7 @@ use ns_core::{Child, End, Named, Namespaces, Signal, signals};
 use crate::outbox::Outbox;
 
 /// No line that an experiment writes is as long as this.
-const LONGEST_LINE: usize = 16 << 20;
+pub(crate) const LONGEST_LINE: usize = 16 << 20;
 
 /// Finds the binary called `name`: beside this program, then on PATH.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {

@@ -176,7 +176,7 @@ fn is_sabotage_well(accounts: &[Account], sabotage: bool) -> bool {
 }
 
 /// A word, and beside it what there is to say.
-fn item(word: &str, text: &str, style: Style, width: usize) -> String {
+pub(crate) fn item(word: &str, text: &str, style: Style, width: usize) -> String {
     let blank = " ".repeat(INDENT);
     let mut set = String::new();
     for (at, line) in text.lines().enumerate() {

@@ -87,26 +87,29 @@ fn start(demo: &Demo, options: &[&str]) -> Result<Running> {
 
 /// What an experiment has said so far. It may not contradict itself.
 #[derive(Debug, Default)]
-struct Watch {
+pub(crate) struct Watch {
     lines: usize,
     begun: bool,
-    claims: Vec<Settled>,
+    pub(crate) claims: Vec<Settled>,
     tally: Tally,
-    status: Option<u8>,
-    broken: Option<String>,
+    /// The status that it said it would exit with, which is its last word.
+    pub(crate) status: Option<u8>,
+    pub(crate) broken: Option<String>,
 }
 
 impl Watch {
     fn read(&mut self, line: &[u8]) -> Result<Event> {
         self.lines += 1;
-        let event = serde_json::from_slice(line).map_err(|error| {
-            anyhow!("its line {} is no event ({error}): {}", self.lines, beginning_of(line))
-        })?;
+        let event = event(line).map_err(|why| anyhow!("its line {} is {why}", self.lines))?;
         self.follow(&event)?;
         Ok(event)
     }
 
-    fn follow(&mut self, event: &Event) -> Result<()> {
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// When it contradicts what was said before.
+    pub(crate) fn follow(&mut self, event: &Event) -> Result<()> {
         ensure!(self.status.is_none(), "it goes on after its end");
         match event {
             Event::Begin { schema, claims, .. } => {
@@ -150,10 +153,24 @@ impl Watch {
         let end = running.end()?;
         let Some(said) = self.status else { bail!("it ended without its last word: {end}") };
         ensure!(end == End::Exited(i32::from(said)), "it said that it would exit with {said}: {end}");
-        let left: Vec<_> = self.claims.iter().filter(|claim| claim.fate.is_none()).collect();
-        ensure!(left.is_empty() || self.broken.is_some(), "it has not settled '{}'", left[0].head.id);
-        Ok(())
+        self.all_settled()
     }
+
+    /// Whether it has settled all that it declared, unless it broke.
+    ///
+    /// # Errors
+    /// One line that names the first claim that is left.
+    pub(crate) fn all_settled(&self) -> Result<()> {
+        match self.claims.iter().find(|claim| claim.fate.is_none()) {
+            Some(left) if self.broken.is_none() => bail!("it has not settled '{}'", left.head.id),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The event in a line, or why there is none.
+pub(crate) fn event(line: &[u8]) -> Result<Event, String> {
+    serde_json::from_slice(line).map_err(|error| format!("no event ({error}): {}", beginning_of(line)))
 }
 
 fn beginning_of(line: &[u8]) -> String {

@@ -43,7 +43,7 @@ fn stacked(heads: &[&str], rows: &[Vec<String>], width: usize) -> String {
         let filled = heads.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
         for (at, (head, cell)) in filled.enumerate() {
             let line = format!("{}: {}", head.replace('\n', " "), cell.replace('\n', " "));
-            text += &super::wrap(&line, width, if at == 0 { "- " } else { "  " }, "    ");
+            text += &super::text::lay_out(&line, width, if at == 0 { "- " } else { "  " }, "    ");
         }
     }
     text

@@ -411,10 +411,14 @@ fn fill(text: &str, width: usize) -> String {
 /// Text in lines of at most `width` columns, of which the `first` and the `rest` begin so. Line breaks in it stay;
 /// other control characters are shown and not obeyed.
 pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
-    let text = text.split('\n').map(printable).collect::<Vec<_>>().join("\n");
+    lay_out(&text.split('\n').map(printable).collect::<Vec<_>>().join("\n"), width, first, rest)
+}
+
+/// As [`wrap`], for text whose control characters are our own: styles.
+pub(super) fn lay_out(text: &str, width: usize, first: &str, rest: &str) -> String {
     // An indent that leaves no room would push the words off a narrow screen.
     let (first, rest) = if width < NARROW { (first.trim_start(), "") } else { (first, rest) };
-    let mut out = textwrap::fill(&text, options(width).initial_indent(first).subsequent_indent(rest));
+    let mut out = textwrap::fill(text, options(width).initial_indent(first).subsequent_indent(rest));
     out.push('\n');
     out
 }
