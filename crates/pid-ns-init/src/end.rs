@@ -75,7 +75,11 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Orphan a process, and let it end: once under an init that does not wait, once under one that does.",
         calls: &["waitpid(-1)"],
-        by_hand: &["unshare -Urpf --mount-proc sh -c 'sh -c \"sleep 0.1 & exit\"; sleep 1; ps -o pid,ppid,stat,comm'"],
+        by_hand: &[
+            "unshare -Urpf --mount-proc --kill-child sleep 60 &",
+            "init=$(pgrep --parent $!); enter=\"nsenter -t $init -U -m -p --preserve-credentials\"",
+            "$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm",
+        ],
     })?;
     lab.claim(ORPHANS)
         .without(fate_of_an_orphan(false)?)
