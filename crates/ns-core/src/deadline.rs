@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollTimeout, poll};
 use crate::error::{Error, Named, Result};
 
 /// How long anything is waited for. An idle machine answers in microseconds, an emulated one in seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A moment after which a wait gives up.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,17 @@ impl Deadline {
     /// [`PATIENCE`] from now.
     pub(crate) fn new() -> Deadline {
         Deadline(Instant::now() + PATIENCE)
+    }
+
+    /// For a wait that is ready time and again, and never done: whether to go on.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] once it has passed. `what` is named in it.
+    pub(crate) fn check(self, what: &str) -> Result<()> {
+        if Instant::now() < self.0 {
+            return Ok(());
+        }
+        Err(Error::Deadline { what: what.into(), seconds: PATIENCE.as_secs() })
     }
 
     /// Waits until one of `fds` is ready. `what` is named in the error.
@@ -38,10 +49,8 @@ impl Deadline {
         // Rounded up, so that the last fraction of a millisecond is no busy loop.
         let timeout = left.min(at_most) + Duration::from_micros(999);
         match poll(fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
-            Ok(0) if left.is_zero() => {
-                Err(Error::Deadline { what: what.into(), seconds: PATIENCE.as_secs() })
-            }
-            Ok(0) | Err(Errno::EINTR) => Ok(false),
+            Ok(0) => self.check(what).map(|()| false),
+            Err(Errno::EINTR) => Ok(false),
             Ok(_) => Ok(true),
             Err(errno) => Err(errno).named(|| "poll()".into()),
         }

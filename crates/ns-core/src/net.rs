@@ -24,7 +24,6 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Instant;
 
 use netlink_packet_core::{DecodeError, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Parseable};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
@@ -44,7 +43,7 @@ pub use inet::{Address, Route};
 pub use link::Link;
 pub use name::LinkName;
 
-use crate::deadline::{Deadline, PATIENCE};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::{Kind, NsFile, host};
 use answer::Record;
@@ -476,16 +475,14 @@ impl Netlink {
     }
 
     fn look_at_every_event<T>(&self, look: impl Fn() -> Result<ControlFlow<T, String>>) -> Result<T> {
-        let (started, deadline) = (Instant::now(), Deadline::new());
+        let deadline = Deadline::new();
         loop {
             let what = match look()? {
                 ControlFlow::Break(seen) => return Ok(seen),
                 ControlFlow::Continue(what) => what,
             };
             // Events about other links could ring for ever.
-            if started.elapsed() >= PATIENCE {
-                return Err(Error::Deadline { what, seconds: PATIENCE.as_secs() });
-            }
+            deadline.check(&what)?;
             self.events.hear(deadline, &what)?;
         }
     }

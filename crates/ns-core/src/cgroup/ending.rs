@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -13,7 +12,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::Version;
 use super::directory::{Directory, read_from_start, unless_gone};
-use crate::deadline::{Deadline, PATIENCE};
+use crate::deadline::Deadline;
 use crate::error::{Error, Named, Result};
 
 /// How often an attempt is repeated that the kernel refuses, or that did nothing, for a reason which passes.
@@ -213,19 +212,17 @@ fn wait_for_ends(cgroup: &Directory) -> Result<()> {
 /// member elsewhere. So each wait ends after a while, and the next look finds them.
 struct Looks {
     what: String,
-    until: Instant,
+    deadline: Deadline,
 }
 
 impl Looks {
     fn new(what: String) -> Looks {
-        Looks { what, until: Instant::now() + PATIENCE }
+        Looks { what, deadline: Deadline::new() }
     }
 
     /// Waits for the next reason to look.
     fn wait(&self, fd: &OwnedFd, event: PollFlags) -> Result<()> {
-        if Instant::now() > self.until {
-            return Err(Error::Deadline { what: self.what.clone(), seconds: PATIENCE.as_secs() });
-        }
+        self.deadline.check(&self.what)?;
         match poll(&mut [PollFd::new(fd.as_fd(), event)], PollTimeout::from(100_u8)) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno).named(|| "poll()".into()),

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
-use std::time::Instant;
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -11,7 +10,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::poll::{PollFd, PollFlags};
 
 use super::answer::{Answer, End, Record};
-use crate::deadline::{Deadline, PATIENCE};
+use crate::deadline::Deadline;
 use crate::error::{Error, Named, Result};
 
 /// A socket of NETLINK_ROUTE, netlink(7), that never blocks: waiting is poll's, which has a deadline.
@@ -78,7 +77,7 @@ impl Requests {
         let mut header = NetlinkHeader::default();
         header.flags = flags | NLM_F_REQUEST;
         let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
-        let (started, deadline) = (Instant::now(), Deadline::new());
+        let deadline = Deadline::new();
         loop {
             self.send(&mut request).named(|| " [sendto(netlink)]".into())?;
             let mut answer = Answer::to(request.header.sequence_number);
@@ -93,11 +92,7 @@ impl Requests {
             match end {
                 End::Done if !answer.interrupted => return Ok(answer.records),
                 // What was dumped is no picture of any one moment: once more.
-                End::Done if started.elapsed() < PATIENCE => {}
-                End::Done => {
-                    let what = " [it changed under every look]".into();
-                    return Err(Error::Deadline { what, seconds: PATIENCE.as_secs() });
-                }
+                End::Done => deadline.check(" [it changed under every look]")?,
                 End::Refused { errno, words } => {
                     let call = words.map(|words| format!(" [kernel: {words}]")).unwrap_or_default();
                     return Err(Error::Call { call, errno });
