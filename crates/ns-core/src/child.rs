@@ -163,14 +163,7 @@ impl<'a> Spawn<'a> {
         let (hear, tell) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
         let (gate, open) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
         let (hear, open) = (Ours::new(hear), Ours::new(open));
-        let forked = sys::clone3(namespaces.bits(), cgroup).map_err(|error| match error {
-            // Not the look at our threads that comes before.
-            Error::Call { call, errno } if call.is_empty() => {
-                Error::Call { call: as_typed(namespaces, cgroup), errno }
-            }
-            other => other,
-        })?;
-        match forked {
+        match sys::clone3(namespaces.bits(), cgroup, || as_typed(namespaces, cgroup))? {
             Forked::Child => {
                 begin(label, tell, gate, Start { armed: !outlives, mapped: maps.is_some() }, body)
             }

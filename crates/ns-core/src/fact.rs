@@ -42,13 +42,6 @@ impl Fact {
     pub fn inside(who: impl Into<String>, what: impl Into<String>, value: impl Into<Value>) -> Fact {
         Fact { who: who.into(), view: View::Inside, what: what.into(), value: value.into() }
     }
-
-    /// The same fact, told as seen from outside.
-    #[must_use]
-    pub fn from_outside(mut self) -> Fact {
-        self.view = View::Outside;
-        self
-    }
 }
 
 /// A value that knows what it is, so that a renderer can tell what differs from run to run.

@@ -27,13 +27,3 @@ pub fn find_queue(key: i32) -> Result<Option<i32>> {
         Err(errno) => Err(errno).named(|| format!("msgget({key:#x}, 0)")),
     }
 }
-
-/// Removes a queue by its identifier.
-///
-/// # Errors
-/// EINVAL where there is none. Refused in the IPC namespace that we were started in ([`crate::Error::WouldChangeHost`]).
-pub fn remove_queue(queue: i32) -> Result<()> {
-    let call = || format!("msgctl({queue}, IPC_RMID)");
-    host::require_left(Kind::Ipc, call)?;
-    sys::msgctl_remove(queue).named(call)
-}

@@ -22,19 +22,28 @@ pub(crate) enum Forked {
     Child,
 }
 
+/// A child inherits the locks of threads that it does not have, so only a process with one thread may make one.
+fn require_one_thread(what: &str) -> Result<()> {
+    match process::thread_count()? {
+        1 => Ok(()),
+        threads => Err(Error::Input(format!("cannot {what}: {threads} threads run, and only one may"))),
+    }
+}
+
 /// Makes a child that has a copy of this process's memory, as fork(2) does.
 ///
 /// `flags` are CLONE_NEW* flags; `cgroup`, if any, is the directory of the cgroup v2 in which the child is born.
 /// Where a seccomp filter hides clone3 from us (as container engines do), clone(2) is asked, which can carry neither
-/// CLONE_NEWTIME nor a cgroup.
+/// CLONE_NEWTIME nor a cgroup. `typed` is the call as one would type it.
 ///
 /// # Errors
-/// Refused unless exactly one thread runs: the child would inherit the locks of threads that it does not have.
-pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
-    let threads = process::thread_count()?;
-    if threads != 1 {
-        return Err(Error::Input(format!("cannot make a child: {threads} threads run, and only one may")));
-    }
+/// The kernel's answer. Refused unless exactly one thread runs: the child would inherit the locks of threads that it does not have.
+pub(crate) fn clone3(
+    flags: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    typed: impl FnOnce() -> String,
+) -> Result<Forked> {
+    require_one_thread("make a child")?;
     let mut pidfd: RawFd = -1;
     let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
     // SAFETY: clone_args is a struct of integers, for which all zero bits are a value.
@@ -54,7 +63,7 @@ pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forke
         answer = unsafe { libc::syscall(libc::SYS_clone, word, 0, &raw mut pidfd, 0, 0) };
     }
     match answer {
-        -1 => Err(Errno::last()).named(String::new),
+        -1 => Err(Errno::last()).named(typed),
         0 => Ok(Forked::Child),
         pid => {
             // SAFETY: the kernel has just opened this descriptor for us (CLONE_PIDFD), and nobody else owns it.
@@ -71,9 +80,9 @@ pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Forke
 /// The kernel's answer. Refused as [`clone3`], and for flags other than CLONE_NEW*, CLONE_FS and CLONE_SYSVSEM.
 pub(crate) fn clone_as_typed(legacy: bool, flags: u64) -> Result<Option<Pid>> {
     let harmless = Namespaces::all().bits() | (libc::CLONE_FS | libc::CLONE_SYSVSEM) as u64;
-    let threads = process::thread_count()?;
-    if threads != 1 || flags & !harmless != 0 {
-        return Err(Error::Input(format!("cannot make a child with flags {flags:#x} of {threads} threads")));
+    require_one_thread("make a child")?;
+    if flags & !harmless != 0 {
+        return Err(Error::Input(format!("cannot make a child with flags {flags:#x}")));
     }
     let answer = if legacy {
         let word = flags as libc::c_long | libc::c_long::from(libc::SIGCHLD);
@@ -100,10 +109,7 @@ pub(crate) fn clone_as_typed(legacy: bool, flags: u64) -> Result<Option<Pid>> {
 /// # Errors
 /// As [`clone3`].
 pub(crate) fn fork_child() -> Result<Option<Pid>> {
-    let threads = process::thread_count()?;
-    if threads != 1 {
-        return Err(Error::Input(format!("cannot fork: {threads} threads run, and only one may")));
-    }
+    require_one_thread("fork")?;
     // SAFETY: this process has one thread (checked above), so no lock is held by a thread that the child lacks.
     match unsafe { nix::unistd::fork() }.named(|| "fork()".into())? {
         nix::unistd::ForkResult::Parent { child } => Ok(Some(child)),
@@ -210,12 +216,6 @@ pub(crate) fn clock_gettime(clock: libc::clockid_t) -> Result<[libc::c_long; 2],
 pub(crate) fn msgget(key: i32, flags: i32) -> Result<i32, Errno> {
     // SAFETY: msgget takes integers only.
     Errno::result(unsafe { libc::msgget(key, flags) })
-}
-
-/// msgctl(2) with IPC_RMID: removes a System V message queue.
-pub(crate) fn msgctl_remove(queue: i32) -> Result<(), Errno> {
-    // SAFETY: with IPC_RMID the kernel ignores the third argument.
-    Errno::result(unsafe { libc::msgctl(queue, libc::IPC_RMID, std::ptr::null_mut()) }).map(drop)
 }
 
 /// Before `main`, Rust opens /dev/null in the place of a closed descriptor 0, 1 or 2. Then nobody could tell any
