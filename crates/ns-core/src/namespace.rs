@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -198,40 +198,57 @@ pub fn of(process: Option<Pid>) -> Result<Vec<NsId>> {
 
 /// As [`of`], but reading another procfs than the one at /proc, or a directory that looks like one.
 pub fn of_under(proc: &Path, process: Option<Pid>) -> Result<Vec<NsId>> {
-    let who = process.map_or("self".into(), |pid| pid.to_string());
-    let path = proc.join(&who).join("ns");
-    let dir =
-        rustix::fs::openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    let links = Links::open(proc, process)?;
+    Kind::ALL.into_iter().filter_map(|kind| links.read(kind).transpose()).collect()
+}
+
+/// The one namespace of `kind` that a process is a member of, by its link alone. Arguments and errors as [`of`].
+pub fn of_kind(process: Option<Pid>, kind: Kind) -> Result<NsId> {
+    let links = Links::open(Path::new("/proc"), process)?;
+    links.read(kind)?.ok_or_else(|| Error::Call { call: links.call(kind), errno: Errno::ENOENT })
+}
+
+/// A process's /proc/PID/ns.
+struct Links {
+    directory: OwnedFd,
+    path: PathBuf,
+    dev: u64,
+}
+
+impl Links {
+    fn open(proc: &Path, process: Option<Pid>) -> Result<Links> {
+        let who = process.map_or("self".into(), |pid| pid.to_string());
+        let path = proc.join(&who).join("ns");
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(CWD, &path, flags, Mode::empty())
             .named(|| format!("open(\"{}\")", path.display()))?;
-    let dev = nsfs_device()?;
-    let mut found = Vec::with_capacity(8);
-    for kind in Kind::ALL {
-        match rustix::fs::readlinkat(&dir, kind.link(), Vec::with_capacity(32)) {
+        Ok(Links { directory, path, dev: nsfs_device()? })
+    }
+
+    /// `None` for a kind that the kernel was built without.
+    fn read(&self, kind: Kind) -> Result<Option<NsId>> {
+        match rustix::fs::readlinkat(&self.directory, kind.link(), Vec::with_capacity(32)) {
             Ok(text) => {
                 let text = text.to_string_lossy();
                 let (_, ino) = parse_link(&text).ok_or_else(|| Error::Unreadable {
-                    what: format!("{}/{kind}", path.display()),
+                    what: format!("{}/{kind}", self.path.display()),
                     message: format!("expected {kind}:[NUMBER], found {text:?}"),
                 })?;
-                found.push(NsId { kind, dev, ino });
+                Ok(Some(NsId { kind, dev: self.dev, ino }))
             }
-            // The kernel was built without this kind.
-            Err(rustix::io::Errno::NOENT) if dir_is_alive(&dir) => {}
-            Err(errno) => return Err(errno).named(|| format!("readlink(\"{}/{kind}\")", path.display())),
+            Err(rustix::io::Errno::NOENT) if self.are_of_the_living() => Ok(None),
+            Err(errno) => Err(errno).named(|| self.call(kind)),
         }
     }
-    Ok(found)
-}
 
-/// The one namespace of `kind` that a process is a member of. Arguments and errors as [`of`].
-pub fn of_kind(process: Option<Pid>, kind: Kind) -> Result<NsId> {
-    of(process)?.into_iter().find(|id| id.kind == kind).ok_or_else(|| Error::Call {
-        call: format!(
-            "readlink(\"/proc/{}/ns/{kind}\")",
-            process.map_or("self".into(), |pid| pid.to_string())
-        ),
-        errno: Errno::ENOENT,
-    })
+    /// Whether the process is still there, and its links with it.
+    fn are_of_the_living(&self) -> bool {
+        rustix::fs::readlinkat(&self.directory, Kind::User.link(), Vec::new()).is_ok()
+    }
+
+    fn call(&self, kind: Kind) -> String {
+        format!("readlink(\"{}/{kind}\")", self.path.display())
+    }
 }
 
 /// Names in /proc/self/ns, sorted: one a kind, and what children will be born into.
@@ -246,10 +263,6 @@ pub fn names() -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-fn dir_is_alive(dir: &OwnedFd) -> bool {
-    rustix::fs::readlinkat(dir, Kind::User.link(), Vec::new()).is_ok()
 }
 
 fn nsfs_device() -> Result<u64> {
