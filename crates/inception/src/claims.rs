@@ -97,15 +97,17 @@ impl Claims {
     fn table(&self, demo: &Demo, claims: &[Settled]) -> String {
         let row = |claim: &Settled| {
             let Settled { head, .. } = claim;
-            let mut numbers: Vec<_> = head.notes.iter().map(|number| format!("N{number}")).collect();
-            numbers.extend(head.more.iter().map(|number| format!("M{number}")));
             let expect = match (&head.correction, head.expect.split_once(':')) {
                 (Some(correction), _) => format!("{}; see {correction}", head.expect),
                 (None, Some((varies, _))) => varies.to_string(),
                 (None, None) => head.expect.clone(),
             };
-            let mut row =
-                vec![numbers.join("\n"), printable(&head.id), printable(&head.text), printable(&expect)];
+            let mut row = vec![
+                head.numbers().join("\n"),
+                printable(&head.id),
+                printable(&head.text),
+                printable(&expect),
+            ];
             if !self.list {
                 row.push(verdict(claim).map_or_else(String::new, |(word, expected)| {
                     if expected { word.to_string() } else { format!("{word}, NOT AS EXPECTED") }

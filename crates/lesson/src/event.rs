@@ -120,6 +120,14 @@ pub struct ClaimHead {
     pub more: Vec<u16>,
 }
 
+impl ClaimHead {
+    /// The numbers that it answers to, as people write them: `N84`, `M23`.
+    pub fn numbers(&self) -> Vec<String> {
+        let notes = self.notes.iter().map(|number| format!("N{number}"));
+        notes.chain(self.more.iter().map(|number| format!("M{number}"))).collect()
+    }
+}
+
 /// A process that takes part: who is where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {

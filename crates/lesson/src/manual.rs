@@ -72,9 +72,7 @@ fn claims(experiment: &Experiment) -> Roff {
         let head = ClaimHead::from(claim);
         roff.control("TP", []);
         roff.text([bold(&head.id)]);
-        let numbers: Vec<_> = head.notes.iter().map(|it| format!("N{it}")).collect();
-        let further: Vec<_> = head.more.iter().map(|it| format!("M{it}")).collect();
-        roff.text([roman(format!("{} [{}]", head.text, [numbers, further].concat().join(" ")))]);
+        roff.text([roman(format!("{} [{}]", head.text, head.numbers().join(" ")))]);
         roff.control("br", []);
         let expected = match &head.correction {
             Some(correction) => format!("; expected: refuted, see {correction}"),

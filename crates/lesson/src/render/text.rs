@@ -366,8 +366,7 @@ pub fn claim_head(claim: &ClaimHead, width: usize) -> String {
 
 /// The sentence with the numbers that it answers to.
 fn sentence(claim: &ClaimHead, with_id: bool) -> String {
-    let mut numbers: Vec<String> = claim.notes.iter().map(|number| format!("N{number}")).collect();
-    numbers.extend(claim.more.iter().map(|number| format!("M{number}")));
+    let numbers = claim.numbers();
     let id = if with_id { format!(" ({})", claim.id) } else { String::new() };
     if numbers.is_empty() {
         format!("{}{id}", claim.text)
