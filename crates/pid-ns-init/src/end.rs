@@ -7,7 +7,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use ns_core::Signal::{SIGTERM, SIGUSR1};
 use ns_core::process::{self, RebootMode};
 use ns_core::{
-    Capability, Child, Fact, Namespaces, Outcome, Pid, Spawn, Value, Witness, host, namespace, signals, uts,
+    Capability, Child, Error, Fact, Namespaces, Outcome, Pid, Spawn, Value, Witness, host, namespace,
+    signals, uts,
 };
 
 pub(crate) const TAKES_ALL: Claim =
@@ -123,7 +124,7 @@ fn left_after_the_parent(namespaces: Namespaces) -> Result<Observation> {
             for name in ["first child", "second child"] {
                 let mut child = Spawn::new(name).outlives_parent().run(|me| {
                     signals::block_all()?;
-                    me.saw("PIDs", process::pids(None)?.into_iter().map(Value::Pid).collect::<Vec<_>>())?;
+                    tell_pids(me)?;
                     wait_for_ever()
                 })?;
                 me.tell(child.hear()?)?;
@@ -131,11 +132,11 @@ fn left_after_the_parent(namespaces: Namespaces) -> Result<Observation> {
             }
             Ok(())
         })?;
-        let children = [parent.hear()?.value, parent.hear()?.value];
+        let children = [parent.hear()?, parent.hear()?];
         let end = parent.wait()?;
         let mut left = 0;
         for pids in &children {
-            left += usize::from(signals::send(own_number(pids), None)? == Outcome::Done);
+            left += usize::from(signals::send(number(pids, 1)?, None)? == Outcome::Done);
         }
         me.tell(Fact::outside("its children that live on", left))?;
         me.tell(Fact::outside("the parent", end))
@@ -143,15 +144,24 @@ fn left_after_the_parent(namespaces: Namespaces) -> Result<Observation> {
     Ok(facts.into())
 }
 
-/// The number, in the trial's PID namespace, of a process that told its PIDs: the host's procfs lists the host's
-/// number first, and the trial's next.
-fn own_number(pids: &Value) -> Pid {
-    match pids {
+/// As the procfs has it that we were started with: first the number that a process has there, then one a PID namespace
+/// further down.
+fn tell_pids(me: &mut Witness) -> ns_core::Result<()> {
+    me.saw("PIDs", process::pids(None)?.into_iter().map(Value::Pid).collect::<Vec<_>>())
+}
+
+/// The number that a process told of itself for the PID namespace `level` below the one that we were started in.
+fn number(pids: &Fact, level: usize) -> ns_core::Result<Pid> {
+    let told = match &pids.value {
         Value::List(numbers) => {
-            Pid::from_raw(numbers.get(1).and_then(Value::as_i64).unwrap_or(i64::MAX) as i32)
+            numbers.get(level).and_then(Value::as_i64).and_then(|it| i32::try_from(it).ok())
         }
-        _ => Pid::from_raw(i32::MAX),
-    }
+        _ => None,
+    };
+    told.map(Pid::from_raw).ok_or_else(|| Error::Unreadable {
+        what: format!("{} of {}", pids.what, pids.who),
+        message: format!("no number of level {level} in '{}'", pids.value),
+    })
 }
 
 fn second_child(namespaces: Namespaces) -> Result<Fact> {
@@ -194,7 +204,7 @@ fn fate_of_an_orphan(init_waits: bool) -> Result<Fact> {
     let mut init = Spawn::new("init").namespaces_always(Namespaces::PID).run(move |me| {
         let mut parent = Child::spawn("parent", Namespaces::NONE, |me| {
             let mut orphan = Spawn::new("orphan").outlives_parent().run(|me| {
-                me.saw("PIDs", process::pids(None)?.into_iter().map(Value::Pid).collect::<Vec<_>>())?;
+                tell_pids(me)?;
                 // Until its parent, which holds the gate, is gone: then it ends, adopted by init.
                 me.stay()
             })?;
@@ -210,11 +220,7 @@ fn fate_of_an_orphan(init_waits: bool) -> Result<Fact> {
         me.tell(pids)?;
         me.stay()
     })?;
-    let pids = init.hear()?.value;
-    let orphan = match &pids {
-        Value::List(numbers) => Pid::from_raw(numbers.first().and_then(Value::as_i64).unwrap_or(0) as i32),
-        _ => Pid::from_raw(0),
-    };
+    let orphan = number(&init.hear()?, 0)?;
     let state = process::wait_for_state(orphan, &['Z'])?;
     Ok(Fact::outside("state of the orphan in /proc", state.map_or("gone".into(), String::from)))
 }
