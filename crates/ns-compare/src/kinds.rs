@@ -215,10 +215,9 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         ],
         by_hand: &["hostname; unshare -Ur --uts --net sh -c 'hostname; cat /proc/net/dev'"],
     })?;
-    let four = WRITTEN.into_iter().map(Kind::only).fold(Namespaces::NONE, Namespaces::union);
     lab.claim(COPY)
         .without(what_is_taken_along(Namespaces::NONE)?)
-        .with(what_is_taken_along(four)?)
+        .with(what_is_taken_along(written())?)
         .shows(|along| *along == "mnt uts")?;
     Ok(())
 }
@@ -243,11 +242,15 @@ fn change_is_seen(kind: Kind, arm: &Observation) -> bool {
     }
 }
 
+/// The kinds whose resource is written to, together.
+fn written() -> Namespaces {
+    WRITTEN.into_iter().map(Kind::only).fold(Namespaces::NONE, Namespaces::union)
+}
+
 /// Runs `body` in namespaces of its own: what it writes reaches neither the host nor another trial.
 fn in_a_room(body: impl FnOnce(&mut Witness) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
-    let room = WRITTEN.into_iter().map(Kind::only).fold(Namespaces::NONE, Namespaces::union);
     // The room is no cause of anything, and stays under --sabotage too.
-    let mut outside = Spawn::new("outside").namespaces_always(room).run(|me| {
+    let mut outside = Spawn::new("outside").namespaces_always(written()).run(|me| {
         uts::set_hostname("outside")?;
         body(me)
     })?;
