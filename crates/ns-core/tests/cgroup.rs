@@ -11,7 +11,6 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -32,15 +31,10 @@ const MOMENTS: u32 = 30;
 /// The variable by which the processes of a role are known: its descendants inherit it.
 const TOKEN: &str = "NS_CORE_TEST_TOKEN";
 
-type Answer = Result<Ending, Box<dyn Error>>;
+mod plain;
 
-enum Ending {
-    Passed,
-    Skipped(String),
-}
-use Ending::Passed;
-
-type Check = (&'static str, fn() -> Answer);
+use plain::Ending::{self, Passed};
+use plain::{Answer, Check};
 
 const CHECKS: &[Check] = &[
     ("our_own_path_in_every_hierarchy_lists_us", our_own_path_in_every_hierarchy_lists_us),
@@ -83,8 +77,8 @@ const CHECKS: &[Check] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(role) = arguments.first().and_then(|name| name.strip_prefix("role-")) {
+    let argument = std::env::args().nth(1).unwrap_or_default();
+    if let Some(role) = argument.strip_prefix("role-") {
         return match play(role) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -93,35 +87,12 @@ fn main() -> ExitCode {
             }
         };
     }
-    let wanted = arguments.iter().find(|argument| !argument.starts_with('-')).map_or("", String::as_str);
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for (name, check) in CHECKS.iter().filter(|(name, _)| name.contains(wanted)) {
-        match catch_unwind(AssertUnwindSafe(check)) {
-            Ok(Ok(Passed)) => {
-                passed += 1;
-                println!("ok    {name}");
-            }
-            Ok(Ok(Ending::Skipped(reason))) => {
-                skipped += 1;
-                println!("skip  {name}: {reason}");
-            }
-            Ok(Err(error)) => {
-                failed += 1;
-                println!("FAIL  {name}: {error}");
-            }
-            // The panic has said why already.
-            Err(_) => {
-                failed += 1;
-                println!("FAIL  {name}");
-            }
-        }
-    }
+    let ended = plain::run(CHECKS);
     if let Err(error) = janitor::finish() {
-        failed += 1;
-        println!("FAIL  finish: {error}");
+        println!("FAILED at the end: {error}");
+        return ExitCode::FAILURE;
     }
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    ended
 }
 
 // ---- what a check needs

@@ -16,14 +16,11 @@ use ns_core::{
     mount, namespace, process, signals, stage, uts,
 };
 
-type Check = fn() -> Result<Seen, String>;
+mod plain;
 
-enum Seen {
-    Passed,
-    Skipped(String),
-}
+use plain::{Answer, Check, Ending};
 
-const CHECKS: &[(&str, Check)] = &[
+const CHECKS: &[Check] = &[
     ("facts_arrive_in_order_and_then_the_end", facts_arrive_in_order_and_then_the_end),
     ("an_error_or_a_panic_breaks_and_is_no_fact", an_error_or_a_panic_breaks_and_is_no_fact),
     ("a_stop_is_heard", a_stop_is_heard),
@@ -47,47 +44,18 @@ const CHECKS: &[(&str, Check)] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(role) = arguments.first().and_then(|argument| argument.strip_prefix("--role=")) {
+    let argument = std::env::args().nth(1).unwrap_or_default();
+    if let Some(role) = argument.strip_prefix("--role=") {
         play(role);
     }
-    if let Err(error) = signals::start_afresh().and_then(|()| host::remember()) {
-        return report(&[("start", Err(error.to_string()))]);
-    }
-    let wanted =
-        |name: &str| arguments.iter().all(|argument| argument.starts_with('-') || name.contains(argument));
-    let results: Vec<_> =
-        CHECKS.iter().filter(|(name, _)| wanted(name)).map(|(name, check)| (*name, check())).collect();
-    report(&results)
-}
-
-#[expect(clippy::print_stdout, reason = "a test program prints")]
-fn report(results: &[(&str, Result<Seen, String>)]) -> ExitCode {
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for (name, result) in results {
-        match result {
-            Ok(Seen::Passed) => {
-                passed += 1;
-                println!("test {name} ... ok");
-            }
-            Ok(Seen::Skipped(why)) => {
-                skipped += 1;
-                println!("test {name} ... skipped: {why}");
-            }
-            Err(why) => {
-                failed += 1;
-                println!("test {name} ... FAILED: {why}");
-            }
-        }
-    }
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    ExitCode::from(u8::from(failed > 0))
+    signals::start_afresh().and_then(|()| host::remember()).expect("a procfs at /proc");
+    plain::run(CHECKS)
 }
 
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
         if !$condition {
-            return Err(format!($($message)+));
+            return Err(format!($($message)+).into());
         }
     };
 }
@@ -97,7 +65,7 @@ fn said<T>(result: ns_core::Result<T>) -> Result<T, String> {
     result.map_err(|error| error.to_string())
 }
 
-fn facts_arrive_in_order_and_then_the_end() -> Result<Seen, String> {
+fn facts_arrive_in_order_and_then_the_end() -> Answer {
     let mut child = said(Child::spawn("child", Namespaces::NONE, |me| {
         me.saw("getppid()", getppid())?;
         me.pause()?;
@@ -110,10 +78,10 @@ fn facts_arrive_in_order_and_then_the_end() -> Result<Seen, String> {
     let end = said(child.hear())?;
     ensure!(end.what == "end" && end.value == "exited 0", "{} = {}", end.what, end.value);
     ensure!(said(child.hear())?.what == "end", "the end is said as often as it is asked");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn an_error_or_a_panic_breaks_and_is_no_fact() -> Result<Seen, String> {
+fn an_error_or_a_panic_breaks_and_is_no_fact() -> Answer {
     let mut failing = said(Child::spawn("failing", Namespaces::NONE, |_| {
         namespace::of(Some(Pid::from_raw(-7))).map(drop)
     }))?;
@@ -128,10 +96,10 @@ fn an_error_or_a_panic_breaks_and_is_no_fact() -> Result<Seen, String> {
         matches!(&error, Err(Error::Broken { message, .. }) if message == "panicked: on purpose"),
         "{error:?}"
     );
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn a_stop_is_heard() -> Result<Seen, String> {
+fn a_stop_is_heard() -> Answer {
     let mut child = said(Child::spawn("child", Namespaces::NONE, |me| {
         let _ = signals::send(getpid(), Some(SIGSTOP))?;
         me.saw("went on", "yes")
@@ -139,18 +107,18 @@ fn a_stop_is_heard() -> Result<Seen, String> {
     ensure!(said(child.hear())?.value == "stopped by SIGSTOP", "it was not seen to stop");
     said(child.signal(ns_core::Signal::SIGCONT))?;
     ensure!(said(child.hear())?.what == "went on", "it did not go on");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn a_long_story_is_heard_whole() -> Result<Seen, String> {
+fn a_long_story_is_heard_whole() -> Answer {
     let text = "x".repeat(300_000); // several times what a pipe holds
     let told = text.clone();
     let mut child = said(Child::spawn("child", Namespaces::NONE, move |me| me.saw("story", told)))?;
     ensure!(said(child.hear())?.value == text.as_str(), "the story was cut");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn what_was_told_before_a_violent_end_is_heard() -> Result<Seen, String> {
+fn what_was_told_before_a_violent_end_is_heard() -> Answer {
     let mut child = said(Child::spawn("child", Namespaces::NONE, |me| {
         me.saw("last words", "these")?;
         signals::send(getpid(), Some(SIGKILL)).map(drop)
@@ -158,10 +126,10 @@ fn what_was_told_before_a_violent_end_is_heard() -> Result<Seen, String> {
     ensure!(said(child.wait())?.to_string() == "killed by SIGKILL", "it ended otherwise");
     ensure!(said(child.hear())?.value == "these", "its last words were lost");
     ensure!(said(child.hear())?.value == "killed by SIGKILL", "its end was lost");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn a_second_thread_forbids_children() -> Result<Seen, String> {
+fn a_second_thread_forbids_children() -> Answer {
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || gate.recv());
     let refused = Child::spawn("child", Namespaces::NONE, |_| Ok(()));
@@ -172,7 +140,7 @@ fn a_second_thread_forbids_children() -> Result<Seen, String> {
     // A joined thread may take a moment to leave /proc/self/task.
     let deadline = Instant::now() + Duration::from_secs(5);
     while said(process::thread_count())? > 1 && Instant::now() < deadline {}
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
 /// What the open descriptors of the caller stand for.
@@ -184,7 +152,7 @@ fn open_files() -> Vec<String> {
         .collect()
 }
 
-fn a_child_keeps_no_descriptor_of_ours() -> Result<Seen, String> {
+fn a_child_keeps_no_descriptor_of_ours() -> Answer {
     let count =
         |open: &[String]| open.iter().filter(|it| it.starts_with("pipe:") || it.contains("pidfd")).count();
     let before = count(&open_files());
@@ -194,18 +162,18 @@ fn a_child_keeps_no_descriptor_of_ours() -> Result<Seen, String> {
     let Value::List(open) = said(younger.hear())?.value else { return Err("no list".into()) };
     let open: Vec<_> = open.iter().map(ToString::to_string).collect();
     ensure!(count(&open) == before + 2, "it has other than its own two pipe ends: {open:?}");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn a_dropped_child_is_dead() -> Result<Seen, String> {
+fn a_dropped_child_is_dead() -> Answer {
     let child = said(Child::spawn("child", Namespaces::NONE, ns_core::Witness::stay))?;
     let pid = child.pid();
     drop(child);
     ensure!(kill(pid, None) == Err(Errno::ESRCH), "it lives on");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn a_grandchild_dies_with_its_parent() -> Result<Seen, String> {
+fn a_grandchild_dies_with_its_parent() -> Answer {
     let mut parent = said(Child::spawn("parent", Namespaces::NONE, |me| {
         let grandchild = Child::spawn("grandchild", Namespaces::NONE, ns_core::Witness::stay)?;
         me.saw("grandchild", grandchild.pid())?;
@@ -215,15 +183,15 @@ fn a_grandchild_dies_with_its_parent() -> Result<Seen, String> {
     said(parent.signal(SIGKILL))?;
     let state = said(process::wait_for_state(grandchild, &['Z', 'X']))?;
     ensure!(state.is_none() || state == Some('Z'), "it is in state {state:?}");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn two_thousand_children_that_end_at_once() -> Result<Seen, String> {
+fn two_thousand_children_that_end_at_once() -> Answer {
     for round in 0..2000 {
         let end = said(said(Child::spawn("brief", Namespaces::NONE, |_| Ok(())))?.hear())?;
         ensure!(end.value == "exited 0", "round {round}: {}", end.value);
     }
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
 /// What this program does when it is started as somebody's subject.
@@ -299,7 +267,7 @@ fn start(role: &str, token: &str) -> Result<std::process::Child, String> {
     command.spawn().map_err(|error| error.to_string())
 }
 
-fn children_die_with_a_killed_parent() -> Result<Seen, String> {
+fn children_die_with_a_killed_parent() -> Answer {
     let token = format!("killed-parent-{}", getpid());
     let mut caught_alive = 0;
     for round in 0..60_u32 {
@@ -317,23 +285,23 @@ fn children_die_with_a_killed_parent() -> Result<Seen, String> {
         nobody_carries(&token).map_err(|why| format!("killed after round {round}: {why}"))?;
     }
     ensure!(caught_alive > 0, "no kill found a child alive, so nothing was proven");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn children_die_although_they_changed_user() -> Result<Seen, String> {
+fn children_die_although_they_changed_user() -> Answer {
     if !process::is_capable(Capability::CAP_SETUID) {
-        return Ok(Seen::Skipped("CAP_SETUID is missing: run as root".into()));
+        return Ok(Ending::Skipped("CAP_SETUID is missing: run as root".into()));
     }
     let token = format!("changed-user-{}", getpid());
     let status = start("parent-of-changed", &token)?.wait().map_err(|error| error.to_string())?;
     ensure!(status.code().is_none(), "the parent was to be killed, but {status}");
     nobody_carries(&token)?;
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn clone_stands_in_where_clone3_is_hidden() -> Result<Seen, String> {
+fn clone_stands_in_where_clone3_is_hidden() -> Answer {
     if let Some(missing) = ns_core::probe::program("strace", "strace") {
-        return Ok(Seen::Skipped(format!("{} is missing: {}", missing.what, missing.remedy)));
+        return Ok(Ending::Skipped(format!("{} is missing: {}", missing.what, missing.remedy)));
     }
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let status = Command::new("strace")
@@ -344,10 +312,10 @@ fn clone_stands_in_where_clone3_is_hidden() -> Result<Seen, String> {
         .status()
         .map_err(|error| error.to_string())?;
     ensure!(status.success(), "without clone3: {status}");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn handled_signals_are_heard_lowest_first() -> Result<Seen, String> {
+fn handled_signals_are_heard_lowest_first() -> Answer {
     let mut child = said(Child::spawn("child", Namespaces::NONE, |me| {
         let mut caught = signals::catch(&[SIGTERM, SIGUSR1])?;
         signals::block(&[SIGTERM, SIGUSR1])?;
@@ -362,10 +330,10 @@ fn handled_signals_are_heard_lowest_first() -> Result<Seen, String> {
     }))?;
     let heard: Vec<_> = said(child.hear_all())?.iter().map(|fact| fact.value.to_string()).collect();
     ensure!(heard == ["yes", "SIGUSR1", "SIGTERM", "yes"], "{heard:?}");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn the_host_is_not_changed() -> Result<Seen, String> {
+fn the_host_is_not_changed() -> Answer {
     let before = uts::hostname();
     let refused = [
         uts::set_hostname("changed"),
@@ -383,10 +351,10 @@ fn the_host_is_not_changed() -> Result<Seen, String> {
         ensure!(matches!(result, Err(Error::WouldChangeHost { .. })), "call {number} was made: {result:?}");
     }
     ensure!(uts::hostname() == before, "the hostname changed");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn a_stage_makes_an_ordinary_user_root_in_it() -> Result<Seen, String> {
+fn a_stage_makes_an_ordinary_user_root_in_it() -> Answer {
     let mut child = said(Child::spawn("child", Namespaces::NONE, |me| {
         let stage = stage::enter(Namespaces::UTS | Namespaces::MNT)?;
         me.saw("namespaces", stage.namespaces.as_typed())?;
@@ -402,10 +370,10 @@ fn a_stage_makes_an_ordinary_user_root_in_it() -> Result<Seen, String> {
         "privileged: {privileged}, stage: {}",
         heard[0]
     );
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn namespaces_are_who_the_links_say() -> Result<Seen, String> {
+fn namespaces_are_who_the_links_say() -> Answer {
     for id in said(namespace::of(None))? {
         let file = said(NsFile::of(None, id.kind))?;
         ensure!(said(file.id())? == id, "{id} by its link, {} by its descriptor", said(file.id())?);
@@ -414,10 +382,10 @@ fn namespaces_are_who_the_links_say() -> Result<Seen, String> {
         ensure!(link.to_string_lossy() == id.to_string(), "{path} says {}", link.display());
     }
     ensure!(said(namespace::names())?.len() >= 8, "fewer names than eight kinds");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn relations_of_namespaces_follow_how_they_were_made() -> Result<Seen, String> {
+fn relations_of_namespaces_follow_how_they_were_made() -> Answer {
     let ours = said(NsFile::of(None, Kind::User))?;
     let child = said(Child::spawn("child", Namespaces::USER | Namespaces::UTS, ns_core::Witness::stay))?;
     let user = said(NsFile::of(Some(child.pid()), Kind::User))?;
@@ -435,10 +403,10 @@ fn relations_of_namespaces_follow_how_they_were_made() -> Result<Seen, String> {
         file.kind().err().and_then(|error| error.errno()) == Some(Errno::ENOTTY),
         "a plain file has a kind"
     );
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn a_child_is_mapped_before_it_begins() -> Result<Seen, String> {
+fn a_child_is_mapped_before_it_begins() -> Answer {
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
     let spawn = Spawn::new("child").namespaces(Namespaces::USER).maps(idmap::IdMaps::own(7, uid, gid));
     let mut child = said(spawn.run(|me| {
@@ -447,11 +415,11 @@ fn a_child_is_mapped_before_it_begins() -> Result<Seen, String> {
     }))?;
     ensure!(said(child.hear())?.value == 7, "it began unmapped");
     ensure!(said(child.hear())?.value == "deny", "setgroups was not denied");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }
 
-fn an_outliving_child_is_refused_on_the_host() -> Result<Seen, String> {
+fn an_outliving_child_is_refused_on_the_host() -> Answer {
     let refused = Spawn::new("child").outlives_parent().run(|_| Ok(()));
     ensure!(matches!(refused, Err(Error::WouldChangeHost { kind: Kind::Pid, .. })), "{refused:?}");
-    Ok(Seen::Passed)
+    Ok(Ending::Passed)
 }

@@ -6,45 +6,25 @@ use std::process::{Command, ExitCode, Stdio};
 
 use ns_core::{Child, Kind, Namespaces, Spawn, Witness, idmap, namespace, probe, signals, stage, uts};
 
-type Check = fn() -> Result<(), String>;
+mod plain;
 
-const CHECKS: &[(&str, &str, Check)] = &[
-    ("lsns_lists_the_namespaces_that_we_read", "lsns", lsns_lists_the_namespaces_that_we_read),
-    (
-        "nsenter_hears_the_hostname_that_was_set_inside",
-        "nsenter",
-        nsenter_hears_the_hostname_that_was_set_inside,
-    ),
-    ("unshare_writes_the_maps_that_we_write", "unshare", unshare_writes_the_maps_that_we_write),
-    ("unshare_makes_the_init_that_we_make", "unshare", unshare_makes_the_init_that_we_make),
+use plain::{Answer, Check, Ending};
+
+const CHECKS: &[Check] = &[
+    ("lsns_lists_the_namespaces_that_we_read", lsns_lists_the_namespaces_that_we_read),
+    ("nsenter_hears_the_hostname_that_was_set_inside", nsenter_hears_the_hostname_that_was_set_inside),
+    ("unshare_writes_the_maps_that_we_write", unshare_writes_the_maps_that_we_write),
+    ("unshare_makes_the_init_that_we_make", unshare_makes_the_init_that_we_make),
 ];
 
-#[expect(clippy::print_stdout, reason = "a test program prints")]
 fn main() -> ExitCode {
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    if let Err(error) = signals::start_afresh().and_then(|()| ns_core::host::remember()) {
-        println!("cannot start: {error}");
-        return ExitCode::FAILURE;
-    }
-    for (name, program, check) in CHECKS {
-        if let Some(missing) = probe::program(program, "util-linux") {
-            skipped += 1;
-            println!("test {name} ... skipped: {missing}");
-            continue;
-        }
-        match check() {
-            Ok(()) => {
-                passed += 1;
-                println!("test {name} ... ok");
-            }
-            Err(why) => {
-                failed += 1;
-                println!("test {name} ... FAILED: {why}");
-            }
-        }
-    }
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    ExitCode::from(u8::from(failed > 0))
+    signals::start_afresh().and_then(|()| ns_core::host::remember()).expect("a procfs at /proc");
+    plain::run(CHECKS)
+}
+
+/// The skip of a check whose peer is not there.
+fn without(program: &str) -> Option<Ending> {
+    probe::program(program, "util-linux").map(|missing| Ending::Skipped(missing.to_string()))
 }
 
 /// What a command prints, without the last newline.
@@ -61,7 +41,10 @@ fn same(ours: &str, theirs: &str) -> Result<(), String> {
     if ours == theirs { Ok(()) } else { Err(format!("we say {ours:?}, the peer says {theirs:?}")) }
 }
 
-fn lsns_lists_the_namespaces_that_we_read() -> Result<(), String> {
+fn lsns_lists_the_namespaces_that_we_read() -> Answer {
+    if let Some(skip) = without("lsns") {
+        return Ok(skip);
+    }
     let new = stage::needed(Namespaces::UTS | Namespaces::IPC | Namespaces::NET);
     let child = Child::spawn("child", new, Witness::stay).map_err(|error| error.to_string())?;
     let pid = child.pid().to_string();
@@ -73,10 +56,14 @@ fn lsns_lists_the_namespaces_that_we_read() -> Result<(), String> {
     let mut ours: Vec<_> = ours.iter().map(|id| format!("{} {}", id.kind, id.ino)).collect();
     ours.sort();
     theirs.sort();
-    same(&ours.join(", "), &theirs.join(", "))
+    same(&ours.join(", "), &theirs.join(", "))?;
+    Ok(Ending::Passed)
 }
 
-fn nsenter_hears_the_hostname_that_was_set_inside() -> Result<(), String> {
+fn nsenter_hears_the_hostname_that_was_set_inside() -> Answer {
+    if let Some(skip) = without("nsenter") {
+        return Ok(skip);
+    }
     let mut child = Child::spawn("child", stage::needed(Namespaces::UTS), |me| {
         uts::set_hostname("heard-inside")?;
         me.saw("set", "yes")?;
@@ -92,10 +79,14 @@ fn nsenter_hears_the_hostname_that_was_set_inside() -> Result<(), String> {
     };
     let arguments = [&["--target", &pid, "--uts"], user, &["uname", "--nodename"]].concat();
     same("heard-inside", &said_by("nsenter", &arguments)?)?;
-    same(&uts::hostname(), &said_by("uname", &["--nodename"])?)
+    same(&uts::hostname(), &said_by("uname", &["--nodename"])?)?;
+    Ok(Ending::Passed)
 }
 
-fn unshare_writes_the_maps_that_we_write() -> Result<(), String> {
+fn unshare_writes_the_maps_that_we_write() -> Answer {
+    if let Some(skip) = without("unshare") {
+        return Ok(skip);
+    }
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
     let spawn = Spawn::new("child").namespaces(Namespaces::USER).maps(idmap::IdMaps::own(0, uid, gid));
     let mut child = spawn
@@ -112,10 +103,13 @@ fn unshare_writes_the_maps_that_we_write() -> Result<(), String> {
         let theirs = said_by("unshare", &["--user", "--map-root-user", "cat", &path])?;
         same(&ours, &theirs.split_whitespace().collect::<Vec<_>>().join(" "))?;
     }
-    Ok(())
+    Ok(Ending::Passed)
 }
 
-fn unshare_makes_the_init_that_we_make() -> Result<(), String> {
+fn unshare_makes_the_init_that_we_make() -> Answer {
+    if let Some(skip) = without("unshare") {
+        return Ok(skip);
+    }
     let mut child = Child::spawn("init", Namespaces::PID | Namespaces::USER, |me| {
         me.saw("getpid()", nix::unistd::getpid())?;
         me.saw("getppid()", nix::unistd::getppid())
@@ -127,5 +121,6 @@ fn unshare_makes_the_init_that_we_make() -> Result<(), String> {
     same(&ours, &said_by("unshare", &theirs)?)?;
     // And both leave the other kinds alone.
     let kept = namespace::of_kind(None, Kind::Uts).map_err(|error| error.to_string())?.to_string();
-    same(&kept, &said_by("unshare", &["--user", "readlink", "/proc/self/ns/uts"])?)
+    same(&kept, &said_by("unshare", &["--user", "readlink", "/proc/self/ns/uts"])?)?;
+    Ok(Ending::Passed)
 }
