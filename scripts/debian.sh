@@ -14,8 +14,7 @@ make_debian() {
     if [[ ! -d $base ]]; then
         printf '%s: making a Debian %s, once: %s\n' "$script" "$1" "$base"
         rm -rf --one-file-system "$base.new"
-        # As apt gets at Debian here, proxies and all, so does the new one.
-        apt-config dump 2>/dev/null | grep -E '^Acquire::(https?::|Check-|Retries)' >"$base.apt" || true
+        apt_as_here >"$base.apt"
         if ! unshare "${as_root[@]}" --mount --pid --fork --kill-child --mount-proc \
             mmdebstrap --quiet --mode=root --variant=apt --aptopt="$base.apt" "$suite" "$base.new" >"$base.log" 2>&1; then
             tail -n 5 "$base.log"

@@ -61,6 +61,11 @@ conditions() {
     printf 'kernel %s, %s, %s, cgroup paths: %s\n' "$(cut -d. -f1,2 <<<"$release")" "$user" "$layout" "$paths"
 }
 
+# As apt gets at Debian here, proxies and all, for a Debian that is made here.
+apt_as_here() {
+    apt-config dump 2>/dev/null | grep -E '^Acquire::(https?::|Check-|Retries)' || true
+}
+
 # has PROGRAM...: whether all are there; /usr/sbin too, where an ordinary user's PATH does not lead.
 has() {
     local program
