@@ -12,6 +12,8 @@ pub enum Need {
     Namespace(Kind),
     /// A program, and Debian's package that has it.
     Program(&'static str, &'static str),
+    /// A machine to throw away, for what changes the whole machine or may break it.
+    ThrowAway,
     /// Whatever this function finds missing.
     Probe(fn() -> Result<Option<Missing>>),
 }
@@ -26,6 +28,7 @@ impl Need {
             Need::Capability(capability) => Ok(probe::capability(*capability)),
             Need::Namespace(kind) => Ok(probe::kind(*kind)),
             Need::Program(name, package) => Ok(probe::program(name, package)),
+            Need::ThrowAway => probe::throw_away(),
             Need::Probe(probe) => probe(),
         }
     }

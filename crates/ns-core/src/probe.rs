@@ -7,9 +7,12 @@ use nix::errno::Errno;
 use nix::unistd::getuid;
 
 use crate::child::Child;
-use crate::error::{Error, Result};
+use crate::error::{Error, Named, Result};
 use crate::namespace::{Kind, Namespaces};
 use crate::{process, stage};
+
+/// What the kernel's command line says of a machine that is thrown away.
+const THROW_AWAY: &str = "inception.throwaway";
 
 /// Something that this machine lacks. Displayed, it is one line: `what; to get it: remedy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +137,23 @@ pub fn kind(kind: Kind) -> Option<Missing> {
     let has = Path::new(&format!("/proc/self/ns/{kind}")).exists();
     (!has)
         .then(|| Missing::new(format!("this kernel has no {kind} namespaces"), "run a kernel that has them"))
+}
+
+/// Whether this machine may be put to sleep, deprived of its settings, and broken: one that is thrown away after, such as
+/// `scripts/vm` starts. It says so on its kernel's command line, as `inception.throwaway`, since that is not said by
+/// mistake; and cannot be said at all in a container. `None` if so.
+///
+/// # Errors
+/// When /proc is no procfs.
+pub fn throw_away() -> Result<Option<Missing>> {
+    let line = fs::read_to_string("/proc/cmdline").named(|| "cat /proc/cmdline".into())?;
+    let is_one = line.split_whitespace().any(|word| word == THROW_AWAY) && !is_chrooted();
+    Ok((!is_one).then(|| {
+        Missing::new(
+            "a machine to throw away, since this changes all of it",
+            "run it in a virtual machine: scripts/vm --user root -- PROGRAM",
+        )
+    }))
 }
 
 /// Whether a program can be found on PATH. `None` if so; `package` is Debian's that has it.
