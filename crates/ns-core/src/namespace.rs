@@ -2,6 +2,8 @@
 //!
 //! namespaces(7), ioctl_ns(2), setns(2), unshare(2).
 
+mod socket;
+
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};

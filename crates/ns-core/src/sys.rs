@@ -174,7 +174,7 @@ pub(crate) fn fault() -> Result<()> {
     Ok(())
 }
 
-/// An ioctl of ioctl_ns(2) that gives a new descriptor: NS_GET_USERNS, NS_GET_PARENT.
+/// An ioctl that gives a new descriptor of a namespace: NS_GET_USERNS, NS_GET_PARENT, SIOCGSKNS.
 pub(crate) fn ns_ioctl_fd(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<OwnedFd, Errno> {
     // SAFETY: these requests take no argument, so the kernel touches no memory of ours.
     let answer = Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request) })?;

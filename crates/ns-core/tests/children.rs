@@ -12,8 +12,8 @@ use nix::sys::signal::kill;
 use nix::unistd::{getpid, getppid};
 use ns_core::Signal::{SIGKILL, SIGSTOP, SIGTERM, SIGUSR1};
 use ns_core::{
-    Capability, Child, Errno, Error, Kind, Namespaces, NsFile, Outcome, Pid, Spawn, Value, host, idmap, ipc,
-    mount, namespace, process, signals, stage, uts,
+    Capability, Child, Errno, Error, Kind, Named, Namespaces, NsFile, Outcome, Pid, Spawn, Value, host,
+    idmap, ipc, mount, namespace, process, signals, stage, uts,
 };
 
 mod plain;
@@ -39,6 +39,7 @@ const CHECKS: &[Check] = &[
     ("a_stage_makes_an_ordinary_user_root_in_it", a_stage_makes_an_ordinary_user_root_in_it),
     ("namespaces_are_who_the_links_say", namespaces_are_who_the_links_say),
     ("relations_of_namespaces_follow_how_they_were_made", relations_of_namespaces_follow_how_they_were_made),
+    ("a_socket_leads_to_the_network_it_was_born_in", a_socket_leads_to_the_network_it_was_born_in),
     ("a_child_is_mapped_before_it_begins", a_child_is_mapped_before_it_begins),
     ("an_outliving_child_is_refused_on_the_host", an_outliving_child_is_refused_on_the_host),
 ];
@@ -403,6 +404,20 @@ fn relations_of_namespaces_follow_how_they_were_made() -> Answer {
         file.kind().err().and_then(|error| error.errno()) == Some(Errno::ENOTTY),
         "a plain file has a kind"
     );
+    Ok(Ending::Passed)
+}
+
+fn a_socket_leads_to_the_network_it_was_born_in() -> Answer {
+    let mut child = said(Child::spawn("child", Namespaces::USER | Namespaces::NET, |me| {
+        let socket = std::os::unix::net::UnixDatagram::unbound().named(|| "socket(AF_UNIX)".into())?;
+        let born_in = namespace::of_kind(None, Kind::Net)?;
+        namespace::unshare(Namespaces::NET)?;
+        me.saw("it leads back", NsFile::of_socket(&socket)?.id()? == born_in)?;
+        let file = NsFile::of(None, Kind::Uts)?;
+        me.saw("a file", Outcome::of(NsFile::of_socket(&file))?)
+    }))?;
+    ensure!(said(child.hear())?.value == "yes", "the socket leads elsewhere");
+    ensure!(said(child.hear())?.value == "ENOTTY", "a file leads somewhere");
     Ok(Ending::Passed)
 }
 
