@@ -18,6 +18,7 @@ pub mod namespace;
 pub mod net;
 pub mod probe;
 pub mod process;
+pub mod root;
 pub mod sabotage;
 pub mod signals;
 pub mod stage;

@@ -9,6 +9,13 @@ use procfs::process::{MountInfo, Process};
 use crate::error::{Error, Named, Result};
 use crate::{Kind, host};
 
+mod propagation;
+mod tree;
+
+pub use procfs::process::MountInfo as Mount;
+pub use propagation::{Propagation, is_unbindable, master, peer_group, set_propagation};
+pub use tree::{Restriction, Tree, bind_recursive, move_to, overlay, restrict};
+
 /// Makes every mount private, so that nothing mounted here propagates to the mount namespace that ours was copied
 /// from. systemd shares all mounts; unshare(2) keeps it so, and unshare(1) does what we do.
 ///
@@ -69,6 +76,18 @@ pub fn list(process: Option<Pid>) -> Result<Vec<MountInfo>> {
         what: format!("/proc/{who}/mountinfo"),
         message: error.to_string(),
     })
+}
+
+/// What `process` (`None`: the caller) sees mounted at `target`: the topmost mount there, if any.
+///
+/// # Errors
+/// As [`list`].
+pub fn at(process: Option<Pid>, target: &Path) -> Result<Option<MountInfo>> {
+    let mut found: Vec<_> = list(process)?.into_iter().filter(|mount| mount.mount_point == target).collect();
+    // What is covered by another mount at the same point has that one for a child; the first of all may be its own.
+    let covered: Vec<_> = found.iter().filter(|it| it.pid != it.mnt_id).map(|it| it.pid).collect();
+    found.retain(|mount| !covered.contains(&mount.mnt_id));
+    Ok(found.pop())
 }
 
 /// The type of the filesystem that `path` is on, by the magic number of statfs(2): `cgroup2`, `proc`, … or, where the
