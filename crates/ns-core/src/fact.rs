@@ -104,7 +104,8 @@ impl fmt::Display for Value {
             Value::Pid(pid) => pid.fmt(f),
             Value::Namespace(id) => id.fmt(f),
             Value::Nanoseconds(time) => {
-                let (sign, time) = (if *time < 0 { "-" } else { "" }, time.unsigned_abs());
+                // Less than is shown is nothing, on either side of it.
+                let (sign, time) = (if *time <= -1_000_000 { "-" } else { "" }, time.unsigned_abs());
                 write!(f, "{sign}{}.{:03} s", time / 1_000_000_000, time / 1_000_000 % 1000)
             }
             Value::List(values) => {
@@ -270,5 +271,6 @@ mod tests {
     fn times_read_in_seconds() {
         assert_eq!(Value::Nanoseconds(86_400_001_000_000).to_string(), "86400.001 s");
         assert_eq!(Value::Nanoseconds(-1_500_000_000).to_string(), "-1.500 s");
+        assert_eq!(Value::Nanoseconds(-900).to_string(), "0.000 s");
     }
 }

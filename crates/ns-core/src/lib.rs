@@ -13,6 +13,7 @@ pub mod host;
 pub mod idmap;
 pub mod ipc;
 pub mod janitor;
+pub mod machine;
 pub mod mount;
 pub mod namespace;
 pub mod net;

@@ -6,6 +6,7 @@
 //! All of it is done by an ordinary user's children. Root becomes one for that, and stays root only where the
 //! question is what root may do and a user may not.
 
+mod forbidden;
 mod maps;
 mod others;
 mod person;
@@ -96,6 +97,8 @@ const USER_NS_MAP: Experiment = Experiment {
         others::UP,
         others::SAME,
         others::LEAVES,
+        forbidden::NO_MORE,
+        forbidden::NO_USERS,
     ],
     run,
 };
@@ -184,7 +187,8 @@ fn run(lab: &mut Lab) -> Result<()> {
     maps::run(lab)?;
     program::run(lab)?;
     reach::run(lab)?;
-    others::run(lab)
+    others::run(lab)?;
+    forbidden::run(lab)
 }
 
 fn is_root(who: &lesson::Observation) -> bool {
