@@ -90,6 +90,7 @@ pub struct Spawn<'a> {
     cgroup: Option<BorrowedFd<'a>>,
     outlives: bool,
     always: Namespaces,
+    numbers: Vec<i32>,
 }
 
 impl<'a> Spawn<'a> {
@@ -103,6 +104,7 @@ impl<'a> Spawn<'a> {
             maps: None,
             cgroup: None,
             outlives: false,
+            numbers: Vec::new(),
         }
     }
 
@@ -144,6 +146,15 @@ impl<'a> Spawn<'a> {
         self
     }
 
+    /// With PIDs of our choice, from its own PID namespace upwards (set_tid of clone3(2), since Linux 5.5). Needs
+    /// CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the user namespaces that own those; refused in the PID namespace that
+    /// we were started in. A number that is taken gives EEXIST, and the first of a namespace must be 1.
+    #[must_use]
+    pub fn numbered(mut self, numbers: &[i32]) -> Spawn<'a> {
+        self.numbers = numbers.to_vec();
+        self
+    }
+
     /// Makes the child, which runs `body` and then exits with status 0.
     ///
     /// When this returns, the child dies if we do. A value that `body` captures lives on in both processes, each with
@@ -153,9 +164,12 @@ impl<'a> Spawn<'a> {
     /// Those of clone3(2): EPERM without the capability that a namespace needs, ENOSPC at a limit of /proc/sys/user,
     /// ENOMEM when the PID namespace that children go to has lost its init. Refused while other threads run.
     pub fn run(self, body: impl FnOnce(&mut Witness) -> Result<()>) -> Result<Child> {
-        let Spawn { label, namespaces, maps, cgroup, outlives, always } = self;
+        let Spawn { label, namespaces, maps, cgroup, outlives, always, numbers } = self;
         if outlives {
             host::require_left(Kind::Pid, || format!("spawn({label}) to outlive its parent"))?;
+        }
+        if !numbers.is_empty() {
+            host::require_left(Kind::Pid, || format!("clone3(set_tid = {numbers:?})"))?;
         }
         let namespaces = namespaces.unless_sabotaged() | always;
         let cgroup = if sabotage::on() { None } else { cgroup };
@@ -163,7 +177,7 @@ impl<'a> Spawn<'a> {
         let (hear, tell) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
         let (gate, open) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
         let (hear, open) = (Ours::new(hear), Ours::new(open));
-        match sys::clone3(namespaces.bits(), cgroup, || as_typed(namespaces, cgroup))? {
+        match sys::clone3(namespaces.bits(), cgroup, &numbers, || as_typed(namespaces, cgroup))? {
             Forked::Child => {
                 begin(label, tell, gate, Start { armed: !outlives, mapped: maps.is_some() }, body)
             }

@@ -17,6 +17,7 @@ pub mod machine;
 pub mod mount;
 pub mod namespace;
 pub mod net;
+pub mod pids;
 pub mod probe;
 pub mod process;
 pub mod root;

@@ -34,13 +34,15 @@ fn require_one_thread(what: &str) -> Result<()> {
 ///
 /// `flags` are CLONE_NEW* flags; `cgroup`, if any, is the directory of the cgroup v2 in which the child is born.
 /// Where a seccomp filter hides clone3 from us (as container engines do), clone(2) is asked, which can carry neither
-/// CLONE_NEWTIME nor a cgroup. `typed` is the call as one would type it.
+/// CLONE_NEWTIME nor a cgroup nor numbers. `numbers` are the child's PIDs from its own PID namespace upwards, as many as
+/// are to be chosen. `typed` is the call as one would type it.
 ///
 /// # Errors
 /// The kernel's answer. Refused unless exactly one thread runs: the child would inherit the locks of threads that it does not have.
 pub(crate) fn clone3(
     flags: u64,
     cgroup: Option<BorrowedFd<'_>>,
+    numbers: &[libc::pid_t],
     typed: impl FnOnce() -> String,
 ) -> Result<Forked> {
     require_one_thread("make a child")?;
@@ -52,11 +54,13 @@ pub(crate) fn clone3(
     args.pidfd = &raw mut pidfd as u64;
     args.exit_signal = libc::SIGCHLD as u64;
     args.cgroup = cgroup.map_or(0, |fd| fd.as_raw_fd() as u64);
+    args.set_tid = if numbers.is_empty() { 0 } else { numbers.as_ptr() as u64 };
+    args.set_tid_size = numbers.len() as u64;
     // SAFETY: this process has one thread (checked above), so no lock is held by a thread that the child lacks;
     // without CLONE_VM the child runs on its own copy of the stack.
     let mut answer = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
-    if answer == -1 && Errno::last() == Errno::ENOSYS && into == 0 && flags & libc::CLONE_NEWTIME as u64 == 0
-    {
+    let only_clone3 = into != 0 || !numbers.is_empty() || flags & libc::CLONE_NEWTIME as u64 != 0;
+    if answer == -1 && Errno::last() == Errno::ENOSYS && !only_clone3 {
         let word = flags as libc::c_long | libc::c_long::from(libc::CLONE_PIDFD | libc::SIGCHLD);
         // SAFETY: as above; the third argument is where the pidfd goes on every architecture, and no flag given
         // here uses the last two.
@@ -202,6 +206,39 @@ pub(crate) fn ns_ioctl_u64(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<u
     // SAFETY: the kernel writes one 64-bit number at the address of a live u64.
     Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut answer) })?;
     Ok(answer)
+}
+
+/// NS_GET_PID_IN_PIDNS and its like, which take a number and answer with one.
+pub(crate) fn ns_ioctl_number(fd: BorrowedFd<'_>, request: libc::Ioctl, number: i32) -> Result<i32, Errno> {
+    // SAFETY: the argument of these requests is a number, not an address, so the kernel touches no memory of ours.
+    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, libc::c_long::from(number)) })
+}
+
+/// recvmsg(2) of one datagram, whose bytes are dropped: the credentials that came along, if any did.
+pub(crate) fn receive_credentials(fd: BorrowedFd<'_>) -> Result<Option<libc::ucred>, Errno> {
+    let mut bytes = [0_u8; 64];
+    // Of u64, so that it is aligned as a cmsghdr has to be; room for a header and a ucred.
+    let mut control = [0_u64; 8];
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: msghdr is a struct of integers and pointers, for which all zero bits are a value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    // SAFETY: every pointer in `message` is to a live buffer of the length given beside it.
+    Errno::result(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) })?;
+    // SAFETY: `message` was filled by recvmsg, and its control buffer still lives.
+    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    // SAFETY: CMSG_FIRSTHDR gives a null pointer, or one to a whole header inside the control buffer.
+    let Some(found) = (unsafe { header.as_ref() }) else { return Ok(None) };
+    if found.cmsg_level != libc::SOL_SOCKET || found.cmsg_type != libc::SCM_CREDENTIALS {
+        return Ok(None);
+    }
+    // SAFETY: the header, checked to be one, lies in the control buffer, and its data follow it.
+    let data = unsafe { libc::CMSG_DATA(header) }.cast::<libc::ucred>();
+    // SAFETY: the kernel wrote a ucred there, as the header's type says; it need not be aligned.
+    Ok(Some(unsafe { data.read_unaligned() }))
 }
 
 /// clock_gettime(2) as a system call, past the vDSO: seconds and nanoseconds.
