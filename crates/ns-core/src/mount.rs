@@ -44,6 +44,18 @@ pub fn mount(kind: &str, target: &Path) -> Result<()> {
     })
 }
 
+/// As [`mount`], with options of the filesystem's own, such as `none,name=lab` for a v1 hierarchy of cgroups.
+///
+/// # Errors
+/// Those of mount(2): EINVAL for an option that the filesystem does not know, EBUSY for a controller that cgroup v2
+/// has in use; [`Error::WouldChangeHost`], without a call.
+pub fn mount_with(kind: &str, options: &str, target: &Path) -> Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    attempt(&format!("-t {kind} -o {options} {kind} {}", target.display()), || {
+        nix::mount::mount(Some(kind), target, Some(kind), flags, Some(options))
+    })
+}
+
 /// Makes the file or directory `source` visible at `target` too.
 ///
 /// # Errors
