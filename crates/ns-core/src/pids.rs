@@ -137,14 +137,22 @@ pub fn signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<Outcome> {
     )
 }
 
-/// Receives a datagram, and says which PID its sender has here: 0 if none (unix(7), SO_PASSCRED and SCM_CREDENTIALS).
+/// Has the kernel name the sender of every message that comes to `socket`, from now on (unix(7), SO_PASSCRED).
+///
+/// # Errors
+/// None that unix(7) documents.
+pub fn name_senders(socket: &UnixDatagram) -> Result<()> {
+    nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::PassCred, &true)
+        .named(|| "setsockopt(SO_PASSCRED)".into())
+}
+
+/// Receives a datagram, and says which PID its sender has here: 0 if none (SCM_CREDENTIALS in unix(7)). To be prepared by
+/// [`name_senders`] before it is sent.
 ///
 /// # Errors
 /// EAGAIN at the socket's time limit.
 pub fn sender_of_next(socket: &UnixDatagram) -> Result<Pid> {
     let call = || "recvmsg(socket) [SCM_CREDENTIALS]".into();
-    nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::PassCred, &true)
-        .named(|| "setsockopt(SO_PASSCRED)".into())?;
     let sender = sys::receive_credentials(socket.as_fd()).named(call)?;
     sender
         .map(|it| Pid::from_raw(it.pid))
