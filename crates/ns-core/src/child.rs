@@ -17,7 +17,7 @@ mod life;
 mod witness;
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -324,6 +324,15 @@ impl Child {
     /// Only what is not the kernel's answer.
     pub fn try_signal(&self, signal: Signal) -> Result<Outcome> {
         Outcome::of(self.signal(signal))
+    }
+
+    /// A copy of a descriptor that it has open, by the number that it has there: pidfd_getfd(2), since Linux 5.6.
+    ///
+    /// # Errors
+    /// EBADF when it has none of that number; EPERM when the caller may not trace it.
+    pub fn take_descriptor(&self, number: RawFd) -> Result<OwnedFd> {
+        rustix::process::pidfd_getfd(&self.pidfd, number, rustix::process::PidfdGetfdFlags::empty())
+            .named(|| format!("pidfd_getfd({}, {number})", self.label))
     }
 
     /// Waits until it ends, and says how. What it told and was not heard stays to be heard.

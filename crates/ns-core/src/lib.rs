@@ -13,6 +13,7 @@ pub mod host;
 pub mod idmap;
 pub mod ipc;
 pub mod janitor;
+pub mod limit;
 pub mod machine;
 pub mod mount;
 pub mod namespace;
@@ -28,6 +29,7 @@ mod sys;
 pub mod uts;
 
 pub use child::{Child, End, Spawn, Witness};
+pub use deadline::until;
 pub use error::{Error, Named, Outcome, Result};
 pub use fact::{Fact, Value, View};
 pub use namespace::{Kind, Namespaces, NsFile, NsId};

@@ -117,6 +117,8 @@ pub fn filesystem_type(path: &Path) -> Result<String> {
         (magic::TMPFS_MAGIC, "tmpfs"),
         (magic::OVERLAYFS_SUPER_MAGIC, "overlay"),
         (magic::EXT4_SUPER_MAGIC, "ext4"),
+        (magic::SYSFS_MAGIC, "sysfs"),
+        (magic::FsType(0x1980_0202), "mqueue"),
     ];
     let name = names.iter().find(|(magic, _)| *magic == found);
     Ok(name.map_or_else(|| format!("{:#x}", found.0), |(_, name)| (*name).into()))
