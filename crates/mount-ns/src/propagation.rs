@@ -8,9 +8,8 @@ use ns_core::mount::{
     self, Propagation,
     Propagation::{Private, Shared, Slave, Unbindable},
 };
-use ns_core::{
-    Capability, Child, Fact, Kind, Namespaces, NsFile, Outcome, Pid, Spawn, Value, idmap::IdMaps, namespace,
-};
+use ns_core::probe::Missing;
+use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Pid, Spawn, Value, idmap::IdMaps, namespace};
 
 use crate::place::{DOOR, ELSEWHERE, PLACE, make_directory, sees, trial};
 
@@ -65,7 +64,9 @@ pub(crate) const HOST: Claim = Claim::holds(
     "systemd shares the host's mounts: after unshare(CLONE_NEWNS) alone, a mount inside appears on the host.",
 )
 .cause("shared mounts")
-.needs(&[Need::ThrowAway, Need::Capability(Capability::CAP_SYS_ADMIN)]);
+.needs(&[Need::ThrowAway, Need::Probe(the_hosts_namespace)]);
+
+const HOSTS: &str = "/proc/1/ns/mnt";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
@@ -298,7 +299,7 @@ fn mount_after_unshare(
 
 /// Only on a machine to throw away: what is mounted here appears on the host, until it is unmounted again.
 fn leak_to_the_host(make_private: bool) -> Result<Vec<Fact>> {
-    let host = NsFile::open("/proc/1/ns/mnt")?;
+    let host = NsFile::open(HOSTS)?;
     let mut inside = Child::spawn("inside", Namespaces::NONE, move |me| {
         host.enter(Some(Kind::Mnt))?;
         namespace::unshare(Namespaces::MNT)?;
@@ -315,4 +316,12 @@ fn leak_to_the_host(make_private: bool) -> Result<Vec<Fact>> {
     inside.release()?;
     inside.wait()?;
     Ok(vec![Fact::outside("seen by PID 1", on_the_host), seen])
+}
+
+/// Whether the mount namespace of the machine's own init can be entered. `None` if so.
+fn the_hosts_namespace() -> ns_core::Result<Option<Missing>> {
+    let found = Outcome::of(NsFile::open(HOSTS))?;
+    Ok((found != Outcome::Done).then(|| {
+        Missing::new(format!("the host's mount namespace ({HOSTS} gives {found})"), "run as root: sudo …")
+    }))
 }
