@@ -9,6 +9,7 @@
 mod directory;
 mod ending;
 mod layout;
+mod machine;
 mod missing;
 mod name;
 mod place;
@@ -27,6 +28,7 @@ use nix::unistd::{Pid, getpid};
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, unlinkat};
 
 pub use layout::{Hierarchy, Layout, LayoutKind};
+pub use machine::{HandedDown, Nsdelegate, nsdelegate};
 pub use name::CgroupName;
 pub use place::{Place, Want};
 pub use sweep::sweep;
