@@ -69,9 +69,10 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         calls: &["chown(\"…/given\", 1000)", "setresuid(1000)", "mkdir(\"…/given/child\")"],
         by_hand: &[
             "cd $own; cat /sys/kernel/cgroup/delegate; mkdir given; chown 1000 given",
-            "as=\"setpriv --reuid 1000 --clear-groups\"; $as mkdir given/child; sleep 95 & echo $! > given/cgroup.procs",
-            "$as sh -c 'echo 0 > given/child/cgroup.procs'; chown 1000 given/cgroup.procs given/cgroup.subtree_control",
-            "$as sh -c 'echo > given/cgroup.subtree_control'; $as sh -c 'echo 1 > given/cgroup.max.depth'",
+            "as='setpriv --reuid 1000 --clear-groups bash -c'; $as 'mkdir given/child'",
+            "sleep 95 & echo $! > given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"",
+            "chown 1000 given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"",
+            "$as 'echo > given/cgroup.subtree_control'; $as 'echo 1 > given/cgroup.max.depth'",
         ],
     })?;
     if let Ok(files) = std::fs::read_to_string("/sys/kernel/cgroup/delegate") {
@@ -122,9 +123,9 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         goal: "Let the user move a process of his own from one delegated cgroup to another, and in from outside.",
         calls: &["write(\"…/given/b/cgroup.procs\", \"PID\")"],
         by_hand: &[
-            "$as mkdir given/a given/b; $as sleep 94 & echo $! > given/a/cgroup.procs",
-            "$as sh -c \"echo $! > given/b/cgroup.procs\"; mkdir out; echo $! > out/cgroup.procs",
-            "$as sh -c \"echo $! > given/b/cgroup.procs\"",
+            "$as 'mkdir given/a given/b'; sleep 94 & echo $! > given/a/cgroup.procs",
+            "$as \"echo $! > given/b/cgroup.procs\"; cat given/b/cgroup.procs; mkdir out; echo $! > out/cgroup.procs",
+            "$as \"echo $! > given/b/cgroup.procs\"",
         ],
     })?;
     let move_in = |from_outside: bool| -> Result<Fact> {
@@ -146,10 +147,10 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         let outside = place.create("outside")?;
         let member = child_of_the_user()?;
         put(&outside, &member)?;
-        let file = to.path().join("cgroup.procs");
+        let (file, pid) = (to.path().join("cgroup.procs"), member.pid());
         let mut root = Child::spawn("root", Namespaces::NONE, move |me| {
             let opened = process::with_effective_user(opener, || open(&file))?;
-            let answer = (&opened).write_all(format!("{}\n", member.pid()).as_bytes());
+            let answer = (&opened).write_all(format!("{pid}\n").as_bytes());
             me.saw("write(fd, \"PID\"), by root", Outcome::of(answer.named(|| "write(fd)".into()))?)
         })?;
         Ok(root.hear()?)

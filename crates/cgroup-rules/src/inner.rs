@@ -187,7 +187,7 @@ fn domain_controllers(lab: &mut Lab) -> Result<()> {
         calls: &["write(\"…/cgroup.subtree_control\", \"+memory\")", "write(\"…/cgroup.procs\", \"PID\")"],
         by_hand: &[
             "cat cgroup.controllers cgroup.subtree_control; echo +memory > cgroup.subtree_control",
-            "mkdir leaf; for p in $(cat cgroup.procs); do echo $p > leaf/cgroup.procs; done",
+            "mkdir leaf; echo $(<cgroup.procs) > leaf/cgroup.procs",
             "echo +memory > cgroup.subtree_control; echo $! > cgroup.procs",
         ],
     })?;
@@ -244,7 +244,7 @@ fn threaded_controllers(lab: &mut Lab) -> Result<()> {
         goal: "Enable a threaded controller beside a member, and ask for the cgroups' types.",
         calls: &["write(\"…/cgroup.subtree_control\", \"+pids\")", "read(\"…/cgroup.type\")"],
         by_hand: &[
-            "mkdir -p other/child; sleep 97 & echo $! > other/cgroup.procs",
+            "echo +pids > cgroup.subtree_control; mkdir -p other/child; sleep 97 & echo $! > other/cgroup.procs",
             "echo +pids > other/cgroup.subtree_control; cat other/cgroup.type other/child/cgroup.type",
             "echo $! > other/child/cgroup.procs",
         ],

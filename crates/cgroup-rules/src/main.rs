@@ -146,9 +146,12 @@ fn controllers(lab: &mut Lab) -> Result<()> {
         goal: "Try to enable each controller that the kernel has in a new cgroup of v2.",
         calls: &["read(\"/proc/cgroups\")", "write(\"…/cgroup.subtree_control\", \"+CONTROLLER\")"],
         by_hand: &[
+            "systemd-run --quiet --pty -p Delegate=yes bash  # as root; exit ends all that is in it",
             "v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup)",
-            "mkdir $own/rules; cd $own/rules; cut -f1,2 /proc/cgroups",
-            "for c in cpu memory devices; do echo +$c > cgroup.subtree_control; done",
+            "mkdir $own/shell $own/rules; echo $$ > $own/shell/cgroup.procs; cd $own/rules; cut -f1,2 /proc/cgroups",
+            "for c in $(<../cgroup.controllers); do echo +$c > ../cgroup.subtree_control; done",
+            "for c in cpu memory devices freezer; do echo +$c > cgroup.subtree_control; done",
+            "echo -cpu -memory > cgroup.subtree_control; ls cgroup.freeze $v2/cgroup.freeze",
         ],
     })?;
     let place = find(Want::AnyV2)?;

@@ -121,8 +121,9 @@ fn members(lab: &mut Lab) -> Result<()> {
         goal: "In a hierarchy of v1, move a process, put members above members, and move one thread of two.",
         calls: &["write(\"…/cgroup.procs\", \"PID\")", "write(\"…/tasks\", \"TID\")"],
         by_hand: &[
-            "v1=$(findmnt -nfo TARGET -t cgroup); mkdir -p $v1/top/child; ls $v1/top/child",
-            "sleep 92 & echo $! > $v1/top/cgroup.procs; sleep 91 & echo $! > $v1/top/child/tasks; cat /proc/$!/cgroup",
+            "v1=/mnt; mount -t cgroup -o none,name=lab lab $v1  # only in a machine to throw away",
+            "mkdir -p $v1/top/child; ls $v1/top/child; sleep 92 & echo $! > $v1/top/cgroup.procs",
+            "sleep 91 & echo $! > $v1/top/child/tasks; cat /proc/$!/cgroup; mv $v1/top/child $v1/top/new",
         ],
     })?;
     lab.saw(Fact::outside("two hierarchies of v1", Value::Name(format!("{name} and {other_name}"))))?;
@@ -192,9 +193,9 @@ fn delegated(lab: &mut Lab) -> Result<()> {
         goal: "Give a cgroup of v1 to a user, who brings his own process in, and moves one of root's inside.",
         calls: &["write(\"…/given/b/cgroup.procs\", \"PID\")"],
         by_hand: &[
-            "mkdir -p $v1/given/a $v1/given/b; chown -R 1000 $v1/given; $as sleep 90 & sleep 89 &",
-            "$as sh -c \"echo $(pgrep -xn -u 1000 sleep) > $v1/given/b/cgroup.procs\"",
-            "echo $! > $v1/given/a/cgroup.procs; $as sh -c \"echo $! > $v1/given/b/cgroup.procs\"",
+            "mkdir -p $v1/given/a $v1/given/b; chown -R 1000 $v1/given",
+            "$as \"sleep 90 & echo \\$! > $v1/given/b/cgroup.procs\"; cat $v1/given/b/cgroup.procs",
+            "sleep 89 & echo $! > $v1/given/a/cgroup.procs; $as \"echo $! > $v1/given/b/cgroup.procs\"",
         ],
     })?;
     let given_by_root = |place: &Place| -> Result<(Cgroup, [Cgroup; 2])> {

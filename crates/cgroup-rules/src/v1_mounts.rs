@@ -87,7 +87,7 @@ pub(crate) fn one_tree(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Make a cgroup, mount cgroup2 once more in a mount namespace, and look for the cgroup there.",
         calls: &["unshare(CLONE_NEWNS)", "mount(\"cgroup2\", \"/mnt/second\", \"cgroup2\")"],
-        by_hand: &["unshare --mount sh -c 'mount -t cgroup2 none /mnt; ls -d /mnt/*; ls -d '$v2'/*'"],
+        by_hand: &["unshare --mount bash -c \"mount -t cgroup2 none /mnt; ls -d /mnt${own#$v2}/r* $own/r*\""],
     })?;
     let cgroup = find(Want::AnyV2)?.create("seen")?;
     let mount_and_look = |kind: &'static str| -> Result<Fact> {
@@ -158,7 +158,7 @@ fn name_alone(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Put a process into a hierarchy of v1 that has a name and no controller.",
         calls: &["mount(\"cgroup\", \"/mnt/lab\", \"cgroup\", \"none,name=lab\")"],
-        by_hand: &["grep name= /proc/self/cgroup; findmnt -t cgroup -O name=systemd"],
+        by_hand: &["grep name= /proc/self/cgroup; ls $v1"],
     })?;
     lab.saw(Fact::outside("the hierarchy", Value::Name(name.clone())))?;
     let v2 = find(Want::AnyV2)?;
@@ -209,8 +209,8 @@ fn hops(lab: &mut Lab) -> Result<()> {
         goal: "Mount a controller as v1 that v2 has and does not use, unmount it, and try one that v2 uses.",
         calls: &["mount(\"cgroup\", \"/mnt/hop\", \"cgroup\", \"misc\")", "umount2(\"/mnt/hop\", 0)"],
         by_hand: &[
-            "cat $v2/cgroup.controllers; mount -t cgroup -o misc none /mnt; cat $v2/cgroup.controllers",
-            "umount /mnt; cat $v2/cgroup.controllers; mount -t cgroup -o pids none /mnt",
+            "mkdir /tmp/hop; mount -t cgroup -o misc none /tmp/hop; cat $v2/cgroup.controllers",
+            "umount /tmp/hop; sleep 1; cat $v2/cgroup.controllers; mount -t cgroup -o pids none /tmp/hop",
         ],
     })?;
     lab.saw(Fact::outside("the controller", Value::Name(controller.clone())))?;
@@ -252,9 +252,8 @@ fn release_agent(lab: &mut Lab) -> Result<()> {
         goal: "Name a program that tells us the cgroup that it is started for, and empty two cgroups.",
         calls: &["write(\"/mnt/first/release_agent\", PATH)", "write(\"…/notify_on_release\", \"1\")"],
         by_hand: &[
-            "mount -t cgroup -o none,name=lab none /mnt; printf '#!/bin/sh\\necho $1 >> /tmp/gone\\n' > /tmp/agent",
-            "chmod +x /tmp/agent; echo /tmp/agent > /mnt/release_agent; mkdir /mnt/x; echo 1 > /mnt/x/notify_on_release",
-            "sh -c 'echo $$ > /mnt/x/tasks'; sleep 1; cat /tmp/gone; rmdir /mnt/x; umount /mnt",
+            "printf '#!/bin/sh\\necho $1 >> /tmp/gone\\n' > /tmp/agent; chmod +x /tmp/agent; echo /tmp/agent > $v1/release_agent",
+            "mkdir $v1/x; echo 1 > $v1/x/notify_on_release; bash -c \"echo 0 > $v1/x/tasks\"; sleep 1; cat /tmp/gone",
         ],
     })?;
     // The kernel starts the program in the mount namespace of the machine's init, which has this directory too.
