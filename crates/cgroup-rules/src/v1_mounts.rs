@@ -319,7 +319,8 @@ fn named(places: &[(String, Place)]) -> Option<&(String, Place)> {
 fn of_each() -> Result<(String, String)> {
     let layout = Layout::detect()?;
     let all = layout.hierarchies().iter().filter(|it| it.version() == ns_core::cgroup::Version::V1);
-    let mut of_v1 = all.flat_map(|it| it.controllers()).filter(|controller| !controller.contains('='));
+    let mut of_v1 =
+        all.flat_map(ns_core::cgroup::Hierarchy::controllers).filter(|controller| !controller.contains('='));
     let of_v1 = of_v1.next().context("no controller is in v1")?;
     let of_v2 = layout.v2_controllers().first().context("no controller is in v2")?;
     Ok((of_v1.clone(), of_v2.clone()))
