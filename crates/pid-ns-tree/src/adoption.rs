@@ -42,7 +42,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Let B's init have a child and a grandchild, and the child end. Whose is the grandchild?",
         calls: &["fork()", "exit()", "getppid()"],
-        by_hand: &["unshare -Urpf sh -c '(sh -c \"sleep 1; ps -o pid,ppid,comm\" &); sleep 2' # from inside: --mount-proc"],
+        by_hand: &["unshare -Urpf --mount-proc sh -c '(sh -c \"sleep 1; ps -o pid,ppid,comm\" &); sleep 2'"],
     })?;
     lab.claim(BY_INIT)
         .without(orphan_below(Namespaces::NONE)?)

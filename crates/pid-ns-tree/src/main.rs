@@ -100,8 +100,8 @@ fn run(lab: &mut Lab) -> Result<()> {
         calls: &["clone3(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "read(\"/proc/self/status\")"],
         by_hand: &[
             "unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status",
-            "unshare -Urpf --mount-proc unshare -pf unshare -pf sleep 9 & sleep 1",
-            "grep NSpid $(pgrep -x sleep --newest | sed 's:.*:/proc/&/status:')",
+            "unshare -Urpf --mount-proc unshare -pf sh -c 'sleep 9 & wait' & sleep 1",
+            "grep NSpid /proc/$(pgrep --newest -x sleep)/status",
         ],
     })?;
     let plain = Tree::grow(Namespaces::NONE, mounts)?;

@@ -45,8 +45,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             goal: "Mount a procfs after unshare(CLONE_NEWPID): by the caller, then by its child. A member of the new namespace looks.",
             calls: &["unshare(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "fork()", "readdir(\"/mnt\")"],
             by_hand: &[
-                "unshare -Urpf --mount-proc sh -c 'unshare -p --mount sh -c \"mount -t proc proc /proc; ps -e\"'",
-                "unshare -Urpf --mount-proc sh -c 'unshare -pf --mount sh -c \"mount -t proc proc /proc; ps -e\"'",
+                "unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid mount -t proc proc /mnt; echo /mnt/[0-9]*'",
+                "unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid --fork sh -c \"mount -t proc proc /mnt; echo /mnt/[0-9]*\"'",
             ],
         })?;
         lab.claim(MOUNTER)
@@ -58,8 +58,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             goal: "Mount a procfs of B from A, without going there.",
             calls: &["mount(\"proc\", \"/mnt\", \"proc\", \"pidns=/proc/PID/ns/pid\")", "readdir(\"/mnt\")"],
             by_hand: &[
-                "unshare -Urpf --mount sh -c 'mount -t proc proc /proc; unshare -pf sleep 9 & sleep 1",
-                "  mount -t proc -o pidns=/proc/$(pgrep -x sleep)/ns/pid proc /mnt; ls /mnt; readlink /mnt/self'",
+                "unshare -Urpf --mount-proc sh -c 'unshare -pf sleep 9 & sleep 1; mount -t proc -o pidns=/proc/$(pgrep -x sleep)/ns/pid proc /mnt; ls /mnt; readlink /mnt/self; echo $?'",
             ],
         })?;
         lab.claim(OTHERS).without(procfs_of_b(false)?).with(procfs_of_b(cause(true, false))?).shows(
@@ -73,7 +72,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             goal: "Mount a second procfs with an option, and look for a file of it in both.",
             calls: &["mount(\"proc\", \"/mnt\", \"proc\", \"subset=pid\")", "stat(\"/mnt/uptime\")"],
             by_hand: &[
-                "unshare -Urpf --mount-proc sh -c 'mount -t proc -o subset=pid proc /mnt; ls /mnt /mnt/uptime /proc/uptime'",
+                "unshare -Urpf --mount-proc sh -c 'mount -t proc -o subset=pid proc /mnt; ls -d /mnt/* /proc/uptime'",
             ],
         })?;
         lab.claim(SUBSET).without(second_mount("")?).with(second_mount(cause("subset=pid", ""))?).shows(

@@ -68,10 +68,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Call unshare(CLONE_NEWPID), and compare the caller before and after; then make a child.",
         calls: &["getpid()", "unshare(CLONE_NEWPID)", "getpid()", "fork()"],
-        by_hand: &[
-            "unshare -Ur --pid sh -c 'readlink /proc/$$/ns/pid /proc/self/ns/pid'",
-            "unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"'",
-        ],
+        by_hand: &["unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'"],
     })?;
     let length = |seen: &Observation| match seen.inside(CHILD) {
         Some(Value::List(numbers)) => numbers.len(),
@@ -92,7 +89,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         calls: &["open(\"/proc/PID/ns/pid\")", "setns(file, CLONE_NEWPID)", "getpid()", "fork()"],
         by_hand: &[
             "unshare -Urpf --kill-child sleep 9 & sleep 1; init=$(pgrep --parent $!)",
-            "nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"'",
+            "nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'",
         ],
     })?;
     let stayed = enter_and_look(false)?;
@@ -109,7 +106,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Try it without any capability.",
         calls: &["capset(0)", "setns(file, CLONE_NEWPID)"],
-        by_hand: &["nsenter -t $init -U -p setpriv --bounding-set=-all --inh-caps=-all true"],
+        by_hand: &["sudo setpriv --bounding-set=-all nsenter -t $init --pid true"],
     })?;
     lab.claim(CAPABLE)
         .without(enter(Target::Below, true)?)
@@ -142,8 +139,10 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             "unshare(CLONE_NEWPID)",
         ],
         by_hand: &[
-            "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork sh -c 'readlink /proc/self/ns/pid'",
-            "readlink /proc/self/ns/pid; sudo unshare --pid unshare --pid true",
+            "readlink /proc/self/ns/pid; sudo unshare --pid bash -c 'readlink /proc/self/ns/pid; true'",
+            "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork bash -c 'readlink /proc/self/ns/pid; true'",
+            "sudo unshare --pid unshare --pid true",
+            "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork unshare --pid true; echo $?",
         ],
     })?;
     let went = change_ones_mind(false)?;
@@ -155,7 +154,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         goal: "Call unshare(CLONE_NEWPID), and start a thread.",
         calls: &["unshare(CLONE_NEWPID)", "clone(CLONE_THREAD|CLONE_VM|…)"],
         by_hand: &[
-            "sudo unshare --pid python3 -c 'import threading; threading.Thread(target=print).start()'",
+            "sudo unshare --pid /usr/bin/python3 -c 'import threading; threading.Thread(target=print).start()'",
         ],
     })?;
     lab.claim(NO_THREAD)
@@ -167,7 +166,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         goal: "Let the first child of unshare(CLONE_NEWPID) end, so that its namespace takes nobody any more. Come back from it.",
         calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "setns(own, CLONE_NEWPID)", "fork()"],
         by_hand: &[
-            "sudo unshare --pid sh -c '/bin/true; nsenter --pid=/proc/self/ns/pid echo back' # sh cannot fork; with exec:",
+            "sudo unshare --pid sh -c '/bin/true; /bin/true'",
             "sudo unshare --pid sh -c '/bin/true; exec nsenter --pid=/proc/self/ns/pid echo back'",
         ],
     })?;
