@@ -1,5 +1,6 @@
 //! What /proc says of a process, and who the caller is.
 
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -9,7 +10,7 @@ use procfs::process::{Process, Status};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Named, Result};
-use crate::{Kind, child, host};
+use crate::{Kind, child, host, sys};
 
 /// How many threads the caller has: the entries of /proc/self/task.
 ///
@@ -103,6 +104,33 @@ pub fn become_user(uid: u32) -> Result<()> {
     setresuid(user, user, user).named(|| format!("setresuid({uid}, {uid}, {uid})"))?;
     nix::sys::prctl::set_dumpable(true).named(|| "prctl(PR_SET_DUMPABLE, 1)".into())?;
     child::arm_again()
+}
+
+/// Becomes user and group 0 of the user namespace that it is in, with no other group unless setgroups(2) is denied there.
+/// The capabilities that a new user namespace gives stay.
+///
+/// # Errors
+/// EINVAL where the user namespace does not map 0.
+pub fn become_root() -> Result<()> {
+    match setgroups(&[]) {
+        // Denied by an unprivileged writer of the maps, and then the groups are those of the host, unmapped.
+        Ok(()) | Err(Errno::EPERM) => {}
+        Err(errno) => return Err(errno).named(|| "setgroups([])".into()),
+    }
+    let (user, group) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(group, group, group).named(|| "setresgid(0, 0, 0)".into())?;
+    setresuid(user, user, user).named(|| "setresuid(0, 0, 0)".into())?;
+    nix::sys::prctl::set_dumpable(true).named(|| "prctl(PR_SET_DUMPABLE, 1)".into())?;
+    child::arm_again()
+}
+
+/// Has every descriptor from `first` on closed by the next execve(2), whoever opened it: close_range(2) with
+/// CLOSE_RANGE_CLOEXEC.
+///
+/// # Errors
+/// ENOSYS or EINVAL before Linux 5.11.
+pub fn close_on_exec_from(first: RawFd) -> Result<()> {
+    sys::close_on_exec_from(first).named(|| format!("close_range({first}, ~0, CLOSE_RANGE_CLOEXEC)"))
 }
 
 /// Does `body` with the effective user ID `uid`, and is the user of before again when it has ended: as a program does that

@@ -127,6 +127,35 @@ pub(crate) fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// close_range(2) with CLOSE_RANGE_CLOEXEC: every descriptor from `first` on is closed by the next execve(2).
+pub(crate) fn close_on_exec_from(first: RawFd) -> Result<(), Errno> {
+    // SAFETY: close_range takes integers only, and with this flag it closes nothing yet.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    Errno::result(answer).map(drop)
+}
+
+/// What mount_setattr(2) takes: struct mount_attr in linux/mount.h, which libc lacks.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct MountAttr {
+    pub(crate) set: u64,
+    pub(crate) clear: u64,
+    pub(crate) propagation: u64,
+    pub(crate) user_namespace: u64,
+}
+
+/// mount_setattr(2) on the mount that `fd` refers to; `recursively` on those below it too.
+pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, recursively: bool, attr: &MountAttr) -> Result<(), Errno> {
+    let flags = libc::AT_EMPTY_PATH | if recursively { libc::AT_RECURSIVE } else { 0 };
+    let (attr, size) = (std::ptr::from_ref(attr), size_of::<MountAttr>());
+    // SAFETY: the path is a string with its NUL, and the struct is alive, laid out as the kernel's, of the size given.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, fd.as_raw_fd(), c"".as_ptr(), flags, attr, size)
+    };
+    Errno::result(answer).map(drop)
+}
+
 /// Where the signal handler writes what it caught; -1 while none is installed.
 static CAUGHT: AtomicI32 = AtomicI32::new(-1);
 

@@ -1,14 +1,15 @@
 //! Mounts that stand already, shown elsewhere, moved, or made stricter: mount(2), open_tree(2), move_mount(2).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 use rustix::fs::CWD;
-use rustix::mount::{MoveMountFlags, OpenTreeFlags};
+use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 use super::attempt;
 use crate::error::{Named, Result};
+use crate::sys::{self, MountAttr};
 use crate::{Kind, host};
 
 /// Makes the tree of mounts at `source` visible at `target` too: [`super::bind`] takes the topmost alone.
@@ -93,6 +94,18 @@ pub fn overlay(lower: &Path, upper: &Path, work: &Path, target: &Path) -> Result
         let options = Some(options.as_str());
         nix::mount::mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), options)
     })
+}
+
+/// Makes the mount that `fd` refers to read-only, with those below it, and leaves its other restrictions as they are
+/// (mount_setattr(2), since Linux 5.12). A mount that stands nowhere yet can so be read-only before anyone sees it.
+///
+/// # Errors
+/// EINVAL where `fd` is no mount; EPERM without CAP_SYS_ADMIN; [`crate::Error::WouldChangeHost`], without a call.
+pub fn make_read_only(fd: BorrowedFd<'_>) -> Result<()> {
+    let call = || "mount_setattr(fd, MOUNT_ATTR_RDONLY)".into();
+    host::require_left(Kind::Mnt, call)?;
+    let attr = MountAttr { set: u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()), ..MountAttr::default() };
+    sys::mount_setattr(fd, true, &attr).named(call)
 }
 
 /// A mount that open_tree(2) gave as a descriptor.
