@@ -102,10 +102,22 @@ pub fn overlay(lower: &Path, upper: &Path, work: &Path, target: &Path) -> Result
 /// # Errors
 /// EINVAL where `fd` is no mount; EPERM without CAP_SYS_ADMIN; [`crate::Error::WouldChangeHost`], without a call.
 pub fn make_read_only(fd: BorrowedFd<'_>) -> Result<()> {
+    set_read_only(fd, true)
+}
+
+/// As [`make_read_only`], of that mount alone.
+///
+/// # Errors
+/// As [`make_read_only`].
+pub fn make_one_read_only(fd: BorrowedFd<'_>) -> Result<()> {
+    set_read_only(fd, false)
+}
+
+fn set_read_only(fd: BorrowedFd<'_>, recursively: bool) -> Result<()> {
     let call = || "mount_setattr(fd, MOUNT_ATTR_RDONLY)".into();
     host::require_left(Kind::Mnt, call)?;
     let attr = MountAttr { set: u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()), ..MountAttr::default() };
-    sys::mount_setattr(fd, true, &attr).named(call)
+    sys::mount_setattr(fd, recursively, &attr).named(call)
 }
 
 /// A mount that open_tree(2) gave as a descriptor.

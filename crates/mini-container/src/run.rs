@@ -1,0 +1,32 @@
+//! `mini-container run`: a container from the parts that the experiments are about.
+//!
+//! Three processes, and what each is for:
+//!
+//! - the **launcher** stays outside. It makes init, gives it what init may not give itself (ID maps, a cgroup, the other
+//!   end of a network link), passes signals and the terminal on, and ends as the command ends.
+//! - **init** is PID 1 inside. It builds the root filesystem, leaves the old one, gives its privileges up, and then does
+//!   what PID 1 has to do: it reaps, and forwards signals.
+//! - the **command** is its child, and the first program that is not ours.
+//!
+//! Who makes what when is in [`launcher`] and [`inside`]; each ingredient has a file of its own.
+
+mod archive;
+mod capabilities;
+mod command_line;
+mod console;
+mod devices;
+mod identity;
+mod init;
+mod inside;
+mod kernel_files;
+mod launcher;
+mod layers;
+mod limits;
+mod network;
+mod place;
+mod program;
+mod root;
+mod sealed;
+mod seccomp;
+
+pub(crate) use command_line::{Asked, main};

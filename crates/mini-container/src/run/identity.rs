@@ -1,0 +1,106 @@
+//! Who is who: the ID maps of the container's user namespace.
+
+use std::process::Command;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::unistd::{User, getegid, geteuid};
+use ns_core::idmap::{Extent, IdMap, IdMaps};
+use ns_core::{Capability, Pid, process};
+
+/// The IDs that the container is to have.
+#[derive(Debug, Clone)]
+pub(crate) enum Ids {
+    /// One range, given by hand.
+    Range(Extent),
+    /// All that the caller may map.
+    All,
+}
+
+impl FromStr for Ids {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Ids, String> {
+        const FORM: &str = "give INSIDE:OUTSIDE:LENGTH, such as 0:1000:1, or auto";
+        if text == "auto" {
+            return Ok(Ids::All);
+        }
+        let numbers: Vec<u32> =
+            text.split(':').map(str::parse).collect::<Result<_, _>>().map_err(|_| FORM.to_string())?;
+        let [inside, outside, length] = *numbers else { return Err(FORM.into()) };
+        let extent = Extent { inside, outside, length };
+        IdMap::new(vec![extent]).map_err(|error| error.to_string())?;
+        if inside != 0 {
+            return Err(format!("the container begins as its root: {FORM}, with INSIDE 0"));
+        }
+        Ok(Ids::Range(extent))
+    }
+}
+
+/// Gives `init` its maps. It waits for them.
+pub(super) fn map(ids: Option<&Ids>, init: Pid) -> Result<()> {
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    let privileged =
+        process::is_capable(Capability::CAP_SETUID) && process::is_capable(Capability::CAP_SETGID);
+    let (users, groups) = match ids {
+        // Nobody needs a privilege to map himself.
+        None => return Ok(IdMaps::own(0, uid, gid).write_for(Some(init))?),
+        Some(Ids::Range(Extent { outside, length: 1, .. })) if *outside == uid && !privileged => {
+            return Ok(IdMaps::own(0, uid, gid).write_for(Some(init))?);
+        }
+        Some(Ids::Range(extent)) => (vec![*extent], vec![*extent]),
+        // Root has no need of subordinate IDs: those of a usual system stand for themselves.
+        Some(Ids::All) if privileged => {
+            let usual = vec![Extent { inside: 0, outside: 0, length: 65_536 }];
+            (usual.clone(), usual)
+        }
+        Some(Ids::All) => (with_subordinates(uid, "/etc/subuid")?, with_subordinates(gid, "/etc/subgid")?),
+    };
+    if privileged {
+        let maps =
+            IdMaps { users: IdMap::new(users)?, groups: IdMap::new(groups)?, deny_setgroups: false };
+        return Ok(maps.write_for(Some(init))?);
+    }
+    // Set-user-ID programs of Debian's, which look the range up in /etc/subuid. A helper of our own would be one more
+    // program that must not have a hole.
+    run("newuidmap", init, &users)?;
+    run("newgidmap", init, &groups)
+}
+
+/// `own` as 0, and from 1 on the range that `file` gives to the caller.
+fn with_subordinates(own: u32, file: &str) -> Result<Vec<Extent>> {
+    let uid = geteuid();
+    let name = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let given = text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let who = fields.next()?;
+        let mut number = || fields.next()?.parse().ok();
+        (who == name || who == uid.to_string()).then_some((number()?, number()?))
+    });
+    let Some((outside, length)) = given else {
+        let option = if file.ends_with("uid") { "--add-subuids" } else { "--add-subgids" };
+        bail!(
+            "{file} gives {name} no range; to get one: sudo usermod {option} 100000-165535 {name}; or leave --user out"
+        );
+    };
+    let extents = vec![Extent::one(0, own), Extent { inside: 1, outside, length }];
+    IdMap::new(extents.clone())?;
+    Ok(extents)
+}
+
+fn run(program: &str, init: Pid, extents: &[Extent]) -> Result<()> {
+    let mut command = Command::new(program);
+    command.arg(init.to_string());
+    for Extent { inside, outside, length } in extents {
+        command.args([inside, outside, length].map(u32::to_string));
+    }
+    let output = command.output().with_context(|| format!("{program}; to get it: apt install uidmap"))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{}; ranges that you may map are in /etc/subuid and /etc/subgid",
+        complaint.trim().lines().next().unwrap_or(program)
+    );
+    Ok(())
+}

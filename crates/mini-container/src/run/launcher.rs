@@ -1,0 +1,162 @@
+//! The launcher: what is done outside, and what is passed on.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::SigSet;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use ns_core::cgroup::Cgroup;
+use ns_core::{Child, End, Errno, Error, Pid, Signal, Spawn, probe};
+
+use super::console::Console;
+use super::inside::{BORN_INTO, build_and_run};
+use super::{Asked, console, identity, limits, network};
+
+/// What is passed on to the command, as if it had been sent there.
+const FORWARDED: [Signal; 8] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGCONT,
+    Signal::SIGWINCH,
+];
+
+/// Runs the container, and gives the exit status of its command.
+pub(super) fn run(asked: &Asked) -> Result<u8> {
+    std::fs::metadata(&asked.rootfs).with_context(|| format!("ROOTFS {}", asked.rootfs.display()))?;
+    // Made before the container, and removed after it, with all that is still in there.
+    let cgroups = limits::make(asked)?;
+    // Blocked before there is anyone to forward them to, so that none is lost, or ends us and leaves the rest.
+    let forwarded: SigSet = FORWARDED.into_iter().collect();
+    forwarded.thread_block().context("sigprocmask()")?;
+    let signals = SignalFd::with_flags(&forwarded, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .context("signalfd()")?;
+
+    let with_console = console::is_wanted();
+    let mut init = Spawn::new("container")
+        .namespaces_always(BORN_INTO)
+        .run(|me| build_and_run(me, asked, with_console))
+        .map_err(|error| explain(&error))?;
+    // Dropped last of all that belongs to the container, so after init has ended.
+    let _link = prepare(&init, asked, &cgroups)?;
+    let console = wait_until_ready(&mut init)?;
+    let end = pass_on(&mut init, console.as_ref(), &signals)?;
+    // Our terminal first: what we say is for it.
+    drop(console);
+    Ok(match end {
+        End::Exited(status) => u8::try_from(status).unwrap_or(u8::MAX),
+        End::Killed(signal) => 128 + signal as u8,
+    })
+}
+
+/// What init cannot do for itself.
+fn prepare(init: &Child, asked: &Asked, cgroups: &[Cgroup]) -> Result<Option<network::Link>> {
+    identity::map(asked.user.as_ref(), init.pid())?;
+    limits::put(init.pid(), cgroups)?;
+    let link = if asked.net { Some(network::connect(init.pid())?) } else { None };
+    init.release()?;
+    Ok(link)
+}
+
+/// Hears init out until the command is about to run.
+fn wait_until_ready(init: &mut Child) -> Result<Option<Console>> {
+    let mut console = None;
+    loop {
+        let fact = init.hear().map_err(|error| match error {
+            // What broke says itself where.
+            Error::Broken { message, .. } => anyhow::anyhow!(message),
+            other => other.into(),
+        })?;
+        match (fact.what.as_str(), fact.value.as_i64()) {
+            ("ready", _) => return Ok(console),
+            ("console", Some(number)) => console = Some(Console::take(init, number)?),
+            ("unmapped owners", Some(files @ 1..)) => {
+                let mut stderr = std::io::stderr();
+                let _ = writeln!(
+                    stderr,
+                    "mini-container: {files} files belong to users who are not mapped, and are root's now; \
+                     to keep them: --user auto"
+                );
+            }
+            ("end", _) => bail!("init ended before its time: {}", fact.value),
+            _ => {}
+        }
+    }
+}
+
+/// Passes signals to init, and the terminal both ways, until init has ended. No SIGCHLD is waited for: a pidfd says
+/// that a process has ended whenever one asks, however early it did.
+fn pass_on(init: &mut Child, console: Option<&Console>, signals: &SignalFd) -> Result<End> {
+    let stdin = rustix::stdio::stdin();
+    let mut typed_to_the_end = false;
+    loop {
+        let nothing = signals.as_fd();
+        let master = console.map_or(nothing, |it| it.master.as_fd());
+        let keyboard = if console.is_some() && !typed_to_the_end { stdin } else { nothing };
+        let mut fds = [init.pidfd(), signals.as_fd(), master, keyboard]
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).context("poll()"),
+        }
+        let is_ready = |at: usize| fds[at].any().unwrap_or(false);
+        let (ended, screen, typed) = (is_ready(0), console.is_some() && is_ready(2), is_ready(3));
+        while let Ok(Some(info)) = signals.read_signal() {
+            forward(init, console, info.ssi_signo);
+        }
+        if let Some(console) = console {
+            // EIO: nobody has the other end open any more.
+            if screen || ended {
+                while copy(&console.master, rustix::stdio::stdout(), ended) {}
+            }
+            if typed && !typed_to_the_end && !ended {
+                typed_to_the_end = !copy(stdin, &console.master, true);
+            }
+        }
+        if ended {
+            return Ok(init.wait()?);
+        }
+    }
+}
+
+fn forward(init: &Child, console: Option<&Console>, number: u32) {
+    match (Signal::try_from(number as i32), console) {
+        (Ok(Signal::SIGWINCH), Some(console)) => console.resize(),
+        // It may have ended this moment.
+        (Ok(signal), _) => drop(init.try_signal(signal)),
+        (Err(_), _) => {}
+    }
+}
+
+/// Copies once what is there. Whether to go on: not at the end, and where `all` is not asked for, not again.
+fn copy(from: impl AsFd, to: impl AsFd, all: bool) -> bool {
+    let mut bytes = [0; 16384];
+    let Ok(length @ 1..) = rustix::io::read(&from, &mut bytes) else { return false };
+    let mut rest = &bytes[..length];
+    while !rest.is_empty() {
+        match rustix::io::write(&to, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+    all
+}
+
+/// Why the kernel makes no such namespaces here, and what to do about it.
+fn explain(error: &Error) -> anyhow::Error {
+    match error {
+        Error::Call { call, errno } if call.starts_with("clone3") => {
+            anyhow::anyhow!("no container can be made: {}", probe::why_refused(call, *errno, BORN_INTO))
+        }
+        other => anyhow::anyhow!("{other}"),
+    }
+}
+
+/// For [`network`]: the process whose network namespace it connects.
+pub(super) type Init = Pid;

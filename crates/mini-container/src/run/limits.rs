@@ -1,0 +1,128 @@
+//! How much: a cgroup with the limits that are asked for, v2 or v1.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use ns_core::Pid;
+use ns_core::cgroup::{Cgroup, Place, Version, Want};
+
+use super::Asked;
+
+/// A number of bytes, as `64M`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes(u64);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Bytes, String> {
+        let form = || "give a number of bytes, such as 67108864 or 64M".to_string();
+        let digits = text.trim_end_matches(['K', 'M', 'G', 'k', 'm', 'g']);
+        let unit: u64 = match &text[digits.len()..] {
+            "" => 1,
+            "K" | "k" => 1 << 10,
+            "M" | "m" => 1 << 20,
+            "G" | "g" => 1 << 30,
+            _ => return Err(form()),
+        };
+        let number: u64 = digits.parse().map_err(|_| form())?;
+        let bytes = number.checked_mul(unit).filter(|bytes| *bytes > 0 && *bytes <= i64::MAX as u64);
+        bytes.map(Bytes).ok_or_else(form)
+    }
+}
+
+/// Some of a processor's time, in thousandths of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cpus(u64);
+
+impl FromStr for Cpus {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Cpus, String> {
+        let cpus: f64 = text.parse().unwrap_or(0.0);
+        // The kernel takes no less than 1 ms in its period of 100 ms (sched/core.c, min_cfs_quota_period).
+        if !(0.01..=10_000.0).contains(&cpus) {
+            return Err("give a number of processors from 0.01 on, such as 0.5 or 2".into());
+        }
+        Ok(Cpus((cpus * 1000.0) as u64))
+    }
+}
+
+/// One limit: who counts it, and what is written where.
+struct Limit {
+    controller: &'static str,
+    v2: (&'static str, String),
+    v1: (&'static str, String),
+}
+
+fn limit(controller: &'static str, v2: &'static str, v1: &'static str, value: impl Display) -> Limit {
+    Limit { controller, v2: (v2, value.to_string()), v1: (v1, value.to_string()) }
+}
+
+/// The cgroups that the container is to be in, with their limits. They last as long as the value.
+pub(super) fn make(asked: &Asked) -> Result<Vec<Cgroup>> {
+    let mut limits = Vec::new();
+    if let Some(Bytes(bytes)) = asked.memory_max {
+        limits.push(limit("memory", "memory.max", "memory.limit_in_bytes", bytes));
+    }
+    if let Some(number) = asked.pids_max {
+        limits.push(limit("pids", "pids.max", "pids.max", number));
+    }
+    if let Some(Cpus(thousandths)) = asked.cpu_max {
+        // So many microseconds in each period of 100 000.
+        let quota = thousandths * 100;
+        limits.push(Limit {
+            controller: "cpu",
+            v2: ("cpu.max", format!("{quota} 100000")),
+            v1: ("cpu.cfs_quota_us", quota.to_string()),
+        });
+    }
+    let mut made: Vec<(std::path::PathBuf, Cgroup)> = Vec::new();
+    for limit in limits {
+        let place = match Place::find(Want::Controller(limit.controller))? {
+            Ok(place) => place,
+            Err(missing) => bail!("a limit by the {} controller needs {missing}; or leave it out", limit.controller),
+        };
+        // On v2 one cgroup takes all of them; on v1 each controller may have a hierarchy of its own.
+        let at = made.iter().position(|(directory, _)| directory == place.directory());
+        let at = match at {
+            Some(at) => at,
+            None => {
+                made.push((place.directory().into(), place.create("container")?));
+                made.len() - 1
+            }
+        };
+        let cgroup = &made[at].1;
+        let (file, value) = if cgroup.version() == Version::V2 { limit.v2 } else { limit.v1 };
+        cgroup.write(file, &value)?;
+    }
+    Ok(made.into_iter().map(|(_, cgroup)| cgroup).collect())
+}
+
+/// Puts `init` there, and so all that it will make.
+pub(super) fn put(init: Pid, cgroups: &[Cgroup]) -> Result<()> {
+    Ok(cgroups.iter().try_for_each(|cgroup| cgroup.join(init))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_typed() {
+        assert_eq!("64M".parse(), Ok(Bytes(64 << 20)));
+        assert_eq!("1048576".parse(), Ok(Bytes(1 << 20)));
+        for bad in ["", "M", "0", "-1", "64MB", "6.4M", "64 M", "64KM", "18446744073709551615G"] {
+            assert!(bad.parse::<Bytes>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn processors_read_as_typed() {
+        assert_eq!("0.5".parse(), Ok(Cpus(500)));
+        for bad in ["", "0", "-1", "nan", "inf", "half", "0,5", "1e300"] {
+            assert!(bad.parse::<Cpus>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The root filesystem, and how the old one is left: overlayfs, pivot_root(2).
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, umount2};
+use nix::unistd::{fchdir, getcwd, pivot_root};
+use ns_core::{Error, Named, Result};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::mount::MountAttrFlags;
+
+use super::archive::{self, Unpacked};
+use super::place;
+
+/// Where the workshop is put up: a directory that every system has. Only this mount namespace sees what is there.
+const WORKSHOP: &str = "/tmp";
+
+/// Where the root filesystem is to come from, opened while the old root is still there.
+pub(crate) enum Source {
+    /// A directory, as a mount of its own.
+    Directory(OwnedFd),
+    /// An archive.
+    Archive(std::fs::File, PathBuf),
+}
+
+/// Opens ROOTFS as the user who asked for it, before the container's IDs are taken on.
+pub(crate) fn open(rootfs: &Path) -> Result<Source> {
+    let named = || format!("open ROOTFS \"{}\"", rootfs.display());
+    let metadata = std::fs::metadata(rootfs).named(named)?;
+    if metadata.is_dir() {
+        return Ok(Source::Directory(place::copy_of(rootfs)?));
+    }
+    if !metadata.is_file() {
+        return Err(Error::Input(format!("{}: give a directory or an archive", named())));
+    }
+    Ok(Source::Archive(std::fs::File::open(rootfs).named(named)?, rootfs.into()))
+}
+
+/// Puts an overlay together: ROOTFS below, and above it a layer in memory that takes all that is written. Gives the new
+/// root, which stands in the workshop, and what an archive's owner should know.
+pub(crate) fn build(source: &Source, tell: impl FnMut() -> Result<()>) -> Result<(OwnedFd, Unpacked)> {
+    let memory = place::new_filesystem("tmpfs", &[("mode", "755")], MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let workshop = openat(CWD, WORKSHOP, flags, Mode::empty()).named(|| format!("open(\"{WORKSHOP}\")"))?;
+    place::attach(&memory, &workshop, WORKSHOP)?;
+    let directory = |name| place::directory(memory.as_fd(), name);
+    let (lower, root) = (directory("lower")?, directory("root")?);
+    let _ = (directory("upper")?, directory("work")?);
+
+    let unpacked = match source {
+        Source::Directory(tree) => {
+            place::attach(tree, &lower, "lower")?;
+            Unpacked::default()
+        }
+        Source::Archive(file, path) => archive::unpack(file, path, &lower, tell)?,
+    };
+    // overlayfs looks the names up from the working directory.
+    fchdir(&memory).named(|| "fchdir(workshop)".into())?;
+    let layers = [("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")];
+    // In a user namespace overlayfs may keep its notes in user.* attributes only ("userxattr").
+    let options = [layers.as_slice(), &[("userxattr", "")]].concat();
+    let overlay = place::new_filesystem("overlay", &options, MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    place::attach(&overlay, &root, "root")?;
+    Ok((overlay, unpacked))
+}
+
+/// Makes `root` the root directory, and detaches the old one with all that is mounted in it.
+///
+/// chroot(2) would leave the old root where it is, one `chroot` and some `..` away.
+pub(crate) fn enter(root: &OwnedFd) -> Result<()> {
+    fchdir(root).named(|| "fchdir(root)".into())?;
+    // The old root lands on top of the new one (pivot_root(2), "pivot_root(".", ".")"), where it needs no directory.
+    pivot_root(".", ".").named(|| "pivot_root(\".\", \".\")".into())?;
+    umount2(".", MntFlags::MNT_DETACH).named(|| "umount2(\".\", MNT_DETACH)".into())?;
+    nix::unistd::chdir("/").named(|| "chdir(\"/\")".into())?;
+    must_be_inside()
+}
+
+/// A working directory outside is a way out (CVE-2024-21626). The kernel says so itself: getcwd(2) fails, or begins with
+/// "(unreachable)".
+pub(crate) fn must_be_inside() -> Result<()> {
+    let at = getcwd().named(|| "getcwd()".into())?;
+    if at.starts_with("/") { Ok(()) } else { Err(Error::Input(format!("the working directory is outside: {}", at.display()))) }
+}

@@ -1,0 +1,44 @@
+//! Ourselves, as a copy that nobody can write to.
+//!
+//! A container that runs `#!/proc/self/exe` has the kernel start *our* program once more, from inside, and can then get
+//! hold of its file: if the user outside may write it, so may the container's root (CVE-2019-5736). So what runs from
+//! here on is a copy in memory, sealed against writing by anyone (memfd_create(2), fcntl(2) "File Sealing").
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStringExt;
+
+use anyhow::{Context, Result};
+use ns_core::Named;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
+
+const SEALS: SealFlags =
+    SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
+
+/// Becomes the copy, by execve(2), unless it is what runs already.
+pub(super) fn become_a_copy() -> Result<()> {
+    let mut ours = File::open("/proc/self/exe").context("open /proc/self/exe: is a procfs mounted at /proc?")?;
+    // Asked of the file, not of an argument or a variable, which anybody can set.
+    if fcntl_get_seals(&ours).is_ok_and(|seals| seals.contains(SEALS)) {
+        return Ok(());
+    }
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Since Linux 6.3 one says whether it is to be executed, which vm.memfd_noexec may require; before, EINVAL.
+    let copy = memfd_create("mini-container", flags | MemfdFlags::EXEC)
+        .or_else(|_| memfd_create("mini-container", flags))
+        .named(|| "memfd_create(\"mini-container\", MFD_ALLOW_SEALING)".into())?;
+    // Within the kernel, by copy_file_range(2) or sendfile(2).
+    io::copy(&mut ours, &mut File::from(copy.as_fd().try_clone_to_owned()?)).context("copy this program")?;
+    fcntl_add_seals(&copy, SEALS).named(|| "fcntl(F_ADD_SEALS)".into())?;
+
+    let arguments: Vec<CString> =
+        std::env::args_os().map(|it| CString::new(it.into_vec())).collect::<Result<_, _>>()?;
+    let environment: Vec<CString> = std::env::vars_os()
+        .map(|(name, value)| CString::new([name.into_vec(), value.into_vec()].join(&b'=')))
+        .collect::<Result<_, _>>()?;
+    let path = CString::new(format!("/proc/self/fd/{}", copy.as_raw_fd()))?;
+    nix::unistd::execve(&path, &arguments, &environment).named(|| "execve(the sealed copy)".into())?;
+    Ok(())
+}
