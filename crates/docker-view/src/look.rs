@@ -1,0 +1,165 @@
+//! `docker-view --pid N`: the look at any process of this machine, whoever put it where it is.
+
+use std::ffi::OsString;
+use std::io;
+
+use anyhow::{Context, Result};
+use lesson::render::{self, Renderer};
+use lesson::status::AS_EXPECTED;
+use lesson::{Actor, Event, Settings};
+use ns_core::{Errno, Fact, Kind, NsId, Outcome, Pid, Value, namespace};
+
+use crate::judgement::judge;
+use crate::process::{self, Process, capabilities_in_short, interfaces, limits, shortened};
+
+/// What may be asked instead of the experiment.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Processes {
+    /// Look at these processes of this machine instead: what are they, and what do they share with us?
+    #[arg(long = "pid", value_name = "PID", num_args = 1.., allow_negative_numbers = true)]
+    pids: Vec<OsString>,
+}
+
+/// Looks at the processes of this machine that are asked for, if any are.
+pub(crate) fn instead(asked: &Processes, settings: &Settings) -> Option<Result<u8>> {
+    (!asked.pids.is_empty()).then(|| look(asked, settings))
+}
+
+fn look(asked: &Processes, settings: &Settings) -> Result<u8> {
+    let pids: Vec<Pid> = asked.pids.iter().map(|text| process::parse(text)).collect::<Result<_>>()?;
+    // All are looked at before anything is shown: one that is gone is a complaint and not half an answer.
+    let processes: Vec<Process> = pids.into_iter().map(Process::look_at).collect::<Result<_>>()?;
+    let ours = namespace::of(None)?;
+    let first = namespace::of(Some(Pid::from_raw(1))).ok();
+    let mut events = Vec::new();
+    for process in &processes {
+        show(process, &ours, first.as_deref(), &mut events);
+    }
+    write(render::new(settings)?, &events)?;
+    Ok(AS_EXPECTED)
+}
+
+fn show(process: &Process, ours: &[NsId], first: Option<&[NsId]>, events: &mut Vec<Event>) {
+    let elsewhere: Vec<NsId> = process.namespaces.iter().filter(|id| !ours.contains(id)).copied().collect();
+    let own: Vec<Kind> = elsewhere.iter().map(|id| id.kind).collect();
+    let pids = if process.pids.is_empty() { vec![process.pid.as_raw()] } else { process.pids.clone() };
+    events.push(Event::Actor(Actor { label: format!("{},", process.command), pids, elsewhere }));
+    events.push(namespaces(process, ours, first));
+    events.push(privileges(process));
+    events.push(files(process));
+    events.push(cgroups(process));
+    events.push(network(process));
+    let judged = judge(process, &own);
+    let mut fact = |what: &str, value: Value| events.push(Event::Saw(Fact::outside(what, value)));
+    fact("most likely", judged.what.into());
+    for evidence in judged.evidence {
+        fact("since", Value::Name(evidence));
+    }
+    for option in judged.options {
+        fact("as if by", Value::Name(option));
+    }
+}
+
+fn table(title: &str, columns: &[&str], rows: Vec<Vec<Value>>) -> Event {
+    let columns = columns.iter().map(ToString::to_string).collect();
+    Event::Table { title: title.into(), columns, rows }
+}
+
+fn name(text: impl Into<String>) -> Value {
+    Value::Name(text.into())
+}
+
+fn namespaces(process: &Process, ours: &[NsId], first: Option<&[NsId]>) -> Event {
+    let row = |kind: Kind| {
+        let Some(id) = process.namespace(kind) else {
+            return vec![kind.link().into(), "-".into(), "-".into(), "-".into()];
+        };
+        // /proc/1/ns is closed to all but root.
+        let like_first = first.map_or("?".into(), |first| Value::from(first.contains(&id)));
+        vec![kind.link().into(), id.into(), ours.contains(&id).into(), like_first]
+    };
+    let rows = Kind::ALL.into_iter().map(row).collect();
+    table("Which namespaces does it share?", &["kind", "namespace", "with us", "with PID 1"], rows)
+}
+
+fn privileges(process: &Process) -> Event {
+    let seccomp = match process.seccomp {
+        0 => "off",
+        1 => "strict: read, write and exit alone",
+        _ => "a filter",
+    };
+    let rows = vec![
+        vec!["user IDs, inside outside count".into(), name(process.uid_map.join("; "))],
+        vec!["group IDs".into(), name(process.gid_map.join("; "))],
+        vec!["effective capabilities".into(), name(capabilities_in_short(process.effective))],
+        vec!["bounding set".into(), name(capabilities_in_short(process.bounding))],
+        vec!["seccomp".into(), seccomp.into()],
+        vec!["no_new_privs".into(), process.no_new_privs.into()],
+    ];
+    table("What may it do?", &["what", "how much of it"], rows)
+}
+
+fn files(process: &Process) -> Event {
+    let list = |paths: Vec<String>| if paths.is_empty() { name("none") } else { name(paths.join(" ")) };
+    let root = process.root_mount().map_or_else(
+        || "not one that it could see: a chroot".to_string(),
+        |mount| {
+            let how = if process::is_read_only(mount) { "read-only" } else { "writable" };
+            format!("{}, {how}", mount.fs_type)
+        },
+    );
+    let rows = vec![
+        vec!["root directory".into(), name(process.root.display().to_string())],
+        vec!["mounted there".into(), name(root)],
+        vec!["mounts".into(), Value::Count(i64::try_from(process.mounts.len()).unwrap_or(i64::MAX))],
+        vec!["masked".into(), list(process.masked())],
+        vec!["read-only".into(), list(process.read_only())],
+    ];
+    table("Which files does it see?", &["what", "which"], rows)
+}
+
+fn cgroups(process: &Process) -> Event {
+    let path = process.cgroup("memory").map_or("-".into(), |it| name(shortened(&it.path)));
+    let mut rows = vec![vec!["cgroup".into(), path, "-".into()]];
+    for limit in limits(process) {
+        let set_in = if limit.set_in == "-" { "-".into() } else { name(shortened(&limit.set_in)) };
+        rows.push(vec![limit.what.into(), name(limit.value), set_in]);
+    }
+    table("What limits it?", &["what", "in effect", "set in"], rows)
+}
+
+fn network(process: &Process) -> Event {
+    let rows = match interfaces(process.pid) {
+        Ok(links) => links
+            .into_iter()
+            .map(|link| {
+                let kind = link.kind.unwrap_or_else(|| "-".into());
+                let (peer, bridge) = link.peer.map_or((None, None), |(peer, bridge)| (Some(peer), bridge));
+                let shown = |text: Option<String>| text.map_or("-".into(), Value::Name);
+                let iflink = link.iflink.map_or("-".into(), |index| Value::Count(i64::from(index)));
+                vec![name(link.name), name(kind), iflink, shown(peer), shown(bridge)]
+            })
+            .collect(),
+        Err(error) => {
+            let why = match error.errno() {
+                Some(Errno::EPERM) => "only root may look: sudo".into(),
+                Some(errno) => Outcome::Failed(errno).into(),
+                None => "?".into(),
+            };
+            vec![vec!["?".into(), why, "-".into(), "-".into(), "-".into()]]
+        }
+    };
+    let columns = ["interface", "kind", "iflink", "its other end here", "port of"];
+    table("Which network is it on?", &columns, rows)
+}
+
+/// Shows events that are no transcript. Who reads them may go before the end.
+fn write(mut renderer: Box<dyn Renderer>, events: &[Event]) -> Result<()> {
+    for event in events {
+        match renderer.show(event) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            shown => shown.context("cannot write the output")?,
+        }
+    }
+    Ok(())
+}
