@@ -11,22 +11,22 @@
 //! Who makes what when is in [`launcher`] and [`inside`]; each ingredient has a file of its own.
 
 mod archive;
-mod capabilities;
+pub(crate) mod capabilities;
 mod command_line;
 mod console;
-mod devices;
+pub(crate) mod devices;
 mod identity;
-mod init;
+pub(crate) mod init;
 mod inside;
-mod kernel_files;
+pub(crate) mod kernel_files;
 mod launcher;
 mod layers;
 mod limits;
 mod network;
-mod place;
+pub(crate) mod place;
 mod program;
-mod root;
+pub(crate) mod root;
 mod sealed;
-mod seccomp;
+pub(crate) mod seccomp;
 
 pub(crate) use command_line::{Asked, main};

@@ -150,9 +150,8 @@ pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, recursively: bool, attr: &MountA
     let flags = libc::AT_EMPTY_PATH | if recursively { libc::AT_RECURSIVE } else { 0 };
     let (attr, size) = (std::ptr::from_ref(attr), size_of::<MountAttr>());
     // SAFETY: the path is a string with its NUL, and the struct is alive, laid out as the kernel's, of the size given.
-    let answer = unsafe {
-        libc::syscall(libc::SYS_mount_setattr, fd.as_raw_fd(), c"".as_ptr(), flags, attr, size)
-    };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_mount_setattr, fd.as_raw_fd(), c"".as_ptr(), flags, attr, size) };
     Errno::result(answer).map(drop)
 }
 

@@ -25,7 +25,8 @@ pub(super) fn make(me: &mut Witness, dev: BorrowedFd<'_>, pts: BorrowedFd<'_>) -
     // From the devpts that we have mounted, not by a name: /dev/ptmx or /dev/pts/0 could be links (CVE-2025-52565).
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let master = openat2(pts, "ptmx", flags, Mode::empty(), resolve).named(|| "open(\"/dev/pts/ptmx\")".into())?;
+    let master =
+        openat2(pts, "ptmx", flags, Mode::empty(), resolve).named(|| "open(\"/dev/pts/ptmx\")".into())?;
     unlockpt(&master).named(|| "ioctl(TIOCSPTLCK)".into())?;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let terminal = ioctl_tiocgptpeer(&master, flags).named(|| "ioctl(TIOCGPTPEER)".into())?;

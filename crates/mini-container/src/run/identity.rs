@@ -57,8 +57,7 @@ pub(super) fn map(ids: Option<&Ids>, init: Pid) -> Result<()> {
         Some(Ids::All) => (with_subordinates(uid, "/etc/subuid")?, with_subordinates(gid, "/etc/subgid")?),
     };
     if privileged {
-        let maps =
-            IdMaps { users: IdMap::new(users)?, groups: IdMap::new(groups)?, deny_setgroups: false };
+        let maps = IdMaps { users: IdMap::new(users)?, groups: IdMap::new(groups)?, deny_setgroups: false };
         return Ok(maps.write_for(Some(init))?);
     }
     // Set-user-ID programs of Debian's, which look the range up in /etc/subuid. A helper of our own would be one more

@@ -17,6 +17,8 @@ pub(super) fn serve(command: &[OsString], hostname: &str, terminal: Option<Owned
     // Blocked, all of them, before there is a child: so the end of a command that ends at once is not missed. What is
     // blocked waits, and is taken one by one below.
     ns_core::signals::block_all()?;
+    // What ps(1) shows of us. Our arguments it shows too.
+    nix::sys::prctl::set_name(c"init").named(|| "prctl(PR_SET_NAME)".into())?;
     // Nobody inside may look into us, or open /proc/1/exe: we began outside (prctl(2), ptrace(2)).
     nix::sys::prctl::set_dumpable(false).named(|| "prctl(PR_SET_DUMPABLE, 0)".into())?;
     let child = Child::spawn("command", Namespaces::NONE, |_| {
@@ -28,15 +30,20 @@ pub(super) fn serve(command: &[OsString], hostname: &str, terminal: Option<Owned
     drop(terminal);
     let pid = child.pid();
     child.abandon(); // waited for below, with all others
+    reap_and_forward(pid)
+}
+
+/// What PID 1 is for, until `command`, a child of ours, has ended; how, as an exit status. All signals are blocked.
+pub(crate) fn reap_and_forward(command: Pid) -> Result<i32> {
     loop {
         match SigSet::all().wait() {
             Ok(Signal::SIGCHLD) => {
-                if let Some(status) = reap(pid)? {
+                if let Some(status) = reap(command)? {
                     return Ok(status);
                 }
             }
             // It may have ended this moment. Then SIGCHLD is next.
-            Ok(signal) => drop(kill(pid, signal)),
+            Ok(signal) => drop(kill(command, signal)),
             // A real-time signal, for which nix has no name.
             Err(_) => {}
         }
@@ -48,7 +55,9 @@ fn reap(command: Pid) -> Result<Option<i32>> {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, status)) if pid == command => return Ok(Some(status)),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == command => return Ok(Some(128 + signal as i32)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == command => {
+                return Ok(Some(128 + signal as i32));
+            }
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).named(|| "waitpid(-1)".into()),

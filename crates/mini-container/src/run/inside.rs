@@ -21,7 +21,8 @@ pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool)
     let source = root::open(&asked.rootfs)?;
     process::become_root()?;
     // Now, and not with the others: its root is the cgroup that we are in at this moment (cgroup_namespaces(7)).
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP).named(|| "unshare(CLONE_NEWCGROUP)".into())?;
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
+        .named(|| "unshare(CLONE_NEWCGROUP)".into())?;
     uts::set_hostname(&asked.hostname)?;
     let links = Netlink::open()?;
     links.set_up(links.index(&LinkName::new("lo")?)?)?;
@@ -35,7 +36,7 @@ pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool)
     let terminal = if with_console { Some(console::make(me, dev.as_fd(), pts.as_fd())?) } else { None };
     if asked.read_only {
         // Mounts are read-only one by one, so /dev stays as it is.
-        restrict_to_reading(new_root.as_fd())?;
+        mount::make_one_read_only(new_root.as_fd())?;
     }
     root::enter(&new_root)?;
 
@@ -48,10 +49,6 @@ pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool)
     me.saw("ready", true)?;
     let status = init::serve(&asked.command, &asked.hostname, terminal)?;
     std::process::exit(status)
-}
-
-fn restrict_to_reading(root: std::os::fd::BorrowedFd<'_>) -> Result<()> {
-    mount::make_one_read_only(root)
 }
 
 /// The namespaces that init is born into: all but the cgroup namespace, which it makes itself.

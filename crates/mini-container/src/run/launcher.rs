@@ -98,8 +98,8 @@ fn pass_on(init: &mut Child, console: Option<&Console>, signals: &SignalFd) -> R
         let nothing = signals.as_fd();
         let master = console.map_or(nothing, |it| it.master.as_fd());
         let keyboard = if console.is_some() && !typed_to_the_end { stdin } else { nothing };
-        let mut fds = [init.pidfd(), signals.as_fd(), master, keyboard]
-            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let mut fds =
+            [init.pidfd(), signals.as_fd(), master, keyboard].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("poll()"),

@@ -82,7 +82,9 @@ pub(super) fn make(asked: &Asked) -> Result<Vec<Cgroup>> {
     for limit in limits {
         let place = match Place::find(Want::Controller(limit.controller))? {
             Ok(place) => place,
-            Err(missing) => bail!("a limit by the {} controller needs {missing}; or leave it out", limit.controller),
+            Err(missing) => {
+                bail!("a limit by the {} controller needs {missing}; or leave it out", limit.controller)
+            }
         };
         // On v2 one cgroup takes all of them; on v1 each controller may have a hierarchy of its own.
         let at = made.iter().position(|(directory, _)| directory == place.directory());

@@ -18,7 +18,9 @@ pub(crate) fn find(root: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> 
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     match openat2(root, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
-        found => found.map(Some).named(|| format!("openat2(\"{name}\", RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS)")),
+        found => {
+            found.map(Some).named(|| format!("openat2(\"{name}\", RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS)"))
+        }
     }
 }
 
@@ -51,7 +53,8 @@ pub(crate) fn directory(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
 /// An empty file `name` in a directory that we have made ourselves, for something to be mounted on.
 pub(crate) fn empty_file(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-    openat(directory, name, flags, Mode::from_raw_mode(0o644)).named(|| format!("open(\"{name}\", O_CREAT|O_EXCL)"))
+    openat(directory, name, flags, Mode::from_raw_mode(0o644))
+        .named(|| format!("open(\"{name}\", O_CREAT|O_EXCL)"))
 }
 
 /// A new filesystem of type `kind` that is mounted nowhere yet: fsopen(2), fsmount(2).

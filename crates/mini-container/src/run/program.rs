@@ -13,6 +13,8 @@ use ns_core::{Errno, Error, Named, Result, Signal, process, signals};
 
 use super::root;
 
+/// The container is not ready for it.
+const NOT_MADE: i32 = 125;
 /// It was found, and cannot be run.
 const NOT_RUNNABLE: i32 = 126;
 /// It was not found.
@@ -22,23 +24,22 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Becomes the command. If it returns, why not, and the exit status that says so.
 pub(super) fn become_it(command: &[OsString], hostname: &str, terminal: Option<&OwnedFd>) -> (i32, Error) {
-    match prepare(command, hostname, terminal).and_then(|(arguments, environment)| {
-        let name = &command[0];
-        let mut refused = None;
-        for path in candidates(name) {
-            let Ok(c_path) = CString::new(path.as_os_str().as_bytes()) else { continue };
-            match execve(&c_path, &arguments, &environment) {
-                // The next directory of PATH may have it, as execvp(3) says.
-                Err(Errno::ENOENT) if !path.exists() => {}
-                Err(errno) => refused = refused.or(Some((path, errno))),
-                Ok(never) => match never {},
-            }
+    let (arguments, environment) = match prepare(command, hostname, terminal) {
+        Ok(prepared) => prepared,
+        Err(error) => return (NOT_MADE, error),
+    };
+    let name = &command[0];
+    let mut refused = None;
+    for path in candidates(name) {
+        let Ok(c_path) = CString::new(path.as_os_str().as_bytes()) else { continue };
+        match execve(&c_path, &arguments, &environment) {
+            // The next directory of PATH may have it, as execvp(3) says.
+            Err(Errno::ENOENT) if !path.is_symlink() && !path.exists() => {}
+            Err(errno) => refused = refused.or(Some((path, errno))),
+            Ok(never) => match never {},
         }
-        Ok(why(name, refused))
-    }) {
-        Ok(why) => why,
-        Err(error) => (125, error),
     }
+    why(name, refused)
 }
 
 /// All that has to be so before execve(2).
@@ -52,14 +53,16 @@ fn prepare(
     if let Some(terminal) = terminal {
         rustix::process::ioctl_tiocsctty(terminal).named(|| "ioctl(TIOCSCTTY)".into())?;
         let fd = terminal.as_fd();
-        dup2_stdin(fd).and_then(|()| dup2_stdout(fd)).and_then(|()| dup2_stderr(fd)).named(|| "dup2()".into())?;
+        dup2_stdin(fd)
+            .and_then(|()| dup2_stdout(fd))
+            .and_then(|()| dup2_stderr(fd))
+            .named(|| "dup2()".into())?;
     }
     signals::start_afresh()?;
     // Rust ignores it, and what is ignored stays so over execve(2).
     signals::reset(Signal::SIGPIPE)?;
-    let c_string = |text: &OsStr| {
-        CString::new(text.as_bytes()).map_err(|_| Error::Input(format!("{text:?} has a NUL")))
-    };
+    let c_string =
+        |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Error::Input(format!("{text:?} has a NUL")));
     let arguments = command.iter().map(|it| c_string(it)).collect::<Result<_>>()?;
     let mut environment = vec![format!("PATH={PATH}"), "HOME=/root".into(), format!("HOSTNAME={hostname}")];
     // Of the host's environment nothing, but what tells the terminal's kind: the rest may hold secrets.
@@ -83,21 +86,34 @@ fn candidates(name: &OsStr) -> Vec<PathBuf> {
 fn why(name: &OsStr, refused: Option<(PathBuf, Errno)>) -> (i32, Error) {
     let name = name.to_string_lossy();
     let Some((path, errno)) = refused else {
-        let hint = if name.contains('/') { "ROOTFS has no such file".into() } else { format!("ROOTFS has none in {PATH}") };
-        return (NOT_FOUND, Error::Input(format!("{name}: not found; {hint}: install it there, or give its path")));
+        let hint = if name.contains('/') {
+            "ROOTFS has no such file".into()
+        } else {
+            format!("ROOTFS has none in {PATH}")
+        };
+        return (
+            NOT_FOUND,
+            Error::Input(format!("{name}: not found; {hint}: install it there, or give its path")),
+        );
     };
     let found = path.display();
     match errno {
         // The file is there, so it is something that the file names.
         Errno::ENOENT => {
             let needs = interpreter(&path).unwrap_or_else(|| "its interpreter".into());
-            (NOT_FOUND, Error::Input(format!("{found}: needs {needs}, which ROOTFS lacks; copy it there, or take a static program")))
+            (
+                NOT_FOUND,
+                Error::Input(format!(
+                    "{found}: needs {needs}, which ROOTFS lacks; copy it there, or take a static program"
+                )),
+            )
         }
         Errno::ENOEXEC => (NOT_RUNNABLE, Error::Input(format!("{found}: {}", no_program(&path)))),
         Errno::EACCES if path.is_dir() => (NOT_RUNNABLE, Error::Input(format!("{found}: is a directory"))),
-        Errno::EACCES => {
-            (NOT_RUNNABLE, Error::Input(format!("{found}: may not be executed; chmod +x it in ROOTFS, and see who owns it")))
-        }
+        Errno::EACCES => (
+            NOT_RUNNABLE,
+            Error::Input(format!("{found}: may not be executed; chmod +x it in ROOTFS, and see who owns it")),
+        ),
         errno => (NOT_RUNNABLE, Error::Call { call: format!("execve(\"{found}\")"), errno }),
     }
 }

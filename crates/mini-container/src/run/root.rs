@@ -80,5 +80,9 @@ pub(crate) fn enter(root: &OwnedFd) -> Result<()> {
 /// "(unreachable)".
 pub(crate) fn must_be_inside() -> Result<()> {
     let at = getcwd().named(|| "getcwd()".into())?;
-    if at.starts_with("/") { Ok(()) } else { Err(Error::Input(format!("the working directory is outside: {}", at.display()))) }
+    if at.starts_with("/") {
+        Ok(())
+    } else {
+        Err(Error::Input(format!("the working directory is outside: {}", at.display())))
+    }
 }

@@ -19,7 +19,8 @@ const SEALS: SealFlags =
 
 /// Becomes the copy, by execve(2), unless it is what runs already.
 pub(super) fn become_a_copy() -> Result<()> {
-    let mut ours = File::open("/proc/self/exe").context("open /proc/self/exe: is a procfs mounted at /proc?")?;
+    let mut ours =
+        File::open("/proc/self/exe").context("open /proc/self/exe: is a procfs mounted at /proc?")?;
     // Asked of the file, not of an argument or a variable, which anybody can set.
     if fcntl_get_seals(&ours).is_ok_and(|seals| seals.contains(SEALS)) {
         return Ok(());

@@ -57,7 +57,8 @@ const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 /// # Errors
 /// EACCES without either; EINVAL where the kernel was built without seccomp.
 pub(crate) fn filter() -> Result<()> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
     let mut flags = Vec::new();
     for flag in NAMESPACES {
         flags.push(when(0, SeccompCmpOp::MaskedEq(flag as u64), flag as u64)?);
