@@ -26,18 +26,20 @@ pub(crate) const PODMAN: &str = "a podman container";
 pub(crate) const CONTAINERD: &str = "a container of containerd or Kubernetes";
 pub(crate) const NSPAWN: &str = "a systemd-nspawn container";
 pub(crate) const BUBBLEWRAP: &str = "a bubblewrap sandbox";
+pub(crate) const MINI: &str = "a container of mini-container";
 pub(crate) const SERVICE: &str = "a systemd service";
 pub(crate) const BY_HAND: &str = "a container made by hand, as by unshare";
 pub(crate) const PLAIN: &str = "a plain process";
 
 /// Judges `process`, whose namespaces of the kinds `own` are not those of who asks.
 pub(crate) fn judge(process: &Process, own: &[Kind]) -> Judgement {
-    let rules: [(&str, fn(&Process, &[Kind]) -> Vec<String>); 6] = [
+    let rules: [(&str, fn(&Process, &[Kind]) -> Vec<String>); 7] = [
         (DOCKER, docker),
         (PODMAN, podman),
         (NSPAWN, nspawn),
         (CONTAINERD, containerd),
         (BUBBLEWRAP, bubblewrap),
+        (MINI, mini_container),
         (SERVICE, service),
     ];
     // The maker with the most marks. Of equals the first: max_by_key would take the last.
@@ -67,7 +69,7 @@ fn in_cgroup<'a>(process: &'a Process, wanted: impl Fn(&str) -> bool) -> Option<
 }
 
 fn ancestor<'a>(process: &'a Process, names: &[&str]) -> Option<&'a String> {
-    // A name in /proc has 15 bytes at most: containerd-shim-runc-v2 ends as containerd-shim.
+    // Whose program we may not see goes by a name of 15 bytes at most: containerd-shim for containerd-shim-runc-v2.
     process.ancestors.iter().find(|own| names.iter().any(|name| own.starts_with(name)))
 }
 
@@ -147,6 +149,17 @@ fn bubblewrap(process: &Process, own: &[Kind]) -> Vec<String> {
         }
         if process.root_mount().is_some_and(|mount| mount.mount_options.contains_key("nosuid")) {
             marks.push("its root is mounted nosuid".into());
+        }
+    }
+    marks
+}
+
+fn mini_container(process: &Process, own: &[Kind]) -> Vec<String> {
+    let mut marks = Vec::new();
+    if own.contains(&Kind::Mnt) && ancestor(process, &["mini-container"]).is_some() {
+        marks.push("its ancestor is mini-container".into());
+        if own.contains(&Kind::Time) {
+            marks.push("it has a time namespace of its own, which few makers give".into());
         }
     }
     marks
@@ -332,6 +345,19 @@ mod tests {
             ..process()
         };
         assert_eq!(judge(&pod, &CONTAINER).what, CONTAINERD);
+    }
+
+    #[test]
+    fn what_looks_like_docker_inside_is_told_by_who_made_it() {
+        let mini = Process {
+            marks: Vec::new(),
+            cgroups: process().cgroups,
+            ancestors: vec!["mini-container".into(), "mini-container".into(), "bash".into()],
+            ..in_docker()
+        };
+        assert_eq!(judge(&mini, &CONTAINER).what, MINI);
+        let nobody = Process { ancestors: vec!["bash".into()], ..mini };
+        assert_eq!(judge(&nobody, &CONTAINER).what, BY_HAND);
     }
 
     #[test]

@@ -49,17 +49,15 @@ const MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 
 impl Process {
     pub(crate) fn look_at(pid: Pid) -> Result<Process> {
-        let seen = Process::look(pid).map_err(|error| why_not(pid, error))?;
-        if seen.namespaces.iter().all(|id| matches!(id.kind, Kind::Pid | Kind::User)) {
-            return Err(anyhow!(
-                "process {pid} has ended: a zombie is in no namespaces; name one that lives"
-            ));
+        let namespaces = namespace::of(Some(pid)).map_err(|error| why_not(pid, error))?;
+        // All but these it leaves when it ends, and its other files with them.
+        if namespaces.iter().all(|id| matches!(id.kind, Kind::Pid | Kind::User)) {
+            return Err(anyhow!("process {pid} has ended: a zombie is in no namespaces; name one that lives"));
         }
-        Ok(seen)
+        Process::look(pid, namespaces).map_err(|error| why_not(pid, error))
     }
 
-    fn look(pid: Pid) -> ns_core::Result<Process> {
-        let namespaces = namespace::of(Some(pid))?;
+    fn look(pid: Pid, namespaces: Vec<NsId>) -> ns_core::Result<Process> {
         let status = status(Some(pid))?;
         let text = |file: &str| {
             let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
@@ -77,8 +75,7 @@ impl Process {
             uid_map: map("uid_map"),
             gid_map: map("gid_map"),
             root: root::of(Some(pid))?,
-            // EINVAL for a zombie, which has none any more.
-            mounts: mount::list(Some(pid)).unwrap_or_default(),
+            mounts: mount::list(Some(pid))?,
             marks: MARKS.into_iter().filter(|path| is_its_own(pid, path)).collect(),
             effective: status.capeff,
             bounding: status.capbnd.unwrap_or_default(),
@@ -199,10 +196,18 @@ fn ancestors(parent: i32) -> Vec<String> {
     // 0 is the parent of who has none, or none that we could see.
     while next > 0 && found.len() < 64 {
         let Ok(status) = status(Some(Pid::from_raw(next))) else { break };
-        found.push(status.name);
+        found.push(program(next).unwrap_or(status.name));
         next = status.ppid;
     }
     found
+}
+
+/// The file name of its program, which unlike its name in /proc it cannot choose, and which may be longer.
+fn program(pid: i32) -> Option<String> {
+    let file = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let name = file.file_name()?.to_string_lossy();
+    // Makers run copies of themselves that what is in the container cannot write to: memfd_create(2).
+    Some(name.trim_end_matches(" (deleted)").trim_start_matches("memfd:").to_string())
 }
 
 fn one_blank(line: &str) -> String {
