@@ -73,6 +73,12 @@ pub(crate) fn missing() -> ns_core::Result<Option<Missing>> {
             Missing::new("a Docker engine that answers", lab)
         }));
     }
+    let info =
+        docker(&["info", "--format", "{{.SecurityOptions}}"]).map(|ran| ran.stdout).unwrap_or_default();
+    // Both give every container a user namespace, and refuse options that the experiment is about.
+    if let Some(option) = ["userns", "rootless"].into_iter().find(|it| info.contains(&format!("name={it}"))) {
+        return Ok(Some(Missing::new(format!("an engine with its defaults: this one has {option} on"), lab)));
+    }
     Ok(busybox().is_none().then(|| {
         Missing::new("a busybox that needs no libraries, for an image", "apt-get install busybox-static")
     }))

@@ -40,7 +40,7 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
         goal: "Stop two containers, with a grace of one second: sleep is PID 1 in one, and --init is in the other.",
         calls: &["kill(pid, SIGTERM)", "kill(pid, SIGKILL)"],
         by_hand: &[
-            "s=$(docker run --detach box busybox sleep 600); docker stop --time 1 $s",
+            "s=$(docker run --detach box busybox sleep 600); docker stop -t 1 $s",
             "docker inspect --format '{{.State.ExitCode}}' $s; docker rm $s",
         ],
     })?;
@@ -97,7 +97,7 @@ fn stop(engine: &Engine, options: &[&str]) -> Result<Vec<Fact>> {
     let container = engine.start(options, STAY)?;
     // The shell has to have become what it runs, or --init to have started it.
     ns_core::until("a container to sleep", || Ok(member_with(&container, "600").map(drop)))?;
-    done(&["stop", "--time", "1", &container.id])?;
+    done(&["stop", "-t", "1", &container.id])?;
     let status = done(&["inspect", "--format", "{{.State.ExitCode}}", &container.id])?;
     let status: i64 = status.trim().parse().context("an exit status")?;
     let which = if options.is_empty() { "sleep" } else { "docker-init" };

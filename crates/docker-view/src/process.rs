@@ -52,7 +52,9 @@ impl Process {
         let namespaces = namespace::of(Some(pid)).map_err(|error| why_not(pid, error))?;
         // All but these it leaves when it ends, and its other files with them.
         if namespaces.iter().all(|id| matches!(id.kind, Kind::Pid | Kind::User)) {
-            return Err(anyhow!("process {pid} has ended: a zombie is in no namespaces; name one that lives"));
+            return Err(anyhow!(
+                "process {pid} has ended: a zombie is in no namespaces; name one that lives"
+            ));
         }
         Process::look(pid, namespaces).map_err(|error| why_not(pid, error))
     }
