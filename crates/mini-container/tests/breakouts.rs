@@ -1,0 +1,171 @@
+//! The classic ways out of a container, each tried.
+
+mod plain;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
+use plain::{Directory, PROGRAM, mounts, refused, rootfs, run, said, sh};
+
+#[test]
+fn no_descriptor_is_left_open() {
+    let rootfs = rootfs("descriptors");
+    // The shell hands two directories of the host's down, as a careless parent does.
+    let script = format!("exec 7</; exec 9</etc; exec {PROGRAM} run {} ls /proc/self/fd", rootfs.0.display());
+    let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
+    // The fourth is the directory that ls reads.
+    assert_eq!(said(&output), "0\n1\n2\n3");
+}
+
+#[test]
+fn the_working_directory_is_inside() {
+    // CVE-2024-21626: a working directory behind a descriptor that was left open.
+    let rootfs = rootfs("cwd");
+    assert_eq!(said(&sh(&rootfs, "readlink /proc/self/cwd; cd ..; cd ..; pwd")), "/\n/");
+    let output = sh(
+        &rootfs,
+        "for fd in 3 4 5 6 7 8 9 10 11 12; do cd -P /proc/self/fd/$fd/ 2>/dev/null && pwd -P; done; echo none",
+    );
+    assert_eq!(said(&output), "none");
+    let gone = Directory::new("gone");
+    let script = format!(
+        "cd {0}; rmdir {0}; exec {PROGRAM} run {1} readlink /proc/self/cwd",
+        gone.0.display(),
+        rootfs.0.display()
+    );
+    assert_eq!(said(&Command::new("sh").args(["-c", &script]).output().unwrap()), "/");
+}
+
+#[test]
+fn our_program_cannot_be_overwritten() {
+    // CVE-2019-5736. The command is a script for the program that starts it: ours.
+    let rootfs = rootfs("exe");
+    let before = fs::read(PROGRAM).unwrap();
+    plain::install(&rootfs.0, std::path::Path::new(PROGRAM));
+    fs::write(rootfs.at("bin/evil"), "#!/proc/self/exe\n").unwrap();
+    fs::set_permissions(rootfs.at("bin/evil"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let output = run([rootfs.0.to_str().unwrap(), "evil"]);
+    assert!(
+        String::from_utf8_lossy(&output.stderr).starts_with("mini-container: "),
+        "it did run: {output:?}"
+    );
+    // What it finds at /proc/self/exe is a copy that is sealed, even for us.
+    let script = format!("exec {PROGRAM} run {} sleep 2", rootfs.0.display());
+    let mut child = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).spawn().unwrap();
+    let link = format!("/proc/{}/exe", child.id());
+    let sealed = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        fs::read_link(&link).is_ok_and(|it| it.to_string_lossy().starts_with("/memfd:mini-container"))
+    });
+    assert!(sealed, "it runs from memory");
+    let held = fs::File::open(&link).unwrap();
+    child.wait().unwrap();
+    let seals = rustix::fs::fcntl_get_seals(&held).unwrap();
+    assert!(seals.contains(rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::SEAL));
+    // Nobody runs it any more, so it is not "text file busy" that refuses.
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
+    let written = fs::OpenOptions::new().write(true).open(path).and_then(|mut it| it.write(b"evil"));
+    assert_eq!(written.unwrap_err().raw_os_error(), Some(libc::EPERM));
+    assert_eq!(said(&sh(&rootfs, "cat /proc/1/exe >/dev/null 2>&1 || echo refused")), "refused");
+    assert!(fs::read(PROGRAM).unwrap() == before, "the program is what it was");
+}
+
+#[test]
+fn links_at_mount_targets_are_refused() {
+    let outside = Directory::new("outside");
+    let before = mounts();
+    for name in ["proc", "sys", "dev"] {
+        for target in [outside.0.to_str().unwrap(), "../../../../../../../etc", "etc", "/"] {
+            let rootfs = rootfs(&format!("link-{name}"));
+            fs::remove_dir(rootfs.at(name)).unwrap();
+            symlink(target, rootfs.at(name)).unwrap();
+            refused(
+                &sh(&rootfs, "true"),
+                125,
+                &[&format!("ROOTFS/{name} is a symbolic link"), "make it a directory"],
+            );
+        }
+    }
+    assert!(fs::read_dir(&outside.0).unwrap().next().is_none());
+    assert_eq!(mounts(), before);
+}
+
+#[test]
+fn a_procfs_is_not_faked() {
+    // CVE-2025-52881: what should be written to procfs goes elsewhere, since something else stands at the name.
+    let rootfs = rootfs("procfs");
+    fs::create_dir_all(rootfs.at("proc/self/attr")).unwrap();
+    symlink("/etc", rootfs.at("proc/sys")).unwrap();
+    fs::write(rootfs.at("proc/keys"), "fake").unwrap();
+    assert_eq!(said(&sh(&rootfs, "stat -f -c %T /proc/self /proc/sys")), "proc\nproc");
+    assert_eq!(
+        said(&sh(&rootfs, "echo x 2>/dev/null >/proc/sys/kernel/hostname || echo refused")),
+        "refused"
+    );
+    assert_eq!(said(&sh(&rootfs, "head -c 1 /proc/keys /proc/interrupts 2>/dev/null | tr -d '\\n' | tr -s '=>< ' x; ls -A /proc/acpi 2>/dev/null")).contains("fake"), false);
+    assert!(fs::read_dir(rootfs.at("etc")).unwrap().next().is_none());
+    let file = Directory::new("proc-file");
+    fs::write(file.at("proc"), "").unwrap();
+    refused(&sh(&file, "true"), 125, &["ROOTFS/proc is no directory"]);
+}
+
+#[test]
+fn masked_files_are_masked_by_the_device() {
+    // CVE-2025-31133: /dev/null is something else, and what should be hidden shows it.
+    let rootfs = rootfs("null");
+    assert_eq!(
+        said(&sh(
+            &rootfs,
+            "stat -c %t:%T /proc/interrupts; cat /proc/interrupts /proc/timer_list /proc/keys 2>/dev/null"
+        )),
+        "1:3"
+    );
+    let fake = Directory::new("fake");
+    fs::write(fake.at("null"), "").unwrap();
+    let script = format!(
+        "mount --bind {} /dev/null && exec {PROGRAM} run {} true",
+        fake.at("null").display(),
+        rootfs.0.display()
+    );
+    let output =
+        Command::new("unshare").args(["-Urm", "sh", "-c", &script]).stdin(Stdio::piped()).output().unwrap();
+    refused(&output, 125, &["/dev/null is not the device 1:3"]);
+}
+
+#[test]
+fn a_console_is_not_a_link() {
+    // CVE-2025-52565: /dev/console, or the terminal that is mounted there, is a link to what should be hidden.
+    let rootfs = rootfs("console");
+    let outside = Directory::new("console-target");
+    fs::write(outside.at("file"), "untouched").unwrap();
+    symlink(outside.at("file"), rootfs.at("dev/console")).unwrap();
+    fs::create_dir(rootfs.at("dev/pts")).unwrap();
+    symlink(outside.at("file"), rootfs.at("dev/pts/0")).unwrap();
+    symlink(outside.at("file"), rootfs.at("dev/ptmx")).unwrap();
+    let command = format!(
+        "{PROGRAM} run {} sh -c 'stat -c %t:%T /dev/console; stat -f -c %T /dev/console'",
+        rootfs.0.display()
+    );
+    let output =
+        Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+    let text = said(&output).replace('\r', "");
+    assert!(text.ends_with("88:0\ndevpts"), "{text}");
+    assert_eq!(fs::read_to_string(outside.at("file")).unwrap(), "untouched");
+}
+
+#[test]
+fn namespaces_and_mounts_cannot_be_made_inside() {
+    let rootfs = rootfs("filters");
+    plain::install(&rootfs.0, std::path::Path::new("/usr/bin/unshare"));
+    plain::install(&rootfs.0, std::path::Path::new("/bin/mount"));
+    for script in [
+        "unshare -U true",
+        "unshare -m true",
+        "mount -t tmpfs none /tmp",
+        "mount -o remount,bind,rw /proc/sys",
+    ] {
+        assert!(!sh(&rootfs, script).status.success(), "{script}");
+    }
+}

@@ -1,0 +1,105 @@
+//! What the tests of `run` share: a root filesystem from this machine's own programs, and a run that is looked at.
+#![allow(dead_code, reason = "each test file uses some of it")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mini-container");
+
+/// A directory that is removed with the value.
+pub(crate) struct Directory(pub(crate) PathBuf);
+
+impl Directory {
+    pub(crate) fn new(name: &str) -> Directory {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // Not below the target directory, which other users may be unable to reach.
+        let path =
+            std::env::temp_dir().join(format!("mini-container-test-{}-{number}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Directory(path)
+    }
+
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A root filesystem with a few programs of this machine and the libraries that they need.
+pub(crate) fn rootfs(name: &str) -> Directory {
+    let rootfs = Directory::new(name);
+    for directory in ["bin", "dev", "etc", "proc", "root", "sys", "tmp"] {
+        fs::create_dir(rootfs.at(directory)).unwrap();
+    }
+    for program in
+        ["sh", "cat", "ls", "sleep", "readlink", "stat", "head", "tr", "true", "id", "mkdir", "touch"]
+    {
+        install(&rootfs.0, Path::new("/bin").join(program).as_path());
+    }
+    rootfs
+}
+
+/// Copies a program to its place below `rootfs`, and what ldd(1) says that it needs.
+pub(crate) fn install(rootfs: &Path, program: &Path) {
+    copy(rootfs, program);
+    let needed = Command::new("ldd").arg(program).output().unwrap();
+    for word in
+        String::from_utf8_lossy(&needed.stdout).split_whitespace().filter(|word| word.starts_with('/'))
+    {
+        copy(rootfs, Path::new(word));
+    }
+}
+
+fn copy(rootfs: &Path, file: &Path) {
+    let to = rootfs.join(file.strip_prefix("/").unwrap());
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    if !to.exists() {
+        fs::copy(file, &to).unwrap();
+    }
+}
+
+/// `mini-container run` with these arguments.
+pub(crate) fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+    Command::new(PROGRAM).arg("run").args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// A shell command in a container.
+pub(crate) fn sh(rootfs: &Directory, script: &str) -> Output {
+    run([rootfs.0.as_os_str(), OsStr::new("sh"), OsStr::new("-c"), OsStr::new(script)])
+}
+
+/// What it wrote to standard output, once it has ended well.
+pub(crate) fn said(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    String::from_utf8_lossy(&output.stdout).trim_end().into()
+}
+
+/// Asserts that it was refused with `status`, in one line that has all of `words`.
+#[track_caller]
+pub(crate) fn refused(output: &Output, status: i32, words: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "one line: {stderr}");
+    assert!(stderr.starts_with("mini-container: "), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "'{word}' in: {stderr}");
+    }
+}
+
+/// What must be the same before and after: this process's mounts.
+pub(crate) fn mounts() -> String {
+    fs::read_to_string("/proc/self/mountinfo").unwrap()
+}

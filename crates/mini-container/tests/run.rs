@@ -1,0 +1,238 @@
+//! `mini-container run` as a user meets it: what comes out, what is refused, and that nothing is left.
+
+mod plain;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use plain::{Directory, PROGRAM, mounts, refused, rootfs, run, said, sh};
+
+#[test]
+fn a_command_sees_a_world_of_its_own() {
+    let rootfs = rootfs("world");
+    let before = mounts();
+    assert_eq!(said(&sh(&rootfs, "echo $$")), "2", "PID 1 is init");
+    assert_eq!(said(&sh(&rootfs, "id -u")), "0");
+    assert_eq!(said(&sh(&rootfs, "cat /proc/sys/kernel/hostname")), "container");
+    assert_eq!(said(&sh(&rootfs, "ls /sys/class/net")), "lo");
+    assert_eq!(
+        said(&sh(&rootfs, "ls -A /proc/1/cwd 2>/dev/null || echo closed")),
+        "closed",
+        "init is not looked into"
+    );
+    let status = said(&sh(&rootfs, "cat /proc/self/status"));
+    for line in ["CapEff:\t00000000a80425fb", "CapBnd:\t00000000a80425fb", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.contains(line), "{line}: {status}");
+    }
+    assert_eq!(mounts(), before);
+}
+
+#[test]
+fn options_do_what_they_say() {
+    let rootfs = rootfs("options");
+    let path = rootfs.0.to_str().unwrap();
+    let named = run(["--hostname", "lab-1", path, "cat", "/proc/sys/kernel/hostname"]);
+    assert_eq!(said(&named), "lab-1");
+    let written = run(["--read-only", path, "touch", "/new"]);
+    assert_eq!(written.status.code(), Some(1), "nothing can be written");
+    assert_eq!(said(&run(["--read-only", path, "sh", "-c", "echo x > /dev/shm/x; cat /dev/shm/x"])), "x");
+}
+
+#[test]
+fn the_root_filesystem_stays_clean() {
+    let rootfs = rootfs("clean");
+    assert_eq!(
+        said(&sh(&rootfs, "touch /new; echo changed > /etc/file; ls /new /etc")),
+        "/new\n\n/etc:\nfile"
+    );
+    assert!(!rootfs.at("new").exists());
+    assert!(fs::read_dir(rootfs.at("etc")).unwrap().next().is_none());
+}
+
+#[test]
+fn the_status_is_the_commands() {
+    let rootfs = rootfs("status");
+    for (script, status) in
+        [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)]
+    {
+        assert_eq!(sh(&rootfs, script).status.code(), Some(status), "{script}");
+    }
+}
+
+#[test]
+fn a_command_that_ends_at_once_never_hangs() {
+    let rootfs = rootfs("at-once");
+    let times = std::env::var("MINI_CONTAINER_STARTS").ok().and_then(|it| it.parse().ok()).unwrap_or(100);
+    for _ in 0..times {
+        assert!(run([rootfs.0.to_str().unwrap(), "true"]).status.success());
+    }
+}
+
+#[test]
+fn orphans_are_reaped() {
+    let rootfs = rootfs("orphans");
+    let script = "(sleep 0.1 & ); sleep 0.3; cat /proc/[0-9]*/stat | tr -d '\\n'; echo";
+    let processes = said(&sh(&rootfs, script));
+    assert!(!processes.contains(" Z "), "{processes}");
+}
+
+#[test]
+fn signals_are_forwarded() {
+    let rootfs = rootfs("signals");
+    for (signal, status) in [("TERM", 143), ("INT", 130), ("HUP", 129), ("USR1", 138)] {
+        let (mut child, _) = started(&rootfs, "echo ready; exec sleep 60");
+        kill(signal, child.id());
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{signal}");
+    }
+    let (mut child, _) = started(&rootfs, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done");
+    kill("TERM", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(9), "a handler of the command's");
+}
+
+#[test]
+fn nothing_is_left_of_a_launcher_that_is_killed() {
+    let rootfs = rootfs("killed");
+    let (mut child, line) = started(&rootfs, "echo ready; exec sleep 54321");
+    assert_eq!(line, "ready");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let late = Instant::now() + Duration::from_secs(5);
+    while runs("sleep\u{0}54321") {
+        assert!(Instant::now() < late, "the command lives on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn what_cannot_be_run_is_told_apart() {
+    let rootfs = rootfs("not-run");
+    let path = rootfs.0.to_str().unwrap();
+    refused(&run([path, "nosuch"]), 127, &["nosuch: not found", "install it"]);
+    refused(&run([path, "/bin/nosuch"]), 127, &["ROOTFS has no such file"]);
+    refused(&run([path, "/etc"]), 126, &["is a directory"]);
+    fs::write(rootfs.at("bin/text"), "hello").unwrap();
+    refused(&run([path, "text"]), 126, &["may not be executed", "chmod +x"]);
+    fs::set_permissions(rootfs.at("bin/text"), fs::Permissions::from_mode(0o755)).unwrap();
+    refused(&run([path, "text"]), 126, &["is no program"]);
+    fs::write(rootfs.at("bin/text"), "#!/bin/perl\n").unwrap();
+    refused(&run([path, "text"]), 127, &["needs /bin/perl", "ROOTFS lacks"]);
+    let mut other = fs::read("/bin/true").unwrap();
+    // e_machine, in the byte order of this machine: s390x is none that runs these tests.
+    other[18..20].copy_from_slice(&22_u16.to_ne_bytes());
+    fs::write(rootfs.at("bin/text"), &other).unwrap();
+    refused(&run([path, "text"]), 126, &["is a program for s390x", std::env::consts::ARCH]);
+    let lonely = Directory::new("lonely");
+    fs::create_dir(lonely.at("bin")).unwrap();
+    fs::copy("/bin/true", lonely.at("bin/true")).unwrap();
+    refused(&run([lonely.0.to_str().unwrap(), "true"]), 127, &["needs /lib", "which ROOTFS lacks"]);
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_one_line() {
+    let rootfs = rootfs("misuse");
+    let path = rootfs.0.to_str().unwrap();
+    let cases: &[(&[&str], &str)] = &[
+        (&["--memory-max", "64MB"], "64M"),
+        (&["--memory-max", "0"], "64M"),
+        (&["--pids-max", "0"], "--pids-max"),
+        (&["--pids-max", "many"], "--pids-max"),
+        (&["--cpu-max", "0"], "0.5"),
+        (&["--cpu-max", "half"], "0.5"),
+        (&["--user", "1000"], "INSIDE:OUTSIDE:LENGTH"),
+        (&["--user", "0:1000:0"], "length of 0"),
+        (&["--user", "5:1000:1"], "INSIDE 0"),
+        (&["--hostname", "a b"], "letters"),
+        (&["--privileged"], "--privileged"),
+    ];
+    for (options, word) in cases {
+        let arguments = options.iter().copied().chain([path, "true"]);
+        refused(&run(arguments), 125, &[word]);
+    }
+    refused(&run([path]), 125, &["COMMAND"]);
+    refused(&run(["/nosuch", "true"]), 125, &["/nosuch", "No such file"]);
+    refused(&run(["/dev/null", "true"]), 125, &["give a directory or an archive"]);
+}
+
+/// Starts a shell command in a container, and waits for its first line.
+fn started(rootfs: &Directory, script: &str) -> (std::process::Child, String) {
+    let mut child = Command::new(PROGRAM)
+        .args(["run".as_ref(), rootfs.0.as_os_str(), "sh".as_ref(), "-c".as_ref(), script.as_ref()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim_end().into())
+}
+
+fn kill(signal: &str, process: u32) {
+    assert!(Command::new("kill").args(["-s", signal, &process.to_string()]).status().unwrap().success());
+}
+
+/// Whether a process has these arguments.
+fn runs(arguments: &str) -> bool {
+    fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        fs::read(entry.path().join("cmdline")).is_ok_and(|line| line.starts_with(arguments.as_bytes()))
+    })
+}
+
+#[test]
+fn a_shell_at_a_terminal_has_job_control() {
+    let rootfs = rootfs("jobs");
+    let command = format!("{PROGRAM} run {} sh -i", rootfs.0.display());
+    let mut script = Command::new("timeout")
+        .args(["30", "script", "-qec", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut keyboard, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let mut text = String::new();
+    // As a person does: each line once what it is typed at has appeared.
+    let mut type_after = |expected: &str, line: &str| {
+        while !text.ends_with(expected) {
+            let mut byte = [0];
+            assert_eq!(screen.read(&mut byte).unwrap(), 1, "ended: {text}");
+            text.push(char::from(byte[0]));
+        }
+        keyboard.write_all(line.as_bytes()).unwrap();
+    };
+    type_after("# ", "readlink /proc/self/fd/0\n");
+    type_after("/dev/pts/0\r\n", "sleep 60 &\n");
+    type_after("# ", "jobs\n");
+    type_after("Running", "");
+    type_after("# ", "fg\n");
+    type_after("sleep 60\r\n", "\u{3}");
+    // A minute early: it was ended by ^C.
+    type_after("# ", "exit 5\n");
+    assert_eq!(script.wait().unwrap().code(), Some(5), "{text}");
+    assert!(!text.contains("job control turned off"), "{text}");
+}
+
+#[test]
+fn an_ordinary_user_has_the_same_container() {
+    let rootfs = rootfs("ordinary");
+    let who = Command::new("id").arg("-u").output().unwrap();
+    if String::from_utf8_lossy(&who.stdout).trim() != "0" {
+        return; // All other tests were this one.
+    }
+    // The program where anybody can reach it.
+    let program = rootfs.at("program");
+    fs::copy(PROGRAM, &program).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid", "64321", "--regid", "64321", "--clear-groups"])
+        .arg(&program)
+        .arg("run")
+        .arg(&rootfs.0)
+        .args(["sh", "-c", "id -u; touch /new; ls -d /new; cat /proc/self/uid_map | tr -s ' '"])
+        .current_dir(Path::new("/"))
+        .output()
+        .unwrap();
+    assert_eq!(said(&output), "0\n/new\n 0 64321 1");
+}
