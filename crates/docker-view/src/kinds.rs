@@ -107,7 +107,8 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine) -> Result<Container> {
         calls: &["chroot(\"/usr\")", "open(\"/proc/PID/mountinfo\")"],
         by_hand: &[
             "awk '$5 == \"/\"' /proc/$p/mountinfo",
-            "chroot /usr sleep 60 & awk '$5 == \"/\"' /proc/$!/mountinfo",
+            "chroot /usr sleep 60 &",
+            "awk '$5 == \"/\"' /proc/$!/mountinfo",
         ],
     })?;
     let mut jailed = Child::spawn("chrooted child", Namespaces::NONE, |me| {

@@ -118,7 +118,8 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
         by_hand: &[
             "free='--security-opt seccomp=unconfined --security-opt apparmor=unconfined'",
             "docker run --rm $free box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc",
-            "free+=' --security-opt systempaths=unconfined' # and once more",
+            "more='--security-opt systempaths=unconfined'",
+            "docker run --rm $free $more box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc",
         ],
     })?;
     let all = [UNFILTERED.as_slice(), &UNMASKED].concat();

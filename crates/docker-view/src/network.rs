@@ -53,9 +53,11 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
         goal: "Ping one container from another, while it is on the bridge and when it is unplugged.",
         calls: &["sendto(ICMP echo request)"],
         by_hand: &[
-            "a=$(docker inspect --format '{{.NetworkSettings.IPAddress}}' $c)",
-            "docker run --rm box busybox ping -c 1 -W 1 $a",
-            "docker network disconnect bridge $c; docker run --rm box busybox ping -c 1 -W 1 $a",
+            "b=$(docker run --detach box busybox sleep 600)",
+            "a=$(docker inspect --format '{{.NetworkSettings.IPAddress}}' $b)",
+            "docker exec $c busybox ping -c 1 -W 1 $a",
+            "docker network disconnect bridge $b; docker exec $c busybox ping -c 1 -W 1 $a",
+            "docker rm --force $b",
         ],
     })?;
     let target = engine.start(&[], STAY)?;

@@ -73,7 +73,7 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine) -> Result<()> {
         calls: &["write(\"/dev/shm/filled\")"],
         by_hand: &[
             "docker run --rm --memory 32m --memory-swap 32m box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48",
-            "echo $?",
+            "docker run --rm box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48",
         ],
     })?;
     let fill = |options: &[&str]| -> Result<Fact> {
@@ -90,7 +90,8 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine) -> Result<()> {
         calls: &["mount(\"overlay\", …)", "mount(DIRECTORY, \"/data\", MS_BIND)"],
         by_hand: &[
             "docker run --rm box busybox touch /data; docker run --rm box busybox ls /data",
-            "docker run --rm --volume /tmp/v:/v box busybox touch /v/data; ls /tmp/v",
+            "docker run --rm --volume /tmp/v:/v box busybox touch /v/data",
+            "ls /tmp/v; rm -r /tmp/v",
         ],
     })?;
     let directory = TemporaryDirectory::new("volume")?;
@@ -109,7 +110,10 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine) -> Result<()> {
     lab.step(Step {
         goal: "Write to the root directory of a container that may not.",
         calls: &["mount(\"/\", MS_REMOUNT|MS_BIND|MS_RDONLY)", "open(\"/written\", O_CREAT)"],
-        by_hand: &["docker run --rm --read-only box busybox touch /written"],
+        by_hand: &[
+            "docker run --rm --read-only box busybox touch /written",
+            "docker rm --force $c; docker image rm box",
+        ],
     })?;
     let write = |options: &[&str]| -> Result<Fact> {
         let ran = engine.run(options, "touch /written")?;
