@@ -21,6 +21,9 @@ pub(crate) struct Judgement {
     pub(crate) options: Vec<String>,
 }
 
+/// The marks of one maker that a process has, of whose namespaces these kinds are its own.
+type Marks = fn(&Process, &[Kind]) -> Vec<String>;
+
 pub(crate) const DOCKER: &str = "a Docker container";
 pub(crate) const PODMAN: &str = "a podman container";
 pub(crate) const CONTAINERD: &str = "a container of containerd or Kubernetes";
@@ -33,7 +36,7 @@ pub(crate) const PLAIN: &str = "a plain process";
 
 /// Judges `process`, whose namespaces of the kinds `own` are not those of who asks.
 pub(crate) fn judge(process: &Process, own: &[Kind]) -> Judgement {
-    let rules: [(&str, fn(&Process, &[Kind]) -> Vec<String>); 7] = [
+    let rules: [(&str, Marks); 7] = [
         (DOCKER, docker),
         (PODMAN, podman),
         (NSPAWN, nspawn),
@@ -64,7 +67,7 @@ fn id_in(path: &str) -> Option<&str> {
     path.split(['/', '-', '.', ':']).find(is_id)
 }
 
-fn in_cgroup<'a>(process: &'a Process, wanted: impl Fn(&str) -> bool) -> Option<&'a str> {
+fn in_cgroup(process: &Process, wanted: impl Fn(&str) -> bool) -> Option<&str> {
     process.cgroups.iter().map(|it| it.path.as_str()).find(|path| wanted(path))
 }
 

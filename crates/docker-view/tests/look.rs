@@ -304,7 +304,8 @@ fn docker_containers_are_told_with_their_options() -> Result<(), Failed> {
             .map(|it| format!("--{it}"))
             .collect();
         let mut told: Vec<String> = told.iter().map(ToString::to_string).collect();
-        (given.sort(), told.sort());
+        given.sort();
+        told.sort();
         ensure(given == told, || format!("{given:?} was taken for {told:?}"))?;
         asked += 1;
     }
