@@ -104,7 +104,8 @@ fn a_procfs_is_not_faked() {
         said(&sh(&rootfs, "echo x 2>/dev/null >/proc/sys/kernel/hostname || echo refused")),
         "refused"
     );
-    assert_eq!(said(&sh(&rootfs, "head -c 1 /proc/keys /proc/interrupts 2>/dev/null | tr -d '\\n' | tr -s '=>< ' x; ls -A /proc/acpi 2>/dev/null")).contains("fake"), false);
+    let masked = said(&sh(&rootfs, "cat /proc/keys /proc/interrupts; echo end"));
+    assert_eq!(masked, "end");
     assert!(fs::read_dir(rootfs.at("etc")).unwrap().next().is_none());
     let file = Directory::new("proc-file");
     fs::write(file.at("proc"), "").unwrap();

@@ -236,3 +236,40 @@ fn an_ordinary_user_has_the_same_container() {
         .unwrap();
     assert_eq!(said(&output), "0\n/new\n 0 64321 1");
 }
+
+#[test]
+fn a_network_link_is_there_and_gone_again() {
+    let rootfs = rootfs("net");
+    let path = rootfs.0.to_str().unwrap();
+    let output = run(["--net", path, "sh", "-c", "ls /sys/class/net; cat /sys/class/net/eth0/operstate"]);
+    if output.status.success() {
+        assert_eq!(said(&output), "eth0\nlo\nup");
+    } else {
+        refused(&output, 125, &["--net needs CAP_NET_ADMIN", "leave --net out"]);
+    }
+    let links: Vec<_> = fs::read_dir("/sys/class/net").unwrap().flatten().map(|it| it.file_name()).collect();
+    assert!(!links.iter().any(|it| it == "inception-br0"), "{links:?}");
+}
+
+#[test]
+fn limits_bind_and_leave_no_cgroup() {
+    let rootfs = rootfs("limits");
+    let path = rootfs.0.to_str().unwrap();
+    let forks = run(["--pids-max", "4", path, "sh", "-c", "for i in 1 2 3 4 5; do sleep 0.1 & done; wait"]);
+    let fills =
+        run(["--memory-max", "16M", path, "sh", "-c", "x=$(head -c 64M /dev/zero | tr '\\0' x); echo lived"]);
+    let (forked, filled) = (String::from_utf8_lossy(&forks.stderr), String::from_utf8_lossy(&fills.stderr));
+    if forked.contains("a limit by the pids controller needs") {
+        refused(&forks, 125, &["leave it out"]);
+    } else {
+        assert!(forked.contains("ork"), "{forked}");
+    }
+    if filled.contains("a limit by the memory controller needs") {
+        refused(&fills, 125, &["leave it out"]);
+    } else {
+        assert!(fills.stdout.is_empty(), "killed before it could say a word: {fills:?}");
+    }
+    let left =
+        Command::new("find").args(["/sys/fs/cgroup", "-name", "inception-*-container"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}

@@ -10,7 +10,7 @@
 //! harm.
 //!
 //! The orders are lines, so that `strace -f -e trace=write` shows them: `cgroup PATH`, `directory PATH`,
-//! `forget PATH`, `finish`.
+//! `link PATH`, `forget PATH`, `finish`.
 
 mod directory;
 mod owner;
@@ -57,6 +57,7 @@ struct Leftover {
 enum Kind {
     Cgroup,
     Directory,
+    Link,
 }
 
 impl fmt::Display for Kind {
@@ -64,6 +65,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Kind::Cgroup => "cgroup",
             Kind::Directory => "directory",
+            Kind::Link => "link",
         })
     }
 }
@@ -99,6 +101,14 @@ pub fn register_cgroup(path: &Path) -> Result<()> {
 /// [`Error::Input`] for any other path; those of [`start`].
 pub fn register_directory(path: &Path) -> Result<()> {
     register(Leftover::new(Kind::Directory, path)?)
+}
+
+/// Has the watcher remove the link that `path`, below /sys/class/net, stands for: a port of [`crate::net::switch`].
+///
+/// # Errors
+/// As [`register_directory`].
+pub(crate) fn register_link(path: &Path) -> Result<()> {
+    register(Leftover::new(Kind::Link, path)?)
 }
 
 /// Takes a registration back, since we removed `path` ourselves.

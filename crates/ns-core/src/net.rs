@@ -19,6 +19,7 @@ mod inet;
 mod link;
 mod name;
 mod socket;
+pub mod switch;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};

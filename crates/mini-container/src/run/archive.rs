@@ -250,7 +250,7 @@ impl Unpacker<'_> {
                 self.unpacked.unmapped += 1;
                 Ok(())
             }
-            Err(errno) => Err(errno).named(|| format!("chown {uid}:{gid} {}", name.display())),
+            Err(errno) => Err(errno).named(|| format!("chown {uid}:{gid} {}", shown(Path::new(name)))),
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Asked {
     #[arg(long, value_name = "CPUS")]
     pub(super) cpu_max: Option<Cpus>,
 
-    /// A link to the host and to the other containers, on the bridge inception0 (needs root)
+    /// A link to the host and to the other containers, on a bridge (needs root)
     #[arg(long)]
     pub(super) net: bool,
 

@@ -8,7 +8,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ns_core::cgroup::Cgroup;
-use ns_core::{Child, End, Errno, Error, Pid, Signal, Spawn, probe};
+use ns_core::net::switch::Port;
+use ns_core::{Child, End, Errno, Error, Signal, Spawn, probe};
 
 use super::console::Console;
 use super::inside::{BORN_INTO, build_and_run};
@@ -55,7 +56,7 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
 }
 
 /// What init cannot do for itself.
-fn prepare(init: &Child, asked: &Asked, cgroups: &[Cgroup]) -> Result<Option<network::Link>> {
+fn prepare(init: &Child, asked: &Asked, cgroups: &[Cgroup]) -> Result<Option<Port>> {
     identity::map(asked.user.as_ref(), init.pid())?;
     limits::put(init.pid(), cgroups)?;
     let link = if asked.net { Some(network::connect(init.pid())?) } else { None };
@@ -157,6 +158,3 @@ fn explain(error: &Error) -> anyhow::Error {
         other => anyhow::anyhow!("{other}"),
     }
 }
-
-/// For [`network`]: the process whose network namespace it connects.
-pub(super) type Init = Pid;

@@ -11,7 +11,7 @@ use nix::unistd::{chdir, close, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use super::{Kind, Leftover, directory};
 use crate::error::{Named, Result};
-use crate::{cgroup, sys};
+use crate::{cgroup, net, sys};
 
 /// The watcher's life. All signals that can be blocked are blocked already.
 pub(super) fn run(orders: &OwnedFd, arm: OwnedFd) -> ! {
@@ -89,6 +89,7 @@ fn obey(left: &mut Vec<Leftover>, line: &[u8]) -> bool {
     match verb {
         b"cgroup" => left.extend(Leftover::new(Kind::Cgroup, path)),
         b"directory" => left.extend(Leftover::new(Kind::Directory, path)),
+        b"link" => left.extend(Leftover::new(Kind::Link, path)),
         b"forget" => left.retain(|leftover| leftover.path != path),
         b"finish" => return false,
         _ => {}
@@ -101,6 +102,7 @@ fn remove(leftover: &Leftover) {
     let _ = match leftover.kind {
         Kind::Cgroup => cgroup::remove_leftover(&leftover.path),
         Kind::Directory => directory::remove_all(&leftover.path),
+        Kind::Link => net::switch::remove_leftover(&leftover.path),
     };
 }
 
