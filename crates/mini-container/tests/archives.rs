@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use plain::{Directory, refused, rootfs, run, said};
 use tar::{Builder, EntryType, Header};
 
-/// An archive with these entries: kind, name, link or content.
-fn archive(path: &Path, entries: &[(EntryType, &str, &str)]) {
+/// An entry of an archive: kind, name, link or content.
+type Made<'a> = (EntryType, &'a str, &'a str);
+
+/// An archive with these entries.
+fn archive(path: &Path, entries: &[Made<'_>]) {
     let mut builder = Builder::new(File::create(path).unwrap());
     for (kind, name, text) in entries {
         append(&mut builder, *kind, name, text);
@@ -62,7 +65,7 @@ fn an_archive_is_a_root_filesystem() {
 fn hostile_archives_are_refused() {
     let work = Directory::new("hostile");
     let path = work.at("hostile.tar");
-    let cases: &[(&[(EntryType, &str, &str)], &str)] = &[
+    let cases: &[(&[Made<'_>], &str)] = &[
         (&[(EntryType::Regular, "../../evil", "x")], "../../evil leads out"),
         (&[(EntryType::Regular, "a/../../evil", "x")], "leads out"),
         (&[(EntryType::Regular, "/evil", "x")], "/evil leads out"),
