@@ -154,6 +154,7 @@ fn a_command_line_that_makes_no_sense_is_one_line() {
     }
     refused(&run([path]), 125, &["COMMAND"]);
     refused(&run(["/nosuch", "true"]), 125, &["/nosuch", "No such file"]);
+    refused(&run(["/", "true"]), 125, &["other filesystems mounted in it"]);
     refused(&run(["/dev/null", "true"]), 125, &["give a directory or an archive"]);
 }
 

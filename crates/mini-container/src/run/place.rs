@@ -60,7 +60,14 @@ pub(crate) fn empty_file(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedF
 /// A new filesystem of type `kind` that is mounted nowhere yet: fsopen(2), fsmount(2).
 pub(crate) fn new_filesystem(kind: &str, options: &[(&str, &str)], flags: MountAttrFlags) -> Result<OwnedFd> {
     let call = || {
-        let options: Vec<_> = options.iter().map(|(key, value)| format!(" -o {key}={value}")).collect();
+        let options: Vec<_> = options
+            .iter()
+            .map(
+                |(key, value)| {
+                    if value.is_empty() { format!(" -o {key}") } else { format!(" -o {key}={value}") }
+                },
+            )
+            .collect();
         format!("mount -t {kind}{}", options.concat())
     };
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).named(call)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::{fchdir, getcwd, pivot_root};
-use ns_core::{Error, Named, Result};
+use ns_core::{Errno, Error, Named, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::MountAttrFlags;
 
@@ -59,9 +59,23 @@ pub(crate) fn build(source: &Source, tell: impl FnMut() -> Result<()>) -> Result
     let layers = [("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")];
     // In a user namespace overlayfs may keep its notes in user.* attributes only ("userxattr").
     let options = [layers.as_slice(), &[("userxattr", "")]].concat();
-    let overlay = place::new_filesystem("overlay", &options, MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    let overlay =
+        place::new_filesystem("overlay", &options, MountAttrFlags::MOUNT_ATTR_NODEV).map_err(explain)?;
     place::attach(&overlay, &root, "root")?;
     Ok((overlay, unpacked))
+}
+
+/// Why the kernel makes no overlay.
+fn explain(error: Error) -> Error {
+    match error.errno() {
+        Some(Errno::EINVAL) => Error::Input(
+            "ROOTFS has other filesystems mounted in it, which an overlay cannot show; copy it to a directory of its \
+             own, or give an archive"
+                .into(),
+        ),
+        Some(Errno::ENODEV) => Error::Input("this kernel has no overlayfs; to get it: sudo modprobe overlay".into()),
+        _ => error,
+    }
 }
 
 /// Makes `root` the root directory, and detaches the old one with all that is mounted in it.
