@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
 use lesson::{Claim, Lab, Step, cause};
-use ns_core::{Child, Fact, Kind, Namespaces, Pid, Witness, namespace};
+use ns_core::{Child, Fact, Kind, Namespaces, Pid, Signal, Witness, namespace, process, signals};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::engine::{Container, Engine, done};
@@ -16,6 +16,12 @@ pub(crate) const STOP: Claim = Claim::holds(
 )
 .cause("PID 1 without a handler")
 .notes(&[88, 90]);
+pub(crate) const ZOMBIE: Claim = Claim::holds(
+    "zombie",
+    "Who is orphaned in a container and ends stays a zombie, unless PID 1 waits for it, as that of --init does.",
+)
+.cause("a PID 1 that does not wait")
+.more(&[44]);
 pub(crate) const EXEC: Claim =
     Claim::holds("exec", "docker exec starts a process in all of the container's namespaces.")
         .cause("docker exec")
@@ -48,6 +54,19 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
         .without(stop(engine, &["--init"])?)
         .with(stop(engine, cause(&[], &["--init"]))?)
         .shows(|of| of.outside("its exit status").is_some_and(|it| *it == 137))?;
+
+    lab.step(Step {
+        goal: "Orphan a process in either kind of container, and end it: is it still there?",
+        calls: &["kill(pid, SIGKILL)", "waitid(P_ALL)"],
+        by_hand: &[
+            "docker exec --detach $c busybox sh -c 'busybox sleep 1 & busybox true'",
+            "sleep 2; docker exec $c busybox ps",
+        ],
+    })?;
+    lab.claim(ZOMBIE)
+        .without(orphan(engine, &["--init"])?)
+        .with(orphan(engine, cause(&[], &["--init"]))?)
+        .shows(|state| *state == "a zombie")?;
 
     lab.step(Step {
         goal: "Start another process in a container, by docker exec and by setns(2) alone. Where is each?",
@@ -102,6 +121,31 @@ fn stop(engine: &Engine, options: &[&str]) -> Result<Vec<Fact>> {
     let status: i64 = status.trim().parse().context("an exit status")?;
     let which = if options.is_empty() { "sleep" } else { "docker-init" };
     Ok(vec![Fact::inside("container", "PID 1", which), Fact::outside("its exit status", status)])
+}
+
+fn orphan(engine: &Engine, options: &[&str]) -> Result<Fact> {
+    let container = engine.start(options, STAY)?;
+    done(&["exec", "--detach", &container.id, "sh", "-c", "sleep 602 & true"])?;
+    let pid = ns_core::until("an orphan in the container", || {
+        let found = member_with(&container, "602");
+        let adopted =
+            |pid: &Pid| process::status(Some(*pid)).is_ok_and(|of| of.ppid == container.pid.as_raw());
+        Ok(found.filter(adopted))
+    })?;
+    signals::send(pid, Some(Signal::SIGKILL))?;
+    // That nobody waits for it is no event. So the container is given other things to do, and PID 1 the time.
+    for _ in 0..4 {
+        done(&["exec", &container.id, "true"])?;
+        if process::state(pid).is_err() {
+            return Ok(Fact::outside("the orphan that has ended", "gone"));
+        }
+    }
+    let state = match process::state(pid) {
+        Ok('Z') => "a zombie",
+        Ok(_) => "alive",
+        Err(_) => "gone",
+    };
+    Ok(Fact::outside("the orphan that has ended", state))
 }
 
 /// The process in a container whose last argument is `word`.

@@ -51,6 +51,7 @@ const DOCKER_VIEW: Experiment = Experiment {
         network::FILES,
         network::NAMES,
         first::STOP,
+        first::ZOMBIE,
         first::EXEC,
         first::EXEC_CGROUP,
         less::CAPABILITIES,

@@ -31,9 +31,6 @@ pub(crate) const NAMES: Claim = Claim::refuted(
 .cause("CLONE_NEWNET")
 .notes(&[79]);
 
-/// Two ports that nobody else listens at.
-const PORTS: [u16; 2] = [47111, 47112];
-
 pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Result<()> {
     lab.step(Step {
         goal: "Follow the cable from inside a container to our side; another has no network but lo.",
@@ -85,11 +82,14 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
     })?;
     let listen =
         |options: &[&str], port: u16| engine.start(options, &format!("nc -l -p {port} & exec sleep 600"));
-    let on_host = listen(&["--network", "host"], PORTS[0])?;
-    let alone = listen(cause(&[], ["--network", "host"].as_slice()), PORTS[1])?;
+    // Two that no other run of this program listens at.
+    let first = 20_000 + u16::try_from(std::process::id() % 20_000)? * 2;
+    let ports = [first, first + 1];
+    let on_host = listen(&["--network", "host"], ports[0])?;
+    let alone = listen(cause(&[], ["--network", "host"].as_slice()), ports[1])?;
     lab.claim(FILES)
-        .without(whose_network(&on_host, PORTS[0])?)
-        .with(whose_network(&alone, PORTS[1])?)
+        .without(whose_network(&on_host, ports[0])?)
+        .with(whose_network(&alone, ports[1])?)
         .shows(|of| {
             let answers = |what: &str, value: bool| of.outside(what).is_some_and(|it| *it == value);
             answers("/proc/PID/net/route is ours", false)
