@@ -14,12 +14,15 @@ pub(crate) const PROCESSES: Claim = Claim::holds(
     "Namespaces bound nothing: a container forks as it likes until a cgroup says how often.",
 )
 .cause("pids.max")
+.notes(&[2, 29])
 .needs(&[PIDS]);
 pub(crate) const MEMORY: Claim = Claim::holds(
     "memory-limited",
     "Past the memory limit of its cgroup a container is killed: SIGKILL, which runtimes report as 137.",
 )
 .cause("memory.max")
+.notes(&[2, 29])
+.more(&[113])
 .needs(&[RAM]);
 
 /// What a container may have here, and what it asks for.

@@ -12,18 +12,22 @@ pub(crate) const CAPABILITIES: Claim = Claim::holds(
     "capabilities",
     "Root is what its capabilities let it be: without CAP_SYS_ADMIN it cannot even name its own host.",
 )
-.cause("dropped capabilities");
+.cause("dropped capabilities")
+.notes(&[2, 114]);
 pub(crate) const NO_NEW_PRIVILEGES: Claim = Claim::holds(
     "no-new-privs",
     "execve() gives root back what it dropped, up to the bounding set; with no_new_privs it does not.",
 )
-.cause("PR_SET_NO_NEW_PRIVS");
+.cause("PR_SET_NO_NEW_PRIVS")
+.notes(&[2])
+.more(&[71]);
 pub(crate) const SECCOMP: Claim = Claim::holds(
     "seccomp",
     "A nested user namespace gives every capability back, the dropped ones too; a seccomp filter refuses to make one.",
 )
 .cause("a seccomp filter")
-.more(&[111]);
+.notes(&[2, 111])
+.more(&[78]);
 
 /// What a child calls itself that has become this program again.
 const AFTER_EXECVE: &std::ffi::CStr = c"capabilities-after-execve";

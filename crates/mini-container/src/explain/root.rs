@@ -23,24 +23,29 @@ pub(crate) const DESCRIPTOR: Claim = Claim::holds(
     "descriptor",
     "A directory that is left open leads outside, whatever the root is; closed, it leads nowhere.",
 )
-.cause("close()");
+.cause("close()")
+.notes(&[2]);
 pub(crate) const OVERLAY: Claim = Claim::holds(
     "overlay",
     "With an overlay the root filesystem stays clean: what is written goes to a layer above it.",
 )
 .cause("overlayfs")
+.notes(&[2])
 .more(&[94]);
 pub(crate) const DEVICES: Claim =
     Claim::holds("devices", "A /dev of its own has the harmless devices alone; the host's has all.")
-        .cause("a new /dev");
+        .cause("a new /dev")
+        .notes(&[2]);
 pub(crate) const READ_ONLY: Claim = Claim::holds(
     "read-only",
     "A read-only /proc/sys refuses the container's root, whom the settings' permissions let write.",
 )
-.cause("a read-only mount");
+.cause("a read-only mount")
+.notes(&[2]);
 pub(crate) const MASKED: Claim =
     Claim::holds("masked", "A file of /proc that is covered by the null device has nothing to read.")
-        .cause("a mount of /dev/null");
+        .cause("a mount of /dev/null")
+        .notes(&[2]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
