@@ -50,7 +50,7 @@ const NAMESPACES: [libc::c_int; 7] = [
 ];
 
 /// What ioctl(2) may not be asked for: to type in the place of whoever sits at the terminal.
-const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+const TYPING: [libc::Ioctl; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
 /// Puts this process, and all that come from it, behind the filters. Needs no_new_privs or CAP_SYS_ADMIN.
 ///
@@ -66,7 +66,7 @@ pub(crate) fn filter() -> Result<()> {
     rules.insert(libc::SYS_clone, flags);
     let mut requests = Vec::new();
     for request in TYPING {
-        requests.push(when(1, SeccompCmpOp::Eq, request)?);
+        requests.push(when(1, SeccompCmpOp::Eq, u64::from(request as u32))?);
     }
     rules.insert(libc::SYS_ioctl, requests);
     // The same calls have a second number each, for the x32 ABI, and the kernel reports the same architecture for it.
