@@ -182,7 +182,7 @@ fn service(process: &Process, own: &[Kind]) -> Vec<String> {
         marks.push("its parent is systemd".into());
     }
     if own.contains(&Kind::Mnt) {
-        marks.push("it has mounts of its own, and the PIDs of all (PrivateTmp= and its like)".into());
+        marks.push("it has mounts of its own, as PrivateTmp= and its like make them".into());
     }
     marks
 }
