@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use ns_core::{Error, Named, Result};
-use rustix::fs::{FileType, Mode, fstat, major, minor, mkdirat, symlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, minor, mkdirat, openat, symlinkat};
 use rustix::mount::MountAttrFlags;
 
 use super::place;
@@ -31,7 +31,9 @@ pub(crate) fn open_in(directory: &Path) -> Result<Devices> {
     let mut found = Vec::new();
     for (name, expected_major, expected_minor) in HARMLESS {
         let path = directory.join(name);
-        let device = place::copy_of(&path)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let device = openat(CWD, &path, flags, Mode::empty())
+            .named(|| format!("open(\"{}\", O_PATH)", path.display()))?;
         let stat = fstat(&device).named(|| format!("fstat(\"{}\")", path.display()))?;
         let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
         let number = (major(stat.st_rdev), minor(stat.st_rdev));
@@ -47,7 +49,8 @@ pub(crate) fn open_in(directory: &Path) -> Result<Devices> {
 }
 
 impl Devices {
-    /// The null device, once more, to be mounted.
+    /// The null device, to be mounted: a copy each time, since a mount has one place. The kernel copies what stands in our
+    /// mount namespace (before Linux 6.15 nothing else), so this is for while the old root is still there.
     pub(crate) fn null(&self) -> Result<OwnedFd> {
         place::copy_of_open(self.0[0].1.as_fd())
     }
@@ -59,7 +62,8 @@ pub(crate) fn dev(root: BorrowedFd<'_>, devices: &Devices) -> Result<(OwnedFd, O
     let dev = place::new_filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], harmless)?;
     place::attach(&dev, place::directory(root, "dev")?, "dev")?;
     for (name, device) in &devices.0 {
-        place::attach(device, place::empty_file(dev.as_fd(), name)?, name)?;
+        let copy = place::copy_of_open(device.as_fd())?;
+        place::attach(&copy, place::empty_file(dev.as_fd(), name)?, name)?;
     }
     let links = [
         ("fd", "/proc/self/fd"),
