@@ -36,8 +36,8 @@ pub(crate) fn open(rootfs: &Path) -> Result<Source> {
     Ok(Source::Archive(std::fs::File::open(rootfs).named(named)?, rootfs.into()))
 }
 
-/// Puts an overlay together: ROOTFS below, and above it a layer in memory that takes all that is written. Gives the new
-/// root, which stands in the workshop, and what an archive's owner should know.
+/// Puts an overlay together: ROOTFS below, and above it a layer in memory that takes all that is written; or unpacks an
+/// archive there. Gives the new root, which stands in the workshop, and what an archive's owner should know.
 pub(crate) fn build(source: &Source, tell: impl FnMut() -> Result<()>) -> Result<(OwnedFd, Unpacked)> {
     let memory = place::new_filesystem("tmpfs", &[("mode", "755")], MountAttrFlags::MOUNT_ATTR_NODEV)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -47,13 +47,17 @@ pub(crate) fn build(source: &Source, tell: impl FnMut() -> Result<()>) -> Result
     let (lower, root) = (directory("lower")?, directory("root")?);
     let _ = (directory("upper")?, directory("work")?);
 
-    let unpacked = match source {
-        Source::Directory(tree) => {
-            place::attach(tree, &lower, "lower")?;
-            Unpacked::default()
+    let tree = match source {
+        Source::Directory(tree) => tree,
+        // It is in memory already, and nobody else's: nothing has to be kept clean.
+        Source::Archive(file, path) => {
+            let unpacked = archive::unpack(file, path, &lower, tell)?;
+            let unpacked_root = place::copy_of_open(lower.as_fd())?;
+            place::attach(&unpacked_root, &root, "root")?;
+            return Ok((unpacked_root, unpacked));
         }
-        Source::Archive(file, path) => archive::unpack(file, path, &lower, tell)?,
     };
+    place::attach(tree, &lower, "lower")?;
     // overlayfs looks the names up from the working directory.
     fchdir(&memory).named(|| "fchdir(workshop)".into())?;
     let layers = [("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")];
@@ -62,7 +66,7 @@ pub(crate) fn build(source: &Source, tell: impl FnMut() -> Result<()>) -> Result
     let overlay =
         place::new_filesystem("overlay", &options, MountAttrFlags::MOUNT_ATTR_NODEV).map_err(explain)?;
     place::attach(&overlay, &root, "root")?;
-    Ok((overlay, unpacked))
+    Ok((overlay, Unpacked::default()))
 }
 
 /// Why the kernel makes no overlay.
