@@ -11,7 +11,7 @@ use super::{Asked, capabilities, console, devices, init, kernel_files, root, sec
 pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool) -> Result<()> {
     // What a terminal sends to those who started us is for the launcher, which passes it on.
     nix::unistd::setsid().named(|| "setsid()".into())?;
-    // The launcher has work first: our IDs, our cgroup, our network. None of it may we do ourselves.
+    // The launcher has work first: our IDs, our network. None of it may we do ourselves.
     me.pause()?;
 
     // Nothing that is mounted from here on is to be seen outside; systemd shares all mounts.
@@ -20,9 +20,6 @@ pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool)
     let devices = devices::open()?;
     let source = root::open(&asked.rootfs)?;
     process::become_root()?;
-    // Now, and not with the others: its root is the cgroup that we are in at this moment (cgroup_namespaces(7)).
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
-        .named(|| "unshare(CLONE_NEWCGROUP)".into())?;
     uts::set_hostname(&asked.hostname)?;
     let links = Netlink::open()?;
     links.set_up(links.index(&LinkName::new("lo")?)?)?;
@@ -30,6 +27,12 @@ pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool)
     // Not our umask's business.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let (new_root, unpacked) = root::build(&source, || me.saw("unpacking", true))?;
+    // Our cgroup is the launcher's work too, but not before: what an archive fills is not to count as the command's.
+    me.saw("built", true)?;
+    me.pause()?;
+    // Now, and not with the others: its root is the cgroup that we are in at this moment (cgroup_namespaces(7)).
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
+        .named(|| "unshare(CLONE_NEWCGROUP)".into())?;
     kernel_files::proc(new_root.as_fd(), &devices)?;
     kernel_files::sys(new_root.as_fd(), &devices)?;
     let (dev, pts) = devices::dev(new_root.as_fd(), &devices)?;

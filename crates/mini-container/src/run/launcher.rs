@@ -44,8 +44,8 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         .run(|me| build_and_run(me, asked, with_console))
         .map_err(|error| explain(&error))?;
     // Dropped last of all that belongs to the container, so after init has ended.
-    let _link = prepare(&init, asked, &cgroups)?;
-    let console = wait_until_ready(&mut init)?;
+    let _link = prepare(&init, asked)?;
+    let console = wait_until_ready(&mut init, &cgroups)?;
     let end = pass_on(&mut init, console.as_ref(), &signals)?;
     // Our terminal first: what we say is for it.
     drop(console);
@@ -56,16 +56,15 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
 }
 
 /// What init cannot do for itself.
-fn prepare(init: &Child, asked: &Asked, cgroups: &[Cgroup]) -> Result<Option<Port>> {
+fn prepare(init: &Child, asked: &Asked) -> Result<Option<Port>> {
     identity::map(asked.user.as_ref(), init.pid())?;
-    limits::put(init.pid(), cgroups)?;
     let link = if asked.net { Some(network::connect(init.pid())?) } else { None };
     init.release()?;
     Ok(link)
 }
 
 /// Hears init out until the command is about to run.
-fn wait_until_ready(init: &mut Child) -> Result<Option<Console>> {
+fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Option<Console>> {
     let mut console = None;
     loop {
         let fact = init.hear().map_err(|error| match error {
@@ -75,6 +74,10 @@ fn wait_until_ready(init: &mut Child) -> Result<Option<Console>> {
         })?;
         match (fact.what.as_str(), fact.value.as_i64()) {
             ("ready", _) => return Ok(console),
+            ("built", _) => {
+                limits::put(init.pid(), cgroups)?;
+                init.release()?;
+            }
             ("console", Some(number)) => console = Some(Console::take(init, number)?),
             ("unmapped owners", Some(files @ 1..)) => {
                 let mut stderr = std::io::stderr();
