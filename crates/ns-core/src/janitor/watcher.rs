@@ -123,6 +123,12 @@ mod tests {
     }
 
     #[test]
+    fn links_are_heard_of() {
+        assert_eq!(hearing(&["link /sys/class/net/inception-7"]), ["link /sys/class/net/inception-7"]);
+        assert!(hearing(&["link /sys/class/net/eth0"]).is_empty());
+    }
+
+    #[test]
     fn what_is_not_ours_is_refused() {
         assert!(
             hearing(&["cgroup /sys/fs/cgroup", "directory /home", "directory", "remove /x", ""]).is_empty()
