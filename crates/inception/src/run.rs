@@ -5,8 +5,8 @@ use std::io::Write;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use lesson::render::{Renderer, Text};
-use lesson::{Event, Format, Screen, complain};
+use lesson::render::{Junit, Renderer, Tap, Text};
+use lesson::{Event, Screen, Transcript, complain};
 use owo_colors::{OwoColorize, Style};
 
 use crate::demos::{self, Demo};
@@ -21,9 +21,9 @@ pub(crate) struct Run {
     #[arg(value_name = "NN|NAME|all")]
     demos: Vec<OsString>,
 
-    /// What to write: text for people, or jsonl: one JSON object an event (docs/events.md)
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    /// What to write: text for people, jsonl: one JSON object an event (docs/events.md), tap or junit: for graders
+    #[arg(long, value_enum, default_value_t = Transcript::Text)]
+    format: Transcript,
 
     #[command(flatten)]
     screen: Screen,
@@ -58,18 +58,27 @@ impl Run {
         let options = [(self.sabotage, "--sabotage"), (self.must_run, "--must-run")];
         let options: Vec<&str> =
             options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option).collect();
+        let mut graded: Option<Box<dyn Renderer>> = match self.format {
+            Transcript::Tap if !self.quiet => Some(Box::new(Tap::new(outbox.clone()))),
+            Transcript::Junit if !self.quiet => Some(Box::new(Junit::new(outbox.clone()))),
+            _ => None,
+        };
         let mut accounts = Vec::new();
         for demo in &chosen {
             if chosen.len() > 1 && self.is_told() {
                 outbox.show(&rule(demo, self.screen.columns()))?;
             }
-            let account = self.tell(demo, &options, &outbox)?;
-            if self.format == Format::Jsonl {
+            let account = self.tell(demo, &options, &outbox, graded.as_deref_mut())?;
+            if self.format != Transcript::Text {
                 complain_if_broken(&account);
             }
             accounts.push(account);
         }
-        if self.format == Format::Text {
+        if let Some(graded) = &mut graded {
+            graded.finish()?;
+            outbox.write_out()?;
+        }
+        if self.format == Transcript::Text {
             outbox.show(&summary::text(&accounts, self.sabotage, self.stable, self.screen.columns()))?;
         }
         Ok(summary::status(&accounts))
@@ -77,16 +86,25 @@ impl Run {
 
     /// Whether each experiment is shown as text while it runs.
     fn is_told(&self) -> bool {
-        self.format == Format::Text && !self.quiet
+        self.format == Transcript::Text && !self.quiet
     }
 
-    fn tell(&self, demo: &'static Demo, options: &[&str], outbox: &Outbox) -> Result<Account> {
+    /// Runs one experiment, and shows it as it goes. `graded` is one renderer for all of them.
+    fn tell(
+        &self,
+        demo: &'static Demo,
+        options: &[&str],
+        outbox: &Outbox,
+        mut graded: Option<&mut (dyn Renderer + 'static)>,
+    ) -> Result<Account> {
         let mut text = Text::new(outbox.styled(), self.screen.columns(), self.stable, self.verbose);
         let mut out = outbox.clone();
         trial::run(demo, options, outbox, |event: &Event, line| {
             if self.is_told() {
                 text.show(event)?;
-            } else if self.format == Format::Jsonl && !self.quiet {
+            } else if let Some(graded) = graded.as_deref_mut() {
+                graded.show(event)?;
+            } else if self.format == Transcript::Jsonl && !self.quiet {
                 out.write_all(line)?;
                 out.write_all(b"\n")?;
             }
