@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use lesson::render::{Junit, Renderer, Tap, Text};
+use lesson::render::{Junit, Renderer, Tap, Text, cast};
 use lesson::{Event, Screen, Transcript, complain};
 use owo_colors::{OwoColorize, Style};
 
@@ -40,6 +41,10 @@ pub(crate) struct Run {
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
 
+    /// Record the text too, as an asciicast at the pace of a reader
+    #[arg(long, value_name = "FILE.cast")]
+    record: Option<PathBuf>,
+
     /// Leave the causes out: no claim may hold then
     #[arg(long)]
     sabotage: bool,
@@ -58,26 +63,31 @@ impl Run {
         let options = [(self.sabotage, "--sabotage"), (self.must_run, "--must-run")];
         let options: Vec<&str> =
             options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option).collect();
-        let mut graded: Option<Box<dyn Renderer>> = match self.format {
-            Transcript::Tap if !self.quiet => Some(Box::new(Tap::new(outbox.clone()))),
-            Transcript::Junit if !self.quiet => Some(Box::new(Junit::new(outbox.clone()))),
-            _ => None,
-        };
+        // Those that go on from one experiment to the next.
+        let mut others: Vec<Box<dyn Renderer>> = Vec::new();
+        match self.format {
+            Transcript::Tap if !self.quiet => others.push(Box::new(Tap::new(outbox.clone()))),
+            Transcript::Junit if !self.quiet => others.push(Box::new(Junit::new(outbox.clone()))),
+            _ => {}
+        }
+        if let Some(path) = &self.record {
+            others.push(Box::new(cast(path, self.screen.columns(), self.stable, self.verbose)?));
+        }
         let mut accounts = Vec::new();
         for demo in &chosen {
             if chosen.len() > 1 && self.is_told() {
                 outbox.show(&rule(demo, self.screen.columns()))?;
             }
-            let account = self.tell(demo, &options, &outbox, graded.as_deref_mut())?;
+            let account = self.tell(demo, &options, &outbox, &mut others)?;
             if self.format != Transcript::Text {
                 complain_if_broken(&account);
             }
             accounts.push(account);
         }
-        if let Some(graded) = &mut graded {
-            graded.finish()?;
-            outbox.write_out()?;
+        for other in &mut others {
+            other.finish()?;
         }
+        outbox.write_out()?;
         if self.format == Transcript::Text {
             outbox.show(&summary::text(&accounts, self.sabotage, self.stable, self.screen.columns()))?;
         }
@@ -89,25 +99,24 @@ impl Run {
         self.format == Transcript::Text && !self.quiet
     }
 
-    /// Runs one experiment, and shows it as it goes. `graded` is one renderer for all of them.
+    /// Runs one experiment, and shows it as it goes: to `others` too.
     fn tell(
         &self,
         demo: &'static Demo,
         options: &[&str],
         outbox: &Outbox,
-        mut graded: Option<&mut (dyn Renderer + 'static)>,
+        others: &mut [Box<dyn Renderer>],
     ) -> Result<Account> {
         let mut text = Text::new(outbox.styled(), self.screen.columns(), self.stable, self.verbose);
         let mut out = outbox.clone();
         trial::run(demo, options, outbox, |event: &Event, line| {
             if self.is_told() {
                 text.show(event)?;
-            } else if let Some(graded) = graded.as_deref_mut() {
-                graded.show(event)?;
             } else if self.format == Transcript::Jsonl && !self.quiet {
                 out.write_all(line)?;
                 out.write_all(b"\n")?;
             }
+            others.iter_mut().try_for_each(|other| other.show(event))?;
             Ok(())
         })
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -29,6 +30,10 @@ pub struct Settings {
     /// Say too who saw what, and which namespaces each process is in
     #[arg(short, long)]
     pub verbose: bool,
+
+    /// Record the text too, as an asciicast at the pace of a reader
+    #[arg(long, value_name = "FILE.cast")]
+    pub record: Option<PathBuf>,
 
     /// Leave the causes out: no claim may hold then
     #[arg(long)]
