@@ -10,12 +10,21 @@ use super::notes;
 /// docs/errata.md.
 const TEXT: &str = include_str!("../../../../docs/errata.md");
 
-/// A line for each claim that it names and that is not there, and for each entry that names none.
-pub(crate) fn faults<'a>(declared: impl Fn(&str) -> Option<&'a [Settled]>) -> Vec<String> {
+/// The claims of an experiment.
+type Declared<'a> = (&'a str, &'a [Settled]);
+
+/// A line for each claim that it names and that is not there, for each entry that names none, and for each sentence that
+/// is expected to be refuted and that it does not name.
+pub(crate) fn faults(declared: &[Declared<'_>]) -> Vec<String> {
     faults_of(TEXT, declared)
 }
 
-fn faults_of<'a>(text: &str, declared: impl Fn(&str) -> Option<&'a [Settled]>) -> Vec<String> {
+fn faults_of(text: &str, declared: &[Declared<'_>]) -> Vec<String> {
+    let all = || declared.iter().flat_map(|(name, claims)| claims.iter().map(move |it| (name, &it.head)));
+    let mut wrong: Vec<_> = all()
+        .filter(|(_, head)| head.correction.is_some())
+        .map(|(name, head)| format!("{name}/{}", head.id))
+        .collect();
     let mut faults = Vec::new();
     let mut entry: Option<String> = None;
     for item in notes::items(text) {
@@ -27,16 +36,17 @@ fn faults_of<'a>(text: &str, declared: impl Fn(&str) -> Option<&'a [Settled]>) -
         } else if let Some(shown_by) = item.strip_prefix(SHOWN_BY) {
             entry = None;
             for name in shown_by.split('`').skip(1).step_by(2) {
-                let known = name.split_once('/').is_some_and(|(experiment, id)| {
-                    declared(experiment).is_some_and(|claims| claims.iter().any(|it| it.head.id == id))
-                });
-                if !known {
+                if !all()
+                    .any(|(experiment, head)| Some((*experiment, head.id.as_str())) == name.split_once('/'))
+                {
                     faults.push(format!("docs/errata.md: there is no claim '{name}'"));
                 }
+                wrong.retain(|claim| claim != name);
             }
         }
     }
     faults.extend(entry.map(|entry| format!("docs/errata.md: '{entry}' names no claim")));
+    faults.extend(wrong.iter().map(|claim| format!("docs/errata.md lacks '{claim}', which is wrong")));
     faults
 }
 
@@ -50,25 +60,31 @@ mod tests {
 
     #[test]
     fn what_is_named_must_be_there() {
-        let head = ClaimHead {
-            id: "immune".into(),
-            text: String::new(),
-            cause: String::new(),
-            expect: String::new(),
-            correction: None,
-            notes: Vec::new(),
-            more: Vec::new(),
+        let claim = |id: &str, correction: Option<&str>| {
+            let head = ClaimHead {
+                id: id.into(),
+                text: String::new(),
+                cause: String::new(),
+                expect: String::new(),
+                correction: correction.map(String::from),
+                notes: Vec::new(),
+                more: Vec::new(),
+            };
+            Settled { head, fate: None }
         };
-        let claims = [Settled { head, fate: None }];
-        let declared = |name: &str| (name == "pid-ns-init").then_some(claims.as_slice());
+        let claims =
+            [claim("immune", None), claim("cannot-send", Some("immune")), claim("freely", Some("x"))];
+        let declared = [("pid-ns-init", claims.as_slice())];
         let text = "# Errata\n\n## A\n\n### One\n\nText with `code/here`.\n\nShown by: `pid-ns-init/immune`,\n\
-            `pid-ns-init/mortal` and `moon/is`.\n\n### Two\n\nText.\n\n### Three\n\nShown by: `pid-ns-init/immune`.\n\n### Four\n\nBy hand: `true`\n";
+            `pid-ns-init/mortal`, `pid-ns-init/freely` and `moon/is`.\n\n### Two\n\nText.\n\n\
+            ### Three\n\nShown by: `pid-ns-init/immune`.\n\n### Four\n\nBy hand: `true`\n";
         assert_eq!(
-            faults_of(text, declared),
+            faults_of(text, &declared),
             [
                 "docs/errata.md: there is no claim 'pid-ns-init/mortal'",
                 "docs/errata.md: there is no claim 'moon/is'",
                 "docs/errata.md: 'Two' names no claim",
+                "docs/errata.md lacks 'pid-ns-init/cannot-send', which is wrong",
             ]
         );
     }
