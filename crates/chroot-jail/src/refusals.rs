@@ -125,7 +125,7 @@ fn chroot_to(paths: &[(&str, &str)]) -> Result<Vec<Fact>> {
     for (what, path) in paths {
         facts.extend(prisoner(|me| {
             make_directory(CLOSED)?;
-            fs::set_permissions(CLOSED, fs::Permissions::from_mode(0)).named(|| "chmod()".into())?;
+            fs::set_permissions(CLOSED, fs::Permissions::from_mode(0o000)).named(|| "chmod()".into())?;
             symlink(LOOP, LOOP).named(|| "symlink()".into())?;
             // They would search any directory.
             process::drop_capability(Capability::CAP_DAC_OVERRIDE)?;
