@@ -30,22 +30,28 @@ pub(crate) const DEVICES: Claim = Claim::holds(
     "devices",
     "Who enters a network namespace has its devices; /sys/class/net does not show them.",
 )
-.cause("setns(net)");
+.cause("setns(net)")
+.notes(&[66, 71])
+.more(&[58]);
 pub(crate) const MOUNTS: Claim = Claim::holds(
     "mounts",
     "Who enters a mount namespace sees its mounts, and has its root as root and as working directory.",
 )
-.cause("setns(mnt)");
+.cause("setns(mnt)")
+.notes(&[9]);
 pub(crate) const OLD_PROC: Claim = Claim::holds(
     "old-proc",
     "The child of a visitor to a PID namespace has a number there, and /proc does not know it by that number.",
 )
-.cause("setns(pid)");
+.cause("setns(pid)")
+.notes(&[97, 101]);
 pub(crate) const OWN_PROC: Claim = Claim::holds(
     "own-proc",
     "With the mount namespace entered too, /proc is the container's, and has the numbers of inside.",
 )
-.cause("setns(mnt)");
+.cause("setns(mnt)")
+.notes(&[102])
+.more(&[24]);
 
 /// A System V key that nobody else can meet: the IPC namespaces are ours.
 const KEY: i32 = 0x1ab;

@@ -21,7 +21,8 @@ pub(crate) const TOO_EARLY: Claim = Claim::holds(
     "too-early",
     "A namespace that is owned above the user namespace is entered before it, or not at all: EPERM.",
 )
-.cause("setns(user) before setns(uts)");
+.cause("setns(user) before setns(uts)")
+.more(&[19]);
 pub(crate) const NO_ORDER: Claim = Claim::holds(
     "no-order",
     "One setns() with a pidfd needs no order: it may all that its caller may before and inside.",
