@@ -28,11 +28,11 @@ pub(crate) const BACK: Claim = Claim::holds(
 .more(&[3]);
 pub(crate) const DEVICES: Claim = Claim::holds(
     "devices",
-    "Who enters a network namespace has its devices; /sys/class/net does not show them.",
+    "Who enters a network namespace has its devices: /proc/net shows them at once, and /sys/class/net does not.",
 )
 .cause("setns(net)")
 .notes(&[66, 71])
-.more(&[58]);
+.more(&[40, 58]);
 pub(crate) const MOUNTS: Claim = Claim::holds(
     "mounts",
     "Who enters a mount namespace sees its mounts, and has its root as root and as working directory.",
@@ -96,15 +96,15 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         })?;
 
     lab.step(Step {
-        goal: "Enter the network namespace, and look for the container's device in two ways.",
-        calls: &["setns(net, CLONE_NEWNET)", "sendto(netlink, RTM_GETLINK)", "stat(\"/sys/class/net/lab0\")"],
+        goal: "Enter the network namespace, and look for the container's device in three ways.",
+        calls: &["setns(net, CLONE_NEWNET)", "sendto(netlink, RTM_GETLINK)", "read(\"/proc/net/dev\")", "open(\"/sys/class/net/lab0\")"],
         by_hand: &[
             "nsenter -U --preserve-credentials --net --target $c ip link add lab0 type bridge",
             "nsenter -U --preserve-credentials --net --target $c sh -c 'cat /proc/net/dev; ls /sys/class/net'",
         ],
     })?;
     lab.claim(DEVICES).without(visit_net(&container, false)?).with(visit_net(&container, true)?).shows(
-        |it| *it == "yes" && it.inside("stat /sys/class/net/lab0").is_some_and(|it| *it == "ENOENT"),
+        |it| *it == "yes" && it.inside("open(\"/sys/class/net/lab0\")").is_some_and(|it| *it == "ENOENT"),
     )?;
 
     lab.step(Step {
@@ -186,15 +186,23 @@ fn go_and_return(container: &Child, returns: bool) -> Result<Vec<Fact>> {
 
 fn visit_net(container: &Child, enters: bool) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
+        // Looked at once before, so that what was found could be remembered wrongly.
+        me.saw("/proc/net/dev had lab0", is_in_proc_net()?)?;
         if enters {
             enter(container, Kind::Net)?;
         }
         // A netlink socket belongs to the namespace in which it is opened: here, to the one entered.
         let link = Netlink::open()?.link(&LinkName::new(DEVICE)?)?;
         me.saw("ip link has lab0", link.is_some())?;
-        me.saw("stat /sys/class/net/lab0", can_open("/sys/class/net/lab0")?)
+        me.saw("/proc/net/dev has lab0", is_in_proc_net()?)?;
+        me.saw("open(\"/sys/class/net/lab0\")", can_open("/sys/class/net/lab0")?)
     })?;
     Ok(visitor.hear_all()?)
+}
+
+fn is_in_proc_net() -> ns_core::Result<bool> {
+    let devices = std::fs::read_to_string("/proc/net/dev").named(|| "cat /proc/net/dev".into())?;
+    Ok(devices.contains(DEVICE))
 }
 
 fn visit_mnt(container: &Child, mounted: &Path, enters: bool) -> Result<Vec<Fact>> {
