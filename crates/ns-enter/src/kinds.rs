@@ -104,7 +104,12 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         ],
     })?;
     lab.claim(DEVICES).without(visit_net(&container, false)?).with(visit_net(&container, true)?).shows(
-        |it| *it == "yes" && it.inside("open(\"/sys/class/net/lab0\")").is_some_and(|it| *it == "ENOENT"),
+        |it| {
+            let is = |what: &str, value: &str| it.inside(what).is_some_and(|it| it == value);
+            is("ip link has lab0", "yes")
+                && is("/proc/net/dev has lab0", "yes")
+                && is("open(\"/sys/class/net/lab0\")", "ENOENT")
+        },
     )?;
 
     lab.step(Step {
