@@ -1,6 +1,7 @@
 //! Every `unsafe` of the workspace, each behind a signature that is safe to call.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -249,6 +250,20 @@ pub(crate) fn clock_gettime(clock: libc::clockid_t) -> Result<[libc::c_long; 2],
     Ok(time)
 }
 
+/// swapon(2)
+pub(crate) fn swapon(path: &str) -> Result<(), Errno> {
+    let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the path is a string that ends in NUL and outlives the call.
+    Errno::result(unsafe { libc::swapon(path.as_ptr(), 0) }).map(drop)
+}
+
+/// swapoff(2)
+pub(crate) fn swapoff(path: &str) -> Result<(), Errno> {
+    let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the path is a string that ends in NUL and outlives the call.
+    Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop)
+}
+
 /// msgget(2): the System V message queue of `key`.
 pub(crate) fn msgget(key: i32, flags: i32) -> Result<i32, Errno> {
     // SAFETY: msgget takes integers only.
@@ -348,7 +363,7 @@ pub(crate) fn shmdt(address: *mut u8) {
 }
 
 /// mq_open(2): the queue of `name`, which begins without a slash here, not waiting when it is empty or full.
-pub(crate) fn mq_open(name: &std::ffi::CStr, flags: i32) -> Result<OwnedFd, Errno> {
+pub(crate) fn mq_open(name: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
     let flags = flags | libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC;
     // SAFETY: the kernel reads a string that ends with a NUL; no attributes are given.
     let fd = Errno::result(unsafe {
@@ -377,6 +392,58 @@ pub(crate) fn mq_receive(queue: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     })?;
     text.truncate(length as usize);
     Ok(text)
+}
+
+/// settimeofday(2) with neither a time nor a time zone.
+pub(crate) fn settimeofday_nothing() -> Result<(), Errno> {
+    // SAFETY: both pointers are null, which the call takes for "leave it".
+    Errno::result(unsafe { libc::settimeofday(std::ptr::null(), std::ptr::null()) }).map(drop)
+}
+
+/// delete_module(2), not waiting.
+pub(crate) fn delete_module(name: &CStr) -> Result<(), Errno> {
+    // SAFETY: the kernel reads a string that ends in NUL and lives through the call.
+    Errno::result(unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) })
+        .map(drop)
+}
+
+/// KEY_SPEC_USER_KEYRING, KEYCTL_GET_KEYRING_ID and KEYCTL_SEARCH of linux/keyctl.h.
+const USER_KEYRING: libc::c_long = -4;
+const GET_KEYRING_ID: libc::c_long = 0;
+const SEARCH: libc::c_long = 10;
+
+/// add_key(2) of an empty-handed key of type `user` to the user keyring.
+pub(crate) fn add_user_key(description: &CStr) -> Result<i32, Errno> {
+    let (kind, payload) = (c"user", [0_u8]);
+    // SAFETY: the kernel reads two strings that end in NUL and one byte, which all live through the call.
+    let serial = unsafe {
+        libc::syscall(
+            libc::SYS_add_key,
+            kind.as_ptr(),
+            description.as_ptr(),
+            payload.as_ptr(),
+            payload.len(),
+            USER_KEYRING,
+        )
+    };
+    Errno::result(serial).map(|serial| serial as i32)
+}
+
+/// keyctl(KEYCTL_SEARCH) for a key of type `user` in the user keyring.
+pub(crate) fn find_user_key(description: &CStr) -> Result<i32, Errno> {
+    let kind = c"user";
+    // SAFETY: the kernel reads two strings that end in NUL and live through the call.
+    let serial = unsafe {
+        libc::syscall(libc::SYS_keyctl, SEARCH, USER_KEYRING, kind.as_ptr(), description.as_ptr(), 0)
+    };
+    Errno::result(serial).map(|serial| serial as i32)
+}
+
+/// keyctl(KEYCTL_GET_KEYRING_ID) of the user keyring, made if there is none.
+pub(crate) fn user_keyring() -> Result<i32, Errno> {
+    // SAFETY: this command takes integers only.
+    let serial = unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, USER_KEYRING, 1) };
+    Errno::result(serial).map(|serial| serial as i32)
 }
 
 /// Before `main`, Rust opens /dev/null in the place of a closed descriptor 0, 1 or 2. Then nobody could tell any
