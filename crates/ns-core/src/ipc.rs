@@ -203,7 +203,7 @@ impl MessageQueue {
     /// Sends a message.
     ///
     /// # Errors
-    /// EAGAIN if it is full, EMSGSIZE above /proc/sys/fs/mqueue/msgsize_default.
+    /// EAGAIN if it is full, EMSGSIZE above 128 bytes.
     pub fn send(&self, text: &str) -> Result<()> {
         sys::mq_send(self.fd.as_fd(), text.as_bytes()).named(|| format!("mq_send({}, \"{text}\")", self.name))
     }
