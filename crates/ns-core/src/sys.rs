@@ -364,7 +364,7 @@ pub(crate) fn shmdt(address: *mut u8) {
 
 /// mq_open(2): the queue of `name`, which begins without a slash here, not waiting when it is empty or full. A new one has
 /// room for four messages of 128 bytes: by default it would take a tenth of what a user has (RLIMIT_MSGQUEUE).
-pub(crate) fn mq_open(name: &std::ffi::CStr, flags: i32) -> Result<OwnedFd, Errno> {
+pub(crate) fn mq_open(name: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
     let flags = flags | libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC;
     // struct mq_attr: flags, messages, bytes of one, messages now, and four that are reserved.
     let attributes: [libc::c_long; 8] = [0, 4, 128, 0, 0, 0, 0, 0];
