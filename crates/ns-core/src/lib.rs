@@ -25,6 +25,7 @@ pub mod root;
 pub mod sabotage;
 pub mod signals;
 pub mod stage;
+pub mod swap;
 mod sys;
 pub mod uts;
 
