@@ -153,7 +153,7 @@ pub(crate) fn on_the_list(lab: &mut Lab) -> Result<()> {
             "unshare --user --map-root-user  # a shell of your own, for this step",
             "echo 1 > /proc/sys/user/max_user_namespaces; unshare --user --map-root-user --uts sleep 60 & sleep 0.1",
             "exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --user true",
-            "exec 3<&-; sleep 0.1; unshare --user true && echo room",
+            "exec 3<&-; sleep 1; unshare --user true && echo room",
         ],
     })?;
     lab.claim(CHILD).without(nested(false)?).with(nested(cause(true, false))?).shows(lives)?;
@@ -168,7 +168,7 @@ pub(crate) fn on_the_list(lab: &mut Lab) -> Result<()> {
         by_hand: &[
             "unshare --user --map-root-user  # a shell of your own, for this step",
             "echo 1 > /proc/sys/user/max_pid_namespaces; unshare --pid sh -c '/bin/true; exec sleep 60' & sleep 0.1",
-            "unshare --pid --fork true; kill $!; wait; unshare --pid --fork true && echo room",
+            "unshare --pid --fork true; kill $!; sleep 1; unshare --pid --fork true && echo room",
         ],
     })?;
     for (claim, kind) in [(PID_CHILDREN, Kind::Pid), (TIME_CHILDREN, Kind::Time)] {
@@ -185,8 +185,8 @@ pub(crate) fn on_the_list(lab: &mut Lab) -> Result<()> {
             "unshare --user --map-root-user --mount  # a shell of your own, for this step",
             "mount -t tmpfs tmpfs /tmp; mkdir /tmp/proc /tmp/mqueue; echo 1 > /proc/sys/user/max_pid_namespaces",
             "unshare --pid --fork mount -t proc proc /tmp/proc; unshare --pid --fork true",
-            "umount /tmp/proc; sleep 0.1; unshare --pid --fork true && echo room",
-            "unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 0.1; touch /tmp/mqueue/queue",
+            "umount /tmp/proc; sleep 1; unshare --pid --fork true && echo room",
+            "unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 1; touch /tmp/mqueue/queue",
         ],
     })?;
     for (claim, kind, filesystem) in [(PROC, Kind::Pid, "proc"), (MQUEUE, Kind::Ipc, "mqueue")] {
