@@ -86,17 +86,19 @@ pub(crate) fn one_tree(lab: &mut Lab) -> Result<()> {
     }
     lab.step(Step {
         goal: "Make a cgroup, mount cgroup2 once more in a mount namespace, and look for the cgroup there.",
-        calls: &["unshare(CLONE_NEWNS)", "mount(\"cgroup2\", \"/mnt/second\", \"cgroup2\")"],
+        calls: &["unshare(CLONE_NEWNS)", "mount(\"cgroup2\", \"/tmp\", \"cgroup2\")"],
         by_hand: &["unshare --mount bash -c \"mount -t cgroup2 none /mnt; ls -d /mnt${own#$v2}/r* $own/r*\""],
     })?;
     let cgroup = find(Want::AnyV2)?.create("seen")?;
+    // A directory that every machine has.
+    let bench = Path::new("/tmp");
     let mount_and_look = |kind: &'static str| -> Result<Fact> {
         let name = cgroup.path().file_name().context("a name")?.to_os_string();
         // A mount namespace for both arms: what is mounted is to end with the child.
         let mut child = Spawn::new("mounter").namespaces_always(Namespaces::MNT).run(move |me| {
             mount::make_private()?;
-            mount::mount(kind, Path::new(BENCH))?;
-            let found = walk(Path::new(BENCH))?.iter().any(|node| node.path.file_name() == Some(&name));
+            mount::mount(kind, bench)?;
+            let found = walk(bench)?.iter().any(|node| node.path.file_name() == Some(&name));
             me.saw(format!("the cgroup is seen in a mount of {kind}"), found)
         })?;
         let mut seen = child.hear()?;

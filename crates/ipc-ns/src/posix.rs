@@ -58,8 +58,8 @@ pub(crate) const DEAD: Claim = Claim::holds(
 .more(&[48]);
 
 const NAME: &str = "/lab";
-/// A tmpfs of ours, in the stage's mount namespace.
-const BENCH: &str = "/mnt";
+/// A tmpfs of ours in the stage's mount namespace, on a directory that every machine has.
+const BENCH: &str = "/tmp";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
@@ -129,7 +129,7 @@ fn mounts(lab: &mut Lab) -> Result<()> {
     mount::mount("tmpfs", Path::new(BENCH))?;
     lab.step(Step {
         goal: "Mount mqueue outside, and look at it from a new IPC namespace; then mount it there.",
-        calls: &["mount(\"mqueue\", \"/mnt/1\", \"mqueue\")", "readdir(\"/mnt/1\")"],
+        calls: &["mount(\"mqueue\", \"/tmp/1\", \"mqueue\")", "readdir(\"/tmp/1\")"],
         by_hand: &["unshare --ipc ls /mnt/a"],
     })?;
     let look_at = |of_outside: bool| -> Result<Vec<Fact>> {
@@ -151,10 +151,9 @@ fn mounts(lab: &mut Lab) -> Result<()> {
 
     lab.step(Step {
         goal: "Let the last member mount mqueue where we see it, make a queue, and end. What can be done there now?",
-        calls: &["_exit(0)", "readdir(\"/mnt/3\")", "creat(\"/mnt/3/new\")"],
+        calls: &["_exit(0)", "readdir(\"/tmp/2\")", "creat(\"/tmp/2/new\")"],
         by_hand: &[
-            "unshare --ipc --propagation unchanged true; mkdir /mnt/c",
-            "nsenter --mount=/proc/$$/ns/mnt unshare --ipc sh -c 'mount -t mqueue none /mnt/c; touch /mnt/c/lab'",
+            "mkdir /mnt/c; unshare --ipc sh -c 'mount -t mqueue none /mnt/c; touch /mnt/c/lab'",
             "ls /mnt/c; touch /mnt/c/new",
         ],
     })?;
@@ -175,7 +174,7 @@ fn mounts(lab: &mut Lab) -> Result<()> {
                 member.release()?;
                 member.wait()?;
             }
-            me.saw("the queue is seen in /mnt", point.join("lab").exists())?;
+            me.saw("the queue is seen in the mount", point.join("lab").exists())?;
             let made = fs::File::create(point.join("new")).named(|| "creat(…)".into());
             me.saw("creat(\"new\") there", Outcome::of(made)?)
         })
@@ -191,7 +190,7 @@ fn mounts(lab: &mut Lab) -> Result<()> {
 
 /// A new directory to mount on.
 fn point() -> Result<PathBuf> {
-    let number = fs::read_dir(BENCH).context("ls /mnt")?.count() + 1;
+    let number = fs::read_dir(BENCH).context("ls /tmp")?.count() + 1;
     let point = Path::new(BENCH).join(number.to_string());
     fs::create_dir(&point).with_context(|| format!("mkdir {}", point.display()))?;
     Ok(point)
