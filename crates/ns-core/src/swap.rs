@@ -1,12 +1,10 @@
 //! Swap space for a machine that is thrown away: swapon(2), mkswap(8).
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use caps::Capability;
-use rustix::fs::{Mode, OFlags, open};
 
 use crate::error::{Error, Named, Result};
 use crate::probe::{self, Missing};
@@ -30,11 +28,11 @@ pub fn missing() -> Result<Option<Missing>> {
 /// Swap space that is there until this is dropped.
 #[derive(Debug)]
 pub struct Swap {
-    file: File,
+    path: PathBuf,
 }
 
 impl Swap {
-    /// Adds about `bytes` of swap space, in a file that has no name and goes with this.
+    /// Adds about `bytes` of swap space, in a file of /var/tmp. It needs a name: swapon(2) takes no file without.
     ///
     /// # Errors
     /// [`Error::Input`] for a machine that is not to be thrown away; EPERM without CAP_SYS_ADMIN; EINVAL on a file
@@ -43,11 +41,12 @@ impl Swap {
         if let Some(missing) = missing()? {
             return Err(Error::Input(missing.to_string()));
         }
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let file = open(Path::new(DIRECTORY), flags, Mode::RUSR | Mode::WUSR)
-            .named(|| format!("open(\"{DIRECTORY}\", O_TMPFILE)"))?;
-        let file = File::from(file);
-        let call = || format!("write(\"{DIRECTORY}/…\")");
+        let path = Path::new(DIRECTORY).join(format!("inception-swap-{}", std::process::id()));
+        let call = || format!("write(\"{}\")", path.display());
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&path).named(call)?;
+        // From here on it is removed again, whatever fails.
+        let swap = Swap { path: path.clone() };
         let pages = bytes.div_ceil(PAGE);
         // Written, not skipped: a file with holes is refused.
         for page in 0..pages {
@@ -61,18 +60,15 @@ impl Swap {
         header[PAGE - 10..].copy_from_slice(b"SWAPSPACE2");
         file.write_all_at(&header, 0).named(call)?;
         file.sync_all().named(call)?;
-        sys::swapon(&path(&file)).named(|| format!("swapon(\"{DIRECTORY}/…\")"))?;
-        Ok(Swap { file })
+        sys::swapon(&path).named(|| format!("swapon(\"{}\")", path.display()))?;
+        Ok(swap)
     }
 }
 
 impl Drop for Swap {
     fn drop(&mut self) {
-        let _ = sys::swapoff(&path(&self.file));
+        // Drop has no one to tell. A file in use as swap space cannot be removed.
+        let _ = sys::swapoff(&self.path);
+        let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// A file without a name has this one.
-fn path(file: &File) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
