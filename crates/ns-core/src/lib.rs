@@ -3,6 +3,7 @@
 //! Nothing in this crate prints, and nothing in it judges. A function makes one change or takes one look, and says
 //! which call failed and how. What it starts ends with the process that started it ([`child`], [`janitor`]).
 
+pub mod capabilities;
 pub mod cgroup;
 pub mod child;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod host;
 pub mod idmap;
 pub mod ipc;
 pub mod janitor;
+pub mod keys;
 pub mod limit;
 pub mod machine;
 pub mod mount;
@@ -27,6 +29,7 @@ pub mod signals;
 pub mod stage;
 pub mod swap;
 mod sys;
+pub mod unowned;
 pub mod uts;
 
 pub use child::{Child, End, Spawn, Witness};

@@ -251,15 +251,15 @@ pub(crate) fn clock_gettime(clock: libc::clockid_t) -> Result<[libc::c_long; 2],
 }
 
 /// swapon(2)
-pub(crate) fn swapon(path: &str) -> Result<(), Errno> {
-    let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
+pub(crate) fn swapon(path: &std::path::Path) -> Result<(), Errno> {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)?;
     // SAFETY: the path is a string that ends in NUL and outlives the call.
     Errno::result(unsafe { libc::swapon(path.as_ptr(), 0) }).map(drop)
 }
 
 /// swapoff(2)
-pub(crate) fn swapoff(path: &str) -> Result<(), Errno> {
-    let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
+pub(crate) fn swapoff(path: &std::path::Path) -> Result<(), Errno> {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)?;
     // SAFETY: the path is a string that ends in NUL and outlives the call.
     Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop)
 }
@@ -397,10 +397,10 @@ pub(crate) fn mq_receive(queue: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     Ok(text)
 }
 
-/// settimeofday(2) with neither a time nor a time zone.
+/// settimeofday(2) with neither a time nor a time zone, past the C library, which would look for the time.
 pub(crate) fn settimeofday_nothing() -> Result<(), Errno> {
-    // SAFETY: both pointers are null, which the call takes for "leave it".
-    Errno::result(unsafe { libc::settimeofday(std::ptr::null(), std::ptr::null()) }).map(drop)
+    // SAFETY: both pointers are null, which the kernel takes for "leave it".
+    Errno::result(unsafe { libc::syscall(libc::SYS_settimeofday, 0, 0) }).map(drop)
 }
 
 /// delete_module(2), not waiting.
