@@ -12,8 +12,7 @@ use crate::person::{in_z, stay_root, tell_all_of};
 
 pub(crate) const RULES: Claim = Claim::holds(
     "rules",
-    "Three rules foretell what a process may do to what a namespace holds: its capabilities count where it is a member, \
-     and below; and whoever made a user namespace, from its parent, has all in it.",
+    "What a process may do to a resource follows by three rules from the user namespace that owns it.",
 )
 .cause("CLONE_NEWUSER")
 .notes(&[111, 123]);
