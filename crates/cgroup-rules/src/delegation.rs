@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use lesson::{Claim, Lab, Need, Step, cause};
 use ns_core::cgroup::{Cgroup, Place, Want};
+use ns_core::probe::Missing;
 use ns_core::{Capability, Child, Fact, Named, Namespaces, Outcome, Value, process};
 
 use crate::{A_PLACE, find, put, stander};
@@ -16,7 +17,15 @@ pub(crate) const USER: u32 = 1000;
 
 /// Who gives a cgroup away, and then acts as somebody else.
 const NEEDS: &[Need] =
-    &[A_PLACE, Need::Capability(Capability::CAP_CHOWN), Need::Capability(Capability::CAP_SETUID)];
+    &[A_PLACE, Need::Capability(Capability::CAP_CHOWN), Need::Capability(Capability::CAP_SETUID), A_USER];
+/// Root of a user namespace has the capabilities, and maybe nobody to become.
+pub(crate) const A_USER: Need = Need::Probe(|| {
+    let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
+        me.saw("setresuid(1000)", Outcome::of(process::become_user(USER))?)
+    })?;
+    let missing = Missing::new("a second user here", "run as root of the machine: sudo …");
+    Ok((child.hear()?.value != *"OK").then_some(missing))
+});
 
 pub(crate) const MKDIR: Claim =
     Claim::holds("delegated-mkdir", "Whoever owns the directory of a cgroup may make cgroups in it.")

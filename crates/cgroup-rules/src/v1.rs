@@ -8,7 +8,9 @@ use ns_core::cgroup::{Cgroup, Layout, Place, Version, Want};
 use ns_core::probe::{self, Missing};
 use ns_core::{Capability, Child, Fact, Named, Outcome, Value};
 
-use crate::delegation::{USER, as_user, child_of_root, child_of_the_user, give_with_children, own, write};
+use crate::delegation::{
+    A_USER, USER, as_user, child_of_root, child_of_the_user, give_with_children, own, write,
+};
 use crate::{A_PLACE, find, put, seen_from, stander, two_threads};
 
 /// v1 hierarchies to look at: those of this machine, or two that may be mounted for it.
@@ -16,8 +18,13 @@ const V1: Need = Need::Probe(|| hierarchies_or(|layout| !names(layout).is_empty(
 /// Two v1 hierarchies in which cgroups can be made.
 const V1_PLACES: Need = Need::Probe(|| hierarchies_or(|_| places().is_ok_and(|places| places.len() >= 2)));
 /// Who gives a cgroup away, and then acts as somebody else.
-const DELEGATE: &[Need] =
-    &[A_PLACE, V1_PLACES, Need::Capability(Capability::CAP_CHOWN), Need::Capability(Capability::CAP_SETUID)];
+const DELEGATE: &[Need] = &[
+    A_PLACE,
+    V1_PLACES,
+    Need::Capability(Capability::CAP_CHOWN),
+    Need::Capability(Capability::CAP_SETUID),
+    A_USER,
+];
 
 pub(crate) const LINES: Claim = Claim::holds(
     "lines",

@@ -45,7 +45,7 @@ pub(crate) const NAMED: Claim = Claim::holds(
 )
 .cause("a hierarchy with a name alone")
 .notes(&[54])
-.needs(&[NAMED_HIERARCHY]);
+.needs(&[A_PLACE, NAMED_HIERARCHY]);
 pub(crate) const EITHER: Claim = Claim::holds(
     "either",
     "A controller is in v1 or in v2, never in both: one that v1 has is missing from v2's cgroup.controllers.",
