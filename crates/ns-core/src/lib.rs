@@ -20,6 +20,7 @@ pub mod machine;
 pub mod mount;
 pub mod namespace;
 pub mod net;
+pub mod perf;
 pub mod pids;
 pub mod probe;
 pub mod process;
