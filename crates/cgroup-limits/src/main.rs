@@ -16,9 +16,9 @@ mod tree;
 
 use anyhow::Result;
 use lesson::{Experiment, Lab, Need};
-use ns_core::cgroup::{Cgroup, Layout, Place, Version, Want};
-use ns_core::probe::Missing;
-use ns_core::{Fact, Namespaces};
+use ns_core::cgroup::{Cgroup, HandedDown, Layout, Place, Version, Want};
+use ns_core::probe::{self, Missing};
+use ns_core::{Capability, Fact, Namespaces};
 
 const CGROUP_LIMITS: Experiment = Experiment {
     name: "cgroup-limits",
@@ -56,6 +56,7 @@ const CGROUP_LIMITS: Experiment = Experiment {
         freeze::KILLED,
         freeze::KILL,
         others::PERF,
+        others::PERF_COUNTS,
         others::HUGETLB,
         others::RDMA,
         tree::CANNOT_EXCEED,
@@ -74,6 +75,7 @@ fn main() -> std::process::ExitCode {
 
 fn run(lab: &mut Lab) -> Result<()> {
     ns_core::cgroup::sweep()?;
+    let _handed = hand_down_the_rest()?;
     lab.saw(Fact::outside("the layout of this machine", Layout::detect()?.kind().to_string()))?;
     pids::run(lab)?;
     memory::run(lab)?;
@@ -82,6 +84,17 @@ fn run(lab: &mut Lab) -> Result<()> {
     freeze::run(lab)?;
     others::run(lab)?;
     tree::run(lab)
+}
+
+/// On a machine to throw away the root hands down what systemd does not, so that every claim can be asked there.
+fn hand_down_the_rest() -> ns_core::Result<Option<HandedDown>> {
+    if probe::throw_away()?.or(probe::capability(Capability::CAP_SYS_ADMIN)).is_some() {
+        return Ok(None);
+    }
+    let layout = Layout::detect()?;
+    let mut rest = vec!["cpuset", "io", "hugetlb", "rdma"];
+    rest.retain(|name| layout.v2_controllers().iter().any(|own| own == name));
+    HandedDown::by_the_root(&rest).map(Some)
 }
 
 pub(crate) const PIDS: Need = Need::Probe(|| missing(Want::Controller("pids")));

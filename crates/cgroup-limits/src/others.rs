@@ -2,26 +2,30 @@
 
 use anyhow::Result;
 use lesson::{Claim, Lab, Need, Step, cause};
-use ns_core::cgroup::{HandedDown, Layout, Place, Want};
+use ns_core::cgroup::{Layout, Place, Want};
 use ns_core::machine::{self, Setting};
-use ns_core::probe::{self, Missing};
-use ns_core::{Capability, Child, Fact, Named, Namespaces, Outcome, Value};
+use ns_core::perf::PageFaults;
+use ns_core::probe::Missing;
+use ns_core::{Child, Fact, Named, Namespaces, Outcome, Value};
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
 
-use crate::{ANY_V2, find};
+use crate::{ANY_V2, find, missing};
 
 const POOL: &str = "/proc/sys/vm/nr_hugepages";
 const HUGE: u64 = 2 << 20;
 
-/// The root alone can hand these down, and systemd does not.
-const ROOTS_HAND: Need = Need::Probe(|| {
-    Ok(match probe::throw_away()? {
-        None => probe::capability(Capability::CAP_SYS_ADMIN),
-        missing => missing,
+/// A pool of huge pages is the machine's.
+const HUGETLB_HERE: Need =
+    Need::Probe(|| Ok(missing(Want::ControllerV2("hugetlb"))?.or(machine::changeable(POOL)?)));
+const RDMA_HERE: Need = Need::Probe(|| missing(Want::ControllerV2("rdma")));
+/// To count what others do is root's by default.
+const COUNTING: Need = Need::Probe(|| {
+    let Ok(place) = Place::find(Want::AnyV2)? else { return Ok(None) };
+    Ok(match PageFaults::of(place.create("probe")?.fd()) {
+        Ok(_) => None,
+        Err(error) => Some(Missing::new(error.to_string(), "run as root: sudo …")),
     })
 });
-const HUGETLB_HERE: Need = Need::Probe(|| Ok(listed("hugetlb")?.or(machine::changeable(POOL)?)));
-const RDMA_HERE: Need = Need::Probe(|| listed("rdma"));
 
 pub(crate) const PERF: Claim = Claim::holds(
     "perf-event",
@@ -30,20 +34,27 @@ pub(crate) const PERF: Claim = Claim::holds(
 .cause("the name perf_event")
 .notes(&[46])
 .needs(&[ANY_V2, NO_V1_PERF]);
+pub(crate) const PERF_COUNTS: Claim = Claim::holds(
+    "perf-counts",
+    "perf_event_open() with the directory of a cgroup counts what its members do, and nobody else.",
+)
+.cause("membership")
+.notes(&[46])
+.needs(&[ANY_V2, NO_V1_PERF, COUNTING]);
 pub(crate) const HUGETLB: Claim = Claim::holds(
     "hugetlb",
     "hugetlb: past hugetlb.2MB.max no huge page is to be had, though the machine has free ones: ENOSPC.",
 )
 .cause("hugetlb.2MB.max of 0")
 .notes(&[43])
-.needs(&[HUGETLB_HERE, ROOTS_HAND]);
+.needs(&[HUGETLB_HERE]);
 pub(crate) const RDMA: Claim = Claim::holds(
     "rdma",
     "rdma: the cgroups below have rdma.max, for RDMA devices, once the controller is handed down to them.",
 )
 .cause("+rdma")
 .notes(&[48])
-.needs(&[RDMA_HERE, ROOTS_HAND]);
+.needs(&[RDMA_HERE]);
 
 /// Version 1 takes a controller away from version 2.
 const NO_V1_PERF: Need = Need::Probe(|| {
@@ -73,8 +84,14 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .with(known(cause("perf_event", "nonsense"))?)
             .shows(|answer| *answer == "ENOENT")?;
     }
+    if lab.can_ask(&[PERF_COUNTS])? {
+        let place = find(Want::AnyV2)?;
+        lab.claim(PERF_COUNTS)
+            .without(counted(&place, false)?)
+            .with(counted(&place, true)?)
+            .shows(|it| it.outside("page faults are counted").is_some_and(|it| *it == "yes"))?;
+    }
     if lab.can_ask(&[HUGETLB])? {
-        let _handed = HandedDown::by_the_root(&["hugetlb"])?;
         let _pool = Setting::change(POOL, "4")?;
         let place = find(Want::ControllerV2("hugetlb"))?;
         lab.claim(HUGETLB)
@@ -83,7 +100,6 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .shows(|answer| *answer == "ENOSPC")?;
     }
     if lab.can_ask(&[RDMA])? {
-        let _handed = HandedDown::by_the_root(&["rdma"])?;
         let place = find(Want::ControllerV2("rdma"))?;
         let has_file = |hands_down: bool| -> Result<Fact> {
             let top = place.create("top")?;
@@ -113,14 +129,23 @@ fn list(lab: &mut Lab) -> Result<()> {
     lab.table("Controllers, and where this machine has them", &columns, rows.collect())
 }
 
-/// Whether version 2 has the controller at all.
-fn listed(controller: &str) -> ns_core::Result<Option<Missing>> {
-    let layout = Layout::detect()?;
-    if layout.v2_controllers().iter().any(|own| own == controller) {
-        return Ok(None);
+/// The page faults that are counted for a cgroup, while a process inside or outside of it has some.
+fn counted(place: &Place, joins: bool) -> Result<Vec<Fact>> {
+    let cgroup = place.create("counted")?;
+    let mut child = Child::spawn("toucher", Namespaces::NONE, |me| {
+        me.pause()?;
+        let memory = std::hint::black_box(vec![1_u8; 1 << 20]);
+        me.saw("touched", format!("{} MiB", memory.len() >> 20))
+    })?;
+    let faults = PageFaults::of(cgroup.fd())?;
+    if joins {
+        cgroup.join(child.pid())?;
     }
-    // What is said then is what is said of a place.
-    Ok(Place::find(Want::ControllerV2(controller))?.err())
+    child.release()?;
+    let mut facts = child.hear_all()?;
+    child.wait()?;
+    facts.push(Fact::outside("page faults are counted", faults.count()? > 0));
+    Ok(facts)
 }
 
 /// Asks for a huge page, from within the cgroup.
