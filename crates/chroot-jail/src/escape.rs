@@ -31,19 +31,23 @@ pub(crate) const OWN_NAMESPACE: Claim = Claim::holds(
 .notes(&[2]);
 pub(crate) const NO_CAPABILITY: Claim =
     Claim::holds("no-capability", "Who has given up CAP_SYS_CHROOT stays in: all three ways out need it.")
-        .cause("CAP_SYS_CHROOT given up");
-pub(crate) const ADMIN: Claim =
-    Claim::holds("admin", "The way by setns() needs CAP_SYS_ADMIN as well.").cause("CAP_SYS_ADMIN given up");
+        .cause("CAP_SYS_CHROOT given up")
+        .notes(&[2]);
+pub(crate) const ADMIN: Claim = Claim::holds("admin", "The way by setns() needs CAP_SYS_ADMIN as well.")
+    .cause("CAP_SYS_ADMIN given up")
+    .notes(&[2]);
 pub(crate) const KEPT: Claim = Claim::holds(
     "kept",
     "A directory kept open from outside leads out of both, and that needs no capability at all.",
 )
-.cause("a directory outside");
+.cause("a directory outside")
+.notes(&[2]);
 pub(crate) const THROUGH_PROC: Claim = Claim::holds(
     "through-proc",
     "Behind pivot_root() too, a /proc that shows a process outside leads out, by its /proc/PID/root.",
 )
-.cause("the /proc from outside");
+.cause("the /proc from outside")
+.notes(&[2]);
 
 /// A way out. The first three begin with nothing but the jail; for the fourth a directory has been kept open.
 #[derive(Clone, Copy, PartialEq)]

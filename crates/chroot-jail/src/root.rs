@@ -25,30 +25,36 @@ pub(crate) const NO_NAMESPACE: Claim = Claim::holds(
 .notes(&[2]);
 pub(crate) const PROC_ROOT: Claim =
     Claim::holds("proc-root", "From outside, /proc/PID/root leads to where a process's root is.")
-        .cause("chroot()");
+        .cause("chroot()")
+        .more(&[89]);
 pub(crate) const MOUNTINFO: Claim = Claim::holds(
     "mountinfo",
     "mountinfo shows a chrooted process only the mounts below its root; outside one sees by it too.",
 )
-.cause("chroot()");
+.cause("chroot()")
+.notes(&[2]);
 pub(crate) const WORKING_DIRECTORY: Claim = Claim::holds(
     "working-directory",
     "chroot() leaves the working directory outside: getcwd() says (unreachable), and relative paths lead on there.",
 )
-.cause("chroot()");
+.cause("chroot()")
+.notes(&[2]);
 pub(crate) const CHDIR: Claim =
     Claim::holds("chdir", "chdir(\"/\") after chroot() takes it inside, where .. of the root is the root.")
-        .cause("chdir(\"/\")");
+        .cause("chdir(\"/\")")
+        .notes(&[2]);
 pub(crate) const PROCESSES: Claim = Claim::holds(
     "processes",
     "A chroot confines paths alone: from in it, processes outside can be signalled.",
 )
-.cause("chroot() in place of CLONE_NEWPID");
+.cause("chroot() in place of CLONE_NEWPID")
+.notes(&[2]);
 pub(crate) const INTERPRETER: Claim = Claim::holds(
     "interpreter",
     "A program whose interpreter is not in the chroot gives ENOENT, though its file is there.",
 )
-.cause("chroot()");
+.cause("chroot()")
+.more(&[89]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {

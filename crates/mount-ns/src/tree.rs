@@ -13,25 +13,30 @@ use crate::place::{DOOR, ELSEWHERE, PLACE, make_directory, open, sees, trial};
 
 pub(crate) const BIND: Claim =
     Claim::holds("bind", "A bind mount puts a file in another's place: both names lead to the same inode.")
-        .cause("MS_BIND");
+        .cause("MS_BIND")
+        .notes(&[9]);
 pub(crate) const SUBMOUNTS: Claim = Claim::holds(
     "submounts",
     "A bind mount leaves out what is mounted below; a recursive one takes it along.",
 )
-.cause("MS_REC");
+.cause("MS_REC")
+.notes(&[9]);
 pub(crate) const MOVE: Claim = Claim::holds(
     "move",
     "mount --move takes a mount elsewhere, its mount ID with it; a bind makes a second mount.",
 )
-.cause("MS_MOVE");
+.cause("MS_MOVE")
+.notes(&[9]);
 pub(crate) const MOVE_SHARED: Claim =
     Claim::holds("move-shared", "A mount whose parent is shared cannot be moved: EINVAL.")
-        .cause("a shared parent");
+        .cause("a shared parent")
+        .more(&[79]);
 pub(crate) const UNDER: Claim = Claim::holds(
     "under",
     "A process whose working directory is mounted over stays below; the path leads to what is on top.",
 )
-.cause("chdir() before the mount");
+.cause("chdir() before the mount")
+.notes(&[9]);
 pub(crate) const DETACHED: Claim = Claim::holds(
     "detached",
     "A copy by open_tree() is mounted nowhere, outlives its source's unmount, and can be attached.",
