@@ -34,35 +34,35 @@ pub(crate) const MKDIR: Claim =
         .needs(NEEDS);
 pub(crate) const PROCS: Claim = Claim::holds(
     "delegated-procs",
-    "To move even his own process inside, the owner needs the cgroup.procs of the common ancestor as well.",
+    "To move a process inside, the owner needs the cgroup.procs of the common ancestor as well.",
 )
 .cause("chown USER cgroup.procs")
 .more(&[108])
 .needs(NEEDS);
 pub(crate) const SUBTREE_CONTROL: Claim = Claim::holds(
     "delegated-controllers",
-    "To hand controllers down he needs cgroup.subtree_control: a third file to be given.",
+    "To hand controllers down, the owner needs cgroup.subtree_control: a third file to be given.",
 )
 .cause("chown USER cgroup.subtree_control")
 .more(&[108])
 .needs(NEEDS);
 pub(crate) const LIMITS: Claim = Claim::holds(
     "delegated-limits",
-    "The limits of the delegated cgroup stay root's: EACCES. Those of the cgroups below are his.",
+    "The limits of the delegated cgroup stay root's: EACCES. Those of the cgroups below are the owner's.",
 )
 .cause("a limit of the delegated cgroup itself")
 .more(&[108])
 .needs(NEEDS);
 pub(crate) const ANCESTOR: Claim = Claim::holds(
     "common-ancestor",
-    "No process comes in from outside, not even his own: EACCES for want of the common ancestor's cgroup.procs.",
+    "No process comes in from outside, not even the owner's: EACCES, by the common ancestor's cgroup.procs.",
 )
 .cause("a source outside of what is delegated")
 .more(&[108])
 .needs(NEEDS);
 pub(crate) const OPENER: Claim = Claim::holds(
     "opener",
-    "Who opened cgroup.procs is asked, not who writes: what a user opened lets root move no more than the user.",
+    "Who opened cgroup.procs is asked, not who writes: what a user opened helps root no further.",
 )
 .cause("a user who opened the file")
 .more(&[108])

@@ -15,7 +15,7 @@ use crate::{A_PLACE, find, inner, stander};
 
 pub(crate) const NEWLINE: Claim = Claim::holds(
     "newline",
-    "A newline is the one byte that no cgroup's name may have: mkdir gives EINVAL. /proc/PID/cgroup has lines.",
+    "Besides a slash, a name may not have a newline, since /proc/PID/cgroup has lines: EINVAL.",
 )
 .cause("a newline")
 .notes(&[32])

@@ -42,7 +42,7 @@ pub(crate) const TWO_PLACES: Claim = Claim::holds(
 .needs(&[V1_PLACES]);
 pub(crate) const INNER: Claim = Claim::holds(
     "v1-inner",
-    "v1 has no rule against inner members: a child has all its controllers' files though both have members.",
+    "v1 has no rule against inner members: both have some, and the child has all its controllers' files.",
 )
 .cause("members in both")
 .notes(&[56, 57])
@@ -61,14 +61,14 @@ pub(crate) const RENAME: Claim =
         .needs(&[A_PLACE, V1_PLACES]);
 pub(crate) const BRINGS_IN: Claim = Claim::holds(
     "v1-brings-in",
-    "v1 asks for no common ancestor: its owner brings his process into a delegated cgroup from anywhere.",
+    "v1 knows no common ancestor: users bring processes of their own into a cgroup of theirs from anywhere.",
 )
 .cause("v1")
 .more(&[108])
 .needs(DELEGATE);
 pub(crate) const ANYBODY: Claim = Claim::holds(
     "v1-whose",
-    "v1 asks instead whose process it is: within his cgroups a user moves root's process in v2 and not in v1.",
+    "v1 asks whose process it is: in a delegated tree a user moves root's process in v2, and not in v1.",
 )
 .cause("v1")
 .more(&[108])

@@ -11,7 +11,7 @@ use lesson::{Claim, Lab, Need, Step, cause};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use ns_core::cgroup::{Layout, Place, Want, walk};
-use ns_core::janitor::TemporaryDirectory;
+use ns_core::janitor::{self, TemporaryDirectory};
 use ns_core::probe::{self, Missing};
 use ns_core::{Capability, Child, Fact, Namespaces, Outcome, Spawn, Value, mount, stage};
 
@@ -51,7 +51,7 @@ pub(crate) const ONE_TREE: Claim = Claim::holds(
 .needs(&[A_PLACE, ADMIN, A_SECOND_MOUNT]);
 pub(crate) const NAMED: Claim = Claim::holds(
     "named",
-    "A hierarchy of v1 needs no controller: a name is enough for a tree that sorts processes and limits nothing.",
+    "A hierarchy of v1 needs no controller: a name makes a tree that sorts processes and limits nothing.",
 )
 .cause("a hierarchy with a name alone")
 .notes(&[54])
@@ -129,6 +129,8 @@ pub(crate) fn two_hierarchies() -> Result<bool> {
     if !may || !places()?.is_empty() {
         return Ok(false);
     }
+    // The next janitor is made in the new mount namespace: only from there the cgroups of v1 can be removed.
+    janitor::finish()?;
     stage::enter(Namespaces::MNT)?;
     mount::mount("tmpfs", Path::new(BENCH))?;
     for name in ["first", "second"] {

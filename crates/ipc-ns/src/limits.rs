@@ -36,7 +36,7 @@ const OF_MQUEUE: [(&str, &str); 5] = [
 
 pub(crate) const SYSV: Claim = Claim::holds(
     "sysv-limits",
-    "The limits of System V IPC in /proc/sys/kernel are the namespace's: eight files, from msgmax to shm_rmid_forced.",
+    "Eight files of /proc/sys/kernel are the namespace's: the limits of System V IPC.",
 )
 .cause("CLONE_NEWIPC")
 .notes(&[64])
