@@ -16,13 +16,15 @@ pub(crate) const ROOT_TOO: Claim = Claim::holds(
     "The mount namespace of a chrooted process leads past its chroot; chroot() to its /proc/PID/root leads in.",
 )
 .cause("chroot() to /proc/PID/root")
-.notes(&[2]);
+.notes(&[2])
+.more(&[132]);
 pub(crate) const PIVOTED: Claim = Claim::holds(
     "pivoted",
     "pivot_root() changes the root of the mount namespace itself, and who enters that comes to the new one.",
 )
 .cause("pivot_root() instead of chroot()")
-.notes(&[2]);
+.notes(&[2])
+.more(&[132]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     let directory = TemporaryDirectory::new("root")?;

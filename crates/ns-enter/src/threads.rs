@@ -21,7 +21,8 @@ pub(crate) const ALONE: Claim = Claim::holds(
     "Of the other five a thread enters alone: its process's first thread stays where it was.",
 )
 .cause("another thread")
-.notes(&[15]);
+.notes(&[15])
+.more(&[134]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
