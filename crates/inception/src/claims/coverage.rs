@@ -320,7 +320,7 @@ mod tests {
             fine.in_short(),
             [
                 "1 of 2 sentences of the notes judged, 1 not, for a reason",
-                "0 of 1 on setting Debian up judged, 1 not, for a reason",
+                "0 of 1 sentences on setting Debian up judged, 1 not, for a reason",
                 "0 of 1 further behaviours judged, 1 OPEN",
             ]
         );

@@ -47,7 +47,7 @@ impl Family {
     /// What its numbers count.
     pub(crate) fn counts(self) -> &'static str {
         match self {
-            Family::Setup => "on setting Debian up",
+            Family::Setup => "sentences on setting Debian up",
             Family::Notes => "sentences of the notes",
             Family::More => "further behaviours",
         }
