@@ -4,7 +4,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use lesson::{Claim, Lab, Need, Step, cause};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::probe::Missing;
@@ -78,7 +78,7 @@ pub(crate) fn run(lab: &mut Lab, net: &Netlink) -> Result<()> {
         goal: "Give the namespace of a process, the tenant, a name, and move devices there by that name.",
         calls: &["mount(\"/proc/PID/ns/net\", \"/tmp/tenant\", …, MS_BIND)", "open(\"/tmp/tenant\")", "RTM_SETLINK(IFLA_NET_NS_FD)"],
         by_hand: &[
-            "mount -t tmpfs tmpfs /run; ip netns add tenant  # with unshare --mount",
+            "mount -t tmpfs tmpfs /run; ip netns add tenant",
             "ip link add m0 type veth peer name m1; ip link set m0 netns tenant; ip link show m0; ip -n tenant link show m0",
             "ip link set lo netns tenant; ip link add br0 type bridge; ip link set br0 netns tenant",
             "ip -n tenant link add m1 type veth; ip link set m1 netns tenant",
@@ -107,7 +107,7 @@ pub(crate) fn run(lab: &mut Lab, net: &Netlink) -> Result<()> {
             calls: &["setns(\"/proc/1/ns/net\")", "RTM_SETLINK(IFLA_NET_NS_FD)", "exit(0)"],
             by_hand: &["sudo ip netns add tenant; sudo ip link set eth0 netns tenant; sudo ip netns delete tenant; ip link"],
         })?;
-        let card = physical_device()?.context("it was there")?;
+        let card = physical_device()?.map_err(|missing| anyhow::anyhow!("{missing}"))?;
         lab.claim(PHYSICAL_RETURNS)
             .without(after_the_end("card0")?)
             .with(after_the_end(cause(&card, "card0"))?)
@@ -258,23 +258,27 @@ fn enter_the_first() -> ns_core::Result<()> {
 
 /// The name of a network card of this machine, seen from its first network namespace; the last, which is least likely to
 /// be the one that is in use.
-fn physical_device() -> ns_core::Result<Option<String>> {
+fn physical_device() -> ns_core::Result<Result<String, Missing>> {
     let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
-        enter_the_first()?;
+        let entered = Outcome::of(enter_the_first())?;
+        if entered != Outcome::Done {
+            return me.saw("setns(\"/proc/1/ns/net\")", entered);
+        }
         let links = Netlink::open()?.links()?;
         let hardware = |name: &str| Path::new("/sys/class/net").join(name).join("device").exists();
         let found = links.into_iter().map(|link| link.name).rfind(|name| hardware(name));
         me.saw("device", found.map_or(Value::Text("none".into()), Value::Name))
     })?;
-    Ok(match child.hear()?.value {
-        Value::Name(name) => Some(name),
-        _ => None,
+    let seen = child.hear()?;
+    Ok(match seen.value {
+        Value::Name(name) => Ok(name),
+        Value::Outcome(refused) => {
+            Err(Missing::new(format!("{} gives {refused}", seen.what), "run as root: sudo net-ns"))
+        }
+        _ => Err(Missing::new("a network card", "give the virtual machine one: -device virtio-net-pci")),
     })
 }
 
 fn a_physical_device() -> ns_core::Result<Option<Missing>> {
-    Ok(match physical_device()? {
-        Some(_) => None,
-        None => Some(Missing::new("a network card", "give the virtual machine one: -device virtio-net-pci")),
-    })
+    Ok(physical_device()?.err())
 }

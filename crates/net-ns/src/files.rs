@@ -94,10 +94,14 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
 
     lab.step(Step {
         goal: "From outside, compare the files in /proc that are said to tell two networks apart.",
-        calls: &["read(\"/proc/PID/net/sockstat\")", "read(\"/proc/PID/net/route\")", "readlink(\"/proc/PID/ns/net\")"],
+        calls: &[
+            "read(\"/proc/PID/net/sockstat\")",
+            "read(\"/proc/PID/net/route\")",
+            "readlink(\"/proc/PID/ns/net\")",
+        ],
         by_hand: &[
             "unshare --net sleep 60 & sleep 0.1",
-            "head -n 1 /proc/$$/net/socketstat /proc/$!/ns; grep TCP: /proc/$$/net/sockstat /proc/$!/net/sockstat",
+            "cat /proc/$$/net/socketstat /proc/ns; head -n 1 /proc/$$/net/sockstat /proc/$!/net/sockstat",
             "wc -l /proc/$$/net/route /proc/$!/net/route; readlink /proc/$$/ns/net /proc/$!/ns/net",
         ],
     })?;

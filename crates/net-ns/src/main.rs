@@ -114,7 +114,7 @@ fn run(lab: &mut Lab) -> Result<()> {
         goal: "Give the stage devices, addresses and a route. Then look at each from a process in a network of its own.",
         calls: &["RTM_GETLINK", "RTM_GETADDR", "RTM_GETROUTE", "connect(127.0.0.1:9)", "RTM_NEWROUTE"],
         by_hand: &[
-            "unshare --user --map-root-user --net  # a shell of your own, for all that follows",
+            "unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows",
             "ip link set lo up; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up",
             "ip address add 10.0.0.1/24 dev d0; ip route show; ip -brief address",
             "unshare --net sh -c 'ip -brief address; ip route show; ping -c 1 127.0.0.1; ip link set lo up; ping -c 1 127.0.0.1'",

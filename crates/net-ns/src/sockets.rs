@@ -57,7 +57,12 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Listen outside, at a port, at an abstract name and at a path. Bind and connect the same from inside.",
         calls: &["bind(10.0.0.1:8080)", "bind(\"@inception\")", "connect(\"@inception\")", "connect(\"/tmp/door\")", "accept()"],
-        by_hand: &["ss -xlp | grep @; unshare --net ss -xlp"],
+        by_hand: &[
+            "mount -t tmpfs tmpfs /tmp; perl -MIO::Socket -e 'alarm 60; \
+             @doors = map IO::Socket::UNIX->new(Local => $_, Listen => 1), \"\\0inception\", \"/tmp/door\"; sleep 60' & sleep 1",
+            "unshare --net perl -MIO::Socket -e \
+             'print IO::Socket::UNIX->new($_) ? \"reached\\n\" : \"$!\\n\" for \"\\0inception\", \"/tmp/door\"'",
+        ],
     })?;
     let _listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).named(|| "bind(0.0.0.0:8080)".into())?;
     let _name = UnixListener::bind_addr(&name()?).named(|| "bind(\"@inception\")".into())?;
@@ -90,8 +95,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         goal: "As root of a user namespace alone, take what is kept for root, here and in a network of one's own.",
         calls: &["unshare(CLONE_NEWUSER)", "unshare(CLONE_NEWNET)", "bind(0.0.0.0:80)", "socket(AF_INET, SOCK_RAW)"],
         by_hand: &[
-            "unshare --user --map-root-user bash -c 'exec 3<>/dev/udp/127.0.0.1/9; ip link add x type veth'",
-            "unshare --user --map-root-user --net ip link add x type veth",
+            "bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"",
+            "unshare --user --map-root-user sh -c \"$bind; echo\"; unshare --user --map-root-user --net sh -c \"$bind; echo\"",
         ],
     })?;
     lab.claim(LOW_PORTS).without(as_root(Namespaces::NONE)?).with(as_root(Namespaces::NET)?).shows(
@@ -106,7 +111,9 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             "sendto(10.0.0.1:9)",
             "ioctl(SIOCGSKNS)",
         ],
-        by_hand: &[],
+        by_hand: &[
+            "bash -c 'exec 3<>/dev/udp/10.0.0.1/9; unshare --net sh -c \"echo x >&3 && echo sent; ping -c 1 10.0.0.1\"'",
+        ],
     })?;
     lab.claim(STAYS).without(move_away(Namespaces::NONE)?).with(move_away(Namespaces::NET)?).shows(
         |sent| {
