@@ -70,7 +70,7 @@ fn every_sentence_is_listed_once() {
     let lines: Vec<Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let numbers = |letter: char, last: usize| (1..=last).map(move |number| format!("{letter}{number}"));
-    let all: Vec<_> = numbers('P', 5).chain(numbers('N', 136)).chain(numbers('M', 134)).collect();
+    let all: Vec<_> = numbers('P', 5).chain(numbers('N', 136)).chain(numbers('M', 126)).collect();
     assert_eq!(lines.iter().map(|line| line["number"].as_str().unwrap()).collect::<Vec<_>>(), all);
     for line in &lines {
         let judges = line["judged_by"].as_array().unwrap();

@@ -19,7 +19,7 @@ pub(crate) const HOSTNAME: Claim = Claim::holds(
 )
 .cause("setns(uts)")
 .notes(&[136])
-.more(&[3, 131]);
+.more(&[3, 123]);
 pub(crate) const BACK: Claim = Claim::holds(
     "back",
     "Who has kept descriptors of its own UTS and IPC namespaces can go back, and finds them as they were.",
@@ -32,21 +32,21 @@ pub(crate) const DEVICES: Claim = Claim::holds(
 )
 .cause("setns(net)")
 .notes(&[66, 71])
-.more(&[40, 58, 131]);
+.more(&[40, 58, 123]);
 pub(crate) const MOUNTS: Claim = Claim::holds(
     "mounts",
     "Who enters a mount namespace sees its mounts, and has its root as root and as working directory.",
 )
 .cause("setns(mnt)")
 .notes(&[9])
-.more(&[132]);
+.more(&[124]);
 pub(crate) const OLD_PROC: Claim = Claim::holds(
     "old-proc",
     "The child of a visitor to a PID namespace has a number there, and /proc does not know it by that number.",
 )
 .cause("setns(pid)")
 .notes(&[97, 101])
-.more(&[131]);
+.more(&[123]);
 pub(crate) const OWN_PROC: Claim = Claim::holds(
     "own-proc",
     "With the mount namespace entered too, /proc is the container's, and has the numbers of inside.",

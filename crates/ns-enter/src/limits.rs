@@ -17,7 +17,7 @@ pub(crate) const NOT_LIMITED: Claim = Claim::holds(
 )
 .cause("echo PID > cgroup.procs")
 .notes(&[29])
-.more(&[133])
+.more(&[125])
 .needs(&[PIDS]);
 pub(crate) const VIEW: Claim = Claim::holds(
     "view",
@@ -25,7 +25,7 @@ pub(crate) const VIEW: Claim = Claim::holds(
 )
 .cause("setns(cgroup)")
 .notes(&[22, 25])
-.more(&[133])
+.more(&[125])
 .needs(&[PIDS]);
 
 /// A container of one process, and room for two more.

@@ -17,14 +17,14 @@ pub(crate) const ROOT_TOO: Claim = Claim::holds(
 )
 .cause("chroot() to /proc/PID/root")
 .notes(&[2])
-.more(&[132]);
+.more(&[124]);
 pub(crate) const PIVOTED: Claim = Claim::holds(
     "pivoted",
     "pivot_root() changes the root of the mount namespace itself, and who enters that comes to the new one.",
 )
 .cause("pivot_root() instead of chroot()")
 .notes(&[2])
-.more(&[132]);
+.more(&[124]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     let directory = TemporaryDirectory::new("root")?;

@@ -22,7 +22,7 @@ pub(crate) const ALONE: Claim = Claim::holds(
 )
 .cause("another thread")
 .notes(&[15])
-.more(&[134]);
+.more(&[126]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
