@@ -37,7 +37,7 @@ pub use child::{Child, End, Spawn, Witness};
 pub use deadline::until;
 pub use error::{Error, Named, Outcome, Result};
 pub use fact::{Fact, Value, View};
-pub use namespace::{Kind, Namespaces, NsFile, NsId};
+pub use namespace::{Kind, Namespaces, NsFile, NsHandle, NsId};
 pub use sys::stdout_was_closed;
 
 pub use caps::Capability;

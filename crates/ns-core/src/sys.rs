@@ -242,6 +242,47 @@ pub(crate) fn receive_credentials(fd: BorrowedFd<'_>) -> Result<Option<libc::ucr
     Ok(Some(unsafe { data.read_unaligned() }))
 }
 
+/// Room for the largest file handle (MAX_HANDLE_SZ), after its two fields of 32 bits: how many bytes it has, and its type.
+const HANDLE: usize = 8 + 128;
+
+/// name_to_handle_at(2), following a link: the handle with its two fields.
+pub(crate) fn name_to_handle(path: &CStr) -> Result<Vec<u8>, Errno> {
+    let mut handle = [0_u32; HANDLE / 4];
+    handle[0] = (HANDLE - 8) as u32;
+    let mut mount: libc::c_int = 0;
+    // SAFETY: the kernel reads a string that ends with NUL, and writes at most as many bytes as the first field of the
+    // array says, all of which lie in it, and one int.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            handle.as_mut_ptr(),
+            &raw mut mount,
+            libc::AT_SYMLINK_FOLLOW,
+        )
+    };
+    Errno::result(answer)?;
+    Ok(handle.iter().flat_map(|word| word.to_ne_bytes()).collect())
+}
+
+/// open_by_handle_at(2) with FD_NSFS_ROOT (linux/fcntl.h) in the place of a mount.
+pub(crate) fn open_nsfs_handle(handle: &[u8]) -> Result<OwnedFd, Errno> {
+    const FD_NSFS_ROOT: libc::c_int = -10003;
+    let mut words = [0_u32; HANDLE / 4];
+    for (word, bytes) in words.iter_mut().zip(handle.chunks_exact(4)) {
+        *word = bytes.try_into().map_or(0, u32::from_ne_bytes);
+    }
+    words[0] = words[0].min((HANDLE - 8) as u32);
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+    // SAFETY: the kernel reads the two fields and as many bytes as the first says, which lie in the array.
+    let answer = Errno::result(unsafe {
+        libc::syscall(libc::SYS_open_by_handle_at, FD_NSFS_ROOT, words.as_ptr(), flags)
+    })?;
+    // SAFETY: the kernel has just opened this descriptor for us, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(answer as RawFd) })
+}
+
 /// clock_gettime(2) as a system call, past the vDSO: seconds and nanoseconds.
 pub(crate) fn clock_gettime(clock: libc::clockid_t) -> Result<[libc::c_long; 2], Errno> {
     let mut time: [libc::c_long; 2] = [0; 2];
