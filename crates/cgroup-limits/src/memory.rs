@@ -138,7 +138,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         by_hand: &[
             "cd $v2; mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max; echo 1 > new/memory.oom.group",
             "sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M; echo never said'; cat new/memory.events; rmdir new",
-            "mkdir new; echo 16M > new/memory.high; sh -c 'echo $$ > new/cgroup.procs; head -c 17M /dev/zero | tail -c 17M | wc -c'; cat new/memory.events; rmdir new",
+            "mkdir new; echo 16M > new/memory.high; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=64'",
+            "cat new/memory.current new/memory.events; rm /var/tmp/file; rmdir new",
         ],
     })?;
     if lab.can_ask(&[GROUP, HIGH])? {
