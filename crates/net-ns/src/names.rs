@@ -6,25 +6,31 @@ use ns_core::net::Netlink;
 use ns_core::{Fact, Outcome, Value};
 
 pub(crate) const LENGTH: Claim =
-    Claim::holds("length", "A device's name has at most 15 bytes: with 16, ERANGE.").cause("a 16th byte");
+    Claim::holds("length", "A device's name has at most 15 bytes: with 16, ERANGE.")
+        .cause("a 16th byte")
+        .notes(&[66]);
 pub(crate) const FORBIDDEN: Claim = Claim::holds(
     "forbidden",
     "The kernel refuses '/', ':' and white space in a device's name, and the names '.' and '..': EINVAL.",
 )
-.cause("what could be mistaken for a path or an end");
+.cause("what could be mistaken for a path or an end")
+.notes(&[66]);
 pub(crate) const ESCAPES: Claim = Claim::holds(
     "escapes",
     "A device's name may be an escape sequence, which a terminal obeys when the name is printed to it.",
 )
-.cause("ESC in place of '/'");
+.cause("ESC in place of '/'")
+.notes(&[66]);
 pub(crate) const A0: Claim = Claim::holds(
     "byte-a0",
     "A name with the byte 0xA0 is refused as white space: no device is called à, though one may be called é.",
 )
-.cause("à in place of é");
+.cause("à in place of é")
+.notes(&[66]);
 pub(crate) const COUNTS: Claim =
     Claim::holds("counts", "In %d of a device's name the kernel puts the first number that is free.")
-        .cause("%d");
+        .cause("%d")
+        .notes(&[66]);
 
 /// What people and programs may give.
 const NAMES: &[&str] = &[
