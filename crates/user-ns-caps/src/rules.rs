@@ -200,7 +200,7 @@ fn try_one(
     deed: &'static str,
     kind: Kind,
 ) -> Result<Vec<Fact>> {
-    in_z(Namespaces::UTS | Namespaces::MNT | Namespaces::NET, move |me| {
+    in_z(kind.only(), move |me| {
         let held_at = |level: Level| {
             if owner == level && !user.is_empty() { user | kind.only() } else { user }
         };
