@@ -92,7 +92,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             "unshare --user unshare --user true",
         ],
     })?;
-    // Those of the map's first line are all that there are, in the first one only.
+    // Started in the machine's first one, all levels are ours to make.
     let first = namespace::of_kind(None, Kind::User)?.ino == FIRST;
     let dig = |namespaces| dig_down(namespaces, first);
     lab.claim(DEEPEST).without(dig(Namespaces::NONE)?).with(dig(Namespaces::USER)?).shows(|seen| {
