@@ -9,6 +9,8 @@
 mod directory;
 mod ending;
 mod layout;
+mod limits;
+mod machine;
 mod missing;
 mod name;
 mod place;
@@ -27,6 +29,8 @@ use nix::unistd::{Pid, getpid};
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, unlinkat};
 
 pub use layout::{Hierarchy, Layout, LayoutKind};
+pub use limits::Knob;
+pub use machine::{HandedDown, Nsdelegate, nsdelegate};
 pub use name::CgroupName;
 pub use place::{Place, Want};
 pub use sweep::sweep;

@@ -17,7 +17,7 @@ mod life;
 mod witness;
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -90,6 +90,7 @@ pub struct Spawn<'a> {
     cgroup: Option<BorrowedFd<'a>>,
     outlives: bool,
     always: Namespaces,
+    numbers: Vec<i32>,
 }
 
 impl<'a> Spawn<'a> {
@@ -103,6 +104,7 @@ impl<'a> Spawn<'a> {
             maps: None,
             cgroup: None,
             outlives: false,
+            numbers: Vec::new(),
         }
     }
 
@@ -144,6 +146,15 @@ impl<'a> Spawn<'a> {
         self
     }
 
+    /// With PIDs of our choice, from its own PID namespace upwards (set_tid of clone3(2), since Linux 5.5). Needs
+    /// CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the user namespaces that own those; refused in the PID namespace that
+    /// we were started in. A number that is taken gives EEXIST, and the first of a namespace must be 1.
+    #[must_use]
+    pub fn numbered(mut self, numbers: &[i32]) -> Spawn<'a> {
+        self.numbers = numbers.to_vec();
+        self
+    }
+
     /// Makes the child, which runs `body` and then exits with status 0.
     ///
     /// When this returns, the child dies if we do. A value that `body` captures lives on in both processes, each with
@@ -153,9 +164,12 @@ impl<'a> Spawn<'a> {
     /// Those of clone3(2): EPERM without the capability that a namespace needs, ENOSPC at a limit of /proc/sys/user,
     /// ENOMEM when the PID namespace that children go to has lost its init. Refused while other threads run.
     pub fn run(self, body: impl FnOnce(&mut Witness) -> Result<()>) -> Result<Child> {
-        let Spawn { label, namespaces, maps, cgroup, outlives, always } = self;
+        let Spawn { label, namespaces, maps, cgroup, outlives, always, numbers } = self;
         if outlives {
             host::require_left(Kind::Pid, || format!("spawn({label}) to outlive its parent"))?;
+        }
+        if !numbers.is_empty() {
+            host::require_left(Kind::Pid, || format!("clone3(set_tid = {numbers:?})"))?;
         }
         let namespaces = namespaces.unless_sabotaged() | always;
         let cgroup = if sabotage::on() { None } else { cgroup };
@@ -163,7 +177,7 @@ impl<'a> Spawn<'a> {
         let (hear, tell) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
         let (gate, open) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
         let (hear, open) = (Ours::new(hear), Ours::new(open));
-        match sys::clone3(namespaces.bits(), cgroup, || as_typed(namespaces, cgroup))? {
+        match sys::clone3(namespaces.bits(), cgroup, &numbers, || as_typed(namespaces, cgroup))? {
             Forked::Child => {
                 begin(label, tell, gate, Start { armed: !outlives, mapped: maps.is_some() }, body)
             }
@@ -312,6 +326,15 @@ impl Child {
         Outcome::of(self.signal(signal))
     }
 
+    /// A copy of a descriptor that it has open, by the number that it has there: pidfd_getfd(2), since Linux 5.6.
+    ///
+    /// # Errors
+    /// EBADF when it has none of that number; EPERM when the caller may not trace it.
+    pub fn take_descriptor(&self, number: RawFd) -> Result<OwnedFd> {
+        rustix::process::pidfd_getfd(&self.pidfd, number, rustix::process::PidfdGetfdFlags::empty())
+            .named(|| format!("pidfd_getfd({}, {number})", self.label))
+    }
+
     /// Waits until it ends, and says how. What it told and was not heard stays to be heard.
     ///
     /// # Errors
@@ -369,7 +392,7 @@ impl Child {
                 continue;
             }
             let told = fds[0].any().unwrap_or(false);
-            if !told && !self.has_told()? {
+            if !told && !self.has_more()? {
                 // It ended. A process that it left behind may keep the pipe open, so its end is not waited for.
                 self.hung_up = true;
                 continue;
@@ -384,9 +407,17 @@ impl Child {
         }
     }
 
-    /// Whether something is there to be heard. One poll(2) of both descriptors does not tell: it may find the pipe
-    /// empty, and a moment later, the child having spoken and ended in between, find that it has ended.
-    fn has_told(&self) -> Result<bool> {
+    /// Whether something is there to be heard at this moment: a word, or the end of all words.
+    ///
+    /// # Errors
+    /// None that poll(2) documents for these arguments.
+    pub fn has_told(&self) -> Result<bool> {
+        Ok(!self.heard.is_empty() || self.has_more()?)
+    }
+
+    /// Whether the pipe has more. One poll(2) of both descriptors does not tell: it may find the pipe empty, and a
+    /// moment later, the child having spoken and ended in between, find that it has ended.
+    fn has_more(&self) -> Result<bool> {
         let mut fds = [PollFd::new(self.hear.as_fd(), PollFlags::POLLIN)];
         Ok(poll(&mut fds, PollTimeout::ZERO).named(|| "poll()".into())? > 0)
     }

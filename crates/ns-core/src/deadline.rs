@@ -56,3 +56,17 @@ impl Deadline {
         }
     }
 }
+
+/// Looks again every millisecond until `look` finds something: for what no event tells of. `what` is named in the error.
+///
+/// # Errors
+/// Those of `look`; [`Error::Deadline`] if it has found nothing in time.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Deadline::new();
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        deadline.poll_for(Duration::from_millis(1), &mut [], what)?;
+    }
+}

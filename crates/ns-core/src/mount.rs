@@ -9,6 +9,13 @@ use procfs::process::{MountInfo, Process};
 use crate::error::{Error, Named, Result};
 use crate::{Kind, host};
 
+mod propagation;
+mod tree;
+
+pub use procfs::process::MountInfo as Mount;
+pub use propagation::{Propagation, is_unbindable, master, peer_group, set_propagation};
+pub use tree::{Restriction, Tree, bind_recursive, move_to, overlay, restrict};
+
 /// Makes every mount private, so that nothing mounted here propagates to the mount namespace that ours was copied
 /// from. systemd shares all mounts; unshare(2) keeps it so, and unshare(1) does what we do.
 ///
@@ -34,6 +41,18 @@ pub fn mount(kind: &str, target: &Path) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     attempt(&format!("-t {kind} {kind} {}", target.display()), || {
         nix::mount::mount(Some(kind), target, Some(kind), flags, None::<&str>)
+    })
+}
+
+/// As [`mount`], with options of the filesystem's own, such as `none,name=lab` for a v1 hierarchy of cgroups.
+///
+/// # Errors
+/// Those of mount(2): EINVAL for an option that the filesystem does not know, EBUSY for a controller that cgroup v2
+/// has in use; [`Error::WouldChangeHost`], without a call.
+pub fn mount_with(kind: &str, options: &str, target: &Path) -> Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    attempt(&format!("-t {kind} -o {options} {kind} {}", target.display()), || {
+        nix::mount::mount(Some(kind), target, Some(kind), flags, Some(options))
     })
 }
 
@@ -71,6 +90,18 @@ pub fn list(process: Option<Pid>) -> Result<Vec<MountInfo>> {
     })
 }
 
+/// What `process` (`None`: the caller) sees mounted at `target`: the topmost mount there, if any.
+///
+/// # Errors
+/// As [`list`].
+pub fn at(process: Option<Pid>, target: &Path) -> Result<Option<MountInfo>> {
+    let mut found: Vec<_> = list(process)?.into_iter().filter(|mount| mount.mount_point == target).collect();
+    // What is covered by another mount at the same point has that one for a child; the first of all may be its own.
+    let covered: Vec<_> = found.iter().filter(|it| it.pid != it.mnt_id).map(|it| it.pid).collect();
+    found.retain(|mount| !covered.contains(&mount.mnt_id));
+    Ok(found.pop())
+}
+
 /// The type of the filesystem that `path` is on, by the magic number of statfs(2): `cgroup2`, `proc`, … or, where the
 /// number is none of those that matter here, in hexadecimal.
 ///
@@ -86,6 +117,8 @@ pub fn filesystem_type(path: &Path) -> Result<String> {
         (magic::TMPFS_MAGIC, "tmpfs"),
         (magic::OVERLAYFS_SUPER_MAGIC, "overlay"),
         (magic::EXT4_SUPER_MAGIC, "ext4"),
+        (magic::SYSFS_MAGIC, "sysfs"),
+        (magic::FsType(0x1980_0202), "mqueue"),
     ];
     let name = names.iter().find(|(magic, _)| *magic == found);
     Ok(name.map_or_else(|| format!("{:#x}", found.0), |(_, name)| (*name).into()))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 pub use nix::sys::reboot::RebootMode;
-use nix::unistd::{Gid, Pid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Pid, Uid, seteuid, setgroups, setresgid, setresuid};
 use procfs::process::{Process, Status};
 
 use crate::deadline::Deadline;
@@ -103,6 +103,20 @@ pub fn become_user(uid: u32) -> Result<()> {
     setresuid(user, user, user).named(|| format!("setresuid({uid}, {uid}, {uid})"))?;
     nix::sys::prctl::set_dumpable(true).named(|| "prctl(PR_SET_DUMPABLE, 1)".into())?;
     child::arm_again()
+}
+
+/// Does `body` with the effective user ID `uid`, and is the user of before again when it has ended: as a program does that
+/// acts for somebody else. Only the effective ID changes, and with 0 go the effective capabilities (capabilities(7)).
+///
+/// # Errors
+/// EPERM without CAP_SETUID, EINVAL where the user namespace does not map `uid`; those of `body`.
+pub fn with_effective_user<T>(uid: u32, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let before = nix::unistd::geteuid();
+    seteuid(Uid::from_raw(uid)).named(|| format!("seteuid({uid})"))?;
+    let done = body();
+    seteuid(before).named(|| format!("seteuid({before})"))?;
+    child::arm_again()?;
+    done
 }
 
 /// Gives up one capability for good: it leaves the effective and the permitted set.

@@ -12,8 +12,8 @@ use nix::sys::signal::kill;
 use nix::unistd::{getpid, getppid};
 use ns_core::Signal::{SIGKILL, SIGSTOP, SIGTERM, SIGUSR1};
 use ns_core::{
-    Capability, Child, Errno, Error, Kind, Namespaces, NsFile, Outcome, Pid, Spawn, Value, host, idmap, ipc,
-    mount, namespace, process, signals, stage, uts,
+    Capability, Child, Errno, Error, Kind, Named, Namespaces, NsFile, Outcome, Pid, Spawn, Value, host,
+    idmap, ipc, mount, namespace, process, signals, stage, uts,
 };
 
 mod plain;
@@ -39,8 +39,13 @@ const CHECKS: &[Check] = &[
     ("a_stage_makes_an_ordinary_user_root_in_it", a_stage_makes_an_ordinary_user_root_in_it),
     ("namespaces_are_who_the_links_say", namespaces_are_who_the_links_say),
     ("relations_of_namespaces_follow_how_they_were_made", relations_of_namespaces_follow_how_they_were_made),
+    ("a_socket_leads_to_the_network_it_was_born_in", a_socket_leads_to_the_network_it_was_born_in),
     ("a_child_is_mapped_before_it_begins", a_child_is_mapped_before_it_begins),
     ("an_outliving_child_is_refused_on_the_host", an_outliving_child_is_refused_on_the_host),
+    (
+        "a_number_is_chosen_in_a_namespace_and_not_on_the_host",
+        a_number_is_chosen_in_a_namespace_and_not_on_the_host,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -406,6 +411,20 @@ fn relations_of_namespaces_follow_how_they_were_made() -> Answer {
     Ok(Ending::Passed)
 }
 
+fn a_socket_leads_to_the_network_it_was_born_in() -> Answer {
+    let mut child = said(Child::spawn("child", Namespaces::USER | Namespaces::NET, |me| {
+        let socket = std::os::unix::net::UnixDatagram::unbound().named(|| "socket(AF_UNIX)".into())?;
+        let born_in = namespace::of_kind(None, Kind::Net)?;
+        namespace::unshare(Namespaces::NET)?;
+        me.saw("it leads back", NsFile::of_socket(&socket)?.id()? == born_in)?;
+        let file = NsFile::of(None, Kind::Uts)?;
+        me.saw("a file", Outcome::of(NsFile::of_socket(&file))?)
+    }))?;
+    ensure!(said(child.hear())?.value == "yes", "the socket leads elsewhere");
+    ensure!(said(child.hear())?.value == "ENOTTY", "a file leads somewhere");
+    Ok(Ending::Passed)
+}
+
 fn a_child_is_mapped_before_it_begins() -> Answer {
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
     let spawn = Spawn::new("child").namespaces(Namespaces::USER).maps(idmap::IdMaps::own(7, uid, gid));
@@ -415,6 +434,24 @@ fn a_child_is_mapped_before_it_begins() -> Answer {
     }))?;
     ensure!(said(child.hear())?.value == 7, "it began unmapped");
     ensure!(said(child.hear())?.value == "deny", "setgroups was not denied");
+    Ok(Ending::Passed)
+}
+
+fn a_number_is_chosen_in_a_namespace_and_not_on_the_host() -> Answer {
+    let refused = Spawn::new("child").numbered(&[777]).run(|_| Ok(()));
+    ensure!(matches!(refused, Err(Error::WouldChangeHost { kind: Kind::Pid, .. })), "{refused:?}");
+    let mut outside = said(Child::spawn("outside", Namespaces::NONE, |me| {
+        stage::enter(Namespaces::USER | Namespaces::PID)?;
+        let mut init = Child::spawn("init", Namespaces::NONE, |me| {
+            let mut chosen = Spawn::new("child").numbered(&[777]).run(|me| me.saw("getpid()", getpid()))?;
+            me.tell(chosen.hear()?)?;
+            let again = Spawn::new("child").numbered(&[1]).run(|_| Ok(()));
+            me.saw("1, which is taken", Outcome::of(again)?)
+        })?;
+        init.hear_all()?.into_iter().try_for_each(|fact| me.tell(fact))
+    }))?;
+    ensure!(said(outside.hear())?.value == 777, "another number");
+    ensure!(said(outside.hear())?.value == "EEXIST", "1 was given twice");
     Ok(Ending::Passed)
 }
 

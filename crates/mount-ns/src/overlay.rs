@@ -1,0 +1,121 @@
+//! An overlay: what an image's layers are mounted as.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use lesson::{Claim, Lab, Need, Step, cause};
+use ns_core::probe::Missing;
+use ns_core::{Fact, Named, mount};
+
+use crate::place::{PLACE, make_directory, trial};
+
+/// Debian has it as a module, which a mount loads.
+const OVERLAYFS: Need = Need::Probe(has_overlayfs);
+
+pub(crate) const COPY_UP: Claim = Claim::holds(
+    "copy-up",
+    "A write through an overlay goes to the upper layer; the file in the lower one stays as it was.",
+)
+.cause("mount -t overlay")
+.more(&[94])
+.needs(&[OVERLAYFS]);
+pub(crate) const WHITEOUT: Claim = Claim::holds(
+    "whiteout",
+    "A file removed through an overlay stays in the lower layer; the upper one has a device 0:0 of its name.",
+)
+.cause("mount -t overlay")
+.more(&[94])
+.needs(&[OVERLAYFS]);
+
+pub(crate) fn run(lab: &mut Lab) -> Result<()> {
+    if lab.can_ask(&[COPY_UP, WHITEOUT])? {
+        lab.step(Step {
+            goal: "Put an empty directory over one with files, change one and remove one; beside it, a bind mount.",
+            calls: &["mount(\"overlay\", \"/mnt/all\", \"overlay\", 0, \"lowerdir=…,upperdir=…,workdir=…\")"],
+            by_hand: &[
+                "unshare -Urm bash",
+                "mount -t tmpfs x /mnt; cd /mnt; mkdir low up work all; echo old > low/f",
+                "mount -t overlay -o lowerdir=low,upperdir=up,workdir=work x all",
+                "echo new > all/f; cat low/f up/f; rm all/f; ls -l low up; exit",
+            ],
+        })?;
+        lab.claim(COPY_UP).without(change(false)?).with(change(cause(true, false))?).shows(|file| {
+            file.inside("file below").is_some_and(|it| *it == "old")
+                && file.inside("file through the mount").is_some_and(|it| *it == "new")
+        })?;
+        lab.claim(WHITEOUT).without(remove(false)?).with(remove(cause(true, false))?).shows(|file| {
+            file.inside("file below").is_some_and(|it| *it == "old")
+                && file.inside("file in the upper layer").is_some_and(|it| *it == "device 0:0")
+        })?;
+    }
+    Ok(())
+}
+
+/// The lower layer with a file in it, shown at `all`: by an overlay, or by a bind mount.
+struct Layers {
+    lower: PathBuf,
+    upper: PathBuf,
+    all: PathBuf,
+}
+
+impl Layers {
+    fn mounted(overlay: bool) -> ns_core::Result<Layers> {
+        let [lower, upper, work, all] = ["lower", "upper", "work", "all"].map(|it| Path::new(PLACE).join(it));
+        for directory in [&lower, &upper, &work, &all] {
+            make_directory(directory)?;
+        }
+        write(&lower, "old")?;
+        if overlay {
+            mount::overlay(&lower, &upper, &work, &all)?;
+        } else {
+            mount::bind(&lower, &all)?;
+        }
+        Ok(Layers { lower, upper, all })
+    }
+}
+
+fn change(overlay: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        let layers = Layers::mounted(overlay)?;
+        write(&layers.all, "new")?;
+        me.saw("file below", file_in(&layers.lower)?)?;
+        me.saw("file in the upper layer", file_in(&layers.upper)?)?;
+        me.saw("file through the mount", file_in(&layers.all)?)
+    })
+}
+
+fn remove(overlay: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        let layers = Layers::mounted(overlay)?;
+        fs::remove_file(layers.all.join("file")).named(|| "unlink()".into())?;
+        me.saw("file below", file_in(&layers.lower)?)?;
+        me.saw("file in the upper layer", file_in(&layers.upper)?)?;
+        me.saw("file through the mount", file_in(&layers.all)?)
+    })
+}
+
+fn write(directory: &Path, text: &str) -> ns_core::Result<()> {
+    fs::write(directory.join("file"), text).named(|| format!("write({}/file)", directory.display()))
+}
+
+/// What `file` in `directory` holds or is.
+fn file_in(directory: &Path) -> ns_core::Result<String> {
+    let path = directory.join("file");
+    let Ok(found) = fs::symlink_metadata(&path) else { return Ok("none".into()) };
+    if found.file_type().is_char_device() {
+        return Ok(if found.rdev() == 0 { "device 0:0" } else { "another device" }.into());
+    }
+    fs::read_to_string(&path).named(|| format!("read({})", path.display()))
+}
+
+fn has_overlayfs() -> ns_core::Result<Option<Missing>> {
+    let tried = trial(|me| {
+        let mounted = Layers::mounted(true);
+        me.saw("mount -t overlay", ns_core::Outcome::of(mounted)?)
+    });
+    let answer = tried.map_err(|error| ns_core::Error::Input(error.to_string()))?;
+    let works = answer.iter().any(|fact| fact.value == "OK");
+    Ok((!works).then(|| Missing::new("overlayfs", "modprobe overlay, or run a newer kernel")))
+}

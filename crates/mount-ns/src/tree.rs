@@ -1,0 +1,258 @@
+//! The tree itself: what is bound, moved, covered, and mounted nowhere.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::Result;
+use lesson::{Claim, Kernel, Lab, Step, cause};
+use ns_core::mount::{self, Propagation, Restriction, Tree};
+use ns_core::{Child, Fact, Named, Namespaces, Outcome};
+
+use crate::place::{DOOR, ELSEWHERE, PLACE, make_directory, open, sees, trial};
+
+pub(crate) const BIND: Claim =
+    Claim::holds("bind", "A bind mount puts a file in another's place: both names lead to the same inode.")
+        .cause("MS_BIND")
+        .notes(&[9]);
+pub(crate) const SUBMOUNTS: Claim = Claim::holds(
+    "submounts",
+    "A bind mount leaves out what is mounted below; a recursive one takes it along.",
+)
+.cause("MS_REC")
+.notes(&[9]);
+pub(crate) const MOVE: Claim = Claim::holds(
+    "move",
+    "mount --move takes a mount elsewhere, its mount ID with it; a bind makes a second mount.",
+)
+.cause("MS_MOVE")
+.notes(&[9]);
+pub(crate) const MOVE_SHARED: Claim =
+    Claim::holds("move-shared", "A mount whose parent is shared cannot be moved: EINVAL.")
+        .cause("a shared parent")
+        .more(&[79]);
+pub(crate) const UNDER: Claim = Claim::holds(
+    "under",
+    "A process whose working directory is mounted over stays below; the path leads to what is on top.",
+)
+.cause("chdir() before the mount")
+.notes(&[9]);
+pub(crate) const DETACHED: Claim = Claim::holds(
+    "detached",
+    "A copy by open_tree() is mounted nowhere, outlives its source's unmount, and can be attached.",
+)
+.cause("OPEN_TREE_CLONE")
+.more(&[92]);
+pub(crate) const BENEATH: Claim = Claim::holds_since(
+    "beneath",
+    "move_mount() can put a mount beneath the topmost: it comes to light when that one is unmounted.",
+    Kernel(6, 5),
+)
+.cause("MOVE_MOUNT_BENEATH")
+.more(&[92]);
+pub(crate) const TOP_ALONE: Claim = Claim::holds(
+    "top-alone",
+    "remount,bind,ro makes one mount read-only: what is mounted below it can still be written.",
+)
+.cause("a mount below")
+.more(&[90]);
+
+const OTHER: &str = "/mnt/elsewhere/other";
+
+pub(crate) fn run(lab: &mut Lab) -> Result<()> {
+    lab.step(Step {
+        goal: "Bind one file over another, then a directory with a mount below, with and without MS_REC.",
+        calls: &["mount(\"/mnt/new\", \"/mnt/old\", NULL, MS_BIND)", "stat()"],
+        by_hand: &[
+            "unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname",
+            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; mount --rbind /proc /mnt; ls /mnt | wc -l'",
+        ],
+    })?;
+    lab.claim(BIND)
+        .without(bind_a_file(false)?)
+        .with(bind_a_file(cause(true, false))?)
+        .shows(|same| *same == "yes")?;
+    lab.claim(SUBMOUNTS)
+        .without(bind_a_tree(false)?)
+        .with(bind_a_tree(cause(true, false))?)
+        .shows(|seen| *seen == "yes")?;
+
+    lab.step(Step {
+        goal: "Move a mount, beside binding it; then move it away from a parent that is shared, as systemd's are.",
+        calls: &["mount(\"/mnt/door\", \"/mnt/elsewhere\", NULL, MS_MOVE)"],
+        by_hand: &[
+            "unshare -Urm bash",
+            "mount -t tmpfs x /mnt; mkdir /mnt/a /mnt/b; mount -t tmpfs y /mnt/a; mount -n --move /mnt/a /mnt/b",
+            "mount --make-shared /mnt; mount -n --move /mnt/b /mnt/a; exit",
+        ],
+    })?;
+    lab.claim(MOVE).without(take_elsewhere(false)?).with(take_elsewhere(cause(true, false))?).shows(
+        |seen| {
+            seen.inside("its mount ID is still the same").is_some_and(|it| *it == "yes")
+                && seen.inside("mounted at the old place").is_some_and(|it| *it == "no")
+        },
+    )?;
+    lab.claim(MOVE_SHARED)
+        .without(move_from(Propagation::Private)?)
+        .with(move_from(cause(Propagation::Shared, Propagation::Private))?)
+        .shows(|moved| *moved == "EINVAL")?;
+
+    lab.step(Step {
+        goal: "Mount over a directory that a process is in already, and over one that it enters afterwards.",
+        calls: &["chdir(\"/mnt/door\")", "open(\"file\")", "open(\"/mnt/door/file\")"],
+        by_hand: &["unshare -Urm sh -c 'cd /etc; mount -t tmpfs x /etc; ls hostname; ls /etc/hostname'"],
+    })?;
+    lab.claim(UNDER).without(mount_over(false)?).with(mount_over(cause(true, false))?).shows(|file| {
+        file.inside("open(\"file\")").is_some_and(|it| *it == "OK")
+            && file.inside("open(\"/mnt/door/file\")").is_some_and(|it| *it == "ENOENT")
+    })?;
+
+    lab.step(Step {
+        goal: "Open a mount as a descriptor, itself and as a copy; unmount it; attach it elsewhere, on top and beneath.",
+        calls: &["open_tree(\"/mnt/door\", OPEN_TREE_CLONE)", "move_mount(fd, \"/mnt/elsewhere\")"],
+        by_hand: &[],
+    })?;
+    lab.claim(DETACHED).without(attach(false)?).with(attach(cause(true, false))?).shows(|seen| {
+        seen.inside("move_mount()").is_some_and(|it| *it == "OK")
+            && seen.inside("open(\"/mnt/elsewhere/file\")").is_some_and(|it| *it == "OK")
+    })?;
+    lab.claim(BENEATH).without(slide_in(false)?).with(slide_in(cause(true, false))?).shows(|seen| {
+        seen.inside("seen at /mnt/door").is_some_and(|it| *it == "the old mount")
+            && seen.inside("seen after umount2()").is_some_and(|it| *it == "the new mount")
+    })?;
+
+    lab.step(Step {
+        goal: "Bind a tree recursively, make the bind read-only, and write at its top and at what is mounted below.",
+        calls: &["mount(NULL, \"/mnt/elsewhere\", NULL, MS_REMOUNT|MS_BIND|MS_RDONLY)", "open(file, O_CREAT)"],
+        by_hand: &[
+            "unshare -Urm bash",
+            "mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y; mount -o remount,bind,ro /mnt",
+            "touch /mnt/f; touch /mnt/y/f && echo OK; exit",
+        ],
+    })?;
+    lab.claim(TOP_ALONE).without(write_below(false)?).with(write_below(cause(true, false))?).shows(
+        |seen| {
+            seen.inside("write at the top").is_some_and(|it| *it == "EROFS")
+                && seen.inside("write below").is_some_and(|it| *it == "OK")
+        },
+    )?;
+    Ok(())
+}
+
+fn bind_a_file(bind: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        let place = Path::new(PLACE);
+        let (new, old) = (place.join("new"), place.join("old"));
+        for file in [&new, &old] {
+            fs::write(file, "").named(|| "write()".into())?;
+        }
+        if bind {
+            mount::bind(&new, &old)?;
+        }
+        let which = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino())).named(|| "stat()".into());
+        me.saw("the two names lead to the same inode", which(&new)? == which(&old)?)
+    })
+}
+
+fn bind_a_tree(recursive: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        mount::mount("tmpfs", Path::new(DOOR))?;
+        let bind = if recursive { mount::bind_recursive } else { mount::bind };
+        bind(Path::new(PLACE), Path::new(ELSEWHERE))?;
+        me.saw("mounted at /mnt/elsewhere/door", sees("/mnt/elsewhere/door")?)?;
+        me.saw("mounted at /mnt/elsewhere", sees(ELSEWHERE)?)
+    })
+}
+
+fn take_elsewhere(by_moving: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        mount::mount("tmpfs", Path::new(DOOR))?;
+        let id = |at: &str| Ok(mount::at(None, Path::new(at))?.map(|it| it.mnt_id));
+        let before: Option<i32> = id(DOOR)?;
+        let take = if by_moving { mount::move_to } else { mount::bind };
+        take(Path::new(DOOR), Path::new(ELSEWHERE))?;
+        let after: ns_core::Result<Option<i32>> = id(ELSEWHERE);
+        me.saw("its mount ID is still the same", after? == before)?;
+        me.saw("mounted at the old place", sees(DOOR)?)
+    })
+}
+
+fn move_from(parent: Propagation) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        // The target's mount is another: it is the source's parent that counts.
+        mount::mount("tmpfs", Path::new(ELSEWHERE))?;
+        make_directory(OTHER)?;
+        mount::set_propagation(Path::new(PLACE), parent)?;
+        mount::mount("tmpfs", Path::new(DOOR))?;
+        me.saw("mount --move", Outcome::of(mount::move_to(Path::new(DOOR), Path::new(OTHER)))?)
+    })
+}
+
+fn mount_over(entered_before: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        fs::write("/mnt/door/file", "").named(|| "write()".into())?;
+        let enter = || std::env::set_current_dir(DOOR).named(|| format!("chdir(\"{DOOR}\")"));
+        let mut inside = Child::spawn("inside", Namespaces::NONE, move |me| {
+            enter()?;
+            mount::mount("tmpfs", Path::new(DOOR))?;
+            if !entered_before {
+                enter()?;
+            }
+            me.saw("open(\"file\")", open("file")?)?;
+            me.saw("open(\"/mnt/door/file\")", open("/mnt/door/file")?)
+        })?;
+        for fact in inside.hear_all()? {
+            me.tell(fact)?;
+        }
+        Ok(())
+    })
+}
+
+fn attach(copy: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        mount::mount("tmpfs", Path::new(DOOR))?;
+        fs::write("/mnt/door/file", "").named(|| "write()".into())?;
+        let open_tree = if copy { Tree::copy_of } else { Tree::at };
+        let tree = open_tree(Path::new(DOOR))?;
+        mount::unmount(Path::new(DOOR))?;
+        me.saw("mounted at /mnt/door", sees(DOOR)?)?;
+        me.saw("move_mount()", Outcome::of(tree.attach(Path::new(ELSEWHERE)))?)?;
+        me.saw("open(\"/mnt/elsewhere/file\")", open("/mnt/elsewhere/file")?)
+    })
+}
+
+fn slide_in(beneath: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        for (at, name) in [(DOOR, "old"), (ELSEWHERE, "new")] {
+            mount::mount("tmpfs", Path::new(at))?;
+            fs::write(Path::new(at).join(name), "").named(|| "write()".into())?;
+        }
+        let seen = || {
+            let is_there = |name: &str| Path::new(DOOR).join(name).exists();
+            match (is_there("old"), is_there("new")) {
+                (true, false) => "the old mount",
+                (false, true) => "the new mount",
+                _ => "neither",
+            }
+        };
+        let tree = Tree::copy_of(Path::new(ELSEWHERE))?;
+        let put = if beneath { Tree::attach_beneath } else { Tree::attach };
+        me.saw("move_mount()", Outcome::of(put(&tree, Path::new(DOOR)))?)?;
+        me.saw("seen at /mnt/door", seen())?;
+        mount::unmount(Path::new(DOOR))?;
+        me.saw("seen after umount2()", seen())
+    })
+}
+
+fn write_below(mount_below: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        if mount_below {
+            mount::mount("tmpfs", Path::new(DOOR))?;
+        }
+        mount::bind_recursive(Path::new(PLACE), Path::new(ELSEWHERE))?;
+        mount::restrict(Path::new(ELSEWHERE), &[Restriction::ReadOnly])?;
+        let write = |path: &str| Outcome::of(fs::write(path, "").named(|| format!("write(\"{path}\")")));
+        me.saw("write at the top", write("/mnt/elsewhere/file")?)?;
+        me.saw("write below", write("/mnt/elsewhere/door/file")?)
+    })
+}
