@@ -1,4 +1,4 @@
-//! Every `unsafe` of the workspace, each behind a signature that is safe to call.
+//! Every `unsafe` of the workspace, here and in the modules below, each behind a signature that is safe to call.
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
@@ -11,6 +11,14 @@ use nix::unistd::Pid;
 
 use crate::error::{Error, Named, Result};
 use crate::{Namespaces, process};
+
+mod ipc;
+mod keys;
+mod nsfs;
+
+pub(crate) use ipc::*;
+pub(crate) use keys::*;
+pub(crate) use nsfs::*;
 
 /// libc's constant of this name overflows its type, so the kernel's own value stands here (linux/sched.h).
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -179,110 +187,6 @@ pub(crate) fn fault() -> Result<()> {
     Ok(())
 }
 
-/// An ioctl that gives a new descriptor of a namespace: NS_GET_USERNS, NS_GET_PARENT, SIOCGSKNS.
-pub(crate) fn ns_ioctl_fd(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<OwnedFd, Errno> {
-    // SAFETY: these requests take no argument, so the kernel touches no memory of ours.
-    let answer = Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request) })?;
-    // SAFETY: the kernel has just opened this descriptor for us, and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(answer) })
-}
-
-/// NS_GET_NSTYPE, whose answer is the return value.
-pub(crate) fn ns_ioctl_type(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<i32, Errno> {
-    // SAFETY: this request takes no argument, so the kernel touches no memory of ours.
-    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request) })
-}
-
-/// NS_GET_OWNER_UID, which writes a uid_t.
-pub(crate) fn ns_ioctl_u32(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<u32, Errno> {
-    let mut answer = 0_u32;
-    // SAFETY: the kernel writes one uid_t (32 bits) at the address of a live u32.
-    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut answer) })?;
-    Ok(answer)
-}
-
-/// NS_GET_ID, which writes a 64-bit number.
-pub(crate) fn ns_ioctl_u64(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<u64, Errno> {
-    let mut answer = 0_u64;
-    // SAFETY: the kernel writes one 64-bit number at the address of a live u64.
-    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut answer) })?;
-    Ok(answer)
-}
-
-/// NS_GET_PID_IN_PIDNS and its like, which take a number and answer with one.
-pub(crate) fn ns_ioctl_number(fd: BorrowedFd<'_>, request: libc::Ioctl, number: i32) -> Result<i32, Errno> {
-    // SAFETY: the argument of these requests is a number, not an address, so the kernel touches no memory of ours.
-    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, libc::c_long::from(number)) })
-}
-
-/// recvmsg(2) of one datagram, whose bytes are dropped: the credentials that came along, if any did.
-pub(crate) fn receive_credentials(fd: BorrowedFd<'_>) -> Result<Option<libc::ucred>, Errno> {
-    let mut bytes = [0_u8; 64];
-    // Of u64, so that it is aligned as a cmsghdr has to be; room for a header and a ucred.
-    let mut control = [0_u64; 8];
-    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-    // SAFETY: msghdr is a struct of integers and pointers, for which all zero bits are a value.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control) as _;
-    // SAFETY: every pointer in `message` is to a live buffer of the length given beside it.
-    Errno::result(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) })?;
-    // SAFETY: `message` was filled by recvmsg, and its control buffer still lives.
-    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
-    // SAFETY: CMSG_FIRSTHDR gives a null pointer, or one to a whole header inside the control buffer.
-    let Some(found) = (unsafe { header.as_ref() }) else { return Ok(None) };
-    if found.cmsg_level != libc::SOL_SOCKET || found.cmsg_type != libc::SCM_CREDENTIALS {
-        return Ok(None);
-    }
-    // SAFETY: the header, checked to be one, lies in the control buffer, and its data follow it.
-    let data = unsafe { libc::CMSG_DATA(header) }.cast::<libc::ucred>();
-    // SAFETY: the kernel wrote a ucred there, as the header's type says; it need not be aligned.
-    Ok(Some(unsafe { data.read_unaligned() }))
-}
-
-/// Room for the largest file handle (MAX_HANDLE_SZ), after its two fields of 32 bits: how many bytes it has, and its type.
-const HANDLE: usize = 8 + 128;
-
-/// name_to_handle_at(2), following a link: the handle with its two fields.
-pub(crate) fn name_to_handle(path: &CStr) -> Result<Vec<u8>, Errno> {
-    let mut handle = [0_u32; HANDLE / 4];
-    handle[0] = (HANDLE - 8) as u32;
-    let mut mount: libc::c_int = 0;
-    // SAFETY: the kernel reads a string that ends with NUL, and writes at most as many bytes as the first field of the
-    // array says, all of which lie in it, and one int.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_name_to_handle_at,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            handle.as_mut_ptr(),
-            &raw mut mount,
-            libc::AT_SYMLINK_FOLLOW,
-        )
-    };
-    Errno::result(answer)?;
-    Ok(handle.iter().flat_map(|word| word.to_ne_bytes()).collect())
-}
-
-/// open_by_handle_at(2) with FD_NSFS_ROOT (linux/fcntl.h) in the place of a mount.
-pub(crate) fn open_nsfs_handle(handle: &[u8]) -> Result<OwnedFd, Errno> {
-    const FD_NSFS_ROOT: libc::c_int = -10003;
-    let mut words = [0_u32; HANDLE / 4];
-    for (word, bytes) in words.iter_mut().zip(handle.chunks_exact(4)) {
-        *word = bytes.try_into().map_or(0, u32::from_ne_bytes);
-    }
-    words[0] = words[0].min((HANDLE - 8) as u32);
-    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    // SAFETY: the kernel reads the two fields and as many bytes as the first says, which lie in the array.
-    let answer = Errno::result(unsafe {
-        libc::syscall(libc::SYS_open_by_handle_at, FD_NSFS_ROOT, words.as_ptr(), flags)
-    })?;
-    // SAFETY: the kernel has just opened this descriptor for us, and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(answer as RawFd) })
-}
-
 /// clock_gettime(2) as a system call, past the vDSO: seconds and nanoseconds.
 pub(crate) fn clock_gettime(clock: libc::clockid_t) -> Result<[libc::c_long; 2], Errno> {
     let mut time: [libc::c_long; 2] = [0; 2];
@@ -328,139 +232,6 @@ pub(crate) fn swapoff(path: &std::path::Path) -> Result<(), Errno> {
     Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop)
 }
 
-/// msgget(2): the System V message queue of `key`.
-pub(crate) fn msgget(key: i32, flags: i32) -> Result<i32, Errno> {
-    // SAFETY: msgget takes integers only.
-    Errno::result(unsafe { libc::msgget(key, flags) })
-}
-
-/// msgget(2), semget(2) (one semaphore) or shmget(2) (one page): the System V object of `key`.
-pub(crate) fn sysv_get(what: crate::ipc::SysV, key: i32, flags: i32) -> Result<i32, Errno> {
-    use crate::ipc::SysV;
-    let size = if flags & libc::IPC_CREAT == 0 { 0 } else { crate::ipc::SEGMENT_SIZE };
-    Errno::result(match what {
-        SysV::Queue => return msgget(key, flags),
-        // SAFETY: semget takes integers only.
-        SysV::Semaphore => unsafe { libc::semget(key, i32::from(size > 0), flags) },
-        // SAFETY: shmget takes integers only.
-        SysV::Segment => unsafe { libc::shmget(key, size, flags) },
-    })
-}
-
-/// msgctl(2), semctl(2) or shmctl(2) with IPC_STAT: whether there is an object of this identifier.
-pub(crate) fn sysv_stat(what: crate::ipc::SysV, id: i32) -> Result<(), Errno> {
-    use crate::ipc::SysV;
-    // The kernel's structures are of about a hundred bytes.
-    let mut space = [0_u64; 64];
-    let at = space.as_mut_ptr();
-    Errno::result(match what {
-        // SAFETY: the kernel writes one structure to live memory of 512 bytes, aligned for it.
-        SysV::Queue => unsafe { libc::msgctl(id, libc::IPC_STAT, at.cast()) },
-        // SAFETY: as above.
-        SysV::Semaphore => unsafe { libc::semctl(id, 0, libc::IPC_STAT, at) },
-        // SAFETY: as above.
-        SysV::Segment => unsafe { libc::shmctl(id, libc::IPC_STAT, at.cast()) },
-    })
-    .map(drop)
-}
-
-/// A message of System V: its type, which is above 0, and its text.
-#[repr(C)]
-struct Message {
-    kind: libc::c_long,
-    text: [u8; 64],
-}
-
-/// msgsnd(2), without waiting. At most 64 bytes are sent.
-pub(crate) fn msgsnd(queue: i32, text: &[u8]) -> Result<(), Errno> {
-    let mut message = Message { kind: 1, text: [0; 64] };
-    let length = text.len().min(64);
-    message.text[..length].copy_from_slice(&text[..length]);
-    // SAFETY: the kernel reads the type and `length` bytes, which are inside the message.
-    Errno::result(unsafe { libc::msgsnd(queue, (&raw const message).cast(), length, libc::IPC_NOWAIT) })
-        .map(drop)
-}
-
-/// msgrcv(2), without waiting: the first message.
-pub(crate) fn msgrcv(queue: i32) -> Result<Vec<u8>, Errno> {
-    let mut message = Message { kind: 0, text: [0; 64] };
-    // SAFETY: the kernel writes a type and at most 64 bytes, for which the message has room.
-    let length =
-        Errno::result(unsafe { libc::msgrcv(queue, (&raw mut message).cast(), 64, 0, libc::IPC_NOWAIT) })?;
-    Ok(message.text[..length as usize].to_vec())
-}
-
-/// semctl(2) with GETVAL: the value of the first semaphore of a set.
-pub(crate) fn semaphore_value(set: i32) -> Result<i32, Errno> {
-    // SAFETY: GETVAL takes no fourth argument, so the kernel touches no memory of ours.
-    Errno::result(unsafe { libc::semctl(set, 0, libc::GETVAL) })
-}
-
-/// semop(2) on the first semaphore of a set: adds `by`, without waiting. With `undo`, the kernel takes it back when this
-/// process leaves the namespace or ends.
-pub(crate) fn semop(set: i32, by: i16, undo: bool) -> Result<(), Errno> {
-    let undo = if undo { libc::SEM_UNDO } else { 0 };
-    let mut operation =
-        libc::sembuf { sem_num: 0, sem_op: by, sem_flg: (undo | libc::IPC_NOWAIT) as libc::c_short };
-    // SAFETY: the kernel reads one sembuf at the address of a live one.
-    Errno::result(unsafe { libc::semop(set, &raw mut operation, 1) }).map(drop)
-}
-
-/// shmat(2): where the segment is now. It stays there until [`shmdt`] or the end of the process.
-pub(crate) fn shmat(segment: i32) -> Result<*mut u8, Errno> {
-    // SAFETY: the kernel chooses a place that is not in use.
-    let at = unsafe { libc::shmat(segment, std::ptr::null(), 0) };
-    if at as isize == -1 { Err(Errno::last()) } else { Ok(at.cast()) }
-}
-
-/// A number in a segment of at least eight bytes. Others may write it at any time, so it is atomic.
-pub(crate) fn shared_number(segment: &crate::ipc::Segment) -> &std::sync::atomic::AtomicU64 {
-    // SAFETY: a Segment's address is that of a page which shmat() has mapped for reading and writing, which no reference
-    // but those of this function is into, and which stays as long as the Segment.
-    unsafe { std::sync::atomic::AtomicU64::from_ptr(segment.address().cast()) }
-}
-
-/// shmdt(2).
-pub(crate) fn shmdt(address: *mut u8) {
-    // SAFETY: only a Segment calls this, at its end, when no reference into it is left.
-    unsafe { libc::shmdt(address.cast()) };
-}
-
-/// mq_open(2): the queue of `name`, which begins without a slash here, not waiting when it is empty or full. A new one has
-/// room for four messages of 128 bytes: by default it would take a tenth of what a user has (RLIMIT_MSGQUEUE).
-pub(crate) fn mq_open(name: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
-    let flags = flags | libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC;
-    // struct mq_attr: flags, messages, bytes of one, messages now, and four that are reserved.
-    let attributes: [libc::c_long; 8] = [0, 4, 128, 0, 0, 0, 0, 0];
-    // SAFETY: the kernel reads a string that ends with a NUL, and eight longs at the address of a live array of eight.
-    let fd = Errno::result(unsafe {
-        libc::syscall(libc::SYS_mq_open, name.as_ptr(), flags, 0o600, attributes.as_ptr())
-    })?;
-    // SAFETY: the kernel has just opened this descriptor for us, and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
-}
-
-/// mq_send(3).
-pub(crate) fn mq_send(queue: BorrowedFd<'_>, text: &[u8]) -> Result<(), Errno> {
-    let (at, length, forever) = (text.as_ptr(), text.len(), std::ptr::null::<libc::timespec>());
-    // SAFETY: the kernel reads `length` bytes of a live slice.
-    Errno::result(unsafe { libc::syscall(libc::SYS_mq_timedsend, queue.as_raw_fd(), at, length, 0, forever) })
-        .map(drop)
-}
-
-/// mq_receive(3): the first message, of at most 8192 bytes, which is what a queue takes by default.
-pub(crate) fn mq_receive(queue: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
-    let mut text = vec![0_u8; 8192];
-    let (at, length, forever) = (text.as_mut_ptr(), text.len(), std::ptr::null::<libc::timespec>());
-    let nobody = std::ptr::null_mut::<libc::c_uint>();
-    // SAFETY: the kernel writes at most `length` bytes to a live buffer of that length, and no priority.
-    let length = Errno::result(unsafe {
-        libc::syscall(libc::SYS_mq_timedreceive, queue.as_raw_fd(), at, length, nobody, forever)
-    })?;
-    text.truncate(length as usize);
-    Ok(text)
-}
-
 /// settimeofday(2) with neither a time nor a time zone, past the C library, which would look for the time.
 pub(crate) fn settimeofday_nothing() -> Result<(), Errno> {
     // SAFETY: both pointers are null, which the kernel takes for "leave it".
@@ -472,45 +243,6 @@ pub(crate) fn delete_module(name: &CStr) -> Result<(), Errno> {
     // SAFETY: the kernel reads a string that ends in NUL and lives through the call.
     Errno::result(unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) })
         .map(drop)
-}
-
-/// KEY_SPEC_USER_KEYRING, KEYCTL_GET_KEYRING_ID and KEYCTL_SEARCH of linux/keyctl.h.
-const USER_KEYRING: libc::c_long = -4;
-const GET_KEYRING_ID: libc::c_long = 0;
-const SEARCH: libc::c_long = 10;
-
-/// add_key(2) of an empty-handed key of type `user` to the user keyring.
-pub(crate) fn add_user_key(description: &CStr) -> Result<i32, Errno> {
-    let (kind, payload) = (c"user", [0_u8]);
-    // SAFETY: the kernel reads two strings that end in NUL and one byte, which all live through the call.
-    let serial = unsafe {
-        libc::syscall(
-            libc::SYS_add_key,
-            kind.as_ptr(),
-            description.as_ptr(),
-            payload.as_ptr(),
-            payload.len(),
-            USER_KEYRING,
-        )
-    };
-    Errno::result(serial).map(|serial| serial as i32)
-}
-
-/// keyctl(KEYCTL_SEARCH) for a key of type `user` in the user keyring.
-pub(crate) fn find_user_key(description: &CStr) -> Result<i32, Errno> {
-    let kind = c"user";
-    // SAFETY: the kernel reads two strings that end in NUL and live through the call.
-    let serial = unsafe {
-        libc::syscall(libc::SYS_keyctl, SEARCH, USER_KEYRING, kind.as_ptr(), description.as_ptr(), 0)
-    };
-    Errno::result(serial).map(|serial| serial as i32)
-}
-
-/// keyctl(KEYCTL_GET_KEYRING_ID) of the user keyring, made if there is none.
-pub(crate) fn user_keyring() -> Result<i32, Errno> {
-    // SAFETY: this command takes integers only.
-    let serial = unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, USER_KEYRING, 1) };
-    Errno::result(serial).map(|serial| serial as i32)
 }
 
 /// Before `main`, Rust opens /dev/null in the place of a closed descriptor 0, 1 or 2. Then nobody could tell any
