@@ -163,7 +163,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             if forbidden {
                 cgroup.limit("memory.swap.max", 0)?;
             }
-            fate_of(&cgroup, touch)
+            grow_slowly(&cgroup)
         };
         lab.claim(SWAP)
             .without(outgrows(false)?)
@@ -185,6 +185,33 @@ pub(crate) fn fate_of(cgroup: &Cgroup, eat: fn(&mut Witness) -> ns_core::Result<
     child.wait()?;
     facts.push(Fact::outside("oom_kill", Value::Number(i64::try_from(cgroup.oom_kills()?)?)));
     Ok(facts)
+}
+
+/// As [`fate_of`] one that takes a MiB after the other. After each the kernel is told to make room (memory.reclaim):
+/// left to itself it may find the disk too slow, and kill though there is swap space.
+fn grow_slowly(cgroup: &Cgroup) -> Result<Vec<Fact>> {
+    let mut child = Child::spawn("eater", Namespaces::NONE, |me| {
+        let mut memory = Vec::with_capacity(TOO_MUCH);
+        while memory.len() < TOO_MUCH {
+            me.pause()?;
+            memory.resize(memory.len() + MIB, 1_u8);
+            me.saw("touched", format!("{} MiB", std::hint::black_box(&memory).len() / MIB))?;
+        }
+        Ok(())
+    })?;
+    cgroup.write("cgroup.procs", &child.pid().to_string())?;
+    let mut last = Fact::outside("touched", "nothing");
+    for _ in 0..TOO_MUCH / MIB {
+        child.release()?;
+        last = child.hear()?;
+        if last.what != "touched" {
+            break;
+        }
+        // EAGAIN where nothing could be swapped out: then the limit will tell.
+        let _ = cgroup.write("memory.reclaim", "1M");
+    }
+    child.wait()?;
+    Ok(vec![last, Fact::outside("oom_kill", Value::Number(i64::try_from(cgroup.oom_kills()?)?))])
 }
 
 /// Takes memory of its own, and writes to each page of it.

@@ -30,6 +30,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, unlinkat};
 
 pub use layout::{Hierarchy, Layout, LayoutKind};
 pub use limits::Knob;
+pub(crate) use machine::options;
 pub use machine::{HandedDown, Nsdelegate, nsdelegate};
 pub use name::CgroupName;
 pub use place::{Place, Want};
