@@ -96,7 +96,7 @@ try "$enter --cgroup unshare --mount sh -c 'mount -t cgroup2 cgroup2 /mnt; tail 
 say 'Does it keep anybody in? A process in `inner` tries to move itself to `sibling`. Whether it may is
 decided by a mount option, nsdelegate, which systemd sets and others do not.'
 try 'findmnt -nfo OPTIONS -t cgroup2'
-try "$enter --cgroup sh -c 'echo \$\$ > \$1/inner/cgroup.procs; echo \$\$ > \$1/sibling/cgroup.procs; grep ^0:: /proc/self/cgroup' sh \$new"
+try "$enter --cgroup sh -c '/bin/echo \$\$ > \$1/inner/cgroup.procs; /bin/echo \$\$ > \$1/sibling/cgroup.procs; grep ^0:: /proc/self/cgroup' sh \$new"
 if findmnt -nfo OPTIONS -t cgroup2 | grep -qw nsdelegate; then
     say 'Even the first move was refused, from outside the root into it: with nsdelegate the root of a
 namespace is a boundary in both directions, for who is in the namespace.'

@@ -61,6 +61,15 @@ that are given with the directory; a limit is not among them.'
     finish cgroup-rules
 fi
 
+if [[ $(<"$new/cgroup.type") != domain ]]; then
+    say 'It can have no process: the cgroup above it has processes and has handed a controller down, and
+so became threaded without a word. That is one of the surprises that the experiment shows.'
+    try 'cat $new/cgroup.type $own/cgroup.type'
+    settle 'rmdir $new'
+    new=''
+    finish cgroup-rules
+fi
+
 say '"Processes only in leaves", one often reads of version 2. So put one into a cgroup, and another
 into a child of it.'
 try 'mkdir $new/child; sleep 60 & echo $! > $new/cgroup.procs; sleep 60 & echo $! > $new/child/cgroup.procs'

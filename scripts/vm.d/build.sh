@@ -26,7 +26,7 @@ cargo_for() {
         esac
     done
     if [[ -z $glibc || -z $oldest ]] || ! printf '%s\n' "$glibc" "$oldest" | sort -CV; then
-        complain "Rust's target for musl is missing; to type: rustup target add $musl"
+        complain "Rust's target for musl is missing; to type: rustup target add $musl$([[ $1 != any ]] || printf ', or scripts/deb --glibc')"
         return 1
     fi
     cargo_options=() built=$target

@@ -68,7 +68,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         calls: &["unshare(CLONE_NEWCGROUP)", "write(\"…/sibling/cgroup.procs\", \"0\")", "fork()"],
         by_hand: &[
             "findmnt -nro OPTIONS -t cgroup2  # is nsdelegate among them?",
-            "unshare --cgroup sh -c 'echo $$ > $1/sibling/cgroup.procs; grep ^0:: /proc/self/cgroup' sh $new",
+            "unshare --cgroup sh -c '/bin/echo $$ > $1/sibling/cgroup.procs; grep ^0:: /proc/self/cgroup' sh $new",
             "kill %1 %2; wait; echo $$ > $own/cgroup.procs; rmdir $new/inner $new/sibling $new",
         ],
     })?;
@@ -95,7 +95,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             goal: "Try the same where nsdelegate is set, and to write the limits of the root and of a cgroup below.",
             calls: &["write(\"…/sibling/cgroup.procs\", \"0\")", "write(\"…/home/cgroup.max.descendants\", \"9\")"],
             by_hand: &[
-                "mkdir $new; echo $$ > $new/cgroup.procs; unshare --cgroup sh -c 'echo 9 > $1/cgroup.max.descendants' sh $new",
+                "mkdir $new; echo $$ > $new/cgroup.procs; unshare --cgroup sh -c '/bin/echo 9 > $1/cgroup.max.descendants' sh $new",
                 "unshare --cgroup sh -c 'mkdir $1/x; echo 9 > $1/x/cgroup.max.descendants; rmdir $1/x' sh $new",
                 "echo $$ > $own/cgroup.procs; rmdir $new",
             ],

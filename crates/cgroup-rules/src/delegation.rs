@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use lesson::{Claim, Lab, Need, Step, cause};
 use ns_core::cgroup::{Cgroup, Place, Want};
+use ns_core::probe::Missing;
 use ns_core::{Capability, Child, Fact, Named, Namespaces, Outcome, Value, process};
 
 use crate::{A_PLACE, find, put, stander};
@@ -16,7 +17,15 @@ pub(crate) const USER: u32 = 1000;
 
 /// Who gives a cgroup away, and then acts as somebody else.
 const NEEDS: &[Need] =
-    &[A_PLACE, Need::Capability(Capability::CAP_CHOWN), Need::Capability(Capability::CAP_SETUID)];
+    &[A_PLACE, Need::Capability(Capability::CAP_CHOWN), Need::Capability(Capability::CAP_SETUID), A_USER];
+/// Root of a user namespace has the capabilities, and maybe nobody to become.
+pub(crate) const A_USER: Need = Need::Probe(|| {
+    let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
+        me.saw("setresuid(1000)", Outcome::of(process::become_user(USER))?)
+    })?;
+    let missing = Missing::new("a second user here", "run as root of the machine: sudo …");
+    Ok((child.hear()?.value != *"OK").then_some(missing))
+});
 
 pub(crate) const MKDIR: Claim =
     Claim::holds("delegated-mkdir", "Whoever owns the directory of a cgroup may make cgroups in it.")
@@ -25,35 +34,35 @@ pub(crate) const MKDIR: Claim =
         .needs(NEEDS);
 pub(crate) const PROCS: Claim = Claim::holds(
     "delegated-procs",
-    "To move even his own process inside, the owner needs the cgroup.procs of the common ancestor as well.",
+    "To move a process inside, the owner needs the cgroup.procs of the common ancestor as well.",
 )
 .cause("chown USER cgroup.procs")
 .more(&[108])
 .needs(NEEDS);
 pub(crate) const SUBTREE_CONTROL: Claim = Claim::holds(
     "delegated-controllers",
-    "To hand controllers down he needs cgroup.subtree_control: a third file to be given.",
+    "To hand controllers down, the owner needs cgroup.subtree_control: a third file to be given.",
 )
 .cause("chown USER cgroup.subtree_control")
 .more(&[108])
 .needs(NEEDS);
 pub(crate) const LIMITS: Claim = Claim::holds(
     "delegated-limits",
-    "The limits of the delegated cgroup stay root's: EACCES. Those of the cgroups below are his.",
+    "The limits of the delegated cgroup stay root's: EACCES. Those of the cgroups below are the owner's.",
 )
 .cause("a limit of the delegated cgroup itself")
 .more(&[108])
 .needs(NEEDS);
 pub(crate) const ANCESTOR: Claim = Claim::holds(
     "common-ancestor",
-    "No process comes in from outside, not even his own: EACCES for want of the common ancestor's cgroup.procs.",
+    "No process comes in from outside, not even the owner's: EACCES, by the common ancestor's cgroup.procs.",
 )
 .cause("a source outside of what is delegated")
 .more(&[108])
 .needs(NEEDS);
 pub(crate) const OPENER: Claim = Claim::holds(
     "opener",
-    "Who opened cgroup.procs is asked, not who writes: what a user opened lets root move no more than the user.",
+    "Who opened cgroup.procs is asked, not who writes: what a user opened helps root no further.",
 )
 .cause("a user who opened the file")
 .more(&[108])

@@ -70,7 +70,7 @@ pub(crate) const LEAF: Claim = Claim::holds(
 .needs(&[A_DOMAIN_CONTROLLER]);
 pub(crate) const NO_LEVEL_SKIPPED: Claim = Claim::holds(
     "no-level-skipped",
-    "A controller skips no level: a cgroup has it if each one above hands it down, else +CONTROLLER is ENOENT.",
+    "A controller skips no level: each cgroup above has to hand it down, else +CONTROLLER is ENOENT.",
 )
 .cause("a level that hands nothing down")
 .more(&[105])

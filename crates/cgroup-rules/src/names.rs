@@ -15,7 +15,7 @@ use crate::{A_PLACE, find, inner, stander};
 
 pub(crate) const NEWLINE: Claim = Claim::holds(
     "newline",
-    "A newline is the one byte that no cgroup's name may have: mkdir gives EINVAL. /proc/PID/cgroup has lines.",
+    "Besides a slash, a name may not have a newline, since /proc/PID/cgroup has lines: EINVAL.",
 )
 .cause("a newline")
 .notes(&[32])
@@ -104,7 +104,7 @@ fn what_is_taken(lab: &mut Lab) -> Result<()> {
     };
     lab.claim(RAW).without(shown("bold")?).with(shown(cause(ESCAPE, "bold"))?).shows(|raw| *raw == "yes")?;
 
-    let long = (vec![b'n'; 256], vec![b'n'; 512]);
+    let long = (vec![b'n'; 256], vec![b'n'; 3000]);
     let names: [(&str, &[u8]); 16] = [
         ("a space: \"a b\"", b"a b"),
         ("a hyphen in front: -rf", b"-rf"),
@@ -112,7 +112,7 @@ fn what_is_taken(lab: &mut Lab) -> Result<()> {
         ("an escape sequence", ESCAPE.as_bytes()),
         ("bytes that are no UTF-8", b"\xff\xfe"),
         ("256 bytes", &long.0),
-        ("512 bytes", &long.1),
+        ("3000 bytes", &long.1),
         ("a newline inside", b"a\nb"),
         ("nothing", b""),
         (".", b"."),

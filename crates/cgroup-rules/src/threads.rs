@@ -146,8 +146,8 @@ fn threads_apart(lab: &mut Lab, place: &Place) -> Result<()> {
         goal: "Put a process with two threads into a cgroup, and write one thread's ID to a child's cgroup.threads.",
         calls: &["write(\"…/top/child/cgroup.threads\", \"TID\")", "read(\"/proc/PID/task/TID/cgroup\")"],
         by_hand: &[
-            "python3 -c 'from threading import *; Thread(target=Event().wait).start()' & sleep 1; echo $! > top/cgroup.procs",
-            "ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup",
+            "python3 -c 'from threading import *; Thread(target=Event().wait).start()' & sleep 1  # apt install python3",
+            "echo $! > top/cgroup.procs; ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup",
             "cat top/child/cgroup.procs; kill $!",
         ],
     })?;

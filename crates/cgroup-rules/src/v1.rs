@@ -8,7 +8,9 @@ use ns_core::cgroup::{Cgroup, Layout, Place, Version, Want};
 use ns_core::probe::{self, Missing};
 use ns_core::{Capability, Child, Fact, Named, Outcome, Value};
 
-use crate::delegation::{USER, as_user, child_of_root, child_of_the_user, give_with_children, own, write};
+use crate::delegation::{
+    A_USER, USER, as_user, child_of_root, child_of_the_user, give_with_children, own, write,
+};
 use crate::{A_PLACE, find, put, seen_from, stander, two_threads};
 
 /// v1 hierarchies to look at: those of this machine, or two that may be mounted for it.
@@ -16,8 +18,13 @@ const V1: Need = Need::Probe(|| hierarchies_or(|layout| !names(layout).is_empty(
 /// Two v1 hierarchies in which cgroups can be made.
 const V1_PLACES: Need = Need::Probe(|| hierarchies_or(|_| places().is_ok_and(|places| places.len() >= 2)));
 /// Who gives a cgroup away, and then acts as somebody else.
-const DELEGATE: &[Need] =
-    &[A_PLACE, V1_PLACES, Need::Capability(Capability::CAP_CHOWN), Need::Capability(Capability::CAP_SETUID)];
+const DELEGATE: &[Need] = &[
+    A_PLACE,
+    V1_PLACES,
+    Need::Capability(Capability::CAP_CHOWN),
+    Need::Capability(Capability::CAP_SETUID),
+    A_USER,
+];
 
 pub(crate) const LINES: Claim = Claim::holds(
     "lines",
@@ -35,7 +42,7 @@ pub(crate) const TWO_PLACES: Claim = Claim::holds(
 .needs(&[V1_PLACES]);
 pub(crate) const INNER: Claim = Claim::holds(
     "v1-inner",
-    "v1 has no rule against inner members: a child has all its controllers' files though both have members.",
+    "v1 has no rule against inner members: both have some, and the child has all its controllers' files.",
 )
 .cause("members in both")
 .notes(&[56, 57])
@@ -54,14 +61,14 @@ pub(crate) const RENAME: Claim =
         .needs(&[A_PLACE, V1_PLACES]);
 pub(crate) const BRINGS_IN: Claim = Claim::holds(
     "v1-brings-in",
-    "v1 asks for no common ancestor: its owner brings his process into a delegated cgroup from anywhere.",
+    "v1 knows no common ancestor: users bring processes of their own into a cgroup of theirs from anywhere.",
 )
 .cause("v1")
 .more(&[108])
 .needs(DELEGATE);
 pub(crate) const ANYBODY: Claim = Claim::holds(
     "v1-whose",
-    "v1 asks instead whose process it is: within his cgroups a user moves root's process in v2 and not in v1.",
+    "v1 asks whose process it is: in a delegated tree a user moves root's process in v2, and not in v1.",
 )
 .cause("v1")
 .more(&[108])

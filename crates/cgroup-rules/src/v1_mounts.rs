@@ -11,7 +11,7 @@ use lesson::{Claim, Lab, Need, Step, cause};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use ns_core::cgroup::{Layout, Place, Want, walk};
-use ns_core::janitor::TemporaryDirectory;
+use ns_core::janitor::{self, TemporaryDirectory};
 use ns_core::probe::{self, Missing};
 use ns_core::{Capability, Child, Fact, Namespaces, Outcome, Spawn, Value, mount, stage};
 
@@ -20,6 +20,16 @@ use crate::v1::{hierarchies_or, places};
 use crate::{A_PLACE, find, put, stander};
 
 const ADMIN: Need = Need::Capability(Capability::CAP_SYS_ADMIN);
+/// Root of a user namespace may mount v2 in a cgroup namespace of its own alone (cgroup_namespaces(7)).
+const A_SECOND_MOUNT: Need = Need::Probe(|| {
+    let mut child = Spawn::new("probe").namespaces_always(Namespaces::MNT).run(|me| {
+        mount::make_private()?;
+        me.saw("mount", Outcome::of(mount::mount("cgroup2", Path::new(SECOND)))?)
+    })?;
+    let missing =
+        Missing::new("the right to mount cgroup2", "run as root of the machine, or by unshare --cgroup");
+    Ok((child.hear()?.value != *"OK").then_some(missing))
+});
 /// A name of v1 beside v2, which no machine but one to throw away is given.
 const NAMED_HIERARCHY: Need =
     Need::Probe(|| hierarchies_or(|_| places().is_ok_and(|all| named(&all).is_some())));
@@ -38,14 +48,14 @@ pub(crate) const ONE_TREE: Claim = Claim::holds(
 )
 .cause("the type cgroup2")
 .notes(&[55])
-.needs(&[A_PLACE, ADMIN]);
+.needs(&[A_PLACE, ADMIN, A_SECOND_MOUNT]);
 pub(crate) const NAMED: Claim = Claim::holds(
     "named",
-    "A hierarchy of v1 needs no controller: a name is enough for a tree that sorts processes and limits nothing.",
+    "A hierarchy of v1 needs no controller: a name makes a tree that sorts processes and limits nothing.",
 )
 .cause("a hierarchy with a name alone")
 .notes(&[54])
-.needs(&[NAMED_HIERARCHY]);
+.needs(&[A_PLACE, NAMED_HIERARCHY]);
 pub(crate) const EITHER: Claim = Claim::holds(
     "either",
     "A controller is in v1 or in v2, never in both: one that v1 has is missing from v2's cgroup.controllers.",
@@ -77,6 +87,8 @@ pub(crate) const RELEASE_AGENT: Claim = Claim::holds(
 .more(&[120])
 .needs(THROW_AWAY);
 
+/// Where v2 is mounted once more, in a child's mount namespace: a directory that every machine has.
+const SECOND: &str = "/tmp";
 /// Where we mount: nothing of the machine's is there in our mount namespace.
 const BENCH: &str = "/mnt";
 
@@ -86,7 +98,7 @@ pub(crate) fn one_tree(lab: &mut Lab) -> Result<()> {
     }
     lab.step(Step {
         goal: "Make a cgroup, mount cgroup2 once more in a mount namespace, and look for the cgroup there.",
-        calls: &["unshare(CLONE_NEWNS)", "mount(\"cgroup2\", \"/mnt/second\", \"cgroup2\")"],
+        calls: &["unshare(CLONE_NEWNS)", "mount(\"cgroup2\", \"/tmp\", \"cgroup2\")"],
         by_hand: &["unshare --mount bash -c \"mount -t cgroup2 none /mnt; ls -d /mnt${own#$v2}/r* $own/r*\""],
     })?;
     let cgroup = find(Want::AnyV2)?.create("seen")?;
@@ -95,8 +107,8 @@ pub(crate) fn one_tree(lab: &mut Lab) -> Result<()> {
         // A mount namespace for both arms: what is mounted is to end with the child.
         let mut child = Spawn::new("mounter").namespaces_always(Namespaces::MNT).run(move |me| {
             mount::make_private()?;
-            mount::mount(kind, Path::new(BENCH))?;
-            let found = walk(Path::new(BENCH))?.iter().any(|node| node.path.file_name() == Some(&name));
+            mount::mount(kind, Path::new(SECOND))?;
+            let found = walk(Path::new(SECOND))?.iter().any(|node| node.path.file_name() == Some(&name));
             me.saw(format!("the cgroup is seen in a mount of {kind}"), found)
         })?;
         let mut seen = child.hear()?;
@@ -117,6 +129,8 @@ pub(crate) fn two_hierarchies() -> Result<bool> {
     if !may || !places()?.is_empty() {
         return Ok(false);
     }
+    // The next janitor is made in the new mount namespace: only from there the cgroups of v1 can be removed.
+    janitor::finish()?;
     stage::enter(Namespaces::MNT)?;
     mount::mount("tmpfs", Path::new(BENCH))?;
     for name in ["first", "second"] {

@@ -1,11 +1,17 @@
 //! `inception claims`: every claim with its verdict, and what of the notes it answers.
 
+mod coverage;
+mod errata;
+mod notes;
+mod verdicts;
+
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lesson::render::grid;
-use lesson::{ClaimHead, Format, Screen, complain, status};
+use lesson::{ClaimHead, Screen, complain, status};
 use ns_core::End;
 use ns_core::fact::printable;
 use owo_colors::{OwoColorize, Style};
@@ -16,6 +22,8 @@ use crate::outbox::{self, Outbox};
 use crate::program::{self, Running};
 use crate::trial::{self, Fate, Settled};
 use crate::{run, summary};
+use coverage::Coverage;
+use verdicts::Verdicts;
 
 /// Which claims, and how.
 #[derive(Debug, Args)]
@@ -28,12 +36,27 @@ pub(crate) struct Claims {
     #[arg(long)]
     list: bool,
 
-    /// What to write: text for people, or jsonl: one JSON object a claim
+    /// List what the notes say, and which claims judge it
+    #[arg(long, conflicts_with_all = ["demos", "list"])]
+    coverage: bool,
+
+    /// What to write: text for people, jsonl: one JSON object a claim or sentence, or, with --coverage, markdown
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
+    /// With --coverage --format markdown: the document with the verdicts, docs/kernels.md
+    #[arg(long, value_name = "FILE", requires = "coverage")]
+    kernels: Option<PathBuf>,
+
     #[command(flatten)]
     screen: Screen,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Jsonl,
+    Markdown,
 }
 
 /// A claim as a line of JSON.
@@ -52,6 +75,16 @@ struct Line<'a> {
 impl Claims {
     /// Shows the claims of what was chosen. The exit status is as that of `run`.
     pub(crate) fn run(&self) -> Result<u8> {
+        if self.coverage {
+            let verdicts = self.kernels.as_deref().map(Verdicts::read).transpose()?.unwrap_or_default();
+            let outbox = Outbox::open(&self.screen)?;
+            run::require_any(&demos::chosen(&[])?)?;
+            return Coverage::new(&outbox)?.show(self.format, &verdicts, &outbox, self.screen.columns());
+        }
+        ensure!(
+            self.format != Format::Markdown,
+            "--format markdown is for --coverage; choose from text, jsonl"
+        );
         let chosen = demos::chosen(&self.demos)?;
         run::require_any(&chosen)?;
         let outbox = Outbox::open(&self.screen)?;
@@ -86,7 +119,7 @@ impl Claims {
 
     fn text(&self, demo: &Demo, claims: &[Settled]) -> Result<String> {
         match self.format {
-            Format::Text => Ok(self.table(demo, claims)),
+            Format::Text | Format::Markdown => Ok(self.table(demo, claims)),
             Format::Jsonl => {
                 let lines = claims.iter().map(|claim| serde_json::to_string(&line(demo, claim)));
                 Ok(lines.map(|line| line.map(|line| line + "\n")).collect::<Result<_, _>>()?)

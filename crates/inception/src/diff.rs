@@ -598,7 +598,7 @@ impl Comparison<'_> {
 }
 
 /// Text that Markdown shows as it is.
-fn marked_up(text: &str) -> String {
+pub(crate) fn marked_up(text: &str) -> String {
     let text = printable(text);
     let mut out = String::new();
     let mut before = ' ';

@@ -77,8 +77,9 @@ const COMMANDS: &[Help] = &[
             ("inception claims", "run all quietly, and show each verdict"),
             ("inception claims 11", "those of one demo"),
             ("inception claims --list", "judge none"),
+            ("inception claims --coverage", "what the notes say, and which claims judge it"),
         ],
-        after: HELP.after,
+        after: "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked. With --coverage: 0 every sentence of the notes is judged\nor has a reason, 1 one has neither.",
     },
     Help {
         name: "inception diff",

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use lesson::render::{Renderer, Text};
-use lesson::{Event, Format, Screen, complain};
+use lesson::render::{Junit, Renderer, Tap, Text, cast};
+use lesson::{Event, Screen, Transcript, complain};
 use owo_colors::{OwoColorize, Style};
 
 use crate::demos::{self, Demo};
@@ -21,9 +22,9 @@ pub(crate) struct Run {
     #[arg(value_name = "NN|NAME|all")]
     demos: Vec<OsString>,
 
-    /// What to write: text for people, or jsonl: one JSON object an event (docs/events.md)
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    /// What to write: text for people, jsonl: one JSON object an event (docs/events.md), tap or junit: for graders
+    #[arg(long, value_enum, default_value_t = Transcript::Text)]
+    format: Transcript,
 
     #[command(flatten)]
     screen: Screen,
@@ -39,6 +40,10 @@ pub(crate) struct Run {
     /// Show the summary alone
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
+
+    /// Record the text too, as an asciicast at the pace of a reader
+    #[arg(long, value_name = "FILE.cast")]
+    record: Option<PathBuf>,
 
     /// Leave the causes out: no claim may hold then
     #[arg(long)]
@@ -58,18 +63,32 @@ impl Run {
         let options = [(self.sabotage, "--sabotage"), (self.must_run, "--must-run")];
         let options: Vec<&str> =
             options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option).collect();
+        // Those that go on from one experiment to the next.
+        let mut others: Vec<Box<dyn Renderer>> = Vec::new();
+        match self.format {
+            Transcript::Tap if !self.quiet => others.push(Box::new(Tap::new(outbox.clone()))),
+            Transcript::Junit if !self.quiet => others.push(Box::new(Junit::new(outbox.clone()))),
+            _ => {}
+        }
+        if let Some(path) = &self.record {
+            others.push(Box::new(cast(path, self.screen.columns(), self.stable, self.verbose)?));
+        }
         let mut accounts = Vec::new();
         for demo in &chosen {
             if chosen.len() > 1 && self.is_told() {
                 outbox.show(&rule(demo, self.screen.columns()))?;
             }
-            let account = self.tell(demo, &options, &outbox)?;
-            if self.format == Format::Jsonl {
+            let account = self.tell(demo, &options, &outbox, &mut others)?;
+            if self.format != Transcript::Text {
                 complain_if_broken(&account);
             }
             accounts.push(account);
         }
-        if self.format == Format::Text {
+        for other in &mut others {
+            other.finish()?;
+        }
+        outbox.write_out()?;
+        if self.format == Transcript::Text {
             outbox.show(&summary::text(&accounts, self.sabotage, self.stable, self.screen.columns()))?;
         }
         Ok(summary::status(&accounts))
@@ -77,19 +96,27 @@ impl Run {
 
     /// Whether each experiment is shown as text while it runs.
     fn is_told(&self) -> bool {
-        self.format == Format::Text && !self.quiet
+        self.format == Transcript::Text && !self.quiet
     }
 
-    fn tell(&self, demo: &'static Demo, options: &[&str], outbox: &Outbox) -> Result<Account> {
+    /// Runs one experiment, and shows it as it goes: to `others` too.
+    fn tell(
+        &self,
+        demo: &'static Demo,
+        options: &[&str],
+        outbox: &Outbox,
+        others: &mut [Box<dyn Renderer>],
+    ) -> Result<Account> {
         let mut text = Text::new(outbox.styled(), self.screen.columns(), self.stable, self.verbose);
         let mut out = outbox.clone();
         trial::run(demo, options, outbox, |event: &Event, line| {
             if self.is_told() {
                 text.show(event)?;
-            } else if self.format == Format::Jsonl && !self.quiet {
+            } else if self.format == Transcript::Jsonl && !self.quiet {
                 out.write_all(line)?;
                 out.write_all(b"\n")?;
             }
+            others.iter_mut().try_for_each(|other| other.show(event))?;
             Ok(())
         })
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -14,9 +15,9 @@ use crate::status::BROKEN;
 /// How an experiment is to be run and shown.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
-    /// What to write: text for people, or jsonl: one JSON object an event (docs/events.md)
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    /// What to write: text for people, jsonl: one JSON object an event (docs/events.md), tap or junit: for graders
+    #[arg(long, value_enum, default_value_t = Transcript::Text)]
+    pub format: Transcript,
 
     /// What it is shown on.
     #[command(flatten)]
@@ -29,6 +30,10 @@ pub struct Settings {
     /// Say too who saw what, and which namespaces each process is in
     #[arg(short, long)]
     pub verbose: bool,
+
+    /// Record the text too, as an asciicast at the pace of a reader
+    #[arg(long, value_name = "FILE.cast")]
+    pub record: Option<PathBuf>,
 
     /// Leave the causes out: no claim may hold then
     #[arg(long)]
@@ -55,12 +60,25 @@ pub struct Screen {
     pub width: Option<u16>,
 }
 
-/// What is written.
+/// What is written of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Transcript {
+    /// For people.
+    Text,
+    /// One JSON object an event.
+    Jsonl,
+    /// The Test Anything Protocol: a claim is a test, which passes if its verdict is as expected.
+    Tap,
+    /// JUnit's XML: the same.
+    Junit,
+}
+
+/// What is written of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
     Text,
-    /// One JSON object an event.
+    /// One JSON object an entry.
     Jsonl,
 }
 
@@ -268,7 +286,7 @@ pub(crate) fn list_claims(experiment: &Experiment, settings: &Settings) -> Resul
     let mut out = String::new();
     for claim in experiment.claims {
         let head = ClaimHead::from(claim);
-        if settings.format == Format::Jsonl {
+        if settings.format == Transcript::Jsonl {
             out.push_str(&serde_json::to_string(&head)?);
             out.push('\n');
             continue;
@@ -295,7 +313,7 @@ mod tests {
     fn a_bad_argument_gets_one_line_with_its_remedy() {
         assert_eq!(
             refusal(&["x", "--format", "xml"]),
-            "invalid value 'xml' for '--format <FORMAT>'; choose from text, jsonl"
+            "invalid value 'xml' for '--format <FORMAT>'; choose from text, jsonl, tap, junit"
         );
         assert!(refusal(&["x", "--sabotag"]).contains("did you mean --sabotage?"));
         assert!(refusal(&["x", "--width", "5"]).starts_with("invalid value '5' for '--width <WIDTH>'"));

@@ -112,7 +112,17 @@ impl Lab {
     }
 
     pub(crate) fn emit(&mut self, event: &Event) -> Result<()> {
-        match self.renderer.show(event) {
+        let shown = self.renderer.show(event);
+        self.or_go_on(shown)
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let finished = self.renderer.finish();
+        self.or_go_on(finished)
+    }
+
+    fn or_go_on(&mut self, shown: io::Result<()>) -> Result<()> {
+        match shown {
             // The reader has gone. The experiment goes on, and cleans up, for nobody.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.renderer = Box::new(crate::render::Nobody);

@@ -6,7 +6,8 @@ use ns_core::{Capability, Kind, Result};
 /// Something that not every machine or user has. Whether it is there is found out by trying.
 #[derive(Debug, Clone, Copy)]
 pub enum Need {
-    /// A capability in the user namespace that the experiment was started in.
+    /// A capability in the user namespace of whoever asks. A claim asks on the stage: where that has a user namespace of
+    /// its own, everybody has all of them, and what takes the machine's root is to be asked by a probe.
     Capability(Capability),
     /// A kind of namespace.
     Namespace(Kind),

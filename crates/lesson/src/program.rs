@@ -82,6 +82,7 @@ fn perform(experiment: &'static Experiment, settings: &Settings) -> Result<u8> {
     let elapsed = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let broken = ran.as_ref().err().map(|error| format!("{error:#}"));
     lab.emit(&Event::End { tally, broken, status, elapsed })?;
+    lab.finish()?;
     ran.map(|()| status)
 }
 

@@ -1,6 +1,6 @@
 //! The text renderer, with fixed events and expected text.
 
-use lesson::render::{Jsonl, Renderer, Text};
+use lesson::render::{Cast, Jsonl, Renderer, Text};
 use lesson::{Actor, Arm, ClaimHead, Event, SCHEMA, Stage, Tally, Verdict};
 use ns_core::{Errno, Fact, Kind, NsId, Outcome, Value};
 use snapbox::{assert_data_eq, file};
@@ -180,4 +180,28 @@ fn json_lines_read_back_as_the_same_events() {
     let read: Vec<Event> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(read, events());
     assert_data_eq!(text, file!["text/events.jsonl"].raw());
+}
+
+#[test]
+fn a_recording_is_the_text_at_the_pace_of_a_reader() {
+    let mut out = Vec::new();
+    let mut cast = Cast::new(&mut out, 80, false, false);
+    for event in events() {
+        cast.show(&event).unwrap();
+    }
+    drop(cast);
+    let text = String::from_utf8(out).unwrap();
+    let mut lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let head = lines.next().unwrap();
+    assert_eq!((&head["version"], &head["width"]), (&2.into(), &80.into()));
+    let (mut shown, mut before) = (String::new(), 0.0);
+    for entry in lines {
+        let at = entry[0].as_f64().unwrap();
+        assert!(at >= before && at < before + 120.0, "{before}, then {at}");
+        before = at;
+        assert_eq!(entry[1], "o");
+        shown.push_str(entry[2].as_str().unwrap());
+    }
+    let shown = anstream::adapter::strip_str(&shown).to_string().replace("\r\n", "\n");
+    assert_eq!(shown, format!("$ sample\n{}", rendered(80, false, false)));
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         calls: &["clone3(0)", "clone3(CLONE_NEWNS)", "open(\"/proc/PID/mountinfo\")"],
         by_hand: &[
             "wc -l /proc/self/mountinfo; unshare -Urm wc -l /proc/self/mountinfo",
-            "head -n 1 /proc/self/mountinfo; unshare -Urm head -n 1 /proc/self/mountinfo",
+            "grep \" / / \" /proc/self/mountinfo; unshare -Urm grep \" / / \" /proc/self/mountinfo",
         ],
     })?;
     lab.claim(COPY).without(compare(Namespaces::NONE)?).with(compare(Namespaces::MNT)?).shows(|list| {

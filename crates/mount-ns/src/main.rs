@@ -64,6 +64,8 @@ const MOUNT_NS: Experiment = Experiment {
         tree::MOVE_SHARED,
         tree::UNDER,
         tree::DETACHED,
+        tree::BENEATH,
+        tree::TOP_ALONE,
         overlay::COPY_UP,
         overlay::WHITEOUT,
     ],

@@ -46,7 +46,8 @@ pub(crate) const LEAK: Claim = Claim::holds(
     "leak",
     "unshare(CLONE_NEWNS) keeps propagation: what is mounted inside below a shared mount is seen outside.",
 )
-.cause("a shared mount");
+.cause("a shared mount")
+.notes(&[4]);
 pub(crate) const MEMBERS_ALONE: Claim = Claim::refuted(
     "members-alone",
     "Only the members of a mount namespace see what is mounted in it.",
@@ -58,12 +59,14 @@ pub(crate) const MADE_PRIVATE: Claim = Claim::holds(
     "made-private",
     "mount --make-rprivate / inside, which unshare(1) does first, keeps in what is mounted from then on.",
 )
-.cause("--make-rprivate");
+.cause("--make-rprivate")
+.notes(&[4]);
 pub(crate) const HOST: Claim = Claim::holds(
     "host",
     "systemd shares the host's mounts: after unshare(CLONE_NEWNS) alone, a mount inside appears on the host.",
 )
 .cause("shared mounts")
+.notes(&[4])
 .needs(&[Need::ThrowAway, Need::Probe(the_hosts_namespace)]);
 
 const HOSTS: &str = "/proc/1/ns/mnt";

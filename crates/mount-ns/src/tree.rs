@@ -5,39 +5,57 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
-use ns_core::mount::{self, Propagation, Tree};
+use lesson::{Claim, Kernel, Lab, Step, cause};
+use ns_core::mount::{self, Propagation, Restriction, Tree};
 use ns_core::{Child, Fact, Named, Namespaces, Outcome};
 
 use crate::place::{DOOR, ELSEWHERE, PLACE, make_directory, open, sees, trial};
 
 pub(crate) const BIND: Claim =
     Claim::holds("bind", "A bind mount puts a file in another's place: both names lead to the same inode.")
-        .cause("MS_BIND");
+        .cause("MS_BIND")
+        .notes(&[9]);
 pub(crate) const SUBMOUNTS: Claim = Claim::holds(
     "submounts",
     "A bind mount leaves out what is mounted below; a recursive one takes it along.",
 )
-.cause("MS_REC");
+.cause("MS_REC")
+.notes(&[9]);
 pub(crate) const MOVE: Claim = Claim::holds(
     "move",
     "mount --move takes a mount elsewhere, its mount ID with it; a bind makes a second mount.",
 )
-.cause("MS_MOVE");
+.cause("MS_MOVE")
+.notes(&[9]);
 pub(crate) const MOVE_SHARED: Claim =
     Claim::holds("move-shared", "A mount whose parent is shared cannot be moved: EINVAL.")
-        .cause("a shared parent");
+        .cause("a shared parent")
+        .more(&[79]);
 pub(crate) const UNDER: Claim = Claim::holds(
     "under",
     "A process whose working directory is mounted over stays below; the path leads to what is on top.",
 )
-.cause("chdir() before the mount");
+.cause("chdir() before the mount")
+.notes(&[9]);
 pub(crate) const DETACHED: Claim = Claim::holds(
     "detached",
     "A copy by open_tree() is mounted nowhere, outlives its source's unmount, and can be attached.",
 )
 .cause("OPEN_TREE_CLONE")
 .more(&[92]);
+pub(crate) const BENEATH: Claim = Claim::holds_since(
+    "beneath",
+    "move_mount() can put a mount beneath the topmost: it comes to light when that one is unmounted.",
+    Kernel(6, 5),
+)
+.cause("MOVE_MOUNT_BENEATH")
+.more(&[92]);
+pub(crate) const TOP_ALONE: Claim = Claim::holds(
+    "top-alone",
+    "remount,bind,ro makes one mount read-only: what is mounted below it can still be written.",
+)
+.cause("a mount below")
+.more(&[90]);
 
 const OTHER: &str = "/mnt/elsewhere/other";
 
@@ -90,7 +108,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
 
     lab.step(Step {
-        goal: "Open a mount as a descriptor, itself and as a copy; unmount it; attach the descriptor elsewhere.",
+        goal: "Open a mount as a descriptor, itself and as a copy; unmount it; attach it elsewhere, on top and beneath.",
         calls: &["open_tree(\"/mnt/door\", OPEN_TREE_CLONE)", "move_mount(fd, \"/mnt/elsewhere\")"],
         by_hand: &[],
     })?;
@@ -98,6 +116,26 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         seen.inside("move_mount()").is_some_and(|it| *it == "OK")
             && seen.inside("open(\"/mnt/elsewhere/file\")").is_some_and(|it| *it == "OK")
     })?;
+    lab.claim(BENEATH).without(slide_in(false)?).with(slide_in(cause(true, false))?).shows(|seen| {
+        seen.inside("seen at /mnt/door").is_some_and(|it| *it == "the old mount")
+            && seen.inside("seen after umount2()").is_some_and(|it| *it == "the new mount")
+    })?;
+
+    lab.step(Step {
+        goal: "Bind a tree recursively, make the bind read-only, and write at its top and at what is mounted below.",
+        calls: &["mount(NULL, \"/mnt/elsewhere\", NULL, MS_REMOUNT|MS_BIND|MS_RDONLY)", "open(file, O_CREAT)"],
+        by_hand: &[
+            "unshare -Urm bash",
+            "mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y; mount -o remount,bind,ro /mnt",
+            "touch /mnt/f; touch /mnt/y/f && echo OK; exit",
+        ],
+    })?;
+    lab.claim(TOP_ALONE).without(write_below(false)?).with(write_below(cause(true, false))?).shows(
+        |seen| {
+            seen.inside("write at the top").is_some_and(|it| *it == "EROFS")
+                && seen.inside("write below").is_some_and(|it| *it == "OK")
+        },
+    )?;
     Ok(())
 }
 
@@ -180,5 +218,41 @@ fn attach(copy: bool) -> Result<Vec<Fact>> {
         me.saw("mounted at /mnt/door", sees(DOOR)?)?;
         me.saw("move_mount()", Outcome::of(tree.attach(Path::new(ELSEWHERE)))?)?;
         me.saw("open(\"/mnt/elsewhere/file\")", open("/mnt/elsewhere/file")?)
+    })
+}
+
+fn slide_in(beneath: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        for (at, name) in [(DOOR, "old"), (ELSEWHERE, "new")] {
+            mount::mount("tmpfs", Path::new(at))?;
+            fs::write(Path::new(at).join(name), "").named(|| "write()".into())?;
+        }
+        let seen = || {
+            let is_there = |name: &str| Path::new(DOOR).join(name).exists();
+            match (is_there("old"), is_there("new")) {
+                (true, false) => "the old mount",
+                (false, true) => "the new mount",
+                _ => "neither",
+            }
+        };
+        let tree = Tree::copy_of(Path::new(ELSEWHERE))?;
+        let put = if beneath { Tree::attach_beneath } else { Tree::attach };
+        me.saw("move_mount()", Outcome::of(put(&tree, Path::new(DOOR)))?)?;
+        me.saw("seen at /mnt/door", seen())?;
+        mount::unmount(Path::new(DOOR))?;
+        me.saw("seen after umount2()", seen())
+    })
+}
+
+fn write_below(mount_below: bool) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        if mount_below {
+            mount::mount("tmpfs", Path::new(DOOR))?;
+        }
+        mount::bind_recursive(Path::new(PLACE), Path::new(ELSEWHERE))?;
+        mount::restrict(Path::new(ELSEWHERE), &[Restriction::ReadOnly])?;
+        let write = |path: &str| Outcome::of(fs::write(path, "").named(|| format!("write(\"{path}\")")));
+        me.saw("write at the top", write("/mnt/elsewhere/file")?)?;
+        me.saw("write below", write("/mnt/elsewhere/door/file")?)
     })
 }

@@ -9,6 +9,7 @@
 mod directory;
 mod ending;
 mod layout;
+mod limits;
 mod machine;
 mod missing;
 mod name;
@@ -28,6 +29,8 @@ use nix::unistd::{Pid, getpid};
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, unlinkat};
 
 pub use layout::{Hierarchy, Layout, LayoutKind};
+pub use limits::Knob;
+pub(crate) use machine::options;
 pub use machine::{HandedDown, Nsdelegate, nsdelegate};
 pub use name::CgroupName;
 pub use place::{Place, Want};

@@ -392,7 +392,7 @@ impl Child {
                 continue;
             }
             let told = fds[0].any().unwrap_or(false);
-            if !told && !self.has_told()? {
+            if !told && !self.has_more()? {
                 // It ended. A process that it left behind may keep the pipe open, so its end is not waited for.
                 self.hung_up = true;
                 continue;
@@ -407,9 +407,17 @@ impl Child {
         }
     }
 
-    /// Whether something is there to be heard. One poll(2) of both descriptors does not tell: it may find the pipe
-    /// empty, and a moment later, the child having spoken and ended in between, find that it has ended.
-    fn has_told(&self) -> Result<bool> {
+    /// Whether something is there to be heard at this moment: a word, or the end of all words.
+    ///
+    /// # Errors
+    /// None that poll(2) documents for these arguments.
+    pub fn has_told(&self) -> Result<bool> {
+        Ok(!self.heard.is_empty() || self.has_more()?)
+    }
+
+    /// Whether the pipe has more. One poll(2) of both descriptors does not tell: it may find the pipe empty, and a
+    /// moment later, the child having spoken and ended in between, find that it has ended.
+    fn has_more(&self) -> Result<bool> {
         let mut fds = [PollFd::new(self.hear.as_fd(), PollFlags::POLLIN)];
         Ok(poll(&mut fds, PollTimeout::ZERO).named(|| "poll()".into())? > 0)
     }

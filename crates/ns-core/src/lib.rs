@@ -3,6 +3,7 @@
 //! Nothing in this crate prints, and nothing in it judges. A function makes one change or takes one look, and says
 //! which call failed and how. What it starts ends with the process that started it ([`child`], [`janitor`]).
 
+pub mod capabilities;
 pub mod cgroup;
 pub mod child;
 pub mod clock;
@@ -13,11 +14,13 @@ pub mod host;
 pub mod idmap;
 pub mod ipc;
 pub mod janitor;
+pub mod keys;
 pub mod limit;
 pub mod machine;
 pub mod mount;
 pub mod namespace;
 pub mod net;
+pub mod perf;
 pub mod pids;
 pub mod probe;
 pub mod process;
@@ -25,14 +28,16 @@ pub mod root;
 pub mod sabotage;
 pub mod signals;
 pub mod stage;
+pub mod swap;
 mod sys;
+pub mod unowned;
 pub mod uts;
 
 pub use child::{Child, End, Spawn, Witness};
 pub use deadline::until;
 pub use error::{Error, Named, Outcome, Result};
 pub use fact::{Fact, Value, View};
-pub use namespace::{Kind, Namespaces, NsFile, NsId};
+pub use namespace::{Kind, Namespaces, NsFile, NsHandle, NsId};
 pub use sys::stdout_was_closed;
 
 pub use caps::Capability;

@@ -37,9 +37,18 @@ pub fn make_private() -> Result<()> {
 
 /// Mounts a new filesystem of type `kind` at `target`, with nosuid, nodev and noexec.
 ///
+/// cgroup2 has one set of options for the machine, and who mounts it anew in the first cgroup namespace sets them: those
+/// that are left out are cleared. So it is mounted there with those that it has.
+///
 /// # Errors
 /// Those of mount(2); [`Error::WouldChangeHost`], without a call.
 pub fn mount(kind: &str, target: &Path) -> Result<()> {
+    if kind == "cgroup2" && !host::left(Kind::Cgroup)? {
+        let options = crate::cgroup::options()?;
+        if !options.is_empty() {
+            return mount_with(kind, &options.join(","), target);
+        }
+    }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     attempt(&format!("-t {kind} {kind} {}", target.display()), || {
         nix::mount::mount(Some(kind), target, Some(kind), flags, None::<&str>)

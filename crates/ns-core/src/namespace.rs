@@ -2,6 +2,7 @@
 //!
 //! namespaces(7), ioctl_ns(2), setns(2), unshare(2).
 
+mod handle;
 mod socket;
 
 use std::fmt;
@@ -13,6 +14,8 @@ use nix::sched::CloneFlags;
 use nix::unistd::Pid;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use serde::{Deserialize, Serialize};
+
+pub use handle::NsHandle;
 
 use crate::child;
 use crate::error::{Error, Named, Result};

@@ -15,6 +15,7 @@
 //! ```
 
 mod answer;
+pub mod firewall;
 mod inet;
 mod link;
 mod name;
@@ -46,7 +47,7 @@ pub use name::LinkName;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::{Kind, NsFile, host};
+use crate::{Kind, NsFile, host, probe};
 use answer::Record;
 use socket::{Events, Requests};
 
@@ -92,6 +93,17 @@ impl Netlink {
         let opened = Netlink::open();
         ours.enter(Some(Kind::Net))?;
         opened
+    }
+
+    /// Opens a line to the caller's network namespace, be it the host's: on a machine to throw away, and nowhere else.
+    ///
+    /// # Errors
+    /// [`Error::Input`] on any other machine. As [`Netlink::open`].
+    pub fn open_on_a_machine_to_throw_away() -> Result<Netlink> {
+        match probe::throw_away()? {
+            None => Ok(Netlink { left_host: true, ..Netlink::open()? }),
+            Some(missing) => Err(Error::Input(missing.to_string())),
+        }
     }
 
     // ---- Links
@@ -192,6 +204,25 @@ impl Netlink {
     /// EEXIST if the name is taken; EOPNOTSUPP if the kernel has no dummy module.
     pub fn create_dummy(&self, name: &LinkName) -> Result<u32> {
         self.create(name, InfoKind::Dummy, None, "")
+    }
+
+    /// Makes a link (a bridge) of exactly this name, which [`LinkName`] would perhaps refuse, and deletes it. Returns the
+    /// name that the kernel gave it: for `a%d` that is `a0`.
+    ///
+    /// # Errors
+    /// EINVAL, ERANGE or EEXIST where the kernel does not take the name.
+    pub fn try_name(&self, name: &str) -> Result<String> {
+        let before = self.links()?;
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::IfName(name.into()));
+        message.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]));
+        self.change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL, || {
+            format!("ip link add {name:?} type bridge")
+        })?;
+        let made = self.links()?.into_iter().find(|link| before.iter().all(|old| old.index != link.index));
+        let made = made.ok_or_else(|| Error::Input(format!("{name:?}: made, and not there")))?;
+        self.delete(made.index)?;
+        Ok(made.name)
     }
 
     /// Sets a link up (IFF_UP). It may take a moment more until it carries packets: [`Netlink::wait_until_running`].

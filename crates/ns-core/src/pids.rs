@@ -3,10 +3,12 @@
 //! pid_namespaces(7), proc_sys_kernel(5), ioctl_ns(2), pidfd_open(2).
 
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
 use nix::unistd::Pid;
 
 use crate::error::{Error, Named, Outcome, Result};
@@ -153,8 +155,14 @@ pub fn name_senders(socket: &UnixDatagram) -> Result<()> {
 /// EAGAIN at the socket's time limit.
 pub fn sender_of_next(socket: &UnixDatagram) -> Result<Pid> {
     let call = || "recvmsg(socket) [SCM_CREDENTIALS]".into();
-    let sender = sys::receive_credentials(socket.as_fd()).named(call)?;
-    sender
-        .map(|it| Pid::from_raw(it.pid))
-        .ok_or_else(|| Error::Unreadable { what: call(), message: "no credentials came along".into() })
+    let mut bytes = [0_u8; 64];
+    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let mut control = nix::cmsg_space!(UnixCredentials);
+    let message =
+        recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty()).named(call)?;
+    let sender = message.cmsgs().named(call)?.find_map(|control| match control {
+        ControlMessageOwned::ScmCredentials(sender) => Some(Pid::from_raw(sender.pid())),
+        _ => None,
+    });
+    sender.ok_or_else(|| Error::Unreadable { what: call(), message: "no credentials came along".into() })
 }

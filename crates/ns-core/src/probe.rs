@@ -156,6 +156,25 @@ pub fn throw_away() -> Result<Option<Missing>> {
     }))
 }
 
+/// Whether sysfs can be mounted from a user namespace that owns its network: the kernel wants all of /sys to be visible.
+/// `None` if so.
+///
+/// # Errors
+/// When a child could not be made.
+pub fn sysfs() -> Result<Option<Missing>> {
+    let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
+        stage::enter(Namespaces::USER | Namespaces::MNT | Namespaces::NET)?;
+        me.saw("mount", crate::Outcome::of(crate::mount::mount("sysfs", Path::new("/sys")))?)
+    })?;
+    let answer = child.hear()?.value;
+    Ok((answer != "OK").then(|| {
+        Missing::new(
+            format!("mount -t sysfs in a user namespace gives {answer}"),
+            "run where all of /sys is to be seen: on a host or in a virtual machine",
+        )
+    }))
+}
+
 /// Whether a program can be found on PATH. `None` if so; `package` is Debian's that has it.
 pub fn program(name: &str, package: &str) -> Option<Missing> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,6 +1,7 @@
-//! Every `unsafe` of the workspace, each behind a signature that is safe to call.
+//! Every `unsafe` of the workspace, here and in the modules below, each behind a signature that is safe to call.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -10,6 +11,14 @@ use nix::unistd::Pid;
 
 use crate::error::{Error, Named, Result};
 use crate::{Namespaces, process};
+
+mod ipc;
+mod keys;
+mod nsfs;
+
+pub(crate) use ipc::*;
+pub(crate) use keys::*;
+pub(crate) use nsfs::*;
 
 /// libc's constant of this name overflows its type, so the kernel's own value stands here (linux/sched.h).
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -206,69 +215,6 @@ pub(crate) fn fault() -> Result<()> {
     Ok(())
 }
 
-/// An ioctl that gives a new descriptor of a namespace: NS_GET_USERNS, NS_GET_PARENT, SIOCGSKNS.
-pub(crate) fn ns_ioctl_fd(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<OwnedFd, Errno> {
-    // SAFETY: these requests take no argument, so the kernel touches no memory of ours.
-    let answer = Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request) })?;
-    // SAFETY: the kernel has just opened this descriptor for us, and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(answer) })
-}
-
-/// NS_GET_NSTYPE, whose answer is the return value.
-pub(crate) fn ns_ioctl_type(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<i32, Errno> {
-    // SAFETY: this request takes no argument, so the kernel touches no memory of ours.
-    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request) })
-}
-
-/// NS_GET_OWNER_UID, which writes a uid_t.
-pub(crate) fn ns_ioctl_u32(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<u32, Errno> {
-    let mut answer = 0_u32;
-    // SAFETY: the kernel writes one uid_t (32 bits) at the address of a live u32.
-    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut answer) })?;
-    Ok(answer)
-}
-
-/// NS_GET_ID, which writes a 64-bit number.
-pub(crate) fn ns_ioctl_u64(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<u64, Errno> {
-    let mut answer = 0_u64;
-    // SAFETY: the kernel writes one 64-bit number at the address of a live u64.
-    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut answer) })?;
-    Ok(answer)
-}
-
-/// NS_GET_PID_IN_PIDNS and its like, which take a number and answer with one.
-pub(crate) fn ns_ioctl_number(fd: BorrowedFd<'_>, request: libc::Ioctl, number: i32) -> Result<i32, Errno> {
-    // SAFETY: the argument of these requests is a number, not an address, so the kernel touches no memory of ours.
-    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), request, libc::c_long::from(number)) })
-}
-
-/// recvmsg(2) of one datagram, whose bytes are dropped: the credentials that came along, if any did.
-pub(crate) fn receive_credentials(fd: BorrowedFd<'_>) -> Result<Option<libc::ucred>, Errno> {
-    let mut bytes = [0_u8; 64];
-    // Of u64, so that it is aligned as a cmsghdr has to be; room for a header and a ucred.
-    let mut control = [0_u64; 8];
-    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-    // SAFETY: msghdr is a struct of integers and pointers, for which all zero bits are a value.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control) as _;
-    // SAFETY: every pointer in `message` is to a live buffer of the length given beside it.
-    Errno::result(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) })?;
-    // SAFETY: `message` was filled by recvmsg, and its control buffer still lives.
-    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
-    // SAFETY: CMSG_FIRSTHDR gives a null pointer, or one to a whole header inside the control buffer.
-    let Some(found) = (unsafe { header.as_ref() }) else { return Ok(None) };
-    if found.cmsg_level != libc::SOL_SOCKET || found.cmsg_type != libc::SCM_CREDENTIALS {
-        return Ok(None);
-    }
-    // SAFETY: the header, checked to be one, lies in the control buffer, and its data follow it.
-    let data = unsafe { libc::CMSG_DATA(header) }.cast::<libc::ucred>();
-    // SAFETY: the kernel wrote a ucred there, as the header's type says; it need not be aligned.
-    Ok(Some(unsafe { data.read_unaligned() }))
-}
-
 /// clock_gettime(2) as a system call, past the vDSO: seconds and nanoseconds.
 pub(crate) fn clock_gettime(clock: libc::clockid_t) -> Result<[libc::c_long; 2], Errno> {
     let mut time: [libc::c_long; 2] = [0; 2];
@@ -277,10 +223,54 @@ pub(crate) fn clock_gettime(clock: libc::clockid_t) -> Result<[libc::c_long; 2],
     Ok(time)
 }
 
-/// msgget(2): the System V message queue of `key`.
-pub(crate) fn msgget(key: i32, flags: i32) -> Result<i32, Errno> {
-    // SAFETY: msgget takes integers only.
-    Errno::result(unsafe { libc::msgget(key, flags) })
+/// The first published form of perf_event_attr (linux/perf_event.h).
+#[repr(C)]
+struct EventAttr {
+    kind: u32,
+    size: u32,
+    config: u64,
+    rest: [u64; 6],
+}
+
+/// perf_event_open(2) for the page faults of a cgroup's members on one CPU.
+pub(crate) fn count_page_faults(cgroup: BorrowedFd<'_>, cpu: i32) -> Result<OwnedFd, Errno> {
+    const OF_A_CGROUP: u64 = 4 | 8; // PERF_FLAG_PID_CGROUP | PERF_FLAG_FD_CLOEXEC
+    // PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS
+    let attr = EventAttr { kind: 1, size: size_of::<EventAttr>() as u32, config: 2, rest: [0; 6] };
+    let fd = cgroup.as_raw_fd();
+    // SAFETY: the kernel reads as many bytes as `size` says, which is all of a struct that outlives the call.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_perf_event_open, &raw const attr, fd, cpu, -1, OF_A_CGROUP) };
+    let event = Errno::result(answer)?;
+    // SAFETY: the kernel has just opened this descriptor for us, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(event as RawFd) })
+}
+
+/// swapon(2)
+pub(crate) fn swapon(path: &std::path::Path) -> Result<(), Errno> {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the path is a string that ends in NUL and outlives the call.
+    Errno::result(unsafe { libc::swapon(path.as_ptr(), 0) }).map(drop)
+}
+
+/// swapoff(2)
+pub(crate) fn swapoff(path: &std::path::Path) -> Result<(), Errno> {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the path is a string that ends in NUL and outlives the call.
+    Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop)
+}
+
+/// settimeofday(2) with neither a time nor a time zone, past the C library, which would look for the time.
+pub(crate) fn settimeofday_nothing() -> Result<(), Errno> {
+    // SAFETY: both pointers are null, which the kernel takes for "leave it".
+    Errno::result(unsafe { libc::syscall(libc::SYS_settimeofday, 0, 0) }).map(drop)
+}
+
+/// delete_module(2), not waiting.
+pub(crate) fn delete_module(name: &CStr) -> Result<(), Errno> {
+    // SAFETY: the kernel reads a string that ends in NUL and lives through the call.
+    Errno::result(unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) })
+        .map(drop)
 }
 
 /// Before `main`, Rust opens /dev/null in the place of a closed descriptor 0, 1 or 2. Then nobody could tell any

@@ -483,6 +483,7 @@ fn a_tree_goes_whole(want: Want<'_>) -> Answer {
     // Made by hand, with names that we would not give.
     fs::create_dir(deep.path().join("\u{1b}[2J and a space"))?;
     fs::create_dir(deep.path().join(std::ffi::OsString::from_vec(vec![0xff, 0xfe])))?;
+    fs::create_dir(deep.path().join("n".repeat(3000)))?;
     let path = top.path().to_path_buf();
     top.remove()?;
     assert!(!path.exists());

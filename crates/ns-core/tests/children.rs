@@ -42,6 +42,10 @@ const CHECKS: &[Check] = &[
     ("a_socket_leads_to_the_network_it_was_born_in", a_socket_leads_to_the_network_it_was_born_in),
     ("a_child_is_mapped_before_it_begins", a_child_is_mapped_before_it_begins),
     ("an_outliving_child_is_refused_on_the_host", an_outliving_child_is_refused_on_the_host),
+    (
+        "a_number_is_chosen_in_a_namespace_and_not_on_the_host",
+        a_number_is_chosen_in_a_namespace_and_not_on_the_host,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -430,6 +434,24 @@ fn a_child_is_mapped_before_it_begins() -> Answer {
     }))?;
     ensure!(said(child.hear())?.value == 7, "it began unmapped");
     ensure!(said(child.hear())?.value == "deny", "setgroups was not denied");
+    Ok(Ending::Passed)
+}
+
+fn a_number_is_chosen_in_a_namespace_and_not_on_the_host() -> Answer {
+    let refused = Spawn::new("child").numbered(&[777]).run(|_| Ok(()));
+    ensure!(matches!(refused, Err(Error::WouldChangeHost { kind: Kind::Pid, .. })), "{refused:?}");
+    let mut outside = said(Child::spawn("outside", Namespaces::NONE, |me| {
+        stage::enter(Namespaces::USER | Namespaces::PID)?;
+        let mut init = Child::spawn("init", Namespaces::NONE, |me| {
+            let mut chosen = Spawn::new("child").numbered(&[777]).run(|me| me.saw("getpid()", getpid()))?;
+            me.tell(chosen.hear()?)?;
+            let again = Spawn::new("child").numbered(&[1]).run(|_| Ok(()));
+            me.saw("1, which is taken", Outcome::of(again)?)
+        })?;
+        init.hear_all()?.into_iter().try_for_each(|fact| me.tell(fact))
+    }))?;
+    ensure!(said(outside.hear())?.value == 777, "another number");
+    ensure!(said(outside.hear())?.value == "EEXIST", "1 was given twice");
     Ok(Ending::Passed)
 }
 

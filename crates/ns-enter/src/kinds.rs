@@ -19,7 +19,7 @@ pub(crate) const HOSTNAME: Claim = Claim::holds(
 )
 .cause("setns(uts)")
 .notes(&[136])
-.more(&[3]);
+.more(&[3, 123]);
 pub(crate) const BACK: Claim = Claim::holds(
     "back",
     "Who has kept descriptors of its own UTS and IPC namespaces can go back, and finds them as they were.",
@@ -28,24 +28,32 @@ pub(crate) const BACK: Claim = Claim::holds(
 .more(&[3]);
 pub(crate) const DEVICES: Claim = Claim::holds(
     "devices",
-    "Who enters a network namespace has its devices; /sys/class/net does not show them.",
+    "Who enters a network namespace has its devices: /proc/net shows them at once, and /sys/class/net does not.",
 )
-.cause("setns(net)");
+.cause("setns(net)")
+.notes(&[66, 71])
+.more(&[40, 58, 123]);
 pub(crate) const MOUNTS: Claim = Claim::holds(
     "mounts",
     "Who enters a mount namespace sees its mounts, and has its root as root and as working directory.",
 )
-.cause("setns(mnt)");
+.cause("setns(mnt)")
+.notes(&[9])
+.more(&[124]);
 pub(crate) const OLD_PROC: Claim = Claim::holds(
     "old-proc",
     "The child of a visitor to a PID namespace has a number there, and /proc does not know it by that number.",
 )
-.cause("setns(pid)");
+.cause("setns(pid)")
+.notes(&[97, 101])
+.more(&[123]);
 pub(crate) const OWN_PROC: Claim = Claim::holds(
     "own-proc",
     "With the mount namespace entered too, /proc is the container's, and has the numbers of inside.",
 )
-.cause("setns(mnt)");
+.cause("setns(mnt)")
+.notes(&[102])
+.more(&[24]);
 
 /// A System V key that nobody else can meet: the IPC namespaces are ours.
 const KEY: i32 = 0x1ab;
@@ -90,15 +98,20 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         })?;
 
     lab.step(Step {
-        goal: "Enter the network namespace, and look for the container's device in two ways.",
-        calls: &["setns(net, CLONE_NEWNET)", "sendto(netlink, RTM_GETLINK)", "stat(\"/sys/class/net/lab0\")"],
+        goal: "Enter the network namespace, and look for the container's device in three ways.",
+        calls: &["setns(net, CLONE_NEWNET)", "sendto(netlink, RTM_GETLINK)", "read(\"/proc/net/dev\")", "open(\"/sys/class/net/lab0\")"],
         by_hand: &[
             "nsenter -U --preserve-credentials --net --target $c ip link add lab0 type bridge",
             "nsenter -U --preserve-credentials --net --target $c sh -c 'cat /proc/net/dev; ls /sys/class/net'",
         ],
     })?;
     lab.claim(DEVICES).without(visit_net(&container, false)?).with(visit_net(&container, true)?).shows(
-        |it| *it == "yes" && it.inside("stat /sys/class/net/lab0").is_some_and(|it| *it == "ENOENT"),
+        |it| {
+            let is = |what: &str, value: &str| it.inside(what).is_some_and(|it| it == value);
+            is("ip link has lab0", "yes")
+                && is("/proc/net/dev has lab0", "yes")
+                && is("open(\"/sys/class/net/lab0\")", "ENOENT")
+        },
     )?;
 
     lab.step(Step {
@@ -180,15 +193,23 @@ fn go_and_return(container: &Child, returns: bool) -> Result<Vec<Fact>> {
 
 fn visit_net(container: &Child, enters: bool) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
+        // Looked at once before, so that what was found could be remembered wrongly.
+        me.saw("/proc/net/dev had lab0", is_in_proc_net()?)?;
         if enters {
             enter(container, Kind::Net)?;
         }
         // A netlink socket belongs to the namespace in which it is opened: here, to the one entered.
         let link = Netlink::open()?.link(&LinkName::new(DEVICE)?)?;
         me.saw("ip link has lab0", link.is_some())?;
-        me.saw("stat /sys/class/net/lab0", can_open("/sys/class/net/lab0")?)
+        me.saw("/proc/net/dev has lab0", is_in_proc_net()?)?;
+        me.saw("open(\"/sys/class/net/lab0\")", can_open("/sys/class/net/lab0")?)
     })?;
     Ok(visitor.hear_all()?)
+}
+
+fn is_in_proc_net() -> ns_core::Result<bool> {
+    let devices = std::fs::read_to_string("/proc/net/dev").named(|| "cat /proc/net/dev".into())?;
+    Ok(devices.contains(DEVICE))
 }
 
 fn visit_mnt(container: &Child, mounted: &Path, enters: bool) -> Result<Vec<Fact>> {

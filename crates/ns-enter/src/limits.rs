@@ -16,12 +16,16 @@ pub(crate) const NOT_LIMITED: Claim = Claim::holds(
     "Who has entered all eight namespaces of a limited container is not limited, until its cgroup is joined too.",
 )
 .cause("echo PID > cgroup.procs")
+.notes(&[29])
+.more(&[125])
 .needs(&[PIDS]);
 pub(crate) const VIEW: Claim = Claim::holds(
     "view",
     "Entering a cgroup namespace changes what /proc/self/cgroup calls a cgroup, and not which one it is.",
 )
 .cause("setns(cgroup)")
+.notes(&[22, 25])
+.more(&[125])
 .needs(&[PIDS]);
 
 /// A container of one process, and room for two more.

@@ -15,12 +15,14 @@ pub(crate) const USER_FIRST: Claim = Claim::holds(
     "user-first",
     "Without privilege one enters the user namespace first: what it owns can be entered then, and not before.",
 )
-.cause("setns(user) before setns(uts)");
+.cause("setns(user) before setns(uts)")
+.more(&[19]);
 pub(crate) const TOO_EARLY: Claim = Claim::holds(
     "too-early",
     "A namespace that is owned above the user namespace is entered before it, or not at all: EPERM.",
 )
-.cause("setns(user) before setns(uts)");
+.cause("setns(user) before setns(uts)")
+.more(&[19]);
 pub(crate) const NO_ORDER: Claim = Claim::holds(
     "no-order",
     "One setns() with a pidfd needs no order: it may all that its caller may before and inside.",
@@ -32,7 +34,7 @@ pub(crate) const STRANGER: Claim = Claim::holds(
     "Root of another user namespace may enter none of the eight, and cannot open their links.",
 )
 .cause("CLONE_NEWUSER")
-.more(&[2]);
+.more(&[2, 19]);
 pub(crate) const MEMBERLESS: Claim = Claim::holds(
     "memberless",
     "An open namespace can be entered when its last member is gone; by the member's pidfd it cannot: ESRCH.",

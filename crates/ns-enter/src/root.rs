@@ -15,12 +15,16 @@ pub(crate) const ROOT_TOO: Claim = Claim::holds(
     "root-too",
     "The mount namespace of a chrooted process leads past its chroot; chroot() to its /proc/PID/root leads in.",
 )
-.cause("chroot() to /proc/PID/root");
+.cause("chroot() to /proc/PID/root")
+.notes(&[2])
+.more(&[124]);
 pub(crate) const PIVOTED: Claim = Claim::holds(
     "pivoted",
     "pivot_root() changes the root of the mount namespace itself, and who enters that comes to the new one.",
 )
-.cause("pivot_root() instead of chroot()");
+.cause("pivot_root() instead of chroot()")
+.notes(&[2])
+.more(&[124]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     let directory = TemporaryDirectory::new("root")?;

@@ -14,12 +14,15 @@ pub(crate) const REFUSED: Claim = Claim::holds(
     "Beside a second thread setns() refuses user and mount namespaces (EINVAL) and time namespaces (EUSERS).",
 )
 .cause("a second thread")
+.notes(&[118])
 .more(&[2]);
 pub(crate) const ALONE: Claim = Claim::holds(
     "thread-alone",
     "Of the other five a thread enters alone: its process's first thread stays where it was.",
 )
-.cause("another thread");
+.cause("another thread")
+.notes(&[15])
+.more(&[126]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {

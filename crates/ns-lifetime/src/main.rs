@@ -72,6 +72,7 @@ const NS_LIFETIME: Experiment = Experiment {
         immortal::ACKNOWLEDGED,
         twins::TWINS,
         twins::HELD,
+        twins::HANDLE,
     ],
     run,
 };

@@ -7,9 +7,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::{Claim, Lab, Need, Observation, Step, cause};
-use ns_core::probe::Missing;
 use ns_core::{
-    Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, limit, mount, namespace, stage, uts,
+    Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, limit, mount, namespace, probe, stage, uts,
 };
 
 use crate::office::{end, gone, lives, member, one_more, wait_until_gone};
@@ -117,7 +116,7 @@ pub(crate) const SYSFS: Claim = Claim::holds(
 )
 .cause("mount -t sysfs alone")
 .notes(&[20])
-.needs(&[Need::Probe(sysfs_can_be_mounted)]);
+.needs(&[Need::Probe(probe::sysfs)]);
 
 /// Where the trials mount: a tmpfs of their own hides what is there.
 const PLACE: &str = "/tmp";
@@ -153,7 +152,7 @@ pub(crate) fn on_the_list(lab: &mut Lab) -> Result<()> {
             "unshare --user --map-root-user  # a shell of your own, for this step",
             "echo 1 > /proc/sys/user/max_user_namespaces; unshare --user --map-root-user --uts sleep 60 & sleep 0.1",
             "exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --user true",
-            "exec 3<&-; sleep 0.1; unshare --user true && echo room",
+            "exec 3<&-; sleep 1; unshare --user true && echo room",
         ],
     })?;
     lab.claim(CHILD).without(nested(false)?).with(nested(cause(true, false))?).shows(lives)?;
@@ -168,7 +167,7 @@ pub(crate) fn on_the_list(lab: &mut Lab) -> Result<()> {
         by_hand: &[
             "unshare --user --map-root-user  # a shell of your own, for this step",
             "echo 1 > /proc/sys/user/max_pid_namespaces; unshare --pid sh -c '/bin/true; exec sleep 60' & sleep 0.1",
-            "unshare --pid --fork true; kill $!; wait; unshare --pid --fork true && echo room",
+            "unshare --pid --fork true; kill $!; sleep 1; unshare --pid --fork true && echo room",
         ],
     })?;
     for (claim, kind) in [(PID_CHILDREN, Kind::Pid), (TIME_CHILDREN, Kind::Time)] {
@@ -185,8 +184,8 @@ pub(crate) fn on_the_list(lab: &mut Lab) -> Result<()> {
             "unshare --user --map-root-user --mount  # a shell of your own, for this step",
             "mount -t tmpfs tmpfs /tmp; mkdir /tmp/proc /tmp/mqueue; echo 1 > /proc/sys/user/max_pid_namespaces",
             "unshare --pid --fork mount -t proc proc /tmp/proc; unshare --pid --fork true",
-            "umount /tmp/proc; sleep 0.1; unshare --pid --fork true && echo room",
-            "unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 0.1; touch /tmp/mqueue/queue",
+            "umount /tmp/proc; sleep 1; unshare --pid --fork true && echo room",
+            "unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 1; touch /tmp/mqueue/queue",
         ],
     })?;
     for (claim, kind, filesystem) in [(PROC, Kind::Pid, "proc"), (MQUEUE, Kind::Ipc, "mqueue")] {
@@ -424,18 +423,6 @@ fn names_in(directory: &Path) -> Value {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     if names.is_empty() { "none".into() } else { names.into() }
-}
-
-fn sysfs_can_be_mounted() -> ns_core::Result<Option<Missing>> {
-    let mut probe = Child::spawn("probe", Namespaces::NONE, |me| {
-        stage::enter(Namespaces::USER | Namespaces::MNT | Namespaces::NET)?;
-        me.saw("mount(\"sysfs\", …)", Outcome::of(mount::mount("sysfs", Path::new("/sys")))?)
-    })?;
-    let answer = probe.hear()?;
-    Ok((answer.value != "OK").then(|| {
-        let what = format!("{} in a user namespace gives {}", answer.what, answer.value);
-        Missing::new(what, "run where all of /sys is to be seen: on a host or in a virtual machine")
-    }))
 }
 
 fn an_empty_file() -> ns_core::Result<std::path::PathBuf> {

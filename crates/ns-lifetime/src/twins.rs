@@ -1,8 +1,12 @@
 //! Three namespaces, one after another, that read alike.
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Lab, Step, cause};
-use ns_core::{Child, Fact, Kind, Namespaces, NsFile, NsId, Value, Witness};
+use lesson::{Claim, Lab, Need, Step, cause};
+use nix::unistd::getpid;
+use ns_core::probe::Missing;
+use ns_core::{Child, Fact, Kind, Namespaces, NsFile, NsHandle, NsId, Outcome, Value, Witness};
+
+use crate::office::{end, member};
 
 pub(crate) const TWINS: Claim = Claim::holds(
     "twins",
@@ -16,6 +20,14 @@ pub(crate) const HELD: Claim = Claim::holds(
 )
 .cause("open(ns/uts)")
 .notes(&[18]);
+
+pub(crate) const HANDLE: Claim = Claim::holds(
+    "handle",
+    "A file handle names a namespace and does not keep it: when that is gone, open_by_handle_at() gives ESTALE.",
+)
+.cause("exit(0)")
+.notes(&[19])
+.needs(&[Need::Probe(namespaces_have_handles)]);
 
 /// In this many, made in a row, three neighbours are looked for: another process of this machine may come between.
 const MANY: usize = 32;
@@ -41,7 +53,34 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     let found = |made: &[Made]| Fact::outside("three in a row that read alike", alike(made).is_some());
     lab.claim(TWINS).without(found(&kept)).with(found(&let_go)).shows(|three| *three == true)?;
     lab.claim(HELD).without(found(&let_go)).with(found(&kept)).shows(|three| *three == false)?;
+
+    if lab.can_ask(&[HANDLE])? {
+        lab.step(Step {
+            goal: "Note the file handle of a namespace, and open it again by that: while its member lives, and later.",
+            calls: &["name_to_handle_at(\"/proc/PID/ns/uts\")", "open_by_handle_at(FD_NSFS_ROOT, …)"],
+            by_hand: &[],
+        })?;
+        lab.claim(HANDLE)
+            .without(open_again(false)?)
+            .with(open_again(cause(true, false))?)
+            .shows(|opened| *opened == "ESTALE")?;
+    }
     Ok(())
+}
+
+fn open_again(ends: bool) -> Result<Fact> {
+    let mut member = member(Kind::Uts, |_| Ok(()))?;
+    let handle = NsHandle::of(member.pid(), Kind::Uts)?;
+    if ends {
+        end(&mut member)?;
+    }
+    Ok(Fact::outside("open_by_handle_at()", Outcome::of(handle.open())?))
+}
+
+fn namespaces_have_handles() -> ns_core::Result<Option<Missing>> {
+    let opened = Outcome::of(NsHandle::of(getpid(), Kind::Uts).and_then(|handle| handle.open()))?;
+    Ok((opened != Outcome::Done)
+        .then(|| Missing::new(format!("file handles of namespaces: {opened}"), "run Linux 6.18 or newer")))
 }
 
 struct Made {

@@ -27,6 +27,7 @@ const TRIED: usize = 36;
 /// PROC_PID_INIT_INO: the first PID namespace has the same inode number on every machine.
 const FIRST: u64 = 0xeffffffc;
 
+const LEVEL: &str = "level";
 const MADE: &str = "levels made";
 const NEXT: &str = "one level more";
 
@@ -47,11 +48,10 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     };
     let dig = |namespaces| -> Result<Vec<Fact>> {
         let mut top = Child::spawn("level 1", namespaces, move |me| dig_down(me, 1, namespaces))?;
-        let facts = top.hear_all()?;
-        let levels = facts.iter().find(|fact| fact.what == MADE).and_then(|fact| fact.value.as_i64());
-        let levels = usize::try_from(levels.unwrap_or(0))?;
-        let mut told = vec![Fact::inside("innermost", MADE, count(levels))];
-        told.extend(facts.into_iter().filter(|fact| fact.what == NEXT));
+        let (levels, last): (Vec<_>, Vec<_>) =
+            top.hear_all()?.into_iter().partition(|fact| fact.what == LEVEL);
+        let mut told = vec![Fact::inside("innermost", MADE, count(levels.len()))];
+        told.extend(last);
         Ok(told)
     };
     lab.claim(DEEPEST).without(dig(Namespaces::NONE)?).with(dig(Namespaces::PID)?).shows(|seen| {
@@ -76,16 +76,21 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
 }
 
 fn dig_down(me: &mut Witness, level: usize, namespaces: Namespaces) -> ns_core::Result<()> {
+    // A word a level, so that nobody above waits for all of them at once.
+    me.saw(LEVEL, level)?;
     if level == TRIED {
-        me.saw(MADE, level)?;
         return me.saw(NEXT, "not tried");
     }
     match Child::spawn("next", namespaces, move |me| dig_down(me, level + 1, namespaces)) {
-        Ok(mut next) => next.hear_all()?.into_iter().try_for_each(|fact| me.tell(fact)),
-        refused => {
-            me.saw(MADE, level)?;
-            me.saw(NEXT, Outcome::of(refused)?)
-        }
+        Ok(mut next) => loop {
+            let fact = next.hear()?;
+            let last = fact.what == NEXT;
+            me.tell(fact)?;
+            if last {
+                return Ok(());
+            }
+        },
+        refused => me.saw(NEXT, Outcome::of(refused)?),
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use lesson::{Claim, Lab, Observation, Step, cause};
 use nix::unistd::getpid;
-use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, Witness, namespace, process};
+use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Value, Witness, namespace, process};
 
 use crate::trial::{self, in_a, number, tell_numbers_and_stay};
 
@@ -48,7 +48,7 @@ pub(crate) const AGAIN: Claim = Claim::holds(
 .notes(&[98]);
 pub(crate) const NO_THREAD: Claim = Claim::holds(
     "no-thread",
-    "While its children go to another PID namespace, a process can make no thread: EINVAL.",
+    "While its children go to another PID namespace, a process can make no thread.",
 )
 .cause("unshare(CLONE_NEWPID)")
 .notes(&[96]);
@@ -160,7 +160,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(NO_THREAD)
         .without(start_a_thread(Namespaces::NONE)?)
         .with(start_a_thread(Namespaces::PID)?)
-        .shows(|answer| *answer == "EINVAL")?;
+        .shows(|made| *made == false)?;
 
     lab.step(Step {
         goal: "Let the first child of unshare(CLONE_NEWPID) end, so that its namespace takes nobody any more. Come back from it.",
@@ -261,8 +261,9 @@ fn change_ones_mind(comes_back: bool) -> Result<Mind> {
 fn start_a_thread(namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_a(move |me| {
         namespace::unshare(namespaces)?;
+        // The kernel says EINVAL; a C library may make EAGAIN of that, as musl does. So yes or no is what is asked.
         let started = std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().is_ok());
-        me.saw("clone(CLONE_THREAD)", Outcome::of(started.named(|| "clone(CLONE_THREAD)".into()))?)
+        me.saw("a thread was made", started.is_ok())
     })
 }
 

@@ -1,5 +1,7 @@
 //! Who reaches whom: by number, by name, by a descriptor that was handed down.
 
+use std::os::fd::AsFd;
+
 use anyhow::Result;
 use lesson::{Claim, Lab, Step};
 use ns_core::Signal::SIGCONT;
@@ -129,7 +131,6 @@ impl Signals {
                     door.enter(Some(Kind::Pid))?;
                     let sender = Child::spawn(place, Namespaces::NONE, |me| {
                         for (target, name) in targets.iter().zip(PLACES) {
-                            use std::os::fd::AsFd;
                             me.saw(name, pids::signal(target.as_fd(), SIGCONT)?)?;
                         }
                         Ok(())

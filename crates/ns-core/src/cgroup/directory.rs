@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, openat, openat2, unlinkat};
 
 use super::Version;
 use crate::error::{Error, Named, Result};
@@ -98,8 +99,14 @@ impl Directory {
     /// The names of the cgroups directly below.
     pub(super) fn children(&self) -> Result<Vec<OsString>> {
         let call = || format!("readdir(\"{}\")", self.label);
+        // Opened anew, so that it is read from its start.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = openat(&self.fd, ".", flags, Mode::empty()).named(call)?;
+        // An entry has to fit in whole. A cgroup's name may be longer than 255 bytes: nearly as long as a path.
+        let mut space = [MaybeUninit::uninit(); 8192];
+        let mut entries = RawDir::new(directory, &mut space);
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.fd).named(call)? {
+        while let Some(entry) = entries.next() {
             let entry = entry.named(call)?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if entry.file_type() == FileType::Directory && name != "." && name != ".." {

@@ -149,29 +149,25 @@ fn tick() {
 /// Waits until a cgroup or one below it has a member, or until none has.
 pub(super) fn wait_populated(cgroup: &Directory, populated: bool) -> Result<()> {
     match (cgroup.version(), populated) {
-        (Version::V2, _) => wait_for_event(cgroup, populated),
+        (Version::V2, true) => wait_for_line(cgroup, "populated 1"),
+        // What is gone has no member.
+        (Version::V2, false) => wait_for_line(cgroup, "populated 0").or_else(unless_gone),
         (Version::V1, true) => wait_for_join(cgroup),
         (Version::V1, false) => wait_for_ends(cgroup),
     }
 }
 
-/// v2: cgroup.events tells of each change by POLLPRI (cgroup-v2.rst, `[Un]populated Notification`).
-fn wait_for_event(cgroup: &Directory, populated: bool) -> Result<()> {
+/// v2: waits until cgroup.events has the line `wanted`. It tells of each change by POLLPRI (cgroup-v2.rst,
+/// `[Un]populated Notification`).
+pub(super) fn wait_for_line(cgroup: &Directory, wanted: &str) -> Result<()> {
     let file = "cgroup.events";
     let call = || format!("cat {}/{file}", cgroup.label());
-    let events = match cgroup.open_file(file, OFlags::RDONLY).named(call) {
-        Err(error) if !populated => return unless_gone(error),
-        other => other?,
-    };
-    let wanted = format!("populated {}", u8::from(populated));
+    let events = cgroup.open_file(file, OFlags::RDONLY).named(call)?;
     let looks = Looks::new(format!("{wanted} of {}", cgroup.label()));
     loop {
         // Each read arms the next event, so it must be of the same descriptor.
-        match read_from_start(&events).named(call) {
-            Ok(text) if text.lines().any(|line| line == wanted) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if !populated => return unless_gone(error),
-            Err(error) => return Err(error),
+        if read_from_start(&events).named(call)?.lines().any(|line| line == wanted) {
+            return Ok(());
         }
         looks.wait(&events, PollFlags::POLLPRI)?;
     }

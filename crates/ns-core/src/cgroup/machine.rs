@@ -61,12 +61,22 @@ fn remount(on: bool) -> Result<()> {
         .named(|| format!("mount -o remount,{data} {}", point.display()))
 }
 
-/// The options of v2 itself, beside those that every file system has.
-fn options() -> Result<Vec<String>> {
+/// The options that v2 itself takes (cgroup-v2.rst, "Mounting"); mountinfo shows others beside them.
+const OPTIONS: &[&str] = &[
+    OPTION,
+    "favordynmods",
+    "memory_hugetlb_accounting",
+    "memory_localevents",
+    "memory_recursiveprot",
+    "pids_localevents",
+];
+
+/// Those with which v2 is mounted. There is one set for the machine.
+pub(crate) fn options() -> Result<Vec<String>> {
     let mounts = crate::mount::list(None)?;
     let found = mounts.into_iter().find(|mount| mount.fs_type == "cgroup2");
     let names = found.into_iter().flat_map(|mount| mount.super_options.into_keys());
-    let mut names: Vec<String> = names.filter(|name| name != "rw" && name != "ro").collect();
+    let mut names: Vec<String> = names.filter(|name| OPTIONS.contains(&name.as_str())).collect();
     names.sort();
     Ok(names)
 }

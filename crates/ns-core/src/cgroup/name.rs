@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 
-/// The longest name, in bytes. The kernel takes up to 255.
+/// The longest name, in bytes. The kernel takes more: as many as a path may have.
 const LONGEST: usize = 64;
 
 /// The kernel's files in a cgroup begin with one of these and a dot: `cgroup.procs`, `memory.max`, and so on.

@@ -151,9 +151,21 @@ impl Tree {
     /// # Errors
     /// EINVAL for a mount that was unmounted; [`crate::Error::WouldChangeHost`], without a call.
     pub fn attach(&self, target: &Path) -> Result<()> {
-        let call = || format!("move_mount({}, \"{}\")", self.path.display(), target.display());
+        self.put(target, MoveMountFlags::empty(), "0")
+    }
+
+    /// Puts it at `target`, beneath what is mounted there already (since Linux 6.5).
+    ///
+    /// # Errors
+    /// As [`Tree::attach`]; EINVAL also before Linux 6.5, and where nothing is mounted.
+    pub fn attach_beneath(&self, target: &Path) -> Result<()> {
+        self.put(target, MoveMountFlags::MOVE_MOUNT_BENEATH, "MOVE_MOUNT_BENEATH")
+    }
+
+    fn put(&self, target: &Path, flags: MoveMountFlags, typed: &str) -> Result<()> {
+        let call = || format!("move_mount({}, \"{}\", {typed})", self.path.display(), target.display());
         host::require_left(Kind::Mnt, call)?;
-        rustix::mount::move_mount(&self.fd, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        rustix::mount::move_mount(&self.fd, "", CWD, target, flags | MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .named(call)
     }
 

@@ -1,0 +1,243 @@
+//! Limits above limits: what the file says, and what holds.
+
+use anyhow::Result;
+use lesson::{Claim, Lab, Step, cause};
+use ns_core::cgroup::{Cgroup, Knob, Place, Version, Want};
+use ns_core::{Fact, Outcome, Value};
+
+use crate::cpu::allowed;
+use crate::memory::{MIB, fate_of, touch};
+use crate::pids::forked_in;
+use crate::{CPU, CPUSET_V2, MEMORY, PIDS, Pair, find};
+
+pub(crate) const CANNOT_EXCEED: Claim =
+    Claim::refuted("cannot-exceed", "The limit of a cgroup cannot exceed that of the cgroup above.", "least")
+        .cause("50, where 4 is above")
+        .notes(&[51])
+        .more(&[115])
+        .needs(&[PIDS]);
+pub(crate) const LEAST: Claim = Claim::holds(
+    "least",
+    "A larger number below is taken and read back, and changes nothing: what holds is the least on the way up.",
+)
+.cause("pids.max of the cgroup above")
+.notes(&[51])
+.more(&[115])
+.needs(&[PIDS]);
+pub(crate) const LEAST_MEMORY: Claim =
+    Claim::holds("least-memory", "So with memory: allowed 1 GiB below 8 MiB, a process is killed for the 8.")
+        .cause("memory.max of the cgroup above")
+        .notes(&[51])
+        .needs(&[MEMORY]);
+pub(crate) const CPUS: Claim = Claim::holds(
+    "least-cpus",
+    "cpuset.cpus is what was asked for, cpuset.cpus.effective what is left of it by the cgroups above.",
+)
+.cause("cpuset.cpus of the cgroup above")
+.notes(&[41, 51])
+.needs(&[CPUSET_V2]);
+pub(crate) const ROUNDED: Claim =
+    Claim::holds("rounded", "A limit of memory is kept in whole pages: 5000 bytes are read back as 4096.")
+        .cause("5000 in the place of 4096")
+        .notes(&[45])
+        .needs(&[MEMORY]);
+pub(crate) const NONSENSE: Claim = Claim::holds(
+    "nonsense",
+    "A number that is out of range is EINVAL, and the limit stays: so is a quota of less than 1 ms.",
+)
+.cause("a quota of 0.5 ms")
+.notes(&[40])
+.needs(&[CPU]);
+
+pub(crate) fn run(lab: &mut Lab) -> Result<()> {
+    lab.step(Step {
+        goal: "Give a cgroup more than the cgroup above has, read it back, and hit the limit.",
+        calls: &["write(\"…/above/pids.max\", \"4\")", "write(\"…/above/below/pids.max\", \"50\")", "fork()"],
+        by_hand: &[
+            "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir -p new/below; test -n \"$v1\" || echo +pids > new/cgroup.subtree_control",
+            "echo 4 > new/pids.max; echo 50 > new/below/pids.max; cat new/below/pids.max",
+            "sh -c 'echo $$ > new/below/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'; sleep 2; rmdir new/below new",
+        ],
+    })?;
+    if lab.can_ask(&[CANNOT_EXCEED, LEAST])? {
+        let place = find(Want::Controller("pids"))?;
+        let asked = |number: u32| -> Result<Vec<Fact>> {
+            let pair = Pair::new(&place, "pids")?;
+            pair.above.write("pids.max", "4")?;
+            let answer = Outcome::of(pair.below.write("pids.max", &number.to_string()))?;
+            let more = pair.below.read("pids.max")?.parse::<u32>().is_ok_and(|read| read > 4);
+            Ok(vec![
+                Fact::outside("echo … > below/pids.max", answer),
+                Fact::outside("cat below/pids.max", pair.below.read("pids.max")?),
+                Fact::outside("it exceeds the one above", more),
+            ])
+        };
+        // The effect would be that a larger one is refused, or lowered.
+        lab.claim(CANNOT_EXCEED).without(asked(3)?).with(asked(cause(50, 3))?).shows(|it| *it != "OK")?;
+        let forks = |limited: bool| -> Result<Vec<Fact>> {
+            let pair = Pair::new(&place, "pids")?;
+            if limited {
+                pair.above.limit("pids.max", 4)?;
+            }
+            pair.below.write("pids.max", "50")?;
+            let mut facts = vec![Fact::outside("cat below/pids.max", pair.below.read("pids.max")?)];
+            facts.extend(forked_in(&pair.below, 6)?);
+            Ok(facts)
+        };
+        lab.claim(LEAST)
+            .without(forks(false)?)
+            .with(forks(true)?)
+            .shows(|it| *it == "50" && it.inside("fork()").is_some_and(|answer| *answer == "EAGAIN"))?;
+    }
+    if lab.can_ask(&[LEAST_MEMORY])? {
+        let place = find(Want::Controller("memory"))?;
+        let eats = |limited: bool| -> Result<Vec<Fact>> {
+            let pair = Pair::new(&place, "memory")?;
+            pair.below.forbid_swap()?;
+            let file = pair.below.file(Knob::MEMORY);
+            pair.below.write(file, &(1024 * MIB).to_string())?;
+            if limited {
+                pair.above.limit(file, 8 * MIB)?;
+            }
+            fate_of(&pair.below, touch)
+        };
+        lab.claim(LEAST_MEMORY)
+            .without(eats(false)?)
+            .with(eats(true)?)
+            .shows(|it| it.inside("end").is_some_and(|end| *end == "killed by SIGKILL"))?;
+    }
+    if lab.can_ask(&[CPUS])? {
+        let place = find(Want::ControllerV2("cpuset"))?;
+        let cpus = cpus()?;
+        let effective = |limited: bool| -> Result<Vec<Fact>> {
+            let pair = Pair::new(&place, "cpuset")?;
+            pair.below.write("cpuset.cpus", &cpus.all)?;
+            if limited {
+                pair.above.limit("cpuset.cpus", &cpus.first)?;
+            }
+            let same = pair.below.read("cpuset.cpus")? == cpus.all;
+            let left = pair.below.read(pair.below.file(Knob::CPUS_NOW))? == cpus.first;
+            Ok(vec![
+                Fact::outside("cpuset.cpus is what was written", same),
+                Fact::outside("cpuset.cpus.effective is the one of above", left),
+            ])
+        };
+        lab.claim(CPUS)
+            .without(effective(false)?)
+            .with(effective(true)?)
+            .shows(|it| *it == "yes" && it.facts().last().is_some_and(|fact| fact.value == "yes"))?;
+    }
+    above(lab)?;
+
+    lab.step(Step {
+        goal: "Write to the files of limits what is no limit.",
+        calls: &["write(\"…/memory.max\", \"5000\")", "write(\"…/cpu.max\", \"500 100000\")"],
+        by_hand: &[
+            "v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir new",
+            "test -n \"$v1\" && echo 500 > new/cpu.cfs_quota_us || echo 500 100000 > new/cpu.max",
+            "rmdir new",
+        ],
+    })?;
+    if lab.can_ask(&[ROUNDED])? {
+        let cgroup = find(Want::Controller("memory"))?.create("rounded")?;
+        let file = cgroup.file(Knob::MEMORY);
+        let kept = |bytes: u32| -> Result<Fact> {
+            cgroup.write(file, &bytes.to_string())?;
+            let read = cgroup.read(file)?;
+            Ok(Fact::outside("it is read back as written", read == bytes.to_string()))
+        };
+        lab.claim(ROUNDED).without(kept(4096)?).with(kept(cause(5000, 4096))?).shows(|it| *it == "no")?;
+    }
+    if lab.can_ask(&[NONSENSE])? {
+        let cgroup = find(Want::Controller("cpu"))?.create("nonsense")?;
+        let file = cgroup.file(Knob::CPU);
+        let (good, bad) = match cgroup.version() {
+            Version::V2 => ("50000 100000", "500 100000"),
+            Version::V1 => ("50000", "500"),
+        };
+        let written = |text: &str| -> Result<Vec<Fact>> {
+            let answer = Outcome::of(cgroup.write(file, text))?;
+            Ok(vec![Fact::outside("the write", answer), Fact::outside("read back", cgroup.read(file)?)])
+        };
+        lab.claim(NONSENSE)
+            .without(written(good)?)
+            .with(written(cause(bad, good))?)
+            .shows(|it| *it == "EINVAL" && it.outside("read back").is_some_and(|it| *it == good))?;
+    }
+    grid(lab)
+}
+
+/// This machine's CPUs as the file has them: all, and the first alone.
+struct Cpus {
+    all: String,
+    first: String,
+}
+
+fn cpus() -> Result<Cpus> {
+    let numbers = allowed()?;
+    let first = numbers.first().copied().unwrap_or(0).to_string();
+    let second = numbers.get(1).map_or(first.clone(), |second| format!("{first}-{second}"));
+    // Two neighbours, which the kernel writes as a range; or one, of which nothing can be taken.
+    let neighbours = numbers.len() > 1 && numbers[1] == numbers[0] + 1;
+    Ok(Cpus { all: if neighbours { second } else { first.clone() }, first })
+}
+
+/// The same question for each kind of limit.
+fn above(lab: &mut Lab) -> Result<()> {
+    let cpus = cpus()?;
+    let mut rows = Vec::new();
+    for (controller, knob, [v1, v2]) in [
+        ("pids", Knob::PIDS, [["4", "50"], ["4", "50"]]),
+        ("memory", Knob::MEMORY, [["8388608", "1073741824"], ["8388608", "1073741824"]]),
+        ("cpu", Knob::CPU, [["20000", "90000"], ["20000 100000", "90000 100000"]]),
+        ("cpuset", Knob::CPUS, [[cpus.first.as_str(), cpus.all.as_str()]; 2]),
+    ] {
+        let Ok(place) = Place::find(Want::Controller(controller))? else { continue };
+        let pair = Pair::new(&place, controller)?;
+        let [less, more] = if place.version() == Version::V1 { v1 } else { v2 };
+        let file = pair.below.file(knob);
+        // From below: on version 1 a cpuset above cannot be made smaller than one below (EBUSY).
+        pair.below.write(file, less)?;
+        pair.above.write(file, less)?;
+        let answer = Outcome::of(pair.below.write(file, more))?;
+        rows.push(vec![
+            Value::from(file),
+            place.version().to_string().into(),
+            less.into(),
+            more.into(),
+            answer.into(),
+            pair.below.read(file)?.into(),
+        ]);
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = ["file", "version", "above", "written below", "answer", "read back"];
+    lab.table("More below than there is above", &columns, rows)
+}
+
+/// What the kernel makes of other numbers and words.
+fn grid(lab: &mut Lab) -> Result<()> {
+    let mut rows = Vec::new();
+    for (controller, knob, [v1, v2]) in [
+        ("pids", Knob::PIDS, [&["0", "max", "-1", "10%"], &["0", "max", "-1", "10%"]]),
+        ("memory", Knob::MEMORY, [&["8M", "0", "-1", "10%"], &["8M", "0", "-1", "10%"]]),
+        (
+            "cpu",
+            Knob::CPU,
+            [&["1000", "0", "-1", "10%"], &["1000 1000", "0 100000", "-1 100000", "1000 2000000"]],
+        ),
+        ("cpuset", Knob::CPUS, [&["0", "9999", "-1", "all"], &["0", "9999", "-1", "all"]]),
+    ] {
+        let Ok(place) = Place::find(Want::Controller(controller))? else { continue };
+        let cgroup: Cgroup = place.create("grid")?;
+        for text in if place.version() == Version::V1 { v1 } else { v2 } {
+            let answer = Outcome::of(cgroup.write(cgroup.file(knob), text))?;
+            rows.push(vec![Value::from(cgroup.file(knob)), (*text).into(), answer.into()]);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    lab.table("What the kernel answers to other limits", &["file", "written", "answer"], rows)
+}

@@ -1,0 +1,102 @@
+//! Capabilities beyond the effective set: capabilities(7).
+
+use caps::{CapSet, Capability};
+use rustix::thread::CapabilitiesSecureBits;
+
+use crate::error::{Error, Named, Result};
+use crate::process;
+
+/// The sets of the caller, each a mask with the bit 1 << N for capability N, and its securebits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sets {
+    /// CapInh in proc_pid_status(5).
+    pub inheritable: u64,
+    /// CapPrm.
+    pub permitted: u64,
+    /// CapEff.
+    pub effective: u64,
+    /// CapBnd.
+    pub bounding: u64,
+    /// CapAmb.
+    pub ambient: u64,
+    /// prctl(PR_GET_SECUREBITS).
+    pub securebits: u32,
+}
+
+/// The sets that the caller has now.
+///
+/// # Errors
+/// When /proc is no procfs.
+pub fn own() -> Result<Sets> {
+    let status = process::status(None)?;
+    let securebits =
+        rustix::thread::capabilities_secure_bits().named(|| "prctl(PR_GET_SECUREBITS)".into())?.bits();
+    Ok(Sets {
+        inheritable: status.capinh,
+        permitted: status.capprm,
+        effective: status.capeff,
+        bounding: status.capbnd.unwrap_or(0),
+        ambient: status.capamb.unwrap_or(0),
+        securebits,
+    })
+}
+
+/// All that this kernel knows, as a mask: those up to /proc/sys/kernel/cap_last_cap.
+///
+/// # Errors
+/// When /proc is no procfs.
+pub fn all() -> Result<u64> {
+    let path = "/proc/sys/kernel/cap_last_cap";
+    let text = std::fs::read_to_string(path).named(|| format!("read(\"{path}\")"))?;
+    let last: u32 = text
+        .trim()
+        .parse()
+        .map_err(|_| Error::Unreadable { what: path.into(), message: format!("no number: {text:?}") })?;
+    Ok(u64::MAX >> (63 - last.min(63)))
+}
+
+/// Puts all that are permitted into the inheritable and the ambient set, as [`make_ambient`] does with one.
+///
+/// # Errors
+/// As [`make_ambient`].
+pub fn make_all_ambient() -> Result<()> {
+    let permitted = own()?.permitted;
+    // In any order: none depends on another.
+    caps::all()
+        .into_iter()
+        .filter(|capability| permitted & capability.bitmask() != 0)
+        .try_for_each(make_ambient)
+}
+
+/// Takes a capability out of the bounding set: no execve(2) gives it back.
+///
+/// # Errors
+/// EPERM without CAP_SETPCAP.
+pub fn leave_bounding_set(capability: Capability) -> Result<()> {
+    caps::drop(None, CapSet::Bounding, capability)
+        .map_err(|error| failed(&format!("prctl(PR_CAPBSET_DROP, {capability})"), &error))
+}
+
+/// Puts a capability that is permitted into the inheritable and the ambient set, so that it outlives execve(2).
+///
+/// # Errors
+/// EPERM if it is not permitted.
+pub fn make_ambient(capability: Capability) -> Result<()> {
+    caps::raise(None, CapSet::Inheritable, capability)
+        .map_err(|error| failed(&format!("capset(inheritable: {capability})"), &error))?;
+    caps::raise(None, CapSet::Ambient, capability)
+        .map_err(|error| failed(&format!("prctl(PR_CAP_AMBIENT_RAISE, {capability})"), &error))
+}
+
+/// Has the kernel treat the user 0 as any other from now on (SECBIT_NOROOT).
+///
+/// # Errors
+/// EPERM without CAP_SETPCAP.
+pub fn forget_root() -> Result<()> {
+    rustix::thread::set_capabilities_secure_bits(CapabilitiesSecureBits::NO_ROOT)
+        .named(|| "prctl(PR_SET_SECUREBITS, SECBIT_NOROOT)".into())
+}
+
+fn failed(what: &str, error: &caps::errors::CapsError) -> Error {
+    Error::Unreadable { what: what.into(), message: error.to_string() }
+}

@@ -1,0 +1,236 @@
+//! The three rules of user_namespaces(7), "Capabilities", as a function; and what the kernel says to all that it foretells.
+
+use std::path::Path;
+
+use anyhow::Result;
+use lesson::{Claim, Lab, Observation, Step, cause};
+use ns_core::{
+    Child, Fact, Kind, Namespaces, NsFile, Outcome, Value, Witness, mount, namespace, process, unowned, uts,
+};
+
+use crate::person::{in_z, stay_root, tell_all_of};
+
+pub(crate) const RULES: Claim = Claim::holds(
+    "rules",
+    "What a process may do to a resource follows by three rules from the user namespace that owns it.",
+)
+.cause("CLONE_NEWUSER")
+.notes(&[111, 123]);
+pub(crate) const NOT_ABOVE: Claim = Claim::holds(
+    "not-above",
+    "All capabilities in a user namespace are worth nothing for what an ancestor owns: EPERM.",
+)
+.cause("an owner above")
+.notes(&[123]);
+pub(crate) const MAKER: Claim = Claim::holds(
+    "maker",
+    "With no capability of its own, the maker of a user namespace has all in it, from the parent namespace.",
+)
+.cause("having made the owner")
+.notes(&[123]);
+
+pub(crate) const NEW_ONE: Claim = Claim::holds(
+    "new-one",
+    "A new filesystem takes CAP_SYS_ADMIN in the mounter's own user namespace, besides that which owns the mounts.",
+)
+.cause("a new filesystem")
+.notes(&[123])
+.more(&[77]);
+
+/// A user namespace of the trial. Each is the parent of the next.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Level {
+    Z,
+    A,
+    B,
+}
+
+/// Who acts.
+#[derive(Clone, Copy, PartialEq)]
+enum Actor {
+    /// A's root, with all capabilities.
+    RootOfA,
+    /// The same user in A, who has given all of them up.
+    PlainInA,
+    /// B's root, with all capabilities.
+    RootOfB,
+}
+
+const ACTORS: [Actor; 3] = [Actor::RootOfA, Actor::PlainInA, Actor::RootOfB];
+const OWNERS: [Level; 3] = [Level::Z, Level::A, Level::B];
+/// What is tried, and the kind of namespace that holds it.
+const DEEDS: [(&str, Kind); 3] =
+    [("sethostname()", Kind::Uts), ("mount(MS_PRIVATE)", Kind::Mnt), ("socket(SOCK_RAW)", Kind::Net)];
+
+/// Of mounts too, but this one makes something new.
+const NEW_FILESYSTEM: &str = "mount(tmpfs)";
+
+impl Actor {
+    fn level(self) -> Level {
+        if self == Actor::RootOfB { Level::B } else { Level::A }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Actor::RootOfA => "A's root, all capabilities",
+            Actor::PlainInA => "A's root, capabilities dropped",
+            Actor::RootOfB => "B's root, all capabilities",
+        }
+    }
+
+    /// Whether the actor has a capability in the user namespace `owner`, by the three rules.
+    fn has_it_in(self, owner: Level) -> bool {
+        let has_all = self != Actor::PlainInA;
+        // 1. As a member, if it is in the effective set.
+        let member = self.level() == owner && has_all;
+        // 2. Whoever has it in a namespace has it in all below.
+        let above = self.level() < owner && has_all;
+        // 3. Who made a namespace has all in it, seen from its parent. The same user made A and B.
+        let made = self.level() == Level::A && owner == Level::B;
+        member || above || made
+    }
+}
+
+pub(crate) fn run(lab: &mut Lab) -> Result<()> {
+    lab.step(Step {
+        goal: "Make A in Z and B in A. For each owner and each actor ask the rules first, and then the kernel.",
+        calls: &[
+            "unshare(CLONE_NEWUSER|CLONE_NEWUTS)",
+            "setns(uts, CLONE_NEWUTS)",
+            "capset(0)",
+            "sethostname(\"deed\")",
+            "mount(\"/\", MS_REC|MS_PRIVATE)",
+            "socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)",
+        ],
+        by_hand: &[
+            "unshare -Ur --uts sh -c 'hostname A; unshare -Ur hostname B; unshare -Ur --uts hostname B; hostname'",
+        ],
+    })?;
+    let without = Table::tried(Namespaces::NONE)?;
+    let with = Table::tried(Namespaces::USER)?;
+    lab.table(
+        "What the rules say, and what the kernel says",
+        &["who acts", "owner", "the rules", "sethostname", "remount", "raw socket"],
+        with.rows(),
+    )?;
+    lab.claim(RULES).without(without.against()).with(with.against()).shows(|seen| *seen == 0)?;
+    let all =
+        |answer: &'static str| move |seen: &Observation| seen.facts().iter().all(|it| it.value == answer);
+    lab.claim(NOT_ABOVE)
+        .without(with.answers(Actor::RootOfA, Level::A))
+        .with(with.answers(Actor::RootOfA, Level::Z))
+        .shows(all("EPERM"))?;
+    lab.claim(MAKER)
+        .without(with.answers(Actor::PlainInA, Level::A))
+        .with(with.answers(Actor::PlainInA, Level::B))
+        .shows(all("OK"))?;
+
+    lab.step(Step {
+        goal: "As A's root, whose capabilities are dropped, change B's mounts: an old one, and by a new filesystem.",
+        calls: &["setns(mnt, CLONE_NEWNS)", "capset(0)", "mount(\"/\", MS_REC|MS_PRIVATE)", "mount(\"tmpfs\", \"/tmp\", \"tmpfs\")"],
+        by_hand: &[],
+    })?;
+    let mounts = |deed| try_one(Namespaces::USER, Actor::PlainInA, Level::B, deed, Kind::Mnt);
+    lab.claim(NEW_ONE)
+        .without(mounts("mount(MS_PRIVATE)")?)
+        .with(mounts(cause(NEW_FILESYSTEM, "mount(MS_PRIVATE)"))?)
+        .shows(all("EPERM"))?;
+    Ok(())
+}
+
+/// Every actor, owner and deed, in this order.
+struct Table(Vec<Fact>);
+
+impl Table {
+    /// `user` is CLONE_NEWUSER; without it there is neither A nor B, but only Z.
+    fn tried(user: Namespaces) -> Result<Table> {
+        let mut facts = Vec::new();
+        for actor in ACTORS {
+            for owner in OWNERS {
+                for (deed, kind) in DEEDS {
+                    facts.extend(try_one(user, actor, owner, deed, kind)?);
+                }
+            }
+        }
+        Ok(Table(facts))
+    }
+
+    fn answers(&self, actor: Actor, owner: Level) -> Vec<Fact> {
+        let at = ACTORS.iter().position(|it| *it == actor).unwrap_or(0) * OWNERS.len()
+            + OWNERS.iter().position(|it| *it == owner).unwrap_or(0);
+        self.0.iter().skip(at * DEEDS.len()).take(DEEDS.len()).cloned().collect()
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        let mut rows = Vec::new();
+        for actor in ACTORS {
+            for owner in OWNERS {
+                let said = if actor.has_it_in(owner) { "yes" } else { "no" };
+                let owner_name = ["Z", "A", "B"][owner as usize];
+                let mut row: Vec<Value> = vec![actor.name().into(), owner_name.into(), said.into()];
+                row.extend(self.answers(actor, owner).into_iter().map(|fact| fact.value));
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    fn against(&self) -> Vec<Fact> {
+        let (mut against, mut allowed) = (0_usize, 0_usize);
+        for actor in ACTORS {
+            for owner in OWNERS {
+                let said = if actor.has_it_in(owner) { "OK" } else { "EPERM" };
+                let answers = self.answers(actor, owner);
+                against += answers.iter().filter(|fact| fact.value != said).count();
+                allowed += answers.iter().filter(|fact| fact.value == "OK").count();
+            }
+        }
+        vec![
+            Fact::inside("table", "answers against the rules", against),
+            Fact::inside("table", "answers that are OK", format!("{allowed} of {}", self.0.len())),
+        ]
+    }
+}
+
+/// One cell: the actor gets to a namespace of `kind` that `owner` owns, and does the deed.
+fn try_one(
+    user: Namespaces,
+    actor: Actor,
+    owner: Level,
+    deed: &'static str,
+    kind: Kind,
+) -> Result<Vec<Fact>> {
+    in_z(kind.only(), move |me| {
+        let held_at = |level: Level| {
+            if owner == level && !user.is_empty() { user | kind.only() } else { user }
+        };
+        let actor_child = Child::spawn(actor.name(), Namespaces::NONE, move |me| {
+            namespace::unshare(held_at(Level::A))?;
+            stay_root(user)?;
+            if actor == Actor::RootOfB {
+                namespace::unshare(held_at(Level::B))?;
+                stay_root(user)?;
+            } else if owner == Level::B {
+                // What B owns is had from a member of B, which A's root may do.
+                let member = Child::spawn("member of B", held_at(Level::B), Witness::stay)?;
+                NsFile::of(Some(member.pid()), kind)?.enter(Some(kind))?;
+                return act(actor, deed, me);
+            }
+            act(actor, deed, me)
+        })?;
+        tell_all_of(actor_child, me)
+    })
+}
+
+fn act(actor: Actor, deed: &str, me: &mut Witness) -> ns_core::Result<()> {
+    if actor == Actor::PlainInA {
+        process::drop_all_capabilities()?;
+    }
+    let answer = match deed {
+        "sethostname()" => uts::set_hostname("deed"),
+        "mount(MS_PRIVATE)" => mount::make_private(),
+        NEW_FILESYSTEM => mount::mount("tmpfs", Path::new("/tmp")),
+        _ => unowned::open_raw_socket(),
+    };
+    me.saw(deed, Outcome::of(answer)?)
+}

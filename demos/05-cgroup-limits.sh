@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# What does a limit do? The walk for docs/05-cgroup-limits.md.
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2016 # the commands are shown as they are typed
+. "$(dirname "$(readlink -f "$0")")/stage.sh"
+stage 'What does a limit do?' "$@"
+needs findmnt:util-linux taskset:util-linux stat:coreutils head:coreutils sed:sed grep:grep cut:coreutils ps:procps
+
+# Nothing that ends takes a cgroup along. By the name, inception-PID-STARTTIME-N-PURPOSE, the
+# experiments know one whose maker is gone, and remove it. The start time is field 22, counted from
+# behind the name in brackets.
+stat=$(</proc/$$/stat)
+walk=inception-$$-$(cut -d' ' -f20 <<<"${stat##*) }")
+v2='' made=() number=0
+
+is_cgroup() {
+    [[ $(stat -fc %T "$1" 2>/dev/null) == cgroup*fs ]]
+}
+
+# Removes what still stands, with its members, the last that was made first.
+# shellcheck disable=SC2317 # `afterwards` has it called
+take_down() {
+    local at cgroup pid
+    for ((at = ${#made[@]} - 1; at >= 0; at--)); do
+        cgroup=${made[at]}
+        for _ in {1..200}; do
+            is_cgroup "$cgroup" || break
+            echo 0 >"$cgroup/cgroup.freeze" || true
+            while read -r pid; do
+                kill -KILL "$pid" || true
+            done <"$cgroup/cgroup.procs"
+            rmdir "$cgroup" || true
+            # A process that is killed still counts for a moment.
+            read -rt 0.02 -u "$never" || true
+        done
+    done
+}
+afterwards take_down
+
+# place_of CONTROLLER: the nearest cgroup in which one with that controller can be made, and processes moved there. Of
+# any cgroup of version 2 if no controller is named.
+place_of() {
+    local top path
+    if [[ $# == 1 ]] && top=$(findmnt -nfo TARGET -t cgroup -O "$1"); then
+        path=$(sed -n "s/^[0-9]*:$1://p" /proc/self/cgroup)
+    elif [[ -n $v2 ]]; then
+        top=$v2 path=$(sed -n 's/^0:://p' /proc/self/cgroup)
+    else
+        return 0
+    fi
+    path=${path%/}
+    while [[ ! -w $top$path || ! -w $top$path/cgroup.procs ]] ||
+        { [[ $# == 1 && $top == "$v2" ]] && ! grep -qw "$1" "$top$path/cgroup.subtree_control"; }; do
+        [[ $path == */* ]] || return 0
+        path=${path%/*}
+    done
+    ! is_cgroup "$top$path" || printf '%s\n' "$top$path"
+}
+
+# next_in PLACE: sets new to the name of a cgroup that will be made there.
+next_in() {
+    new=$1/$walk-$number-walk
+    number=$((number + 1))
+    made+=("$new")
+}
+
+v2=$(findmnt -nfo TARGET -t cgroup2 || true)
+say 'A limit is a number in a file of a cgroup. Each kind belongs to a controller, and each answers in its
+own way. These are on version 2 here, and these are all that the kernel has:'
+if [[ -n $v2 ]]; then
+    try 'cat $(findmnt -nfo TARGET -t cgroup2)/cgroup.controllers'
+fi
+try 'cut -f 1 /proc/cgroups'
+pids=$(place_of pids)
+if [[ -z $pids ]]; then
+    say 'No cgroup that we may write to gives the controller pids to those below. Root has one, and whoever
+systemd hands one over to: systemd-run --user --scope -p Delegate=yes demos/'"$demo"'.'
+    finish cgroup-limits
+fi
+
+say 'pids: how many processes. Four may be here: a shell, and three that it starts. The answer is an error
+that a program can read, EAGAIN; nobody is killed.'
+next_in "$pids"
+try "new=$new; mkdir \$new; echo 4 > \$new/pids.max"
+try 'sh -c '\''echo $$ > $1/cgroup.procs; for i in 1 2 3 4; do sleep 9 & done'\'' sh $new'
+try 'cat $new/pids.current $new/pids.events'
+say 'A lower number than there are is taken, and changes nothing for who is there.'
+try 'echo 1 > $new/pids.max; cat $new/pids.current; kill $(cat $new/cgroup.procs)'
+settle 'rmdir $new'
+
+memory=$(place_of memory)
+if [[ -n $memory ]]; then
+    next_in "$memory"
+    mkdir "$new"
+    max=memory.max events=memory.events
+    [[ -e $new/$max ]] || max=memory.limit_in_bytes events=memory.oom_control
+    rmdir "$new"
+    # What has space to swap to would not be full.
+    swap=''
+    [[ -z $(tail -n +2 /proc/swaps) || $max != memory.max ]] || swap='; echo 0 > $new/memory.swap.max'
+    say 'memory: how many bytes. There is no error to give: memory is taken by touching it, and no call is made
+then. So the answer is SIGKILL, exit status 137.'
+    try "new=$new; mkdir \$new; echo 8M > \$new/$max$swap"
+    try 'sh -c '\''echo $$ > $1/cgroup.procs; sh -c "a=x; while :; do a=\$a\$a; done"; echo $?'\'' sh $new'
+    try "grep oom_kill \$new/$events"
+    settle 'rmdir $new'
+fi
+
+cpu=$(place_of cpu)
+if [[ -n $cpu ]]; then
+    next_in "$cpu"
+    mkdir "$new"
+    give='echo 2000 20000 > $new/cpu.max'
+    [[ -e $new/cpu.max ]] || give='echo 20000 > $new/cpu.cfs_period_us; echo 2000 > $new/cpu.cfs_quota_us'
+    rmdir "$new"
+    say 'cpu: how much time. Nobody is refused or killed; who has used it up waits for the next period, here 2 ms in
+every 20. How often that was, the kernel counts.'
+    try "new=$new; mkdir \$new; $give"
+    try 'sh -c '\''echo $$ > $1/cgroup.procs; i=0; while [ $i -lt 9999 ]; do i=$((i+1)); done'\'' sh $new'
+    try 'grep nr_ $new/cpu.stat'
+    settle 'rmdir $new'
+fi
+
+any=$(place_of)
+if [[ -n $any ]]; then
+    say 'Version 2 can freeze a cgroup, and needs no controller for it: freezer is not one. What is frozen stands
+still, and can be killed all the same.'
+    next_in "$any"
+    try "new=$new; mkdir \$new; /bin/echo +freezer > \$new/cgroup.subtree_control"
+    try 'sleep 60 & echo $! > $new/cgroup.procs; echo 1 > $new/cgroup.freeze'
+    settle 'grep -qx "frozen 1" $new/cgroup.events'
+    try 'cat $new/cgroup.events; ps -o pid,stat,wchan:20,args $!'
+    try 'kill -KILL $!; wait $! 2>/dev/null; cat $new/cgroup.events'
+    settle 'rmdir $new'
+fi
+
+say 'Limits nest. May the one below be larger than the one above? It may, and reads so. But the fork is
+counted in both, and what holds is the least.'
+next_in "$pids"
+try "new=$new; mkdir \$new"
+if [[ -e $new/cgroup.subtree_control ]]; then
+    try 'echo +pids > $new/cgroup.subtree_control'
+fi
+made+=("$new/below")
+try 'mkdir $new/below; echo 3 > $new/pids.max; echo 50 > $new/below/pids.max; cat $new/below/pids.max'
+try 'sh -c '\''echo $$ > $1/below/cgroup.procs; for i in 1 2 3 4; do sleep 9 & done'\'' sh $new'
+try 'kill $(cat $new/below/cgroup.procs)'
+settle 'rmdir $new/below $new'
+
+finish cgroup-limits
