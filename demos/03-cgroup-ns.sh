@@ -105,6 +105,6 @@ else
 takes.'
 fi
 try 'kill $inside $beside'
-settle 'rmdir $new/inner $new/sibling $new'
+settle 'find $new -depth -type d -exec rmdir {} +'
 
 finish cgroup-ns

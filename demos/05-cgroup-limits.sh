@@ -145,6 +145,6 @@ made+=("$new/below")
 try 'mkdir $new/below; echo 3 > $new/pids.max; echo 50 > $new/below/pids.max; cat $new/below/pids.max'
 try 'sh -c '\''echo $$ > $1/below/cgroup.procs; for i in 1 2 3 4; do sleep 9 & done'\'' sh $new'
 try 'kill $(cat $new/below/cgroup.procs)'
-settle 'rmdir $new/below $new'
+settle 'find $new -depth -type d -exec rmdir {} +'
 
 finish cgroup-limits

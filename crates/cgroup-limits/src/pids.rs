@@ -3,6 +3,7 @@
 use anyhow::Result;
 use lesson::{Claim, Kernel, Lab, Step, cause};
 use ns_core::cgroup::{Cgroup, Place, Want};
+use ns_core::child::have_children;
 use ns_core::{Child, Fact, Namespaces, Outcome, Value, Witness};
 
 use crate::{PIDS, PIDS_V2, Pair, find};
@@ -107,16 +108,6 @@ pub(crate) fn forked_in(cgroup: &Cgroup, wanted: usize) -> Result<Vec<Fact>> {
     cgroup.join(parent.pid())?;
     parent.release()?;
     Ok(parent.hear_all()?)
-}
-
-fn have_children(children: &mut Vec<Child>, wanted: usize) -> ns_core::Result<Outcome> {
-    while children.len() < wanted {
-        match Child::spawn("child", Namespaces::NONE, Witness::stay) {
-            Ok(child) => children.push(child),
-            refused => return Outcome::of(refused),
-        }
-    }
-    Ok(Outcome::Done)
 }
 
 /// Four processes in a cgroup whose limit is then lowered to two.

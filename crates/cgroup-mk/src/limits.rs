@@ -5,7 +5,7 @@
 use anyhow::Result;
 use lesson::{Claim, Lab, Need, Step, cause};
 use ns_core::cgroup::{Cgroup, Want};
-use ns_core::{Child, Fact, Namespaces, Outcome, Value, Witness};
+use ns_core::{Child, Fact, Namespaces, Outcome, Value, child};
 
 use crate::{find, missing};
 
@@ -83,16 +83,7 @@ fn fork_four_times(cgroup: &Cgroup, joins: bool) -> Result<Vec<Fact>> {
     let mut parent = Child::spawn("parent", Namespaces::NONE, |me| {
         me.pause()?;
         let mut children = Vec::new();
-        let answer = loop {
-            if children.len() == 4 {
-                break Outcome::Done;
-            }
-            let child = Child::spawn("child", Namespaces::NONE, Witness::stay);
-            match child {
-                Ok(child) => children.push(child),
-                failed => break Outcome::of(failed)?,
-            }
-        };
+        let answer = child::have_children(&mut children, 4)?;
         me.saw("fork()", answer)?;
         me.saw("children", children.len())
     })?;

@@ -99,7 +99,11 @@ pub(crate) fn one_tree(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Make a cgroup, mount cgroup2 once more in a mount namespace, and look for the cgroup there.",
         calls: &["unshare(CLONE_NEWNS)", "mount(\"cgroup2\", \"/tmp\", \"cgroup2\")"],
-        by_hand: &["unshare --mount bash -c \"mount -t cgroup2 none /mnt; ls -d /mnt${own#$v2}/r* $own/r*\""],
+        // Without its options, which are the machine's, the mount would clear them.
+        by_hand: &[
+            "options=$(findmnt -nfo FS-OPTIONS -t cgroup2)",
+            "unshare --mount bash -c \"mount -t cgroup2 -o $options none /mnt; ls -d /mnt${own#$v2}/r* $own/r*\"",
+        ],
     })?;
     let cgroup = find(Want::AnyV2)?.create("seen")?;
     let mount_and_look = |kind: &'static str| -> Result<Fact> {

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use lesson::render::grid;
 use lesson::{ClaimHead, Screen, complain, status};
 use ns_core::End;
@@ -18,6 +18,7 @@ use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 
 use crate::demos::{self, Demo};
+use crate::format::Format;
 use crate::outbox::{self, Outbox};
 use crate::program::{self, Running};
 use crate::trial::{self, Fate, Settled};
@@ -50,13 +51,6 @@ pub(crate) struct Claims {
 
     #[command(flatten)]
     screen: Screen,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Jsonl,
-    Markdown,
 }
 
 /// A claim as a line of JSON.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use lesson::render::{grid, wrap};
 use lesson::{ClaimHead, Event, SCHEMA, Screen, Verdict, status};
 use ns_core::fact::printable;
@@ -13,6 +13,7 @@ use owo_colors::{OwoColorize, Style};
 use serde::{Deserialize, Serialize};
 
 use crate::demos;
+use crate::format::Format;
 use crate::outbox::Outbox;
 use crate::program::LONGEST_LINE;
 use crate::summary::item;
@@ -35,13 +36,6 @@ pub(crate) struct Diff {
 
     #[command(flatten)]
     screen: Screen,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Jsonl,
-    Markdown,
 }
 
 impl Diff {

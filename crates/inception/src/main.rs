@@ -7,6 +7,7 @@ mod claims;
 mod demos;
 mod diff;
 mod doctor;
+mod format;
 mod list;
 #[cfg(feature = "manual")]
 mod manual;

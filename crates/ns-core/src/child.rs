@@ -438,6 +438,20 @@ impl Child {
     }
 }
 
+/// Makes children that stay, until there are `wanted` of them or the kernel refuses one: fork()'s last answer.
+///
+/// # Errors
+/// What is not the kernel's answer.
+pub fn have_children(children: &mut Vec<Child>, wanted: usize) -> Result<Outcome> {
+    while children.len() < wanted {
+        match Child::spawn("child", Namespaces::NONE, Witness::stay) {
+            Ok(child) => children.push(child),
+            refused => return Outcome::of(refused),
+        }
+    }
+    Ok(Outcome::Done)
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         if self.end.is_none() {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::{Error, Named, Result};
+use crate::error::{Named, Result};
 use crate::probe::{self, Missing};
 
 const STATE: &str = "/sys/power/state";
@@ -39,11 +39,9 @@ impl Setting {
     /// Writes `value` to `path`, a file of /proc/sys. Of a machine that is killed meanwhile nothing is set back.
     ///
     /// # Errors
-    /// [`Error::Input`] for a machine that is not to be thrown away; EINVAL, EPERM as the file has it.
+    /// [`crate::Error::Input`] for a machine that is not to be thrown away; EINVAL, EPERM as the file has it.
     pub fn change(path: &str, value: &str) -> Result<Setting> {
-        if let Some(missing) = changeable(path)? {
-            return Err(Error::Input(missing.to_string()));
-        }
+        probe::require(changeable(path)?)?;
         let before = fs::read_to_string(path).named(|| format!("cat {path}"))?;
         fs::write(path, value).named(|| format!("write(\"{path}\", \"{value}\")"))?;
         Ok(Setting { path: path.into(), before })
@@ -73,11 +71,9 @@ pub fn suspendable() -> Result<Option<Missing>> {
 /// `at_most`, so that it does not sleep for ever.
 ///
 /// # Errors
-/// [`Error::Input`] for a machine that is not to be thrown away; EBUSY when a device or a task will not sleep.
+/// [`crate::Error::Input`] for a machine that is not to be thrown away; EBUSY when a device or a task will not sleep.
 pub fn suspend_to_ram(at_most: Duration) -> Result<()> {
-    if let Some(missing) = suspendable()? {
-        return Err(Error::Input(missing.to_string()));
-    }
+    probe::require(suspendable()?)?;
     // A machine without such a clock is woken by others alone. An alarm that is set has to be cleared before another is.
     let set_alarm = |when: &str| fs::write(ALARM, when).is_ok();
     let set = set_alarm("0") && set_alarm(&format!("+{}", at_most.as_secs()));

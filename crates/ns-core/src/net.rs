@@ -100,10 +100,8 @@ impl Netlink {
     /// # Errors
     /// [`Error::Input`] on any other machine. As [`Netlink::open`].
     pub fn open_on_a_machine_to_throw_away() -> Result<Netlink> {
-        match probe::throw_away()? {
-            None => Ok(Netlink { left_host: true, ..Netlink::open()? }),
-            Some(missing) => Err(Error::Input(missing.to_string())),
-        }
+        probe::require(probe::throw_away()?)?;
+        Ok(Netlink { left_host: true, ..Netlink::open()? })
     }
 
     // ---- Links

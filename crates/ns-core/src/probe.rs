@@ -36,6 +36,14 @@ impl std::fmt::Display for Missing {
     }
 }
 
+/// For a call that may only be made where nothing is missing.
+///
+/// # Errors
+/// [`Error::Input`] with what is, and how to get it.
+pub(crate) fn require(missing: Option<Missing>) -> Result<()> {
+    missing.map_or(Ok(()), |missing| Err(Error::Input(missing.to_string())))
+}
+
 /// Whether a [`mod@stage`] of `namespaces` can be entered: a child tries. `None` if so.
 ///
 /// # Errors

@@ -38,9 +38,7 @@ impl Swap {
     /// [`Error::Input`] for a machine that is not to be thrown away; EPERM without CAP_SYS_ADMIN; EINVAL on a file
     /// system whose files cannot be swapped to; ENOSPC.
     pub fn on(bytes: usize) -> Result<Swap> {
-        if let Some(missing) = missing()? {
-            return Err(Error::Input(missing.to_string()));
-        }
+        probe::require(missing()?)?;
         let path = Path::new(DIRECTORY).join(format!("inception-swap-{}", std::process::id()));
         let call = || format!("write(\"{}\")", path.display());
         let mut options = OpenOptions::new();

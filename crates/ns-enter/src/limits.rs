@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anyhow::Result;
 use lesson::{Claim, Lab, Need, Step};
 use ns_core::cgroup::{Cgroup, Place, Version, Want};
-use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Spawn, Value, Witness, namespace};
+use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Spawn, Value, child, namespace};
 
 use crate::{of, pidfd_for_children};
 
@@ -95,15 +95,7 @@ fn have_children(cgroup: &Cgroup, container: BorrowedFd<'_>, joins: bool) -> Res
         namespace::enter_all_of(container, Namespaces::all())?;
         me.pause()?;
         let mut children = Vec::new();
-        let answer = loop {
-            if children.len() == TRIES {
-                break Outcome::Done;
-            }
-            match Child::spawn("child", Namespaces::NONE, Witness::stay) {
-                Ok(child) => children.push(child),
-                failed => break Outcome::of(failed)?,
-            }
-        };
+        let answer = child::have_children(&mut children, TRIES)?;
         me.saw("fork()", answer)?;
         me.saw("children", children.len())
     })?;
