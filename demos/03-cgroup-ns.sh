@@ -13,36 +13,9 @@ if [[ $EUID != 0 ]]; then
     own_user='--user --map-root-user '
 fi
 
-# Nothing that ends takes a cgroup along. By the name, inception-PID-STARTTIME-N-PURPOSE, the
-# experiments know one whose maker is gone, and remove it. The start time is field 22, counted from
-# behind the name in brackets.
-stat=$(</proc/$$/stat)
-walk=inception-$$-$(cut -d' ' -f20 <<<"${stat##*) }")
-v2='' own='' new=''
+. "$(dirname "$(readlink -f "$0")")/cgroups.sh"
 
-is_cgroup() {
-    [[ $(stat -fc %T "$1" 2>/dev/null) == cgroup2fs ]]
-}
-
-# Removes what still stands, with its members.
-# shellcheck disable=SC2317 # `afterwards` has it called
-take_down() {
-    local cgroup pid
-    for cgroup in $new/inner $new/sibling $new; do
-        for _ in {1..200}; do
-            is_cgroup "$cgroup" || break
-            while read -r pid; do
-                kill -KILL "$pid" || true
-            done <"$cgroup/cgroup.procs"
-            rmdir "$cgroup" || true
-            # A process that is killed still counts for a moment.
-            read -rt 0.02 -u "$never" || true
-        done
-    done
-}
-afterwards take_down
-
-if ! findmnt --first-only --types cgroup2 >/dev/null; then
+if [[ -z $v2 ]]; then
     complain 'version 2 of cgroups is not mounted here; to get it, as root: mount -t cgroup2 none DIRECTORY'
     exit 77
 fi
@@ -55,13 +28,9 @@ try "unshare ${own_user}--cgroup cat /proc/self/cgroup"
 say 'Nobody has moved. The path starts at the root of the reader'\''s cgroup namespace, and that is where
 its maker was, in every tree.'
 
-v2=$(findmnt -nfo TARGET -t cgroup2)
-own=$v2$(sed -n s/^0:://p /proc/self/cgroup)
-own=${own%/}
-is_cgroup "$own" || own=$v2
-new=$own/$walk-0-walk
+new=$(own_cgroup)/$walk-0-walk
+mine "$new"
 if ! mkdir "$new" 2>/dev/null; then
-    new=''
     say 'More is to be seen with a cgroup of one'\''s own, and none may be made here. Root may, and whoever
 systemd hands one over to: systemd-run --user --scope -p Delegate=yes demos/'"$demo"'.'
     finish cgroup-ns
@@ -70,7 +39,7 @@ rmdir "$new"
 
 say 'Now with two cgroups of our own below one, and a process in each. The name tells who made them, so
 that the experiments can sweep them away should nobody else.'
-try "new=$own/$walk-0-walk; mkdir \$new \$new/inner \$new/sibling"
+try "new=$new; mkdir \$new \$new/inner \$new/sibling"
 try 'sleep 60 & echo $! > $new/sibling/cgroup.procs; beside=$!'
 say 'A process in `inner` makes a namespace there, and is kept for the next steps. From outside it has a
 path, for itself it is at the top of the world.'

@@ -6,56 +6,12 @@
 stage 'What is a cgroup, and who is in it?' "$@"
 needs findmnt:util-linux stat:coreutils sed:sed grep:grep find:findutils
 
-# Nothing that ends takes a cgroup along. By the name, inception-PID-STARTTIME-N-PURPOSE, the
-# experiments know one whose maker is gone, and remove it. The start time is field 22, counted from
-# behind the name in brackets.
-stat=$(</proc/$$/stat)
-walk=inception-$$-$(cut -d' ' -f20 <<<"${stat##*) }")
-v2='' own='' new='' limited=''
-
-is_cgroup() {
-    [[ $(stat -fc %T "$1" 2>/dev/null) == cgroup*fs ]]
-}
-
-# Removes what still stands, with its members.
-# shellcheck disable=SC2317 # `afterwards` has it called
-take_down() {
-    local cgroup pid
-    for cgroup in $limited $new; do
-        for _ in {1..200}; do
-            is_cgroup "$cgroup" || break
-            while read -r pid; do
-                kill -KILL "$pid" || true
-            done <"$cgroup/cgroup.procs"
-            find "$cgroup" -depth -type d -exec rmdir {} + || true
-            # A process that is killed still counts for a moment.
-            read -rt 0.02 -u "$never" || true
-        done
-    done
-}
-afterwards take_down
-
-# The nearest cgroup in which one with the file pids.max can be made, and processes moved there.
-place_of_pids() {
-    local top path
-    if top=$(findmnt -nfo TARGET -t cgroup -O pids); then
-        path=$(sed -n 's/^[0-9]*:pids://p' /proc/self/cgroup)
-    else
-        top=$v2 path=${own#"$v2"}
-    fi
-    path=${path%/}
-    while [[ ! -w $top$path || ! -w $top$path/cgroup.procs ]] ||
-        { [[ $top == "$v2" ]] && ! grep -qw pids "$top$path/cgroup.subtree_control"; }; do
-        [[ $path == */* ]] || return 0
-        path=${path%/*}
-    done
-    printf '%s\n' "$top$path"
-}
+. "$(dirname "$(readlink -f "$0")")/cgroups.sh"
 
 say 'A cgroup is a directory of a file system that the kernel makes up. There are two versions of
 it, and a machine may have both. A path is no proof of which it is; the type is.'
 try 'findmnt --types cgroup,cgroup2 --output TARGET,FSTYPE'
-if ! findmnt --first-only --types cgroup2 >/dev/null; then
+if [[ -z $v2 ]]; then
     complain 'version 2 is not mounted here; to get it, as root: mount -t cgroup2 none DIRECTORY'
     exit 77
 fi
@@ -67,12 +23,12 @@ fi
 
 say 'Every process is in one cgroup of version 2. Ours is this:'
 try 'own=$v2$(sed -n s/^0:://p /proc/self/cgroup); echo $own'
-# In a cgroup namespace it may be one that is not mounted.
-own=${own%/}
-is_cgroup "$own" || own=$v2
+own=$(own_cgroup)
 
 say 'mkdir is all that it takes to make another. The name tells who made it, so that the experiments
 can sweep it away should nobody else.'
+new=''
+mine "$own/$walk-0-walk"
 try 'new=$own/'"$walk-0-walk"'; mkdir $new'
 
 if [[ ! -d $new ]]; then
@@ -112,10 +68,11 @@ try 'echo 1 > $new/cgroup.max.descendants; mkdir $new/a; mkdir $new/b'
 say 'With a child it cannot be removed either: the tree comes down from its leaves.'
 try 'rmdir $new; rmdir $new/a $new'
 
-place=$(place_of_pids)
+place=$(place_of pids)
 if [[ -n $place ]]; then
     say 'Most limits belong to a controller, that of processes to pids. Here the nearest cgroup that
 gives it to those below is '"$place"'. Three may be in this one: a shell, and two that it starts.'
+    mine "$place/$walk-1-walk"
     try "limited=$place/$walk-1-walk; mkdir \$limited; echo 3 > \$limited/pids.max"
     try 'sh -c '\''echo $$ > $1/cgroup.procs; sleep 9 & sleep 9 & sleep 9'\'' sh $limited'
     try 'kill $(cat $limited/cgroup.procs)'

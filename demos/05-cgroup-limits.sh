@@ -6,65 +6,16 @@
 stage 'What does a limit do?' "$@"
 needs findmnt:util-linux taskset:util-linux stat:coreutils head:coreutils sed:sed grep:grep cut:coreutils ps:procps
 
-# Nothing that ends takes a cgroup along. By the name, inception-PID-STARTTIME-N-PURPOSE, the
-# experiments know one whose maker is gone, and remove it. The start time is field 22, counted from
-# behind the name in brackets.
-stat=$(</proc/$$/stat)
-walk=inception-$$-$(cut -d' ' -f20 <<<"${stat##*) }")
-v2='' made=() number=0
+. "$(dirname "$(readlink -f "$0")")/cgroups.sh"
 
-is_cgroup() {
-    [[ $(stat -fc %T "$1" 2>/dev/null) == cgroup*fs ]]
-}
-
-# Removes what still stands, with its members, the last that was made first.
-# shellcheck disable=SC2317 # `afterwards` has it called
-take_down() {
-    local at cgroup pid
-    for ((at = ${#made[@]} - 1; at >= 0; at--)); do
-        cgroup=${made[at]}
-        for _ in {1..200}; do
-            is_cgroup "$cgroup" || break
-            echo 0 >"$cgroup/cgroup.freeze" || true
-            while read -r pid; do
-                kill -KILL "$pid" || true
-            done <"$cgroup/cgroup.procs"
-            rmdir "$cgroup" || true
-            # A process that is killed still counts for a moment.
-            read -rt 0.02 -u "$never" || true
-        done
-    done
-}
-afterwards take_down
-
-# place_of CONTROLLER: the nearest cgroup in which one with that controller can be made, and processes moved there. Of
-# any cgroup of version 2 if no controller is named.
-place_of() {
-    local top path
-    if [[ $# == 1 ]] && top=$(findmnt -nfo TARGET -t cgroup -O "$1"); then
-        path=$(sed -n "s/^[0-9]*:$1://p" /proc/self/cgroup)
-    elif [[ -n $v2 ]]; then
-        top=$v2 path=$(sed -n 's/^0:://p' /proc/self/cgroup)
-    else
-        return 0
-    fi
-    path=${path%/}
-    while [[ ! -w $top$path || ! -w $top$path/cgroup.procs ]] ||
-        { [[ $# == 1 && $top == "$v2" ]] && ! grep -qw "$1" "$top$path/cgroup.subtree_control"; }; do
-        [[ $path == */* ]] || return 0
-        path=${path%/*}
-    done
-    ! is_cgroup "$top$path" || printf '%s\n' "$top$path"
-}
-
+number=0
 # next_in PLACE: sets new to the name of a cgroup that will be made there.
 next_in() {
     new=$1/$walk-$number-walk
     number=$((number + 1))
-    made+=("$new")
+    mine "$new"
 }
 
-v2=$(findmnt -nfo TARGET -t cgroup2 || true)
 say 'A limit is a number in a file of a cgroup. Each kind belongs to a controller, and each answers in its
 own way. These are on version 2 here, and these are all that the kernel has:'
 if [[ -n $v2 ]]; then
@@ -141,7 +92,6 @@ try "new=$new; mkdir \$new"
 if [[ -e $new/cgroup.subtree_control ]]; then
     try 'echo +pids > $new/cgroup.subtree_control'
 fi
-made+=("$new/below")
 try 'mkdir $new/below; echo 3 > $new/pids.max; echo 50 > $new/below/pids.max; cat $new/below/pids.max'
 try 'sh -c '\''echo $$ > $1/below/cgroup.procs; for i in 1 2 3 4; do sleep 9 & done'\'' sh $new'
 try 'kill $(cat $new/below/cgroup.procs)'

@@ -6,39 +6,12 @@
 stage 'Which cgroups may hold processes, and how do v1 and v2 differ?' "$@"
 needs findmnt:util-linux stat:coreutils sed:sed grep:grep find:findutils
 
-# Nothing that ends takes a cgroup along. By the name, inception-PID-STARTTIME-N-PURPOSE, the
-# experiments know one whose maker is gone, and remove it. The start time is field 22, counted from
-# behind the name in brackets.
-stat=$(</proc/$$/stat)
-walk=inception-$$-$(cut -d' ' -f20 <<<"${stat##*) }")
-v2='' own='' new='' old=''
-
-is_cgroup() {
-    [[ $(stat -fc %T "$1" 2>/dev/null) == cgroup*fs ]]
-}
-
-# Removes what still stands. Its members are all jobs of this shell, which ends them too.
-# shellcheck disable=SC2317 # `afterwards` has it called
-take_down() {
-    local cgroup job
-    for job in $(jobs -p); do
-        kill -KILL "$job" || true
-    done
-    for cgroup in $old $new; do
-        for _ in {1..200}; do
-            is_cgroup "$cgroup" || break
-            find "$cgroup" -depth -type d -exec rmdir {} + || true
-            # A process that is killed still counts for a moment.
-            read -rt 0.02 -u "$never" || true
-        done
-    done
-}
-afterwards take_down
+. "$(dirname "$(readlink -f "$0")")/cgroups.sh"
 
 say 'Every process is in one cgroup of version 2, and in one more for each hierarchy of version 1 that
 this machine has. A line of /proc/PID/cgroup each; that of version 2 begins with 0::.'
 try 'cat /proc/self/cgroup'
-if ! findmnt --first-only --types cgroup2 >/dev/null; then
+if [[ -z $v2 ]]; then
     complain 'version 2 is not mounted here; to get it, as root: mount -t cgroup2 none DIRECTORY'
     exit 77
 fi
@@ -47,11 +20,11 @@ if ! is_cgroup "$v2"; then
     complain "another file system is mounted over $v2"
     exit 77
 fi
-# In a cgroup namespace it may be one that is not mounted.
-own=${own%/}
-is_cgroup "$own" || own=$v2
+own=$(own_cgroup)
 
 say 'The rules are tried in a cgroup of our own.'
+new=''
+mine "$own/$walk-0-rules"
 try 'new=$own/'"$walk-0-rules"'; mkdir $new'
 if [[ ! -d $new ]]; then
     say 'Refused: this cgroup belongs to somebody else. To give one away is called delegation, and
@@ -66,7 +39,6 @@ if [[ $(<"$new/cgroup.type") != domain ]]; then
 so became threaded without a word. That is one of the surprises that the experiment shows.'
     try 'cat $new/cgroup.type $own/cgroup.type'
     settle 'rmdir $new'
-    new=''
     finish cgroup-rules
 fi
 
@@ -100,6 +72,7 @@ if old=$(findmnt -nfo TARGET -t cgroup -O pids) && [[ -w $old ]]; then
     say 'This machine has version 1 too. There a thread goes anywhere, by the file tasks; processes are
 above others as they like, and the other hierarchies do not hear of it.'
     old=$old/$walk-1-rules
+    mine "$old"
     try "old=$old; mkdir -p \$old/child"
     try 'sleep 60 & echo $! > $old/tasks; sleep 60 & echo $! > $old/child/tasks; grep -v :/$ /proc/$!/cgroup'
 else
@@ -112,5 +85,4 @@ fi
 
 try 'kill $(jobs -p); wait'
 settle 'find $old $new -depth -type d -exec rmdir {} +'
-old='' new=''
 finish cgroup-rules
