@@ -15,7 +15,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use lesson::{Claim, Experiment, Lab, Need, Step, cause};
-use ns_core::cgroup::{Cgroup, Layout, Place, Want};
+use ns_core::cgroup::{self, Cgroup, Layout, Place, Want};
 use ns_core::janitor::TemporaryDirectory;
 use ns_core::probe::Missing;
 use ns_core::{Fact, Named, Namespaces, Outcome, Value, mount};
@@ -115,7 +115,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(lab: &mut Lab) -> Result<()> {
-    ns_core::cgroup::sweep()?;
+    cgroup::sweep()?;
     let layout = Layout::detect()?;
     lab.step(Step {
         goal: "Find the hierarchy. The path is a habit; the type of the filesystem is the proof.",
@@ -195,9 +195,7 @@ fn find(want: Want<'_>) -> Result<Place> {
 
 /// What a process's /proc/PID/cgroup says of version 2: the path of its cgroup from the root.
 fn cgroup_of(process: ns_core::Pid) -> Result<String> {
-    let path = format!("/proc/{process}/cgroup");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cat {path}"))?;
-    Ok(text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("none").to_string())
+    Ok(cgroup::path_of(Some(process), "")?.unwrap_or_else(|| "none".into()))
 }
 
 /// Whether that path is the cgroup's.

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use lesson::{Claim, Lab, Need, Step, cause};
-use ns_core::cgroup::{Cgroup, Layout, Place, Want};
+use ns_core::cgroup::{self, Cgroup, Layout, Place, Want};
 use ns_core::probe::Missing;
-use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Pid, Value, Witness, namespace};
+use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, Value, Witness, namespace};
 
 use crate::{A_PLACE, find};
 
@@ -276,7 +276,7 @@ impl Home {
         let layout = Layout::detect()?;
         let below_root = |path: &str| path != "/" && !path.starts_with("/..");
         Ok(match layout.hierarchies().iter().find(|it| below_root(it.own())) {
-            Some(hierarchy) if hierarchy.version() == ns_core::cgroup::Version::V2 => {
+            Some(hierarchy) if hierarchy.version() == cgroup::Version::V2 => {
                 Ok(Home { cgroup: None, controllers: String::new() })
             }
             Some(hierarchy) => Ok(Home { cgroup: None, controllers: hierarchy.controllers().join(",") }),
@@ -303,15 +303,7 @@ impl Home {
 
 /// A process's path in the hierarchy of `controllers` (none: version 2), as the caller sees it.
 pub(crate) fn path_of(process: Option<Pid>, controllers: &str) -> ns_core::Result<String> {
-    let who = process.map_or("self".into(), |pid| pid.to_string());
-    let file = format!("/proc/{who}/cgroup");
-    let text = std::fs::read_to_string(&file).named(|| format!("cat {file}"))?;
-    // ID:CONTROLLERS:PATH, and a path may hold a colon.
-    let path = text.lines().find_map(|line| {
-        let (own, path) = line.split_once(':')?.1.split_once(':')?;
-        (own == controllers).then_some(path)
-    });
-    Ok(path.unwrap_or("none").into())
+    Ok(cgroup::path_of(process, controllers)?.unwrap_or_else(|| "none".into()))
 }
 
 /// A path as a value. What this machine adds to it, the place and the unique part of our names, is left out.

@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::Result;
 use lesson::{Claim, Lab, Need, Step};
-use ns_core::cgroup::{Cgroup, Place, Version, Want};
-use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Spawn, Value, child, namespace};
+use ns_core::cgroup::{self, Cgroup, Place, Version, Want};
+use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, Spawn, Value, child, namespace};
 
 use crate::{of, pidfd_for_children};
 
@@ -112,26 +112,19 @@ fn read_cgroup(version: Version, namespace: Option<&NsFile>) -> Result<Vec<Fact>
         if let Some(namespace) = namespace {
             namespace.enter(Some(Kind::Cgroup))?;
         }
-        me.saw("its cgroup", cgroup_of(version, "self")?)?;
+        me.saw("its cgroup", cgroup_of(version, None)?)?;
         me.stay()
     })?;
     let inside = visitor.hear()?;
-    let outside = cgroup_of(version, &visitor.pid().to_string())?;
-    Ok(vec![inside, Fact::outside("its cgroup", outside), Fact::outside("ours", cgroup_of(version, "self")?)])
+    let outside = cgroup_of(version, Some(visitor.pid()))?;
+    Ok(vec![inside, Fact::outside("its cgroup", outside), Fact::outside("ours", cgroup_of(version, None)?)])
 }
 
-/// The line of /proc/PROCESS/cgroup for the hierarchy that has the controller.
-fn cgroup_of(version: Version, process: &str) -> ns_core::Result<Value> {
-    let path = format!("/proc/{process}/cgroup");
-    let text = std::fs::read_to_string(&path).named(|| format!("cat {path}"))?;
-    let mut lines = text.lines().map(|line| line.splitn(3, ':').skip(1));
-    let found = lines.find_map(|mut fields| {
-        let (controllers, path) = (fields.next()?, fields.next()?);
-        let is_it = match version {
-            Version::V1 => controllers.split(',').any(|controller| controller == "pids"),
-            Version::V2 => controllers.is_empty(),
-        };
-        is_it.then(|| path.to_string())
-    });
-    Ok(Value::Name(found.unwrap_or_default()))
+/// What `process`, or the caller, reads of its cgroup in the hierarchy that has the controller.
+fn cgroup_of(version: Version, process: Option<Pid>) -> ns_core::Result<Value> {
+    let hierarchy = match version {
+        Version::V1 => "pids",
+        Version::V2 => "",
+    };
+    Ok(Value::Name(cgroup::path_of(process, hierarchy)?.unwrap_or_default()))
 }

@@ -47,7 +47,7 @@ impl Drop for Nsdelegate {
 }
 
 fn remount(on: bool) -> Result<()> {
-    require_throw_away("mount -o remount")?;
+    probe::require(probe::throw_away()?)?;
     host::require_left(Kind::Mnt, || "mount -o remount".into())?;
     let point = root()?;
     // An option that is left out is cleared.
@@ -97,7 +97,7 @@ impl HandedDown {
     /// [`Error::Input`] unless the machine is one to throw away; EACCES without the right to write; EINVAL for a
     /// controller that v2 lacks here.
     pub fn by_the_root(controllers: &[&str]) -> Result<HandedDown> {
-        require_throw_away("echo +CONTROLLER > cgroup.subtree_control")?;
+        probe::require(probe::throw_away()?)?;
         let file = root()?.join("cgroup.subtree_control");
         let before = std::fs::read_to_string(&file).named(|| format!("cat {}", file.display()))?;
         let mut handed = HandedDown { file, added: Vec::new() };
@@ -128,11 +128,4 @@ fn root() -> Result<PathBuf> {
     let layout = Layout::detect()?;
     let point = layout.v2_mount().map(Path::to_path_buf);
     point.ok_or_else(|| Error::Input("cgroup v2 is not mounted".into()))
-}
-
-fn require_throw_away(call: &str) -> Result<()> {
-    match probe::throw_away()? {
-        None => Ok(()),
-        Some(missing) => Err(Error::Input(format!("{call}: refused: it takes {}", missing.what))),
-    }
 }
