@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Named, Namespaces, Result, Witness, mount, process, uts};
 
-use super::{Asked, capabilities, console, devices, init, kernel_files, root, seccomp};
+use super::{Asked, capabilities, console, devices, init, kernel_files, place, root, seccomp};
 
 /// Builds the container around this process, its PID 1, and ends as its command ends.
 pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool) -> Result<()> {
@@ -33,9 +33,12 @@ pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool)
     // Now, and not with the others: its root is the cgroup that we are in at this moment (cgroup_namespaces(7)).
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
         .named(|| "unshare(CLONE_NEWCGROUP)".into())?;
-    kernel_files::proc(new_root.as_fd(), &devices)?;
-    kernel_files::sys(new_root.as_fd(), &devices)?;
+    let proc = kernel_files::proc(new_root.as_fd(), &devices)?;
+    let sys = kernel_files::sys(new_root.as_fd(), &devices)?;
     let (dev, pts) = devices::dev(new_root.as_fd(), &devices)?;
+    for (name, mounted) in [("proc", &proc), ("sys", &sys), ("dev", &dev)] {
+        place::must_lead_to(new_root.as_fd(), name, mounted)?;
+    }
     let terminal = if with_console { Some(console::make(me, dev.as_fd(), pts.as_fd())?) } else { None };
     if asked.read_only {
         // Mounts are read-only one by one, so /dev stays as it is.
