@@ -19,6 +19,11 @@ pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool)
     // Opened with the rights of whoever asked. Later names mean other files, and we are somebody else.
     let devices = devices::open()?;
     let source = root::open(&asked.rootfs)?;
+    let nobodys = if asked.user.is_some() { root::nobodys(&source)? } else { None };
+    if let Some(number) = nobodys {
+        me.saw("nobody's", i64::from(number))?;
+        me.pause()?;
+    }
     process::become_root()?;
     uts::set_hostname(&asked.hostname)?;
     let links = Netlink::open()?;

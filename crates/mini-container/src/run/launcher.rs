@@ -90,6 +90,12 @@ fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Option<Conso
             ("end", _) => bail!("init ended before its time: {}", fact.value),
             _ => {}
         }
+            ("nobody's", Some(number)) => {
+                if let Some(line) = identity::map_owners(init, number)? {
+                    let _ = writeln!(std::io::stderr(), "mini-container: {line}");
+                }
+                init.release()?;
+            }
     }
 }
 
