@@ -2,17 +2,24 @@
 
 use std::os::fd::AsFd;
 
+use ns_core::cgroup::Cgroup;
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Named, Namespaces, Result, Witness, mount, process, uts};
 
-use super::{Asked, capabilities, console, devices, init, kernel_files, place, root, seccomp};
+use super::{Asked, capabilities, console, devices, init, kernel_files, limits, place, root, seccomp};
 
 /// Builds the container around this process, its PID 1, and ends as its command ends.
-pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool) -> Result<()> {
+pub(super) fn build_and_run(
+    me: &mut Witness,
+    asked: &Asked,
+    cgroups: &[Cgroup],
+    with_console: bool,
+) -> Result<()> {
     // What a terminal sends to those who started us is for the launcher, which passes it on.
     nix::unistd::setsid().named(|| "setsid()".into())?;
     // The launcher has work first: our IDs, our network. None of it may we do ourselves.
     me.pause()?;
+    limits::enter(cgroups)?;
 
     // Nothing that is mounted from here on is to be seen outside; systemd shares all mounts.
     mount::make_private()?;
@@ -32,9 +39,11 @@ pub(super) fn build_and_run(me: &mut Witness, asked: &Asked, with_console: bool)
     // Not our umask's business.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let (new_root, unpacked) = root::build(&source, || me.saw("unpacking", true))?;
-    // Our cgroup is the launcher's work too, but not before: what an archive fills is not to count as the command's.
-    me.saw("built", true)?;
-    me.pause()?;
+    if matches!(source, root::Source::Archive(..)) {
+        // What it fills does not count as the command's: only now the launcher moves us to our cgroups.
+        me.saw("unpacked", true)?;
+        me.pause()?;
+    }
     // Now, and not with the others: its root is the cgroup that we are in at this moment (cgroup_namespaces(7)).
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
         .named(|| "unshare(CLONE_NEWCGROUP)".into())?;

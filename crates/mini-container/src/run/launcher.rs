@@ -32,6 +32,8 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
     std::fs::metadata(&asked.rootfs).with_context(|| format!("ROOTFS {}", asked.rootfs.display()))?;
     // Made before the container, and removed after it, with all that is still in there.
     let cgroups = limits::make(asked)?;
+    // An archive is unpacked into memory, which is not to count as the command's: then init is moved there afterwards.
+    let (from_birth, later) = cgroups.split_at(if asked.rootfs.is_dir() { cgroups.len() } else { 0 });
     // Blocked before there is anyone to forward them to, so that none is lost, or ends us and leaves the rest.
     let forwarded: SigSet = FORWARDED.into_iter().collect();
     forwarded.thread_block().context("sigprocmask()")?;
@@ -39,13 +41,16 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         .context("signalfd()")?;
 
     let with_console = console::is_wanted();
-    let mut init = Spawn::new("container")
-        .namespaces_always(BORN_INTO)
-        .run(|me| build_and_run(me, asked, with_console))
+    let mut newborn = Spawn::new("container").namespaces_always(BORN_INTO);
+    if let Some(cgroup) = limits::birthplace(from_birth) {
+        newborn = newborn.born_in(cgroup);
+    }
+    let mut init = newborn
+        .run(|me| build_and_run(me, asked, from_birth, with_console))
         .map_err(|error| explain(&error))?;
     // Dropped last of all that belongs to the container, so after init has ended.
     let _link = prepare(&init, asked)?;
-    let console = wait_until_ready(&mut init, &cgroups)?;
+    let console = wait_until_ready(&mut init, later)?;
     let end = pass_on(&mut init, console.as_ref(), &signals)?;
     // Our terminal first: what we say is for it.
     drop(console);
@@ -74,7 +79,7 @@ fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Option<Conso
         })?;
         match (fact.what.as_str(), fact.value.as_i64()) {
             ("ready", _) => return Ok(console),
-            ("built", _) => {
+            ("unpacked", _) => {
                 limits::put(init.pid(), cgroups)?;
                 init.release()?;
             }
