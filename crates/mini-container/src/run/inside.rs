@@ -67,7 +67,7 @@ pub(super) fn build_and_run(
 
     me.saw("unmapped owners", i64::from(unpacked.unmapped))?;
     me.saw("ready", true)?;
-    let status = init::serve(&asked.command, &asked.hostname, terminal)?;
+    let status = init::serve(&asked.command, &asked.hostname, &unpacked.config, terminal)?;
     std::process::exit(status)
 }
 

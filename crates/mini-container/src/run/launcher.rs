@@ -27,6 +27,9 @@ const FORWARDED: [Signal; 8] = [
     Signal::SIGWINCH,
 ];
 
+/// What ends us as long as there is no command to pass it on to: an archive may take its time.
+const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
 /// Runs the container, and gives the exit status of its command.
 pub(super) fn run(asked: &Asked) -> Result<u8> {
     std::fs::metadata(&asked.rootfs).with_context(|| format!("ROOTFS {}", asked.rootfs.display()))?;
@@ -50,7 +53,10 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         .map_err(|error| explain(&error))?;
     // Dropped last of all that belongs to the container, so after init has ended.
     let _link = prepare(&init, asked)?;
-    let console = wait_until_ready(&mut init, later)?;
+    let console = match wait_until_ready(&mut init, later)? {
+        Ok(console) => console,
+        Err(signal) => return Ok(128 + signal as u8),
+    };
     let end = pass_on(&mut init, console.as_ref(), &signals)?;
     // Our terminal first: what we say is for it.
     drop(console);
@@ -68,19 +74,31 @@ fn prepare(init: &Child, asked: &Asked) -> Result<Option<Port>> {
     Ok(link)
 }
 
-/// Hears init out until the command is about to run.
-fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Option<Console>> {
+/// Hears init out until the command is about to run, or until a signal is to end us.
+fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Result<Option<Console>, Signal>> {
+    let ending: SigSet = ENDING.into_iter().collect();
+    let ending = SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .context("signalfd()")?;
     let mut console = None;
     loop {
+        if let Ok(Some(info)) = ending.read_signal() {
+            return Ok(Err(Signal::try_from(info.ssi_signo as i32)?));
+        }
         let fact = init.hear().map_err(|error| match error {
             // What broke says itself where.
             Error::Broken { message, .. } => anyhow::anyhow!(message),
             other => other.into(),
         })?;
         match (fact.what.as_str(), fact.value.as_i64()) {
-            ("ready", _) => return Ok(console),
+            ("ready", _) => return Ok(Ok(console)),
             ("unpacked", _) => {
                 limits::put(init.pid(), cgroups)?;
+                init.release()?;
+            }
+            ("nobody's", Some(number)) => {
+                if let Some(line) = identity::map_owners(init, number)? {
+                    let _ = writeln!(std::io::stderr(), "mini-container: {line}");
+                }
                 init.release()?;
             }
             ("console", Some(number)) => console = Some(Console::take(init, number)?),
@@ -88,19 +106,13 @@ fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Option<Conso
                 let mut stderr = std::io::stderr();
                 let _ = writeln!(
                     stderr,
-                    "mini-container: {files} files belong to users who are not mapped, and are root's now; \
+                    "mini-container: files of users who are not mapped, and root's now: {files}; \
                      to keep them: --user auto"
                 );
             }
             ("end", _) => bail!("init ended before its time: {}", fact.value),
             _ => {}
         }
-            ("nobody's", Some(number)) => {
-                if let Some(line) = identity::map_owners(init, number)? {
-                    let _ = writeln!(std::io::stderr(), "mini-container: {line}");
-                }
-                init.release()?;
-            }
     }
 }
 
