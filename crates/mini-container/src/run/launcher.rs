@@ -57,10 +57,7 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         Ok(console) => console,
         Err(signal) => return Ok(128 + signal as u8),
     };
-    let end = pass_on(&mut init, console.as_ref(), &signals)?;
-    // Our terminal first: what we say is for it.
-    drop(console);
-    Ok(match end {
+    Ok(match pass_on(&mut init, console, &signals)? {
         End::Exited(status) => u8::try_from(status).unwrap_or(u8::MAX),
         End::Killed(signal) => 128 + signal as u8,
     })
@@ -117,62 +114,48 @@ fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Result<Optio
 }
 
 /// Passes signals to init, and the terminal both ways, until init has ended. No SIGCHLD is waited for: a pidfd says
-/// that a process has ended whenever one asks, however early it did.
-fn pass_on(init: &mut Child, console: Option<&Console>, signals: &SignalFd) -> Result<End> {
-    let stdin = rustix::stdio::stdin();
-    let mut typed_to_the_end = false;
+/// that a process has ended whenever one asks, however early it did. Our terminal is as it was before we say more.
+fn pass_on(init: &mut Child, mut console: Option<Console>, signals: &SignalFd) -> Result<End> {
     loop {
         let nothing = signals.as_fd();
-        let master = console.map_or(nothing, |it| it.master.as_fd());
-        let keyboard = if console.is_some() && !typed_to_the_end { stdin } else { nothing };
+        let (keyboard, inner, events) =
+            console.as_ref().map_or((nothing, nothing, PollFlags::POLLIN), |it| it.awaited(nothing));
         let mut fds =
-            [init.pidfd(), signals.as_fd(), master, keyboard].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            [init.pidfd(), signals.as_fd(), keyboard].map(|fd| PollFd::new(fd, PollFlags::POLLIN)).to_vec();
+        fds.push(PollFd::new(inner, events));
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("poll()"),
         }
         let is_ready = |at: usize| fds[at].any().unwrap_or(false);
-        let (ended, screen, typed) = (is_ready(0), console.is_some() && is_ready(2), is_ready(3));
+        let (ended, typed) = (is_ready(0), is_ready(2));
         while let Ok(Some(info)) = signals.read_signal() {
-            forward(init, console, info.ssi_signo);
+            forward(init, console.as_ref(), info.ssi_signo);
         }
-        if let Some(console) = console {
-            // EIO: nobody has the other end open any more.
-            if screen || ended {
-                while copy(&console.master, rustix::stdio::stdout(), ended) {}
-            }
-            if typed && !typed_to_the_end && !ended {
-                typed_to_the_end = !copy(stdin, &console.master, true);
-            }
-        }
+        let hung_up = console.as_mut().is_some_and(|it| {
+            it.show(ended);
+            typed && it.read_typed() || it.type_on()
+        });
         if ended {
             return Ok(init.wait()?);
+        }
+        if hung_up {
+            // Without our end the kernel hangs the inner terminal up too, and tells all who are at it.
+            console = None;
         }
     }
 }
 
 fn forward(init: &Child, console: Option<&Console>, number: u32) {
-    match (Signal::try_from(number as i32), console) {
-        (Ok(Signal::SIGWINCH), Some(console)) => console.resize(),
-        // It may have ended this moment.
-        (Ok(signal), _) => drop(init.try_signal(signal)),
-        (Err(_), _) => {}
+    let Ok(signal) = Signal::try_from(number as i32) else { return };
+    match (signal, console) {
+        (Signal::SIGWINCH, Some(console)) => return console.resize(),
+        // We were stopped, and a shell had the terminal meanwhile.
+        (Signal::SIGCONT, Some(console)) => console.pass_every_key(),
+        _ => {}
     }
-}
-
-/// Copies once what is there. Whether to go on: not at the end, and where `all` is not asked for, not again.
-fn copy(from: impl AsFd, to: impl AsFd, all: bool) -> bool {
-    let mut bytes = [0; 16384];
-    let Ok(length @ 1..) = rustix::io::read(&from, &mut bytes) else { return false };
-    let mut rest = &bytes[..length];
-    while !rest.is_empty() {
-        match rustix::io::write(&to, rest) {
-            Ok(written) => rest = &rest[written..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
-        }
-    }
-    all
+    // It may have ended this moment.
+    let _ = init.try_signal(signal);
 }
 
 /// Why the kernel makes no such namespaces here, and what to do about it.

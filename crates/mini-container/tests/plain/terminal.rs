@@ -25,6 +25,8 @@ impl Terminal {
         unlockpt(&screen).unwrap();
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let end = ioctl_tiocgptpeer(&screen, flags).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&screen, size).unwrap();
         let copy = || end.try_clone().unwrap();
         // setsid(1) becomes the program: it is no leader of a process group, so it need not fork.
         let program = Command::new("setsid")
@@ -36,9 +38,7 @@ impl Terminal {
             .stderr(copy())
             .spawn()
             .unwrap();
-        let terminal = Terminal { screen, program, text: String::new(), seen: 0 };
-        terminal.resize(24, 200);
-        terminal
+        Terminal { screen, program, text: String::new(), seen: 0 }
     }
 
     pub(crate) fn types(&mut self, keys: &str) {
@@ -46,6 +46,39 @@ impl Terminal {
         while !rest.is_empty() {
             let written = rustix::io::write(&self.screen, rest).unwrap();
             rest = &rest[written..];
+        }
+    }
+
+    /// Types what is longer than anybody may take, and stops where it is not taken.
+    pub(crate) fn pastes(&mut self, keys: &str) {
+        rustix::io::ioctl_fionbio(&self.screen, true).unwrap();
+        let mut rest = keys.as_bytes();
+        loop {
+            let mut fds = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
+            // A second without any movement: it is full.
+            if poll(&mut fds, 1000_u16).unwrap() == 0 || rest.is_empty() {
+                return;
+            }
+            let mut echo = [0; 4096];
+            let read = rustix::io::read(&self.screen, &mut echo);
+            let written = rustix::io::write(&self.screen, rest);
+            assert!(read.is_ok() || written.is_ok() || fds[0].revents().is_some(), "the terminal is gone");
+            rest = &rest[written.unwrap_or(0)..];
+        }
+    }
+
+    /// Types a command again and again until its answer has `text` in it.
+    #[track_caller]
+    pub(crate) fn asks_until(&mut self, command: &str, text: &str) {
+        let late = Instant::now() + Duration::from_secs(20);
+        loop {
+            let from = self.seen;
+            self.types(&format!("{command}; echo answered $((6*7))\n"));
+            self.shows("answered 42\r\n");
+            if self.text[from..self.seen].contains(text) {
+                return;
+            }
+            assert!(Instant::now() < late, "'{text}' did not appear: {}", self.text);
         }
     }
 
