@@ -85,6 +85,10 @@ containers() {
     fi
     by_turns 0 'back to back'
     by_turns 100 'after a pause of 100 ms each'
+    if ((${#unmeasured[@]})); then
+        printf '\n'
+        printf '%s\n' "${unmeasured[@]}" | awk -F'\t' '{ printf "%-42s %s\n", $1, $2 }'
+    fi
 }
 
 # by_turns PAUSE WORDS: the table. Processor time leaves out what waits: for a processor, on a busy machine, or for the kernel.
@@ -122,7 +126,6 @@ by_turns() {
                 printf "%s\n", failed[at] ? "  " failed[at] " failed" : ""
             }
         }' - "$work/turns"
-    ((${#unmeasured[@]} == 0)) || printf '%s\n' "${unmeasured[@]}" | awk -F'\t' '{ printf "%-42s %s\n", $1, $2 }'
 }
 
 # Whatever the moment: what a runtime had begun is its own to remove, and a cgroup of it that stays is ours.
