@@ -31,4 +31,4 @@ pub(crate) mod root;
 mod sealed;
 pub(crate) mod seccomp;
 
-pub(crate) use command_line::{Asked, main};
+pub(crate) use command_line::{Asked, command, main};

@@ -48,7 +48,9 @@ pub(super) fn of(bytes: &Bytes<'_>) -> Result<Option<Image>> {
     let (layers, digests, config) = if let Some(part) = files.part("manifest.json") {
         let manifest = files.json(part, "manifest.json")?;
         let Some([image]) = manifest.as_array().map(Vec::as_slice) else {
-            return Err(files.damaged_or_many(manifest.as_array().map(Vec::len), "manifest.json lists no image"));
+            return Err(
+                files.damaged_or_many(manifest.as_array().map(Vec::len), "manifest.json lists no image")
+            );
         };
         let layers =
             image["Layers"].as_array().ok_or_else(|| files.damaged("manifest.json names no layers"))?;
