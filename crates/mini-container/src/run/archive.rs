@@ -89,3 +89,44 @@ fn apply(bytes: &Bytes<'_>, layer: &Layer, unpacker: &mut Unpacker<'_>) -> Resul
         short(layer.digest.as_deref())
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use rustix::fs::{MemfdFlags, memfd_create};
+    use rustix::mount::MountAttrFlags;
+    use tar::{Builder, Header};
+
+    use super::*;
+    use crate::run::place;
+
+    /// What comes of an archive with these files on a filesystem that has this little space.
+    fn unpack_where(option: (&str, &str), files: u32, size: u64) -> String {
+        let mut builder = Builder::new(Vec::new());
+        for number in 0..files {
+            let mut header = Header::new_gnu();
+            header.set_size(size);
+            header.set_mode(0o644);
+            let content = std::io::Read::take(std::io::repeat(b'x'), size);
+            builder.append_data(&mut header, format!("etc/{number}"), content).unwrap();
+        }
+        let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all(&builder.into_inner().unwrap()).unwrap();
+        // Mounted nowhere, so nothing is left of it.
+        let small = place::new_filesystem("tmpfs", &[option], MountAttrFlags::empty()).unwrap();
+        unpack(&file, Path::new("archive.tar"), &small, || Ok(())).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_full_filesystem_is_one_line_with_the_remedy() {
+        if !ns_core::process::is_capable(ns_core::Capability::CAP_SYS_ADMIN) {
+            eprintln!("skip: no filesystem can be made here; try as root");
+            return;
+        }
+        for full in [unpack_where(("size", "1m"), 3, 600 << 10), unpack_where(("nr_inodes", "8"), 20, 0)] {
+            assert!(full.starts_with("archive.tar: no space for etc/"), "{full}");
+            assert!(full.ends_with("unpack it into a directory, and give that"), "{full}");
+        }
+    }
+}

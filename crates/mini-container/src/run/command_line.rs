@@ -79,7 +79,7 @@ const DESCRIPTION: &str = "\
     gzip(1). They are unpacked into memory, and refused where there is none left; where they are damaged (the layers' \
     digests are compared); where a name leads out of them, and where they hold devices. Of an image's configuration, \
     its variables (Env) and its working directory (WorkingDir) count. Its Entrypoint and Cmd do not, since COMMAND is \
-    given, nor does its User: COMMAND begins as the container's root, who is nobody outside.";
+    given, nor does its User: COMMAND begins as the container's root.";
 
 /// The command line.
 pub(crate) fn command() -> Command {
