@@ -29,6 +29,13 @@ fn the_working_directory_is_inside() {
         "for fd in 3 4 5 6 7 8 9 10 11 12; do cd -P /proc/self/fd/$fd/ 2>/dev/null && pwd -P; done; echo none",
     );
     assert_eq!(said(&output), "none");
+    // With a descriptor of the host's root handed down, as the runtimes that had this hole did by mistake.
+    let script = format!(
+        "exec 7</; cd /; exec {PROGRAM} run {} sh -c 'readlink /proc/self/cwd; pwd; ls -d etc'",
+        rootfs.0.display()
+    );
+    let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(said(&output), "/\n/\netc");
     let gone = Directory::new("gone");
     let script = format!(
         "cd {0}; rmdir {0}; exec {PROGRAM} run {1} readlink /proc/self/cwd",
