@@ -9,7 +9,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ns_core::cgroup::Cgroup;
 use ns_core::net::switch::Port;
-use ns_core::{Child, End, Errno, Error, Signal, Spawn, probe};
+use ns_core::{Child, End, Errno, Error, Named, Signal, Spawn, probe};
 
 use super::console::Console;
 use super::inside::{BORN_INTO, build_and_run};
@@ -32,7 +32,12 @@ const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Si
 
 /// Runs the container, and gives the exit status of its command.
 pub(super) fn run(asked: &Asked) -> Result<u8> {
-    std::fs::metadata(&asked.rootfs).with_context(|| format!("ROOTFS {}", asked.rootfs.display()))?;
+    match std::fs::metadata(&asked.rootfs).named(|| format!("ROOTFS {}", asked.rootfs.display())) {
+        Err(error) if error.errno() == Some(Errno::ENOENT) => {
+            bail!("{error}; to make one: scripts/rootfs busybox DIRECTORY")
+        }
+        found => drop(found?),
+    }
     // Made before the container, and removed after it, with all that is still in there.
     let cgroups = limits::make(asked)?;
     // An archive is unpacked into memory, which is not to count as the command's: then init is moved there afterwards.
@@ -107,6 +112,10 @@ fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Result<Optio
                      to keep them: --user auto"
                 );
             }
+            ("end", _) if fact.value.to_string().contains("SIGKILL") => bail!(
+                "init was killed by SIGKILL before its time: for want of memory, most often; give it more \
+                 (--memory-max), and ROOTFS as a directory"
+            ),
             ("end", _) => bail!("init ended before its time: {}", fact.value),
             _ => {}
         }

@@ -84,7 +84,7 @@ pub(super) fn make(asked: &Asked) -> Result<Vec<Cgroup>> {
         let place = match Place::find(Want::Controller(limit.controller))? {
             Ok(place) => place,
             Err(missing) => {
-                bail!("a limit by the {} controller needs {missing}; or leave it out", limit.controller)
+                bail!("a limit by the {} controller: {missing}; or leave it out", limit.controller)
             }
         };
         // On v2 one cgroup takes all of them; on v1 each controller may have a hierarchy of its own.

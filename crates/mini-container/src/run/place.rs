@@ -54,6 +54,9 @@ pub(crate) fn directory(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
         }
         rustix::io::Errno::NOTDIR => refuse("is no directory, and something has to be mounted there"),
         rustix::io::Errno::XDEV => refuse(COVERED),
+        rustix::io::Errno::ACCESS => Error::Input(format!(
+            "ROOTFS/{name} may not be entered; see who owns ROOTFS: chmod -R a+rX, or map the owner (--user)"
+        )),
         errno => Error::Call {
             call: format!("openat2(\"{name}\", RESOLVE_IN_ROOT)"),
             errno: Errno::from_raw(errno.raw_os_error()),

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, setsid};
+use nix::unistd::{AccessFlags, access, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, setsid};
 use ns_core::{Errno, Error, Named, Result, Signal, process, signals};
 
 use super::layers::Config;
@@ -103,6 +103,9 @@ fn variables(hostname: &str, config: &Config, at_a_terminal: bool) -> BTreeMap<S
 }
 
 fn candidates(name: &OsStr, search: &str) -> Vec<PathBuf> {
+    if name.is_empty() {
+        return Vec::new();
+    }
     if name.as_bytes().contains(&b'/') {
         return vec![name.into()];
     }
@@ -111,7 +114,7 @@ fn candidates(name: &OsStr, search: &str) -> Vec<PathBuf> {
 
 /// Says why, in words that help.
 fn why(name: &OsStr, search: &str, refused: Option<(PathBuf, Errno)>) -> (i32, Error) {
-    let name = name.to_string_lossy();
+    let name = if name.is_empty() { "the empty name".into() } else { name.to_string_lossy() };
     let Some((path, errno)) = refused else {
         let hint = if name.contains('/') {
             "ROOTFS has no such file".into()
@@ -137,6 +140,12 @@ fn why(name: &OsStr, search: &str, refused: Option<(PathBuf, Errno)>) -> (i32, E
         }
         Errno::ENOEXEC => (NOT_RUNNABLE, Error::Input(format!("{found}: {}", no_program(&path)))),
         Errno::EACCES if path.is_dir() => (NOT_RUNNABLE, Error::Input(format!("{found}: is a directory"))),
+        // Of two files it may be either.
+        Errno::EACCES if access(&path, AccessFlags::X_OK).is_ok() => {
+            let needs = interpreter(&path).unwrap_or_else(|| "something".into());
+            let what = format!("{found}: needs {needs}, which may not be executed; chmod +x it in ROOTFS");
+            (NOT_RUNNABLE, Error::Input(what))
+        }
         Errno::EACCES => (
             NOT_RUNNABLE,
             Error::Input(format!("{found}: may not be executed; chmod +x it in ROOTFS, and see who owns it")),
