@@ -36,7 +36,8 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         Err(error) if error.errno() == Some(Errno::ENOENT) => {
             bail!("{error}; to make one: scripts/rootfs busybox DIRECTORY")
         }
-        found => drop(found?),
+        Err(error) => return Err(error.into()),
+        Ok(_) => {}
     }
     // Made before the container, and removed after it, with all that is still in there.
     let cgroups = limits::make(asked)?;
