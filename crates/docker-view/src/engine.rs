@@ -89,9 +89,25 @@ pub(crate) fn missing() -> ns_core::Result<Option<Missing>> {
     if let Some(option) = ["userns", "rootless"].into_iter().find(|it| info.contains(&format!("name={it}"))) {
         return Ok(Some(Missing::new(format!("an engine with its defaults: this one has {option} on"), lab)));
     }
+    // Before its version 24, an engine on a kernel with AppArmor asks this program and starts nothing without it.
+    let major = answer.stdout.split('.').next().and_then(|major| major.trim().parse().ok());
+    if info.contains("name=apparmor") && major.is_none_or(|major: u32| major < 24) && !has("apparmor_parser")
+    {
+        return Ok(Some(Missing::new(
+            "apparmor_parser, without which this engine starts no container",
+            "apt-get install apparmor",
+        )));
+    }
     Ok(busybox().is_none().then(|| {
         Missing::new("a busybox that needs no libraries, for an image", "apt-get install busybox-static")
     }))
+}
+
+/// Whether a program of the system is there; an ordinary search path may lack /usr/sbin.
+fn has(program: &str) -> bool {
+    ["/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"]
+        .iter()
+        .any(|directory| Path::new(directory).join(program).is_file())
 }
 
 /// A busybox that is linked statically: a file by which every command comes along.
