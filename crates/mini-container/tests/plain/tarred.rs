@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
-use tar::{Builder, EntryType, Header};
+use tar::{Builder, EntryType, Header, HeaderMode};
 
 use super::{Directory, rootfs};
 
@@ -20,6 +20,8 @@ pub(crate) fn whole(work: &Directory) -> PathBuf {
     let path = work.at("rootfs.tar");
     let mut builder = Builder::new(File::create(&path).unwrap());
     builder.follow_symlinks(false);
+    // Of root, whoever runs this.
+    builder.mode(HeaderMode::Deterministic);
     builder.append_dir_all(".", &rootfs.0).unwrap();
     builder.finish().unwrap();
     path
