@@ -241,7 +241,11 @@ pub(crate) fn parse<More: Args>(experiment: &Experiment) -> Result<(Settings, Mo
     }
     let matches = help.parse(CommandLine::<More>::command())?;
     // A program that does more than its experiment may have it as one command of several.
-    let matches = matches.subcommand_matches(EXPLAIN).unwrap_or(&matches);
+    // To ask for it by name would be an error where there is none.
+    let matches = match matches.subcommand() {
+        Some((EXPLAIN, explain)) => explain,
+        _ => &matches,
+    };
     let CommandLine { more, mut settings } = CommandLine::from_arg_matches(matches).map_err(|error| {
         complain(experiment.name, &anyhow::anyhow!("{}", in_one_line(&error)));
         BROKEN
