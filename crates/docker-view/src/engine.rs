@@ -32,9 +32,19 @@ containers=$(docker ps --all --quiet --filter "label=inception=$1")
 [ -z "$containers" ] || docker rm --force $containers
 docker image rm --force "$1""#;
 
+/// Where an engine listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Socket {
+    /// Where `docker` looks by itself.
+    Usual,
+    /// Where scripts/docker-lab has a second one, with --userns-remap.
+    Remapped,
+}
+
 /// An engine, and all that we have there.
 #[derive(Debug)]
 pub(crate) struct Engine {
+    socket: Socket,
     /// The label of our containers, and the name of our image: `inception-PIDNAMESPACE-PID-STARTTIME`.
     name: String,
     keeper: Started,
@@ -79,9 +89,25 @@ pub(crate) fn missing() -> ns_core::Result<Option<Missing>> {
     if let Some(option) = ["userns", "rootless"].into_iter().find(|it| info.contains(&format!("name={it}"))) {
         return Ok(Some(Missing::new(format!("an engine with its defaults: this one has {option} on"), lab)));
     }
+    // Before its version 24, an engine on a kernel with AppArmor asks this program and starts nothing without it.
+    let major = answer.stdout.split('.').next().and_then(|major| major.trim().parse().ok());
+    if info.contains("name=apparmor") && major.is_none_or(|major: u32| major < 24) && !has("apparmor_parser")
+    {
+        return Ok(Some(Missing::new(
+            "apparmor_parser, without which this engine starts no container",
+            "apt-get install apparmor",
+        )));
+    }
     Ok(busybox().is_none().then(|| {
         Missing::new("a busybox that needs no libraries, for an image", "apt-get install busybox-static")
     }))
+}
+
+/// Whether a program of the system is there; an ordinary search path may lack /usr/sbin.
+fn has(program: &str) -> bool {
+    ["/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"]
+        .iter()
+        .any(|directory| Path::new(directory).join(program).is_file())
 }
 
 /// A busybox that is linked statically: a file by which every command comes along.
@@ -101,13 +127,14 @@ fn busybox() -> Option<PathBuf> {
 
 impl Engine {
     /// Finds the engine, removes what dead owners left there, and imports the image.
-    pub(crate) fn open() -> Result<Engine> {
+    pub(crate) fn open(socket: Socket) -> Result<Engine> {
         let namespace = namespace::of_kind(None, Kind::Pid)?.ino;
         let name = format!("{PREFIX}{namespace}-{}-{}", std::process::id(), process::start_time(None)?);
-        sweep(namespace)?;
+        sweep(socket, namespace)?;
         let (hears, alive) = pipe_with(PipeFlags::CLOEXEC).context("pipe2(O_CLOEXEC)")?;
         let keeper = Command::new("sh")
             .args(["-c", KEEP, "keeper", &name])
+            .envs(socket.environment())
             // An interrupt at the terminal is for us. Who reads our output has not to wait for it.
             .process_group(0)
             .stdin(hears)
@@ -117,7 +144,7 @@ impl Engine {
             .context("sh -c … (the keeper)")?;
         // From here on every `docker` holds it too, so that the keeper does not look while one is at work still.
         fcntl_setfd(&alive, FdFlags::empty()).context("fcntl(F_SETFD, 0)")?;
-        let engine = Engine { name, keeper, alive: Some(alive) };
+        let engine = Engine { socket, name, keeper, alive: Some(alive) };
         engine.import()?;
         Ok(engine)
     }
@@ -148,7 +175,7 @@ impl Engine {
             .status();
         ensure!(packed.context("tar")?.success(), "tar --create failed");
         let archive = archive.display().to_string();
-        done(&["import", "--change", "ENV PATH=/bin", &archive, &self.name])?;
+        self.socket.done(&["import", "--change", "ENV PATH=/bin", &archive, &self.name])?;
         Ok(())
     }
 
@@ -157,8 +184,13 @@ impl Engine {
         let label = format!("inception={}", self.name);
         let fixed = ["run", "--detach", "--label", &label];
         let arguments = [&fixed, options, &[&self.name, "sh", "-c", script]].concat();
-        let id = done(&arguments)?.trim().to_string();
-        let pid = done(&["inspect", "--format", "{{.State.Pid}}", &id])?.trim().parse().context("a PID")?;
+        let id = self.socket.done(&arguments)?.trim().to_string();
+        let pid = self
+            .socket
+            .done(&["inspect", "--format", "{{.State.Pid}}", &id])?
+            .trim()
+            .parse()
+            .context("a PID")?;
         let container = Container { id, pid: Pid::from_raw(pid) };
         // A PID counts in the engine's PID namespace, which need not be ours.
         let membership = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
@@ -173,7 +205,7 @@ impl Engine {
     pub(crate) fn run(&self, options: &[&str], script: &str) -> Result<Ran> {
         let label = format!("inception={}", self.name);
         let fixed = ["run", "--rm", "--label", &label];
-        let ran = docker(&[&fixed, options, &[&self.name, "sh", "-c", script]].concat())?;
+        let ran = self.socket.docker(&[&fixed, options, &[&self.name, "sh", "-c", script]].concat())?;
         // 125: the engine refused, and nothing ran (docker-run(1)).
         ensure!(ran.status != 125, "docker run {}: {}", options.join(" "), one_line(&ran.stderr));
         Ok(ran)
@@ -190,8 +222,8 @@ impl Drop for Engine {
 
 /// Removes containers and images of ours whose owner is gone. Those of another PID namespace are left alone: their
 /// owner cannot be seen from here.
-fn sweep(namespace: u64) -> Result<()> {
-    let listed = done(&[
+fn sweep(socket: Socket, namespace: u64) -> Result<()> {
+    let listed = socket.done(&[
         "ps",
         "--all",
         "--filter",
@@ -201,11 +233,11 @@ fn sweep(namespace: u64) -> Result<()> {
     ])?;
     let ours = listed.lines().filter_map(|line| line.split_once(' '));
     for (id, _) in ours.filter(|(_, owner)| is_abandoned(owner, namespace)) {
-        docker(&["rm", "--force", id])?;
+        socket.docker(&["rm", "--force", id])?;
     }
-    let listed = done(&["image", "ls", "--format", "{{.Repository}}"])?;
+    let listed = socket.done(&["image", "ls", "--format", "{{.Repository}}"])?;
     for image in listed.lines().filter(|image| is_abandoned(image, namespace)) {
-        docker(&["image", "rm", "--force", image])?;
+        socket.docker(&["image", "rm", "--force", image])?;
     }
     Ok(())
 }
@@ -220,39 +252,55 @@ fn is_abandoned(name: &str, namespace: u64) -> bool {
     from == namespace && process::start_time(Some(Pid::from_raw(pid))).ok() != Some(started)
 }
 
-/// Runs `docker` with these arguments.
+/// Runs `docker` with these arguments, at the engine that it finds by itself.
 pub(crate) fn docker(arguments: &[&str]) -> Result<Ran> {
-    let mut command = Command::new("docker");
-    // A search path may be missing, as after env -i. The client needs a home for nothing that we ask.
-    if std::env::var_os("PATH").is_none() {
-        command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
-    }
-    let mut started = command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("there is no program docker")?;
-    let status = wait(&mut started).with_context(|| format!("docker {}", arguments.join(" ")))?;
-    let text = |pipe: Option<&mut dyn Read>| {
-        let mut bytes = Vec::new();
-        // What it wrote is in the pipe: it has ended, and never says as much as fits there.
-        pipe.map(|pipe| pipe.read_to_end(&mut bytes)).transpose().context("read(pipe from docker)")?;
-        anyhow::Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let stdout = text(started.stdout.as_mut().map(|pipe| pipe as &mut dyn Read))?;
-    let stderr = text(started.stderr.as_mut().map(|pipe| pipe as &mut dyn Read))?;
-    Ok(Ran { status, stdout, stderr })
+    Socket::Usual.docker(arguments)
 }
 
 /// As [`docker`], where it must succeed. Gives its output.
 pub(crate) fn done(arguments: &[&str]) -> Result<String> {
-    let ran = docker(arguments)?;
-    if ran.status != 0 {
-        bail!("docker {}: {}", arguments.join(" "), one_line(&ran.stderr));
+    Socket::Usual.done(arguments)
+}
+
+impl Socket {
+    fn environment(self) -> Option<(&'static str, &'static str)> {
+        (self == Socket::Remapped).then_some(("DOCKER_HOST", "unix:///run/docker-remapped.sock"))
     }
-    Ok(ran.stdout)
+
+    /// As [`docker`], at this engine.
+    pub(crate) fn docker(self, arguments: &[&str]) -> Result<Ran> {
+        let mut command = Command::new("docker");
+        command.envs(self.environment());
+        // A search path may be missing, as after env -i. The client needs a home for nothing that we ask.
+        if std::env::var_os("PATH").is_none() {
+            command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        }
+        let mut started = command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("there is no program docker")?;
+        let status = wait(&mut started).with_context(|| format!("docker {}", arguments.join(" ")))?;
+        let text = |pipe: Option<&mut dyn Read>| {
+            let mut bytes = Vec::new();
+            // What it wrote is in the pipe: it has ended, and never says as much as fits there.
+            pipe.map(|pipe| pipe.read_to_end(&mut bytes)).transpose().context("read(pipe from docker)")?;
+            anyhow::Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let stdout = text(started.stdout.as_mut().map(|pipe| pipe as &mut dyn Read))?;
+        let stderr = text(started.stderr.as_mut().map(|pipe| pipe as &mut dyn Read))?;
+        Ok(Ran { status, stdout, stderr })
+    }
+
+    fn done(self, arguments: &[&str]) -> Result<String> {
+        let ran = self.docker(arguments)?;
+        if ran.status != 0 {
+            bail!("docker {}: {}", arguments.join(" "), one_line(&ran.stderr));
+        }
+        Ok(ran.stdout)
+    }
 }
 
 fn one_line(text: &str) -> &str {

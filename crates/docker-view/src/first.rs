@@ -76,8 +76,8 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
             "nsenter --target $p --ipc --net --mount --pid --uts busybox cat /proc/self/cgroup",
         ],
     })?;
-    done(&["exec", "--detach", &container.id, "sleep", "601"])?;
-    let executed = ns_core::until("the process of docker exec", || Ok(member_with(container, "601")))?;
+    done(&["exec", "--detach", &container.id, "sleep", "6001"])?;
+    let executed = ns_core::until("the process of docker exec", || Ok(member_with(container, "6001")))?;
     // Its namespaces are its own affair: what a child of ours enters, we see from outside.
     let pid = container.pid;
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, move |me| {
@@ -115,7 +115,7 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
 fn stop(engine: &Engine, options: &[&str]) -> Result<Vec<Fact>> {
     let container = engine.start(options, STAY)?;
     // The shell has to have become what it runs, or --init to have started it.
-    ns_core::until("a container to sleep", || Ok(member_with(&container, "600").map(drop)))?;
+    ns_core::until("a container to sleep", || Ok(member_with(&container, "6000").map(drop)))?;
     done(&["stop", "-t", "1", &container.id])?;
     let status = done(&["inspect", "--format", "{{.State.ExitCode}}", &container.id])?;
     let status: i64 = status.trim().parse().context("an exit status")?;
@@ -125,9 +125,9 @@ fn stop(engine: &Engine, options: &[&str]) -> Result<Vec<Fact>> {
 
 fn orphan(engine: &Engine, options: &[&str]) -> Result<Fact> {
     let container = engine.start(options, STAY)?;
-    done(&["exec", "--detach", &container.id, "sh", "-c", "sleep 602 & true"])?;
+    done(&["exec", "--detach", &container.id, "sh", "-c", "sleep 6002 & true"])?;
     let pid = ns_core::until("an orphan in the container", || {
-        let found = member_with(&container, "602");
+        let found = member_with(&container, "6002");
         let adopted =
             |pid: &Pid| process::status(Some(*pid)).is_ok_and(|of| of.ppid == container.pid.as_raw());
         Ok(found.filter(adopted))
@@ -156,7 +156,7 @@ fn member_with(container: &Container, word: &str) -> Option<Pid> {
         |pid: i32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let is_it = |pid: &i32| {
         let arguments = read(*pid, "cmdline");
-        // `sh -c 'exec sleep 600'` is not there yet, and docker-init is above it.
+        // `sh -c 'exec sleep 6000'` is not there yet, and docker-init is above it.
         arguments.starts_with("sleep\0")
             && arguments.trim_end_matches('\0').ends_with(word)
             && read(*pid, "cgroup").contains(&container.id)

@@ -32,8 +32,8 @@ const FIVE: [Kind; 5] = [Kind::Ipc, Kind::Net, Kind::Mnt, Kind::Pid, Kind::Uts];
 const OPTIONS: [(&str, Kind); 4] =
     [("--ipc", Kind::Ipc), ("--network", Kind::Net), ("--pid", Kind::Pid), ("--uts", Kind::Uts)];
 
-/// What a container does that has only to be there.
-pub(crate) const STAY: &str = "exec sleep 600";
+/// What a container does that has only to be there, for longer than the whole takes on an emulated machine.
+pub(crate) const STAY: &str = "exec sleep 6000";
 
 pub(crate) fn run(lab: &mut Lab, engine: &Engine) -> Result<Container> {
     lab.step(Step {

@@ -14,13 +14,14 @@ mod less;
 mod look;
 mod network;
 mod process;
+mod remapped;
 mod resources;
 
 use anyhow::Result;
 use lesson::{Experiment, Lab, Need};
 use ns_core::{Capability, Namespaces};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Socket};
 
 const DOCKER_VIEW: Experiment = Experiment {
     name: "docker-view",
@@ -46,6 +47,7 @@ const DOCKER_VIEW: Experiment = Experiment {
         kinds::SHARED,
         kinds::LEFT_OUT,
         kinds::OWN_ROOT,
+        remapped::REMAPPED,
         network::VETH,
         network::REACH,
         network::FILES,
@@ -75,8 +77,9 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(lab: &mut Lab) -> Result<()> {
-    let engine = Engine::open()?;
+    let engine = Engine::open(Socket::Usual)?;
     let container = kinds::run(lab, &engine)?; // which namespaces are its own
+    remapped::run(lab)?; // and which another engine would add
     network::run(lab, &engine, &container)?; // how it is connected
     first::run(lab, &engine, &container)?; // how it is stopped and entered
     less::run(lab, &engine, &container)?; // what it may not do

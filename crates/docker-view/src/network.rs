@@ -81,7 +81,7 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
         by_hand: &["diff /proc/$p/net/route /proc/self/net/route", "cat /proc/$p/net/sockstat"],
     })?;
     let listen =
-        |options: &[&str], port: u16| engine.start(options, &format!("nc -l -p {port} & exec sleep 600"));
+        |options: &[&str], port: u16| engine.start(options, &format!("nc -l -p {port} & exec sleep 6000"));
     // Two that no other run of this program listens at.
     let first = 20_000 + u16::try_from(std::process::id() % 20_000)? * 2;
     let ports = [first, first + 1];

@@ -4,6 +4,7 @@
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use lesson::{Event, Verdict};
@@ -11,7 +12,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// A user and group that no system gives to anyone.
 const STRANGER: u32 = 64_321;
-const PROGRAM: &str = env!("CARGO_BIN_EXE_docker-view");
+/// Where cargo put it, unless this program was carried to another machine, which says where it is there.
+static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+    std::env::var("DOCKER_VIEW").unwrap_or_else(|_| env!("CARGO_BIN_EXE_docker-view").into())
+});
 
 fn main() -> ExitCode {
     let root = nix::unistd::getuid().is_root();
@@ -28,6 +32,16 @@ fn main() -> ExitCode {
         trial("what_unshare_made_is_made_by_hand", true, what_unshare_made_is_made_by_hand),
         trial("a_bubblewrap_sandbox_is_one", has("bwrap"), a_bubblewrap_sandbox_is_one),
         trial("a_mini_container_is_one", mini, a_mini_container_is_one),
+        trial(
+            "a_podman_container_is_one",
+            root && has("podman") && has("runc") && busybox().is_some(),
+            a_podman_container_is_one,
+        ),
+        trial(
+            "a_systemd_service_is_one",
+            root && Path::new("/run/systemd/system").is_dir(),
+            a_systemd_service_is_one,
+        ),
         trial("several_are_looked_at_in_their_order", true, several_are_looked_at_in_their_order),
         trial("no_engine_is_a_skip_with_its_remedy", true, no_engine_is_a_skip_with_its_remedy),
         trial("every_claim_comes_out_as_expected", engine, every_claim_comes_out_as_expected),
@@ -56,7 +70,7 @@ fn has(program: &str) -> bool {
 }
 
 fn beside(program: &str) -> PathBuf {
-    Path::new(PROGRAM).with_file_name(program)
+    Path::new(&*PROGRAM).with_file_name(program)
 }
 
 /// A busybox, with a root directory for it to stand in; Debian's static one.
@@ -68,7 +82,7 @@ fn busybox() -> Option<PathBuf> {
 }
 
 fn docker_view(arguments: &[&str]) -> Result<Output, Failed> {
-    Ok(Command::new(PROGRAM).args(arguments).stdin(Stdio::null()).output()?)
+    Ok(Command::new(&*PROGRAM).args(arguments).stdin(Stdio::null()).output()?)
 }
 
 fn ensure(condition: bool, complaint: impl FnOnce() -> String) -> Result<(), Failed> {
@@ -164,7 +178,7 @@ fn a_process_of_another_user_gets_one_line() -> Result<(), Failed> {
     let folder = std::env::temp_dir().join(format!("docker-view-test-{}", std::process::id()));
     std::fs::create_dir(&folder)?;
     let program = folder.join("docker-view");
-    std::fs::copy(PROGRAM, &program)?;
+    std::fs::copy(&*PROGRAM, &program)?;
     std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let own = std::process::id().to_string();
     let output =
@@ -218,6 +232,42 @@ fn a_mini_container_is_one() -> Result<(), Failed> {
     ensure(what == ["a container of mini-container"], || said)
 }
 
+fn a_podman_container_is_one() -> Result<(), Failed> {
+    let rootfs = std::env::temp_dir().join(format!("docker-view-podman-{}", std::process::id()));
+    std::fs::create_dir_all(rootfs.join("bin"))?;
+    std::fs::copy(busybox().ok_or("no busybox")?, rootfs.join("bin/busybox"))?;
+    // In the foreground, below conmon; removed when it ends. The limits are such as need no privilege.
+    let (name, directory) = (format!("docker-view-{}", std::process::id()), rootfs.display().to_string());
+    let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
+    let run =
+        ["podman", "--runtime", "runc", "run", "--rm", "--detach", "--name", &name, "--network", "none"];
+    let command = ["--rootfs", &directory, "/bin/busybox", "sleep", "60"];
+    let run = [run.as_slice(), &limits, &command].concat();
+    let started = Command::new(run[0]).args(&run[1..]).stdin(Stdio::null()).output()?;
+    let told = ensure(started.status.success(), || text(&started.stderr)).and_then(|()| {
+        let asked = ["inspect", "--format", "{{.State.Pid}}", &name];
+        let pid = text(&Command::new("podman").args(asked).output()?.stdout);
+        judged(&[pid.trim().parse()?])
+    });
+    Command::new("podman").args(["rm", "--force", "--time", "0", &name]).output()?;
+    std::fs::remove_dir_all(&rootfs)?;
+    let (what, said) = told?;
+    ensure(what == ["a podman container"], || said)
+}
+
+fn a_systemd_service_is_one() -> Result<(), Failed> {
+    let unit = format!("docker-view-{}.service", std::process::id());
+    let run = ["--quiet", "--collect", "--unit", &unit, "--property=PrivateTmp=yes", "sleep", "60"];
+    let started = Command::new("systemd-run").args(run).output()?;
+    ensure(started.status.success(), || text(&started.stderr))?;
+    let pid = Command::new("systemctl").args(["show", "--property=MainPID", "--value", &unit]).output()?;
+    let told = text(&pid.stdout).trim().parse().map_err(Failed::from).and_then(|pid| judged(&[pid]));
+    Command::new("systemctl").args(["stop", &unit]).output()?;
+    let (what, said) = told?;
+    ensure(what == ["a systemd service"], || said.clone())?;
+    ensure(said.contains(&unit) && said.contains("it has mounts of its own"), || said)
+}
+
 fn several_are_looked_at_in_their_order() -> Result<(), Failed> {
     let made = Sleeper::spawn(&["unshare", "-Ur", "--uts", "sleep", "60"])?;
     let (what, said) = judged(&[made.sleeping("60")?, std::process::id()])?;
@@ -226,14 +276,16 @@ fn several_are_looked_at_in_their_order() -> Result<(), Failed> {
 
 fn no_engine_is_a_skip_with_its_remedy() -> Result<(), Failed> {
     let nowhere = "unix:///nonexistent/docker.sock";
-    let output = Command::new(PROGRAM).env("DOCKER_HOST", nowhere).stdin(Stdio::null()).output()?;
+    let output = Command::new(&*PROGRAM).env("DOCKER_HOST", nowhere).stdin(Stdio::null()).output()?;
     ensure(output.status.code() == Some(77), || format!("{}", output.status))?;
     ensure(text(&output.stdout).contains("scripts/docker-lab run docker-view"), || text(&output.stdout))
 }
 
 /// Runs a command where an engine is, which is gone afterwards.
 fn in_the_lab(command: &[&str]) -> Result<Output, Failed> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/docker-lab");
+    let installed = Path::new(&*PROGRAM).with_file_name("../scripts/docker-lab");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/docker-lab");
+    let script = if installed.is_file() { installed } else { here };
     let directory = std::env::temp_dir().join(format!("docker-lab-{}", std::process::id()));
     let output = Command::new(script)
         .env("DOCKER_LAB", &directory)
@@ -259,13 +311,13 @@ fn verdicts(output: &Output) -> Result<Vec<(String, Verdict, bool)>, Failed> {
 }
 
 fn every_claim_comes_out_as_expected() -> Result<(), Failed> {
-    let output = in_the_lab(&[PROGRAM, "--format", "jsonl"])?;
+    let output = in_the_lab(&[&PROGRAM, "--format", "jsonl"])?;
     let odd: Vec<_> = verdicts(&output)?.into_iter().filter(|(_, _, expected)| !expected).collect();
     ensure(odd.is_empty() && output.status.success(), || format!("{}: {odd:?}", output.status))
 }
 
 fn no_claim_holds_under_sabotage() -> Result<(), Failed> {
-    let output = in_the_lab(&[PROGRAM, "--format", "jsonl", "--sabotage"])?;
+    let output = in_the_lab(&[&PROGRAM, "--format", "jsonl", "--sabotage"])?;
     let held: Vec<_> =
         verdicts(&output)?.into_iter().filter(|(_, verdict, _)| *verdict == Verdict::Holds).collect();
     ensure(held.is_empty() && output.status.code() == Some(1), || format!("{}: {held:?}", output.status))
@@ -280,7 +332,7 @@ look() { docker run --detach $1 box busybox sleep 600 >/tmp/docker-view-id-$$; s
 ";
 
 fn in_the_lab_by_shell(script: &str) -> Result<Output, Failed> {
-    let script = format!("PROGRAM={PROGRAM}\n{IMAGE}{script}");
+    let script = format!("PROGRAM={}\n{IMAGE}{script}", *PROGRAM);
     in_the_lab(&["bash", "-c", &script])
 }
 

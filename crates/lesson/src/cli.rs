@@ -134,6 +134,9 @@ impl Screen {
     }
 }
 
+/// The command that is the experiment, where a program has commands.
+pub const EXPLAIN: &str = "explain";
+
 /// For an experiment whose command line has nothing more to it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NoMore {}
@@ -237,7 +240,13 @@ pub(crate) fn parse<More: Args>(experiment: &Experiment) -> Result<(Settings, Mo
         ));
     }
     let matches = help.parse(CommandLine::<More>::command())?;
-    let CommandLine { more, mut settings } = CommandLine::from_arg_matches(&matches).map_err(|error| {
+    // A program that does more than its experiment may have it as one command of several.
+    // To ask for it by name would be an error where there is none.
+    let matches = match matches.subcommand() {
+        Some((EXPLAIN, explain)) => explain,
+        _ => &matches,
+    };
+    let CommandLine { more, mut settings } = CommandLine::from_arg_matches(matches).map_err(|error| {
         complain(experiment.name, &anyhow::anyhow!("{}", in_one_line(&error)));
         BROKEN
     })?;

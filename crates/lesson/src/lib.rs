@@ -16,7 +16,7 @@ mod program;
 pub mod render;
 pub mod status;
 
-pub use cli::{Color, Format, Help, Screen, Settings, Transcript, complain};
+pub use cli::{Color, EXPLAIN, Format, Help, Screen, Settings, Transcript, complain};
 pub use event::{Actor, Arm, ClaimHead, Event, SCHEMA, Stage, Tally};
 pub use judge::{Verdict, is_expected, judge};
 pub use lab::{Lab, Observation, cause};

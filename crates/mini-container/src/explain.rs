@@ -10,8 +10,7 @@ pub(crate) mod privileges;
 pub(crate) mod root;
 pub(crate) mod signals;
 
-use anyhow::Result;
-use lesson::{Claim, Experiment, Lab};
+use lesson::{Claim, Experiment, Help, Lab, Settings};
 use ns_core::Namespaces;
 
 pub(crate) const MINI_CONTAINER: Experiment = Experiment {
@@ -20,9 +19,10 @@ pub(crate) const MINI_CONTAINER: Experiment = Experiment {
     notes: "Linux namespaces; Docker",
     man: &["namespaces(7)", "pivot_root(2)", "capabilities(7)", "seccomp(2)", "cgroups(7)"],
     examples: &[
-        ("mini-container explain", "the experiment: each ingredient left out"),
         ("mini-container run rootfs sh", "a container: a shell in a directory"),
-        ("mini-container run --help", "limits, users, archives"),
+        ("mini-container run image.tar sh", "or in what docker save wrote"),
+        ("mini-container run --help", "limits, users, a network"),
+        ("mini-container explain", "the experiment: each ingredient left out"),
         ("mini-container explain --sabotage", "without the causes: no claim holds"),
         ("scripts/rootfs busybox rootfs", "how to get a root filesystem"),
     ],
@@ -52,7 +52,7 @@ const CLAIMS: &[Claim] = &[
     escapes::THE_REST,
 ];
 
-fn run(lab: &mut Lab) -> Result<()> {
+fn run(lab: &mut Lab) -> anyhow::Result<()> {
     namespaces::run(lab)?; // what is seen
     root::run(lab)?; // what is there
     privileges::run(lab)?; // what may be done
@@ -61,10 +61,38 @@ fn run(lab: &mut Lab) -> Result<()> {
     escapes::run(lab) // All together, and what the notes leave out.
 }
 
-/// What the command line of the experiment has besides.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct What {
-    /// explain: the experiment, as without it; run: a container, see mini-container run --help
-    #[arg(value_name = "COMMAND", value_parser = ["explain", "run"], hide_possible_values = true)]
-    _command: Option<String>,
+/// What the command line of the experiment has besides: that it is one command of two.
+#[derive(Debug)]
+pub(crate) struct Commands;
+
+const EXPLAIN: Help = Help {
+    name: "mini-container explain",
+    about: "the experiment: each ingredient left out, and what leaks then",
+    examples: &[
+        ("mini-container explain", "as without a command"),
+        ("mini-container explain --sabotage", "without the causes: no claim holds"),
+        ("mini-container explain --format jsonl", "as data"),
+    ],
+    after: "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.",
+};
+
+impl clap::Args for Commands {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let explain = EXPLAIN.lead(Settings::augment_args(clap::Command::new(lesson::EXPLAIN)));
+        command.args_conflicts_with_subcommands(true).subcommand(explain).subcommand(crate::run::command())
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Commands::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Commands {
+    fn from_arg_matches(_: &clap::ArgMatches) -> Result<Commands, clap::Error> {
+        Ok(Commands)
+    }
+
+    fn update_from_arg_matches(&mut self, _: &clap::ArgMatches) -> Result<(), clap::Error> {
+        Ok(())
+    }
 }

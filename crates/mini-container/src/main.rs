@@ -14,5 +14,5 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "run") {
         return run::main();
     }
-    lesson::main_with::<explain::What>(&explain::MINI_CONTAINER, |_, _| None)
+    lesson::main_with::<explain::Commands>(&explain::MINI_CONTAINER, |_, _| None)
 }

@@ -11,10 +11,12 @@
 //! Who makes what when is in [`launcher`] and [`inside`]; each ingredient has a file of its own.
 
 mod archive;
+mod bytes;
 pub(crate) mod capabilities;
 mod command_line;
 mod console;
 pub(crate) mod devices;
+mod entry;
 mod identity;
 pub(crate) mod init;
 mod inside;
@@ -29,4 +31,4 @@ pub(crate) mod root;
 mod sealed;
 pub(crate) mod seccomp;
 
-pub(crate) use command_line::{Asked, main};
+pub(crate) use command_line::{Asked, command, main};

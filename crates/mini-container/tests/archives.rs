@@ -2,83 +2,94 @@
 
 mod plain;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use plain::{Directory, refused, rootfs, run, said};
-use tar::{Builder, EntryType, Header};
-
-/// An entry of an archive: kind, name, link or content.
-type Made<'a> = (EntryType, &'a str, &'a str);
-
-/// An archive with these entries.
-fn archive(path: &Path, entries: &[Made<'_>]) {
-    let mut builder = Builder::new(File::create(path).unwrap());
-    for (kind, name, text) in entries {
-        append(&mut builder, *kind, name, text);
-    }
-    builder.finish().unwrap();
-}
-
-fn append(builder: &mut Builder<impl Write>, kind: EntryType, name: &str, text: &str) {
-    let mut header = Header::new_gnu();
-    // As it stands: the crate itself refuses to write such names.
-    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-    header.set_entry_type(kind);
-    header.set_mode(0o755);
-    header.set_uid(0);
-    header.set_gid(0);
-    let mut content = "";
-    if kind == EntryType::Regular {
-        content = text;
-    } else {
-        header.as_old_mut().linkname[..text.len()].copy_from_slice(text.as_bytes());
-    }
-    header.set_size(content.len() as u64);
-    header.set_cksum();
-    builder.append(&header, content.as_bytes()).unwrap();
-}
-
-/// The root filesystem of the tests as an archive.
-fn whole(work: &Directory) -> PathBuf {
-    let rootfs = rootfs("archived");
-    let path = work.at("rootfs.tar");
-    let mut builder = Builder::new(File::create(&path).unwrap());
-    builder.follow_symlinks(false);
-    builder.append_dir_all(".", &rootfs.0).unwrap();
-    builder.finish().unwrap();
-    path
-}
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use plain::tarred::{Made, append, archive, gzip, header, longer, tarred, whole};
+use plain::{Directory, PROGRAM, mounts, refused, run, said};
+use tar::{Builder, EntryType};
 
 #[test]
 fn an_archive_is_a_root_filesystem() {
     let work = Directory::new("whole");
     let path = whole(&work);
-    assert_eq!(
-        said(&run([path.to_str().unwrap(), "sh", "-c", "touch /new; ls -d /new; echo $$"])),
-        "/new\n2"
-    );
+    let script = "touch /new; ls -d /new; echo $$";
+    assert_eq!(said(&run([path.to_str().unwrap(), "sh", "-c", script])), "/new\n2");
+    // Compressed in two parts too, as pigz(1) and others do: they are one.
+    let bytes = fs::read(&path).unwrap();
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    for packed in [gzip(&bytes), [gzip(first), gzip(second)].concat()] {
+        let path = work.at("rootfs.tar.gz");
+        fs::write(&path, packed).unwrap();
+        assert_eq!(said(&run([path.to_str().unwrap(), "sh", "-c", script])), "/new\n2");
+    }
 }
 
 #[test]
 fn hostile_archives_are_refused() {
     let work = Directory::new("hostile");
     let path = work.at("hostile.tar");
+    let before = mounts();
     let cases: &[(&[Made<'_>], &str)] = &[
         (&[(EntryType::Regular, "../../evil", "x")], "../../evil leads out"),
         (&[(EntryType::Regular, "a/../../evil", "x")], "leads out"),
+        (&[(EntryType::Regular, "..", "x")], "leads out"),
         (&[(EntryType::Regular, "/evil", "x")], "/evil leads out"),
+        (&[(EntryType::Symlink, "../evil", "x")], "leads out"),
+        (&[(EntryType::Directory, "../evil", "")], "leads out"),
         (&[(EntryType::Link, "evil", "/etc/passwd")], "/etc/passwd leads out"),
         (&[(EntryType::Link, "evil", "../../etc/passwd")], "leads out"),
+        (&[(EntryType::Link, "evil", "etc/passwd")], "No such file"),
+        (&[(EntryType::Link, "evil", "")], "No such file"),
+        (&[(EntryType::Link, "evil", "evil")], "No such file"),
+        (&[(EntryType::Symlink, "evil", "")], "No such file"),
+        (&[(EntryType::Symlink, "a", "a"), (EntryType::Regular, "a/b", "x")], "Too many symbolic links"),
+        (&[(EntryType::Regular, "a", "x"), (EntryType::Regular, "a/b", "x")], "Not a directory"),
+        // A link of procfs leads where no path does.
+        (&[(EntryType::Symlink, "a", "/proc/self/root"), (EntryType::Regular, "a/b", "x")], "unpack a"),
         (&[(EntryType::Block, "evil", "")], "evil is a device"),
         (&[(EntryType::Char, "dev/evil", "")], "dev/evil is a device"),
+        (&[(EntryType::new(b'9'), "evil", "")], "unknown kind"),
         (&[(EntryType::Regular, "e\u{1b}[2J/../x", "")], "\\u{1b}[2J"),
     ];
     for (entries, word) in cases {
         archive(&path, entries);
-        refused(&run([path.to_str().unwrap(), "true"]), 125, &[word]);
+        refused(&run([path.to_str().unwrap(), "true"]), 125, &["hostile.tar", word]);
+        let packed = work.at("hostile.tar.gz");
+        fs::write(&packed, gzip(&fs::read(&path).unwrap())).unwrap();
+        refused(&run([packed.to_str().unwrap(), "true"]), 125, &["hostile.tar.gz", word]);
     }
+    assert_eq!(mounts(), before);
+}
+
+#[test]
+fn a_name_is_as_long_as_the_kernel_takes_it() {
+    let work = Directory::new("long");
+    let path = work.at("long.tar");
+    for (name, word) in [("x/".repeat(2500), "File name too long"), ("x".repeat(300), "File name too long")] {
+        let mut builder = Builder::new(fs::File::create(&path).unwrap());
+        let mut empty = header(EntryType::Regular);
+        empty.set_size(0);
+        builder.append_data(&mut empty, &name, &b""[..]).unwrap();
+        builder.finish().unwrap();
+        let output = run([path.to_str().unwrap(), "true"]);
+        refused(&output, 125, &["…", word]);
+        assert!(output.stderr.len() < 400, "the line is short: {output:?}");
+    }
+    // A name that would fill our memory: one of many megabytes, in a few kilobytes.
+    let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
+    let mut long = header(EntryType::GNULongName);
+    long.set_size(8 << 20);
+    long.set_cksum();
+    builder.append(&long, std::io::Read::take(std::io::repeat(b'x'), 8 << 20)).unwrap();
+    append(&mut builder, EntryType::Regular, b"x", "");
+    fs::write(&path, builder.into_inner().unwrap().finish().unwrap()).unwrap();
+    refused(&run([path.to_str().unwrap(), "true"]), 125, &["a name of more than a megabyte"]);
 }
 
 #[test]
@@ -86,23 +97,70 @@ fn what_is_written_through_a_link_stays_inside() {
     let work = Directory::new("through");
     let outside = work.at("outside");
     fs::create_dir(&outside).unwrap();
-    let path = whole(&work);
-    let mut base = fs::read(&path).unwrap();
-    // Appended in the place of the two blocks of zeros at the end.
-    while base.ends_with(&[0; 512]) {
-        base.truncate(base.len() - 512);
-    }
-    fs::write(&path, &base).unwrap();
-    let mut builder = Builder::new(fs::OpenOptions::new().append(true).open(&path).unwrap());
-    append(&mut builder, EntryType::Symlink, "door", outside.to_str().unwrap());
-    append(&mut builder, EntryType::Regular, "door/evil", "x");
-    append(&mut builder, EntryType::Symlink, "up", "../../../../../../../tmp");
-    append(&mut builder, EntryType::Regular, "up/inside", "x");
-    builder.finish().unwrap();
-    let output = run([path.to_str().unwrap(), "ls", "/tmp"]);
+    let base = fs::read(whole(&work)).unwrap();
+    let path = work.at("through.tar");
+    let outside_name = outside.to_str().unwrap();
+    let entries: &[Made<'_>] = &[
+        // A link to nowhere inside is an error.
+        (EntryType::Symlink, "door", outside_name),
+        (EntryType::Regular, "door/evil", "x"),
+    ];
+    fs::write(&path, longer(base.clone(), entries)).unwrap();
+    refused(&run([path.to_str().unwrap(), "ls", "/tmp"]), 125, &["door"]);
+    // One that climbs ends at the root.
+    let entries: &[Made<'_>] = &[
+        (EntryType::Symlink, "up", "../../../../../../../tmp"),
+        (EntryType::Regular, "up/inside", "x"),
+        // What is made in the place of a link is made there, and not where it leads.
+        (EntryType::Symlink, "tmp/file", "/etc/target"),
+        (EntryType::Regular, "tmp/file", "content"),
+        (EntryType::Symlink, "tmp/directory", "/etc"),
+        (EntryType::Directory, "tmp/directory", ""),
+        (EntryType::Regular, "tmp/directory/in", "x"),
+    ];
+    fs::write(&path, longer(base, entries)).unwrap();
+    let script = "ls /tmp /etc; cat /tmp/file";
+    let listed = said(&run([path.to_str().unwrap(), "sh", "-c", script]));
+    assert_eq!(listed, "/etc:\n\n/tmp:\ndirectory\nfile\ninside\ncontent");
     assert!(fs::read_dir(&outside).unwrap().next().is_none(), "nothing came out");
-    // A link to nowhere inside is an error; one that climbs ends at the root.
-    refused(&output, 125, &["door"]);
+}
+
+#[test]
+fn of_two_files_of_one_name_the_later_stays() {
+    let work = Directory::new("twice");
+    let path = work.at("twice.tar");
+    let entries: &[Made<'_>] = &[
+        (EntryType::Regular, "tmp/a", "first"),
+        (EntryType::Regular, "tmp/a", "second"),
+        (EntryType::Regular, "tmp/b", "x"),
+        (EntryType::Directory, "tmp/b", ""),
+        (EntryType::Regular, "tmp/b/in", "x"),
+        (EntryType::Directory, "tmp/c/in", ""),
+        (EntryType::Regular, "tmp/c", "file"),
+        (EntryType::Link, "tmp/d", "tmp/a"),
+        (EntryType::Directory, "tmp", ""),
+        (EntryType::Regular, ".wh.tmp", "no image, so no whiteout"),
+    ];
+    fs::write(&path, longer(fs::read(whole(&work)).unwrap(), entries)).unwrap();
+    let script = "cd /tmp; ls; ls b; cat a c d";
+    assert_eq!(said(&run([path.to_str().unwrap(), "sh", "-c", script])), "a\nb\nc\nd\nin\nsecondfilesecond");
+}
+
+#[test]
+fn names_may_be_any_bytes() {
+    let work = Directory::new("bytes");
+    let path = work.at("bytes.tar");
+    let base = longer(fs::read(whole(&work)).unwrap(), &[]);
+    let mut builder = Builder::new(Vec::new());
+    append(&mut builder, EntryType::Regular, b"tmp/\xff\n\xfe", "x");
+    let mut end = longer(base, &[]);
+    while end.ends_with(&[0; 512]) {
+        end.truncate(end.len() - 512);
+    }
+    end.extend(builder.into_inner().unwrap());
+    fs::write(&path, end).unwrap();
+    let output = run([path.to_str().unwrap(), "ls", "-N", "/tmp"]);
+    assert_eq!(output.stdout, b"\xff\n\xfe\n", "{output:?}");
 }
 
 #[test]
@@ -114,80 +172,129 @@ fn damaged_archives_are_refused() {
         fs::write(&path, &bytes[..length]).unwrap();
         refused(&run([path.to_str().unwrap(), "true"]), 125, &["cut short", "get it again"]);
     }
+    let packed = gzip(&bytes);
+    // The last eight bytes are its checksum and its length.
+    for length in [30, packed.len() / 2, packed.len() - 8, packed.len() - 1] {
+        fs::write(&path, &packed[..length]).unwrap();
+        refused(&run([path.to_str().unwrap(), "true"]), 125, &["cut short", "get it again"]);
+    }
+    let mut broken = packed.clone();
+    let middle = broken.len() / 2;
+    broken[middle..middle + 8].fill(0xff);
+    fs::write(&path, &broken).unwrap();
+    refused(&run([path.to_str().unwrap(), "true"]), 125, &["damaged or cut short"]);
     let mut broken = bytes.clone();
     broken[600..700].fill(0xff);
     broken[148..156].fill(b'7');
     fs::write(&path, &broken).unwrap();
     refused(&run([path.to_str().unwrap(), "true"]), 125, &["damaged"]);
-    for (start, word) in
-        [(&b"\x1f\x8b"[..], "gunzip"), (b"hello", "neither a directory nor a tar"), (b"", "neither")]
-    {
+}
+
+#[test]
+fn what_is_no_archive_is_told() {
+    let work = Directory::new("none");
+    let path = work.at("none");
+    let text = gzip(b"hello");
+    for (start, word) in [
+        (&b"\xfd7zXZ\0"[..], "xz -d "),
+        (b"\x28\xb5\x2f\xfd", "zstd -d "),
+        (b"BZh9", "bzip2 -d "),
+        (&text, "neither a directory nor a tar"),
+        (b"\x1f\x8b", "cut short"),
+        (b"hello", "neither a directory nor a tar"),
+        (b"", "neither a directory nor a tar"),
+        (&[0; 10_240], "neither a directory nor a tar"),
+    ] {
         fs::write(&path, start).unwrap();
         refused(&run([path.to_str().unwrap(), "true"]), 125, &[word]);
     }
 }
 
 #[test]
-fn an_image_has_its_layers_applied() {
-    let work = Directory::new("image");
-    let base = fs::read(whole(&work)).unwrap();
-    let second = work.at("second.tar");
-    archive(
-        &second,
-        &[
-            (EntryType::Directory, "etc", ""),
-            (EntryType::Regular, "etc/one", "1"),
-            (EntryType::Regular, "etc/two", "2"),
-            (EntryType::Directory, "srv", ""),
-            (EntryType::Regular, "srv/below", "x"),
-        ],
-    );
-    let third = work.at("third.tar");
-    archive(
-        &third,
-        &[
-            (EntryType::Regular, "etc/.wh.one", ""),
-            (EntryType::Regular, "etc/three", "3"),
-            (EntryType::Regular, "srv/above", "y"),
-            (EntryType::Regular, "srv/.wh..wh..opq", ""),
-        ],
-    );
-    let image = |layers: &[(&str, &[u8])], manifest: &str| {
-        let path = work.at("image.tar");
-        let mut builder = Builder::new(File::create(&path).unwrap());
-        for (name, bytes) in layers.iter().copied().chain([("manifest.json", manifest.as_bytes())]) {
-            let mut header = Header::new_gnu();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o644);
-            builder.append_data(&mut header, name, bytes).unwrap();
-        }
-        builder.finish().unwrap();
-        path
+fn a_sparse_file_keeps_its_holes() {
+    let work = Directory::new("sparse");
+    let path = whole(&work);
+    let tree = work.at("tree");
+    fs::create_dir_all(tree.join("tmp")).unwrap();
+    let file = fs::File::create(tree.join("tmp/file")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    (&file).write_all(b"start").unwrap();
+    let make = |format: &str, how: &str| {
+        let to = work.at("sparse.tar");
+        fs::copy(&path, &to).unwrap();
+        let tar = Command::new("tar")
+            .args([format, "--sparse", "-C", tree.to_str().unwrap(), how, to.to_str().unwrap(), "tmp/file"])
+            .output()
+            .unwrap();
+        assert!(tar.status.success(), "{tar:?}");
+        to
     };
-    let (second, third) = (fs::read(second).unwrap(), fs::read(third).unwrap());
-    // Not in order: the manifest says which comes first.
-    let layers: &[(&str, &[u8])] =
-        &[("c/layer.tar", &third), ("a/layer.tar", &base), ("b/layer.tar", &second)];
-    let path = image(layers, r#"[{"Layers": ["a/layer.tar", "b/layer.tar", "c/layer.tar"]}]"#);
-    assert_eq!(
-        said(&run([path.to_str().unwrap(), "ls", "/etc", "/srv"])),
-        "/etc:\nthree\ntwo\n\n/srv:\nabove"
+    let output = run([make("--format=gnu", "-rf").to_str().unwrap(), "stat", "-c", "%s %b", "/tmp/file"]);
+    let text = said(&output);
+    let (size, blocks) = text.split_once(' ').unwrap();
+    assert_eq!(size, "67108864");
+    assert!(blocks.parse::<u64>().unwrap() < 1000, "{blocks} blocks");
+    refused(
+        &run([make("--format=posix", "-cf").to_str().unwrap(), "true"]),
+        125,
+        &["sparse", "tar --format=gnu"],
     );
-    for (manifest, word) in [
-        (r#"[{"Layers": ["nosuch"]}]"#, "a layer is missing"),
-        ("{", "no JSON"),
-        (r#"[{"Layers": []}, {"Layers": []}]"#, "2 images"),
-    ] {
-        refused(&run([image(layers, manifest).to_str().unwrap(), "true"]), 125, &[word]);
+}
+
+#[test]
+fn what_memory_has_no_room_for_is_refused_at_once() {
+    let work = Directory::new("room");
+    let path = work.at("huge.tar.gz");
+    // A header, and behind it less than it says. Who would fill memory first finds that out last.
+    let mut huge = header(EntryType::Regular);
+    huge.as_old_mut().name[..8].copy_from_slice(b"tmp/huge");
+    huge.set_size(1 << 40);
+    huge.set_cksum();
+    let mut bytes = tarred(&[(EntryType::Directory, "etc", "")]);
+    bytes.truncate(512);
+    bytes.extend(huge.as_bytes());
+    bytes.extend([0; 4096]);
+    fs::write(&path, gzip(&bytes)).unwrap();
+    let began = Instant::now();
+    refused(
+        &run([path.to_str().unwrap(), "true"]),
+        125,
+        &["no space for tmp/huge", "into memory", "into a directory, and give that"],
+    );
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn who_waits_for_an_archive_can_end_it() {
+    let work = Directory::new("waits");
+    let path = work.at("slow.tar.gz");
+    // Many zeros, in a name that no image has: it takes a while to look through.
+    let mut builder = Builder::new(GzEncoder::new(fs::File::create(&path).unwrap(), Compression::fast()));
+    let mut large = header(EntryType::Regular);
+    large.set_size(64 << 20);
+    for number in 0..2 {
+        let zeros = std::io::Read::take(std::io::repeat(0), 64 << 20);
+        builder.append_data(&mut large, Path::new(&format!("{number}")), zeros).unwrap();
     }
-    for name in [".wh.", ".wh..", ".wh..."] {
-        let hostile = work.at("hostile.tar");
-        archive(&hostile, &[(EntryType::Regular, name, "")]);
-        let layers: &[(&str, &[u8])] = &[("a", &fs::read(&hostile).unwrap())];
-        refused(
-            &run([image(layers, r#"[{"Layers": ["a"]}]"#).to_str().unwrap(), "true"]),
-            125,
-            &["removes no file"],
-        );
+    builder.into_inner().unwrap().finish().unwrap();
+    for (signal, status) in [("INT", 130), ("TERM", 143)] {
+        let mut child = Command::new(PROGRAM)
+            .args(["run", path.to_str().unwrap(), "true"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Once it is there to be told: it forwards signals from then on, or ends.
+        let late = Instant::now() + Duration::from_secs(5);
+        let blocked = || {
+            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+            status.lines().any(|line| line.starts_with("SigBlk:") && !line.ends_with("0000"))
+        };
+        while !blocked() {
+            assert!(Instant::now() < late, "it never gets there");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{signal}");
     }
 }

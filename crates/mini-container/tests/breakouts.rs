@@ -29,6 +29,13 @@ fn the_working_directory_is_inside() {
         "for fd in 3 4 5 6 7 8 9 10 11 12; do cd -P /proc/self/fd/$fd/ 2>/dev/null && pwd -P; done; echo none",
     );
     assert_eq!(said(&output), "none");
+    // With a descriptor of the host's root handed down, as the runtimes that had this hole did by mistake.
+    let script = format!(
+        "exec 7</; cd /; exec {PROGRAM} run {} sh -c 'readlink /proc/self/cwd; pwd; ls -d etc'",
+        rootfs.0.display()
+    );
+    let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(said(&output), "/\n/\netc");
     let gone = Directory::new("gone");
     let script = format!(
         "cd {0}; rmdir {0}; exec {PROGRAM} run {1} readlink /proc/self/cwd",
@@ -72,20 +79,60 @@ fn our_program_cannot_be_overwritten() {
     assert!(fs::read(PROGRAM).unwrap() == before, "the program is what it was");
 }
 
+/// What must stand at each of the three names, by the word that stat(1) has for it.
+const MOUNTED: [(&str, &str); 3] = [("proc", "proc"), ("sys", "sysfs"), ("dev", "tmpfs")];
+
 #[test]
-fn links_at_mount_targets_are_refused() {
+fn links_at_mount_targets_lead_inside() {
+    // `etc` and `etc/deep` are there inside too; outside is a directory of the same name, which must stay empty.
     let outside = Directory::new("outside");
     let before = mounts();
-    for name in ["proc", "sys", "dev"] {
-        for target in [outside.0.to_str().unwrap(), "../../../../../../../etc", "etc", "/"] {
+    for (name, filesystem) in MOUNTED {
+        let outside = outside.0.to_str().unwrap();
+        for target in [outside, &format!("../../../../../../../..{outside}"), "etc/../etc/deep", "/etc"] {
             let rootfs = rootfs(&format!("link-{name}"));
+            let inside = rootfs.0.join(outside.trim_start_matches('/'));
+            fs::create_dir_all(&inside).unwrap();
+            fs::create_dir(rootfs.at("etc/deep")).unwrap();
             fs::remove_dir(rootfs.at(name)).unwrap();
             symlink(target, rootfs.at(name)).unwrap();
-            refused(
-                &sh(&rootfs, "true"),
-                125,
-                &[&format!("ROOTFS/{name} is a symbolic link"), "make it a directory"],
-            );
+            let output = sh(&rootfs, &format!("stat -f -c %T {target}/. /{name}/."));
+            assert_eq!(said(&output), format!("{filesystem}\n{filesystem}"), "{name} -> {target}");
+            let left: Vec<_> =
+                fs::read_dir(rootfs.at("etc")).unwrap().flatten().map(|it| it.file_name()).collect();
+            assert_eq!(left, ["deep"], "ROOTFS is as it was");
+        }
+    }
+    assert!(fs::read_dir(&outside.0).unwrap().next().is_none());
+    assert_eq!(mounts(), before);
+}
+
+#[test]
+fn links_to_no_place_for_a_mount_are_refused() {
+    let before = mounts();
+    let outside = Directory::new("nowhere");
+    let nowhere = "is a symbolic link that leads to nothing there";
+    let covered = "lead to one place";
+    for (name, other) in [("proc", "sys"), ("sys", "proc"), ("dev", "proc")] {
+        let itself = "is a symbolic link that leads to itself, or out of the filesystem";
+        let root = "is a symbolic link to the root";
+        let cases = [
+            // It is there outside, and not inside.
+            (outside.0.to_str().unwrap(), nowhere),
+            ("../../../../nosuch", nowhere),
+            (name, itself),
+            ("/", root),
+            ("..", root),
+            ("bin/true", "is no directory"),
+            (other, covered),
+            (&format!("{other}/kernel"), covered),
+        ];
+        for (target, why) in cases {
+            let rootfs = rootfs(&format!("link-{name}"));
+            fs::create_dir(rootfs.at("sys/kernel")).unwrap();
+            fs::remove_dir_all(rootfs.at(name)).unwrap();
+            symlink(target, rootfs.at(name)).unwrap();
+            refused(&sh(&rootfs, "true"), 125, &["ROOTFS/", why, "make it a directory"]);
         }
     }
     assert!(fs::read_dir(&outside.0).unwrap().next().is_none());

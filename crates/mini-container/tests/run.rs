@@ -120,6 +120,13 @@ fn what_cannot_be_run_is_told_apart() {
     refused(&run([path, "text"]), 126, &["is no program"]);
     fs::write(rootfs.at("bin/text"), "#!/bin/perl\n").unwrap();
     refused(&run([path, "text"]), 127, &["needs /bin/perl", "ROOTFS lacks"]);
+    fs::write(rootfs.at("bin/text"), "#!/etc/file\n").unwrap();
+    fs::write(rootfs.at("etc/file"), "no program").unwrap();
+    refused(&run([path, "text"]), 126, &["needs /etc/file, which may not be executed"]);
+    fs::write(rootfs.at("bin/text"), b"\x7fELF").unwrap();
+    refused(&run([path, "text"]), 126, &["is no program"]);
+    fs::write(rootfs.at("bin/text"), "").unwrap();
+    refused(&run([path, "text"]), 126, &["is no program"]);
     let mut other = fs::read("/bin/true").unwrap();
     // e_machine, in the byte order of this machine: s390x is none that runs these tests.
     other[18..20].copy_from_slice(&22_u16.to_ne_bytes());
@@ -153,7 +160,15 @@ fn a_command_line_that_makes_no_sense_is_one_line() {
         refused(&run(arguments), 125, &[word]);
     }
     refused(&run([path]), 125, &["COMMAND"]);
-    refused(&run(["/nosuch", "true"]), 125, &["/nosuch", "No such file"]);
+    refused(&run(["/nosuch", "true"]), 125, &["/nosuch", "No such file", "scripts/rootfs busybox"]);
+    refused(&run([path, ""]), 127, &["the empty name: not found"]);
+    refused(&run(["", "true"]), 125, &["ROOTFS"]);
+    refused(&run(["/dev/null/x", "true"]), 125, &["/dev/null/x", "Not a directory"]);
+    // Less than the kernel needs to start anything.
+    let starved = run(["--memory-max", "4096", path, "true"]);
+    if !String::from_utf8_lossy(&starved.stderr).contains("a limit by the memory controller: ") {
+        refused(&starved, 125, &["killed by SIGKILL", "--memory-max"]);
+    }
     refused(&run(["/", "true"]), 125, &["other filesystems mounted in it"]);
     refused(&run(["/dev/null", "true"]), 125, &["give a directory or an archive"]);
 }
@@ -260,12 +275,12 @@ fn limits_bind_and_leave_no_cgroup() {
     let fills =
         run(["--memory-max", "16M", path, "sh", "-c", "x=$(head -c 64M /dev/zero | tr '\\0' x); echo lived"]);
     let (forked, filled) = (String::from_utf8_lossy(&forks.stderr), String::from_utf8_lossy(&fills.stderr));
-    if forked.contains("a limit by the pids controller needs") {
+    if forked.contains("a limit by the pids controller: ") {
         refused(&forks, 125, &["leave it out"]);
     } else {
         assert!(forked.contains("ork"), "{forked}");
     }
-    if filled.contains("a limit by the memory controller needs") {
+    if filled.contains("a limit by the memory controller: ") {
         refused(&fills, 125, &["leave it out"]);
     } else {
         assert!(fills.stdout.is_empty(), "killed before it could say a word: {fills:?}");

@@ -15,7 +15,8 @@ mod tree;
 pub use procfs::process::MountInfo as Mount;
 pub use propagation::{Propagation, is_unbindable, master, peer_group, set_propagation};
 pub use tree::{
-    Restriction, Tree, bind_recursive, make_one_read_only, make_read_only, move_to, overlay, restrict,
+    Restriction, Tree, bind_recursive, make_one_read_only, make_read_only, map_owners, move_to, overlay,
+    restrict,
 };
 
 /// Makes every mount private, so that nothing mounted here propagates to the mount namespace that ours was copied

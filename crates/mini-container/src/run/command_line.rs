@@ -43,7 +43,7 @@ pub(crate) struct Asked {
     #[arg(long, value_name = "MAP")]
     pub(super) user: Option<Ids>,
 
-    /// The root filesystem: a directory, a tar archive, or what docker save writes
+    /// The root filesystem: a directory, a tar archive, or an image (docker save, OCI)
     #[arg(value_name = "ROOTFS")]
     pub(super) rootfs: PathBuf,
 
@@ -57,24 +57,39 @@ const NOT_MADE: u8 = 125;
 
 const HELP: Help = Help {
     name: "mini-container run",
-    about: "run a command in a container",
+    about: "run a command in a container, and forget what it writes",
     examples: &[
         ("mini-container run rootfs sh", "a shell in a directory"),
         ("mini-container run debian.tar -- apt-get --version", "in an archive, unpacked into memory"),
+        ("docker save debian > image.tar; mini-container run image.tar bash", "in an image"),
         ("mini-container run --memory-max 64M --pids-max 20 rootfs sh", "with limits"),
         ("mini-container run --user auto debian.tar bash", "with more users than one"),
         ("scripts/rootfs busybox rootfs", "how to get one"),
     ],
-    after: "What is written stays in memory, and is gone with the container.\n\
-            Exit status: the command's; 128 + N if signal N ended it; 125 no container could be made,\n\
+    after: "Exit status: the command's; 128 + N if signal N ended it; 125 no container could be made,\n\
             126 the command cannot be run, 127 there is no such command.",
 };
 
+/// What a manual page has to say besides.
+const DESCRIPTION: &str = "\
+    Runs COMMAND in namespaces of its own, all eight, and in a root filesystem of its own, with few capabilities and a \
+    filter for its system calls. An ordinary user may do so too. What is written stays in memory, and is gone with the \
+    container. ROOTFS is a directory, which stays as it is; a tar archive; or an image: what docker-save(1) writes, or \
+    an archive of an OCI layout, as skopeo(1) and podman-save(1) write it. Archives and layers may be compressed by \
+    gzip(1). They are unpacked into memory, and refused where there is none left; where they are damaged (the layers' \
+    digests are compared); where a name leads out of them, and where they hold devices. Of an image's configuration, \
+    its variables (Env) and its working directory (WorkingDir) count. Its Entrypoint and Cmd do not, since COMMAND is \
+    given, nor does its User: COMMAND begins as the container's root.";
+
+/// The command line.
+pub(crate) fn command() -> Command {
+    HELP.lead(Asked::augment_args(Command::new("run")).long_about(DESCRIPTION))
+}
+
 /// Runs the container that this process's arguments ask for.
 pub(crate) fn main() -> ExitCode {
-    let run = HELP.lead(Asked::augment_args(Command::new("run")));
     let top = Help { name: "mini-container", ..HELP };
-    let asked = top.parse(Command::new("mini-container").subcommand_required(true).subcommand(run));
+    let asked = top.parse(Command::new("mini-container").subcommand_required(true).subcommand(command()));
     let matches = match asked {
         Ok(matches) => matches,
         Err(status) => return ExitCode::from(if status == 0 { 0 } else { NOT_MADE }),

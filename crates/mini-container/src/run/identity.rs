@@ -1,12 +1,13 @@
 //! Who is who: the ID maps of the container's user namespace.
 
+use std::os::fd::AsFd;
 use std::process::Command;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::{User, getegid, geteuid};
 use ns_core::idmap::{Extent, IdMap, IdMaps};
-use ns_core::{Capability, Pid, process};
+use ns_core::{Capability, Child, Errno, Kind, NsFile, Pid, mount, process};
 
 /// The IDs that the container is to have.
 #[derive(Debug, Clone)]
@@ -64,6 +65,28 @@ pub(super) fn map(ids: Option<&Ids>, init: Pid) -> Result<()> {
     // program that must not have a hole.
     run("newuidmap", init, &users)?;
     run("newgidmap", init, &groups)
+}
+
+/// Has the directory that `init` holds open under this `number` show user N of its files as the container's user N: an
+/// idmapped mount. The files stay whose they are. It is for whoever may mount their filesystem, so for root alone.
+///
+/// Gives a line to be said where it cannot be, for then they are nobody's inside.
+pub(super) fn map_owners(init: &Child, number: i64) -> Result<Option<String>> {
+    let tree = init.take_descriptor(i32::try_from(number).unwrap_or(-1))?;
+    let users = NsFile::of(Some(init.pid()), Kind::User)?;
+    let why = match mount::map_owners(tree.as_fd(), &users) {
+        Ok(()) => return Ok(None),
+        Err(error) => match error.errno() {
+            Some(Errno::EPERM) => {
+                "only root may have them mapped; make ROOTFS anew as yourself, or give an archive"
+            }
+            Some(Errno::EINVAL | Errno::ENOSYS) => {
+                "its filesystem cannot map them on this kernel; copy it to another, or give an archive"
+            }
+            _ => return Err(error.into()),
+        },
+    };
+    Ok(Some(format!("the files of ROOTFS are nobody's in the container: {why}")))
 }
 
 /// `own` as 0, and from 1 on the range that `file` gives to the caller.

@@ -7,13 +7,19 @@ use nix::sys::signal::{SigSet, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use ns_core::{Child, Errno, Named, Namespaces, Pid, Result, Signal};
 
+use super::layers::Config;
 use super::program;
 
 /// Starts the command, and ends as it ends.
 ///
 /// Everything that the command leaves behind becomes a child of ours: we wait for it, so that it is no zombie for ever.
 /// Signals are for the command: init itself would be immune to those that it does not handle.
-pub(super) fn serve(command: &[OsString], hostname: &str, terminal: Option<OwnedFd>) -> Result<i32> {
+pub(super) fn serve(
+    command: &[OsString],
+    hostname: &str,
+    config: &Config,
+    terminal: Option<OwnedFd>,
+) -> Result<i32> {
     // Blocked, all of them, before there is a child: so the end of a command that ends at once is not missed. What is
     // blocked waits, and is taken one by one below.
     ns_core::signals::block_all()?;
@@ -22,7 +28,7 @@ pub(super) fn serve(command: &[OsString], hostname: &str, terminal: Option<Owned
     // Nobody inside may look into us, or open /proc/1/exe: we began outside (prctl(2), ptrace(2)).
     nix::sys::prctl::set_dumpable(false).named(|| "prctl(PR_SET_DUMPABLE, 0)".into())?;
     let child = Child::spawn("command", Namespaces::NONE, |_| {
-        let (status, error) = program::become_it(command, hostname, terminal.as_ref());
+        let (status, error) = program::become_it(command, hostname, config, terminal.as_ref());
         lesson::complain("mini-container", &error.into());
         std::process::exit(status)
     })?;

@@ -35,11 +35,12 @@ const MASKED: [&str; 10] = [
 ///
 /// It must happen while the old /proc can still be seen: in a user namespace the kernel gives no procfs to somebody who
 /// could not see a whole one before (mount_namespaces(7)).
-pub(crate) fn proc(root: BorrowedFd<'_>, devices: &Devices) -> Result<()> {
+pub(crate) fn proc(root: BorrowedFd<'_>, devices: &Devices) -> Result<OwnedFd> {
     let proc = place::new_filesystem("proc", &[], PLAIN)?;
     let target = place::directory(root, "proc")?;
     place::attach(&proc, &target, "proc")?;
-    cover(&proc, devices)
+    cover(&proc, devices)?;
+    Ok(proc)
 }
 
 /// Covers files of a procfs. All are looked up from the descriptor that fsmount(2) gave: it *is* the procfs, whatever
@@ -71,14 +72,15 @@ fn mask(base: BorrowedFd<'_>, name: &str, devices: &Devices) -> Result<()> {
 }
 
 /// Mounts a read-only sysfs at ROOTFS/sys, which shows the links of our network namespace, and in it the cgroups.
-pub(crate) fn sys(root: BorrowedFd<'_>, devices: &Devices) -> Result<()> {
+pub(crate) fn sys(root: BorrowedFd<'_>, devices: &Devices) -> Result<OwnedFd> {
     let read_only = PLAIN | MountAttrFlags::MOUNT_ATTR_RDONLY;
     let target = place::directory(root, "sys")?;
     let sys = match place::new_filesystem("sysfs", &[], read_only) {
         // Who could not see a whole sysfs before gets none (as for /proc). An empty directory harms nobody.
         Err(Error::Call { errno: Errno::EPERM, .. }) => {
             let empty = place::new_filesystem("tmpfs", &[("size", "0")], read_only)?;
-            return place::attach(&empty, &target, "sys");
+            place::attach(&empty, &target, "sys")?;
+            return Ok(empty);
         }
         sys => sys?,
     };
@@ -95,5 +97,5 @@ pub(crate) fn sys(root: BorrowedFd<'_>, devices: &Devices) -> Result<()> {
             Err(other) => return Err(other),
         }
     }
-    Ok(())
+    Ok(sys)
 }

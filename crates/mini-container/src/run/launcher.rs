@@ -9,7 +9,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ns_core::cgroup::Cgroup;
 use ns_core::net::switch::Port;
-use ns_core::{Child, End, Errno, Error, Signal, Spawn, probe};
+use ns_core::{Child, End, Errno, Error, Named, Signal, Spawn, probe};
 
 use super::console::Console;
 use super::inside::{BORN_INTO, build_and_run};
@@ -27,11 +27,22 @@ const FORWARDED: [Signal; 8] = [
     Signal::SIGWINCH,
 ];
 
+/// What ends us as long as there is no command to pass it on to: an archive may take its time.
+const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
 /// Runs the container, and gives the exit status of its command.
 pub(super) fn run(asked: &Asked) -> Result<u8> {
-    std::fs::metadata(&asked.rootfs).with_context(|| format!("ROOTFS {}", asked.rootfs.display()))?;
+    match std::fs::metadata(&asked.rootfs).named(|| format!("ROOTFS {}", asked.rootfs.display())) {
+        Err(error) if error.errno() == Some(Errno::ENOENT) => {
+            bail!("{error}; to make one: scripts/rootfs busybox DIRECTORY")
+        }
+        Err(error) => return Err(error.into()),
+        Ok(_) => {}
+    }
     // Made before the container, and removed after it, with all that is still in there.
     let cgroups = limits::make(asked)?;
+    // An archive is unpacked into memory, which is not to count as the command's: then init is moved there afterwards.
+    let (from_birth, later) = cgroups.split_at(if asked.rootfs.is_dir() { cgroups.len() } else { 0 });
     // Blocked before there is anyone to forward them to, so that none is lost, or ends us and leaves the rest.
     let forwarded: SigSet = FORWARDED.into_iter().collect();
     forwarded.thread_block().context("sigprocmask()")?;
@@ -39,17 +50,20 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         .context("signalfd()")?;
 
     let with_console = console::is_wanted();
-    let mut init = Spawn::new("container")
-        .namespaces_always(BORN_INTO)
-        .run(|me| build_and_run(me, asked, with_console))
+    let mut newborn = Spawn::new("container").namespaces_always(BORN_INTO);
+    if let Some(cgroup) = limits::birthplace(from_birth) {
+        newborn = newborn.born_in(cgroup);
+    }
+    let mut init = newborn
+        .run(|me| build_and_run(me, asked, from_birth, with_console))
         .map_err(|error| explain(&error))?;
     // Dropped last of all that belongs to the container, so after init has ended.
     let _link = prepare(&init, asked)?;
-    let console = wait_until_ready(&mut init, &cgroups)?;
-    let end = pass_on(&mut init, console.as_ref(), &signals)?;
-    // Our terminal first: what we say is for it.
-    drop(console);
-    Ok(match end {
+    let console = match wait_until_ready(&mut init, later)? {
+        Ok(console) => console,
+        Err(signal) => return Ok(128 + signal as u8),
+    };
+    Ok(match pass_on(&mut init, console, &signals)? {
         End::Exited(status) => u8::try_from(status).unwrap_or(u8::MAX),
         End::Killed(signal) => 128 + signal as u8,
     })
@@ -63,19 +77,31 @@ fn prepare(init: &Child, asked: &Asked) -> Result<Option<Port>> {
     Ok(link)
 }
 
-/// Hears init out until the command is about to run.
-fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Option<Console>> {
+/// Hears init out until the command is about to run, or until a signal is to end us.
+fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Result<Option<Console>, Signal>> {
+    let ending: SigSet = ENDING.into_iter().collect();
+    let ending = SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .context("signalfd()")?;
     let mut console = None;
     loop {
+        if let Ok(Some(info)) = ending.read_signal() {
+            return Ok(Err(Signal::try_from(info.ssi_signo as i32)?));
+        }
         let fact = init.hear().map_err(|error| match error {
             // What broke says itself where.
             Error::Broken { message, .. } => anyhow::anyhow!(message),
             other => other.into(),
         })?;
         match (fact.what.as_str(), fact.value.as_i64()) {
-            ("ready", _) => return Ok(console),
-            ("built", _) => {
+            ("ready", _) => return Ok(Ok(console)),
+            ("unpacked", _) => {
                 limits::put(init.pid(), cgroups)?;
+                init.release()?;
+            }
+            ("nobody's", Some(number)) => {
+                if let Some(line) = identity::map_owners(init, number)? {
+                    let _ = writeln!(std::io::stderr(), "mini-container: {line}");
+                }
                 init.release()?;
             }
             ("console", Some(number)) => console = Some(Console::take(init, number)?),
@@ -83,10 +109,14 @@ fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Option<Conso
                 let mut stderr = std::io::stderr();
                 let _ = writeln!(
                     stderr,
-                    "mini-container: {files} files belong to users who are not mapped, and are root's now; \
+                    "mini-container: files of users who are not mapped, and root's now: {files}; \
                      to keep them: --user auto"
                 );
             }
+            ("end", _) if fact.value.to_string().contains("SIGKILL") => bail!(
+                "init was killed by SIGKILL before its time: for want of memory, most often; give it more \
+                 (--memory-max), and ROOTFS as a directory"
+            ),
             ("end", _) => bail!("init ended before its time: {}", fact.value),
             _ => {}
         }
@@ -94,62 +124,48 @@ fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Option<Conso
 }
 
 /// Passes signals to init, and the terminal both ways, until init has ended. No SIGCHLD is waited for: a pidfd says
-/// that a process has ended whenever one asks, however early it did.
-fn pass_on(init: &mut Child, console: Option<&Console>, signals: &SignalFd) -> Result<End> {
-    let stdin = rustix::stdio::stdin();
-    let mut typed_to_the_end = false;
+/// that a process has ended whenever one asks, however early it did. Our terminal is as it was before we say more.
+fn pass_on(init: &mut Child, mut console: Option<Console>, signals: &SignalFd) -> Result<End> {
     loop {
         let nothing = signals.as_fd();
-        let master = console.map_or(nothing, |it| it.master.as_fd());
-        let keyboard = if console.is_some() && !typed_to_the_end { stdin } else { nothing };
+        let (keyboard, inner, events) =
+            console.as_ref().map_or((nothing, nothing, PollFlags::POLLIN), |it| it.awaited(nothing));
         let mut fds =
-            [init.pidfd(), signals.as_fd(), master, keyboard].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            [init.pidfd(), signals.as_fd(), keyboard].map(|fd| PollFd::new(fd, PollFlags::POLLIN)).to_vec();
+        fds.push(PollFd::new(inner, events));
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("poll()"),
         }
         let is_ready = |at: usize| fds[at].any().unwrap_or(false);
-        let (ended, screen, typed) = (is_ready(0), console.is_some() && is_ready(2), is_ready(3));
+        let (ended, typed) = (is_ready(0), is_ready(2));
         while let Ok(Some(info)) = signals.read_signal() {
-            forward(init, console, info.ssi_signo);
+            forward(init, console.as_ref(), info.ssi_signo);
         }
-        if let Some(console) = console {
-            // EIO: nobody has the other end open any more.
-            if screen || ended {
-                while copy(&console.master, rustix::stdio::stdout(), ended) {}
-            }
-            if typed && !typed_to_the_end && !ended {
-                typed_to_the_end = !copy(stdin, &console.master, true);
-            }
-        }
+        let hung_up = console.as_mut().is_some_and(|it| {
+            it.show(ended);
+            typed && it.read_typed() || it.type_on()
+        });
         if ended {
             return Ok(init.wait()?);
+        }
+        if hung_up {
+            // Without our end the kernel hangs the inner terminal up too, and tells all who are at it.
+            console = None;
         }
     }
 }
 
 fn forward(init: &Child, console: Option<&Console>, number: u32) {
-    match (Signal::try_from(number as i32), console) {
-        (Ok(Signal::SIGWINCH), Some(console)) => console.resize(),
-        // It may have ended this moment.
-        (Ok(signal), _) => drop(init.try_signal(signal)),
-        (Err(_), _) => {}
+    let Ok(signal) = Signal::try_from(number as i32) else { return };
+    match (signal, console) {
+        (Signal::SIGWINCH, Some(console)) => return console.resize(),
+        // We were stopped, and a shell had the terminal meanwhile.
+        (Signal::SIGCONT, Some(console)) => console.pass_every_key(),
+        _ => {}
     }
-}
-
-/// Copies once what is there. Whether to go on: not at the end, and where `all` is not asked for, not again.
-fn copy(from: impl AsFd, to: impl AsFd, all: bool) -> bool {
-    let mut bytes = [0; 16384];
-    let Ok(length @ 1..) = rustix::io::read(&from, &mut bytes) else { return false };
-    let mut rest = &bytes[..length];
-    while !rest.is_empty() {
-        match rustix::io::write(&to, rest) {
-            Ok(written) => rest = &rest[written..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
-        }
-    }
-    all
+    // It may have ended this moment.
+    let _ = init.try_signal(signal);
 }
 
 /// Why the kernel makes no such namespaces here, and what to do about it.

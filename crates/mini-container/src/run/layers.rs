@@ -1,73 +1,204 @@
-//! Images: what `docker save` writes is an archive of archives, the layers, and a manifest that has their order.
+//! Images: an archive of archives, the layers, and JSON that has their order. `docker save` says it in manifest.json,
+//! other tools in the layout of the Open Container Initiative (oci-layout, index.json, blobs/), and newer engines in
+//! both. <https://github.com/opencontainers/image-spec>
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 
-use ns_core::{Error, Named, Result};
+use ns_core::{Error, Result};
 use serde_json::Value;
 use tar::Archive;
 
-/// Where a layer's archive lies in the file.
-#[derive(Debug, Clone, Copy)]
+use super::bytes::{Bytes, Part, WHOLE};
+
+/// An image's layers, the lowest first, and what it says of its command.
+#[derive(Debug)]
+pub(super) struct Image {
+    pub(super) layers: Vec<Layer>,
+    pub(super) config: Config,
+}
+
+#[derive(Debug)]
 pub(super) struct Layer {
-    pub(super) offset: u64,
-    pub(super) length: u64,
+    pub(super) part: Part,
+    /// The SHA-256 of its archive, uncompressed.
+    pub(super) digest: Option<String>,
+}
+
+/// What is heeded of an image's configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Config {
+    /// Variables, as NAME=VALUE.
+    pub(crate) environment: Vec<String>,
+    /// The working directory.
+    pub(crate) directory: Option<String>,
 }
 
 /// A manifest has a few lines. Nobody is to fill our memory with one.
-const LONGEST_MANIFEST: u64 = 1 << 20;
+const LONGEST_JSON: u64 = 4 << 20;
+/// An image has some hundreds of files at most.
+const MOST_FILES: usize = 10_000;
+/// What root filesystems begin with, and images never.
+const ROOT: [&str; 12] =
+    ["bin", "boot", "dev", "etc", "home", "lib", "proc", "root", "sbin", "sys", "usr", "var"];
 
-/// The layers of an image, the lowest first. `None` for an archive that is no image.
-pub(super) fn of(file: &File, name: &str) -> Result<Option<Vec<Layer>>> {
-    let damaged = |what: &str| Error::Input(format!("{name}: a damaged image: {what}; save it again"));
-    let mut bytes = file;
-    bytes.seek(SeekFrom::Start(0)).named(|| "lseek(archive)".into())?;
-    let mut archive = Archive::new(bytes);
-    let entries = archive.entries_with_seek().map_err(|error| damaged(&error.to_string()))?;
-    let mut found = HashMap::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| damaged(&error.to_string()))?;
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if path.starts_with('.') && !found.contains_key("manifest.json") && found.len() > 64 {
-            break; // A root filesystem. Names of an image do not begin so.
-        }
-        // Docker before 25 wrote a layer that another image has too as a link to it.
-        let link = entry.link_name_bytes().map(|it| String::from_utf8_lossy(&it).into_owned());
-        let layer = Layer { offset: entry.raw_file_position(), length: entry.size() };
-        found.insert(path, (layer, link));
-    }
-    let Some((manifest, _)) = found.get("manifest.json") else { return Ok(None) };
-
-    bytes.seek(SeekFrom::Start(manifest.offset)).named(|| "lseek(archive)".into())?;
-    let mut text = Vec::new();
-    let length = manifest.length.min(LONGEST_MANIFEST);
-    bytes.take(length).read_to_end(&mut text).named(|| "read(archive)".into())?;
-    let manifest: Value = serde_json::from_slice(&text).map_err(|_| damaged("manifest.json is no JSON"))?;
-    let images = manifest.as_array().ok_or_else(|| damaged("manifest.json is no list"))?;
-    let [image] = images.as_slice() else {
-        return Err(Error::Input(format!("{name}: {} images in one archive; save one alone", images.len())));
+/// The image that an archive is, or none.
+pub(super) fn of(bytes: &Bytes<'_>) -> Result<Option<Image>> {
+    let Some(files) = Files::of(bytes)? else { return Ok(None) };
+    let (layers, digests, config) = if let Some(part) = files.part("manifest.json") {
+        let manifest = files.json(part, "manifest.json")?;
+        let Some([image]) = manifest.as_array().map(Vec::as_slice) else {
+            return Err(
+                files.damaged_or_many(manifest.as_array().map(Vec::len), "manifest.json lists no image")
+            );
+        };
+        let layers =
+            image["Layers"].as_array().ok_or_else(|| files.damaged("manifest.json names no layers"))?;
+        let layers: Option<Vec<_>> = layers.iter().map(|it| files.part(it.as_str()?)).collect();
+        let config = match image["Config"].as_str() {
+            Some(name) => {
+                let part = files.part(name).ok_or_else(|| files.damaged("its configuration is missing"))?;
+                files.json(part, "its configuration")?
+            }
+            None => Value::Null,
+        };
+        (layers, config["rootfs"]["diff_ids"].clone(), config)
+    } else if let (Some(_), Some(part)) = (files.part("oci-layout"), files.part("index.json")) {
+        let manifest = files.manifest(&files.json(part, "index.json")?, 0)?;
+        let layers =
+            manifest["layers"].as_array().ok_or_else(|| files.damaged("its manifest names no layers"))?;
+        let layers: Option<Vec<_>> = layers.iter().map(|it| files.blob(it)).collect();
+        let part =
+            files.blob(&manifest["config"]).ok_or_else(|| files.damaged("its configuration is missing"))?;
+        let config = files.json(part, "its configuration")?;
+        (layers, config["rootfs"]["diff_ids"].clone(), config)
+    } else {
+        return Ok(None);
     };
-    let layers = image["Layers"].as_array().ok_or_else(|| damaged("manifest.json names no layers"))?;
-    let mut ordered = Vec::new();
-    for layer in layers {
-        let path = layer.as_str().unwrap_or_default();
-        let mut at = found.get(path);
-        if let Some((_, Some(link))) = at {
-            at = found.get(link.trim_start_matches("../"));
-        }
-        let (layer, _) = at.ok_or_else(|| damaged("a layer is missing"))?;
-        let mut start = [0; 2];
-        bytes
-            .seek(SeekFrom::Start(layer.offset))
-            .and_then(|_| bytes.read_exact(&mut start))
-            .named(|| "read(archive)".into())?;
-        if start == [0x1f, 0x8b] {
-            return Err(Error::Input(format!(
-                "{name}: its layers are compressed; let Docker unpack it: docker export $(docker create IMAGE) > rootfs.tar"
-            )));
-        }
-        ordered.push(*layer);
+    let parts = layers.ok_or_else(|| files.damaged("a layer is missing"))?;
+    let digests = digests.as_array().map(Vec::as_slice).unwrap_or_default();
+    if !digests.is_empty() && digests.len() != parts.len() {
+        return Err(files.damaged("its manifest and its configuration differ about its layers"));
     }
-    Ok(Some(ordered))
+    let digest = |at: usize| digests.get(at)?.as_str()?.strip_prefix("sha256:").map(str::to_owned);
+    let layers = parts.into_iter().enumerate().map(|(at, part)| Layer { part, digest: digest(at) }).collect();
+    Ok(Some(Image { layers, config: Config::of(&config["config"]) }))
+}
+
+impl Config {
+    fn of(config: &Value) -> Config {
+        let variables = config["Env"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let variables = variables.iter().filter_map(Value::as_str).filter(|it| it.contains('='));
+        let directory = config["WorkingDir"].as_str().filter(|it| !it.is_empty());
+        Config {
+            environment: variables.map(str::to_owned).collect(),
+            directory: directory.map(str::to_owned),
+        }
+    }
+}
+
+/// What is in an archive that may be an image.
+struct Files<'a> {
+    bytes: &'a Bytes<'a>,
+    /// Where each lies, and where it leads if it is a link.
+    found: HashMap<String, (Part, Option<String>)>,
+}
+
+impl<'a> Files<'a> {
+    fn of(bytes: &'a Bytes<'a>) -> Result<Option<Files<'a>>> {
+        let damaged = |error| bytes.damaged(&error);
+        let mut archive = Archive::new(bytes.stream(WHOLE)?);
+        let mut entries = archive.entries_with_seek().map_err(damaged)?;
+        let mut found = HashMap::new();
+        loop {
+            bytes.expect_header();
+            let Some(entry) = entries.next() else { break };
+            let entry = entry.map_err(damaged)?;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let path = text(&entry.path_bytes()).trim_start_matches("./").to_owned();
+            let first = path.split('/').next().unwrap_or_default();
+            if ROOT.contains(&first) || found.len() == MOST_FILES {
+                return Ok(None);
+            }
+            let link = entry.link_name_bytes().map(|it| text(&it));
+            found.insert(path, (Part { offset: entry.raw_file_position(), length: entry.size() }, link));
+        }
+        Ok(Some(Files { bytes, found }))
+    }
+
+    /// A name is looked up among the archive's own, so it leads nowhere else, whatever it is.
+    fn part(&self, name: &str) -> Option<Part> {
+        // Docker before 25 wrote a layer that another image has too as a link to it.
+        match self.found.get(name)? {
+            (_, Some(link)) => Some(self.found.get(link.trim_start_matches("../"))?.0),
+            (part, None) => Some(*part),
+        }
+    }
+
+    /// What a descriptor describes: `{"digest": "sha256:…"}`.
+    fn blob(&self, descriptor: &Value) -> Option<Part> {
+        let (algorithm, digest) = descriptor["digest"].as_str()?.split_once(':')?;
+        self.part(&format!("blobs/{algorithm}/{digest}"))
+    }
+
+    fn json(&self, part: Part, what: &str) -> Result<Value> {
+        let mut text = Vec::new();
+        let read = self.bytes.stream(part)?.take(LONGEST_JSON).read_to_end(&mut text);
+        read.map_err(|error| self.bytes.damaged(&error))?;
+        serde_json::from_slice(&text).map_err(|_| self.damaged(&format!("{what} is no JSON")))
+    }
+
+    /// The manifest of the image for this machine; an index may lead to others.
+    fn manifest(&self, index: &Value, depth: u32) -> Result<Value> {
+        let all = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let platform = |it: &Value, key: &str| it["platform"][key].as_str().map(str::to_owned);
+        // Notes on how an image was built come in the guise of one, for an unknown platform.
+        let mut images: Vec<_> =
+            all.iter().filter(|it| platform(it, "os").as_deref() != Some("unknown")).collect();
+        if images.len() > 1 {
+            images.retain(|it| platform(it, "architecture").is_none_or(|it| it == architecture()));
+            if images.is_empty() {
+                return Err(Error::Input(format!(
+                    "{}: an image for other machines than this, which is {}; save the one for it",
+                    self.bytes.name,
+                    architecture()
+                )));
+            }
+        }
+        let [image] = images.as_slice() else {
+            return Err(self.damaged_or_many(Some(images.len()), "index.json names no image"));
+        };
+        let part = self.blob(image).ok_or_else(|| self.damaged("its manifest is missing"))?;
+        let manifest = self.json(part, "its manifest")?;
+        match manifest["manifests"] {
+            Value::Null => Ok(manifest),
+            _ if depth > 3 => Err(self.damaged("its manifests lead to each other")),
+            _ => self.manifest(&manifest, depth + 1),
+        }
+    }
+
+    fn damaged(&self, what: &str) -> Error {
+        Error::Input(format!("{}: a damaged image: {what}; save it again", self.bytes.name))
+    }
+
+    fn damaged_or_many(&self, images: Option<usize>, what: &str) -> Error {
+        match images {
+            Some(number @ 2..) => {
+                Error::Input(format!("{}: {number} images in one archive; save one alone", self.bytes.name))
+            }
+            _ => self.damaged(what),
+        }
+    }
+}
+
+/// This machine, as Go calls it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "x86" => "386",
+        "aarch64" => "arm64",
+        "loongarch64" => "loong64",
+        "powerpc64" => "ppc64le",
+        same => same,
+    }
 }

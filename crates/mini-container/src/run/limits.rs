@@ -1,6 +1,7 @@
 //! How much: a cgroup with the limits that are asked for, v2 or v1.
 
 use std::fmt::Display;
+use std::os::fd::BorrowedFd;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
@@ -83,7 +84,7 @@ pub(super) fn make(asked: &Asked) -> Result<Vec<Cgroup>> {
         let place = match Place::find(Want::Controller(limit.controller))? {
             Ok(place) => place,
             Err(missing) => {
-                bail!("a limit by the {} controller needs {missing}; or leave it out", limit.controller)
+                bail!("a limit by the {} controller: {missing}; or leave it out", limit.controller)
             }
         };
         // On v2 one cgroup takes all of them; on v1 each controller may have a hierarchy of its own.
@@ -102,7 +103,21 @@ pub(super) fn make(asked: &Asked) -> Result<Vec<Cgroup>> {
     Ok(made.into_iter().map(|(_, cgroup)| cgroup).collect())
 }
 
-/// Puts `init` there, and so all that it will make.
+/// The one that init can be born in. CLONE_INTO_CGROUP knows v2 alone.
+pub(super) fn birthplace(cgroups: &[Cgroup]) -> Option<BorrowedFd<'_>> {
+    cgroups.iter().find(|cgroup| cgroup.version() == Version::V2).map(Cgroup::fd)
+}
+
+/// Puts the caller, which is init, into the others.
+///
+/// To move a process, the kernel first stops every fork and exit of the machine, and waits an RCU grace period for
+/// that: longer than all the rest takes. A birth needs no stop, nor does a thread that moves itself ("0" to `tasks`).
+pub(super) fn enter(cgroups: &[Cgroup]) -> ns_core::Result<()> {
+    let mut others = cgroups.iter().filter(|cgroup| cgroup.version() == Version::V1);
+    others.try_for_each(|cgroup| cgroup.join_thread(Pid::from_raw(0)))
+}
+
+/// Moves `init` there after its birth, and so all that it will make.
 pub(super) fn put(init: Pid, cgroups: &[Cgroup]) -> Result<()> {
     Ok(cgroups.iter().try_for_each(|cgroup| cgroup.join(init))?)
 }

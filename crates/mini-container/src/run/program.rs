@@ -1,5 +1,6 @@
 //! The command: what it is given, and why it could not be run.
 
+use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
@@ -8,9 +9,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, execve, setsid};
+use nix::unistd::{AccessFlags, access, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, setsid};
 use ns_core::{Errno, Error, Named, Result, Signal, process, signals};
 
+use super::layers::Config;
 use super::root;
 
 /// The container is not ready for it.
@@ -23,14 +25,21 @@ const NOT_FOUND: i32 = 127;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Becomes the command. If it returns, why not, and the exit status that says so.
-pub(super) fn become_it(command: &[OsString], hostname: &str, terminal: Option<&OwnedFd>) -> (i32, Error) {
-    let (arguments, environment) = match prepare(command, hostname, terminal) {
+pub(super) fn become_it(
+    command: &[OsString],
+    hostname: &str,
+    config: &Config,
+    terminal: Option<&OwnedFd>,
+) -> (i32, Error) {
+    let variables = variables(hostname, config, terminal.is_some());
+    let (arguments, environment) = match prepare(command, &variables, config, terminal) {
         Ok(prepared) => prepared,
         Err(error) => return (NOT_MADE, error),
     };
     let name = &command[0];
+    let search = variables["PATH"].as_str();
     let mut refused = None;
-    for path in candidates(name) {
+    for path in candidates(name, search) {
         let Ok(c_path) = CString::new(path.as_os_str().as_bytes()) else { continue };
         match execve(&c_path, &arguments, &environment) {
             // The next directory of PATH may have it, as execvp(3) says.
@@ -39,13 +48,14 @@ pub(super) fn become_it(command: &[OsString], hostname: &str, terminal: Option<&
             Ok(never) => match never {},
         }
     }
-    why(name, refused)
+    why(name, search, refused)
 }
 
 /// All that has to be so before execve(2).
 fn prepare(
     command: &[OsString],
-    hostname: &str,
+    variables: &BTreeMap<String, String>,
+    config: &Config,
     terminal: Option<&OwnedFd>,
 ) -> Result<(Vec<CString>, Vec<CString>)> {
     // A session of its own: no terminal of the host's sends it signals, or takes what it types.
@@ -64,32 +74,52 @@ fn prepare(
     let c_string =
         |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Error::Input(format!("{text:?} has a NUL")));
     let arguments = command.iter().map(|it| c_string(it)).collect::<Result<_>>()?;
-    let mut environment = vec![format!("PATH={PATH}"), "HOME=/root".into(), format!("HOSTNAME={hostname}")];
-    // Of the host's environment nothing, but what tells the terminal's kind: the rest may hold secrets.
-    let kind = std::env::var("TERM").ok().filter(|_| terminal.is_some());
-    environment.extend(kind.map(|kind| format!("TERM={kind}")));
-    let environment = environment.iter().map(|it| c_string(OsStr::new(it))).collect::<Result<_>>()?;
+    let environment = variables.iter().map(|(name, value)| c_string(OsStr::new(&format!("{name}={value}"))));
+    let environment = environment.collect::<Result<_>>()?;
+    if let Some(directory) = &config.directory {
+        // Relative to the root, where we are.
+        chdir(directory.as_str())
+            .named(|| format!("the image's working directory: chdir(\"{directory}\")"))?;
+    }
     root::must_be_inside()?;
     // Last: whatever we, or those who started us, have open leads outside (CVE-2024-21626).
     process::close_on_exec_from(3)?;
     Ok((arguments, environment))
 }
 
-fn candidates(name: &OsStr) -> Vec<PathBuf> {
+/// The environment: a runtime's defaults, and in their place what an image says.
+fn variables(hostname: &str, config: &Config, at_a_terminal: bool) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::from([
+        ("PATH".into(), PATH.into()),
+        ("HOME".into(), "/root".into()),
+        ("HOSTNAME".into(), hostname.into()),
+    ]);
+    // Of the host's environment nothing, but what tells the terminal's kind: the rest may hold secrets.
+    let kind = std::env::var("TERM").ok().filter(|_| at_a_terminal);
+    variables.extend(kind.map(|kind| ("TERM".into(), kind)));
+    let theirs = config.environment.iter().filter_map(|it| it.split_once('='));
+    variables.extend(theirs.map(|(name, value)| (name.to_string(), value.to_string())));
+    variables
+}
+
+fn candidates(name: &OsStr, search: &str) -> Vec<PathBuf> {
+    if name.is_empty() {
+        return Vec::new();
+    }
     if name.as_bytes().contains(&b'/') {
         return vec![name.into()];
     }
-    PATH.split(':').map(|directory| Path::new(directory).join(name)).collect()
+    search.split(':').map(|directory| Path::new(directory).join(name)).collect()
 }
 
 /// Says why, in words that help.
-fn why(name: &OsStr, refused: Option<(PathBuf, Errno)>) -> (i32, Error) {
-    let name = name.to_string_lossy();
+fn why(name: &OsStr, search: &str, refused: Option<(PathBuf, Errno)>) -> (i32, Error) {
+    let name = if name.is_empty() { "the empty name".into() } else { name.to_string_lossy() };
     let Some((path, errno)) = refused else {
         let hint = if name.contains('/') {
             "ROOTFS has no such file".into()
         } else {
-            format!("ROOTFS has none in {PATH}")
+            format!("ROOTFS has none in {search}")
         };
         return (
             NOT_FOUND,
@@ -110,6 +140,12 @@ fn why(name: &OsStr, refused: Option<(PathBuf, Errno)>) -> (i32, Error) {
         }
         Errno::ENOEXEC => (NOT_RUNNABLE, Error::Input(format!("{found}: {}", no_program(&path)))),
         Errno::EACCES if path.is_dir() => (NOT_RUNNABLE, Error::Input(format!("{found}: is a directory"))),
+        // Of two files it may be either.
+        Errno::EACCES if access(&path, AccessFlags::X_OK).is_ok() => {
+            let needs = interpreter(&path).unwrap_or_else(|| "something".into());
+            let what = format!("{found}: needs {needs}, which may not be executed; chmod +x it in ROOTFS");
+            (NOT_RUNNABLE, Error::Input(what))
+        }
         Errno::EACCES => (
             NOT_RUNNABLE,
             Error::Input(format!("{found}: may not be executed; chmod +x it in ROOTFS, and see who owns it")),

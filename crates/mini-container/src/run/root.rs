@@ -1,12 +1,12 @@
 //! The root filesystem, and how the old one is left: overlayfs, pivot_root(2).
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::{fchdir, getcwd, pivot_root};
 use ns_core::{Errno, Error, Named, Result};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use rustix::mount::MountAttrFlags;
 
 use super::archive::{self, Unpacked};
@@ -34,6 +34,17 @@ pub(crate) fn open(rootfs: &Path) -> Result<Source> {
         return Err(Error::Input(format!("{}: give a directory or an archive", named())));
     }
     Ok(Source::Archive(std::fs::File::open(rootfs).named(named)?, rootfs.into()))
+}
+
+/// What the kernel shows for an owner who has no ID in a user namespace (/proc/sys/kernel/overflowuid).
+const NOBODY: u32 = 65_534;
+
+/// The directory's descriptor, if it belongs to a user who is none of the container's: then so does what is in it, and
+/// only the launcher may have it shown as somebody's.
+pub(crate) fn nobodys(source: &Source) -> Result<Option<RawFd>> {
+    let Source::Directory(tree) = source else { return Ok(None) };
+    let owner = fstat(tree).named(|| "fstat(ROOTFS)".into())?.st_uid;
+    Ok((owner == NOBODY).then(|| tree.as_raw_fd()))
 }
 
 /// Puts an overlay together: ROOTFS below, and above it a layer in memory that takes all that is written; or unpacks an

@@ -1,6 +1,10 @@
 //! What the tests of `run` share: a root filesystem from this machine's own programs, and a run that is looked at.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+pub(crate) mod tarred;
+
+pub(crate) mod terminal;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

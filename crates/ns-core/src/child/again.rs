@@ -19,7 +19,8 @@ const SABOTAGED: &str = "sabotaged";
 impl Witness {
     /// Becomes this program afresh, by execve(2), and goes on in its `main` at [`after_exec`] of the same `role`. The
     /// pipe and the gate become standard output and standard input, which survive. For a child that dies with its
-    /// parent, as all do that are not told otherwise.
+    /// parent, as all do that are not told otherwise. A root that has dropped capabilities gets them back, and the kernel
+    /// then forgets the signal by which it dies: it needs no_new_privs before, or it is not recognised afterwards.
     ///
     /// # Errors
     /// Those of execve(2). Otherwise it does not return.
@@ -43,7 +44,7 @@ impl Witness {
 pub fn after_exec(role: &str, body: impl FnOnce(&mut Witness) -> Result<()>) {
     let mut arguments = std::env::args_os();
     let label = arguments.next().unwrap_or_default().to_string_lossy().into_owned();
-    // PR_SET_PDEATHSIG outlives an execve(2). Whoever types the role by hand has none set, and gets the usual `main`.
+    // PR_SET_PDEATHSIG outlives an execve(2) that gives no capability (prctl(2)). Whoever types the role by hand has none set, and gets the usual `main`.
     let armed = nix::sys::prctl::get_pdeathsig() == Ok(Some(Signal::SIGKILL));
     if !armed || arguments.next().is_none_or(|argument| argument != role) {
         return;

@@ -1,0 +1,353 @@
+//! What becomes of a file of an archive: it is made, inside, or refused.
+//!
+//! Every name is looked up with the new root as the root of all, so that a symbolic link that came earlier leads nowhere
+//! else. Names that mean to climb, and devices, are refused.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use ns_core::{Errno, Error, Named, Result};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, chmodat, chownat,
+    fstatvfs, futimens, linkat, mkdirat, mknodat, openat, openat2, statat, symlinkat, unlinkat,
+};
+use tar::{Entry, EntryType};
+
+use super::bytes::Bytes;
+
+/// What is never filled: the machine, and the command, need some too.
+const RESERVE: u64 = 16 << 20;
+
+/// How many bytes can still be unpacked: so much as the filesystem takes, and as there is memory for at this moment.
+pub(super) fn room(directory: &OwnedFd) -> Result<u64> {
+    let filesystem = fstatvfs(directory).named(|| "statvfs()".into())?;
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = memory.lines().find_map(|line| {
+        let kibibytes: u64 = line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes << 10)
+    });
+    let available = available.unwrap_or(u64::MAX).saturating_sub(RESERVE);
+    Ok(available.min(filesystem.f_bavail.saturating_mul(filesystem.f_frsize)))
+}
+
+/// Makes the files of an archive below a root directory.
+pub(super) struct Unpacker<'a> {
+    name: &'a str,
+    root: &'a OwnedFd,
+    /// What the layer in hand has brought, with the directories that it is in.
+    added: HashSet<PathBuf>,
+    /// Whether names that begin with `.wh.` remove what a layer below has.
+    image: bool,
+    /// Files whose owner has no ID in the container.
+    pub(super) unmapped: u32,
+}
+
+impl<'a> Unpacker<'a> {
+    /// `image`: whether it is one, and has whiteouts.
+    pub(super) fn new(name: &'a str, root: &'a OwnedFd, image: bool) -> Unpacker<'a> {
+        Unpacker { name, root, added: HashSet::new(), image, unmapped: 0 }
+    }
+
+    /// To be called before the first file of each layer.
+    pub(super) fn begin_layer(&mut self) {
+        self.added.clear();
+    }
+
+    /// Makes the file that `entry` describes, or does what else it says.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for what an archive must not hold.
+    pub(super) fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>, bytes: &Bytes<'_>) -> Result<()> {
+        let kind = entry.header().entry_type();
+        if kind == EntryType::XGlobalHeader {
+            return Ok(());
+        }
+        let path = self.inside(&entry.path_bytes())?;
+        let Some(name) = path.file_name().map(OsStr::to_owned) else { return Ok(()) }; // "./"
+        let shown = shown(&path);
+        let parent = self.parent(&path)?;
+        let parent = parent.as_fd();
+        if self.image && name.as_bytes().starts_with(b".wh.") {
+            return self.white_out(&path, parent, &name);
+        }
+        let mode = entry.header().mode();
+        let mode =
+            mode.map_err(|_| self.input(format!("{shown} has a damaged header; get the archive again")))?;
+        let mode = Mode::from_raw_mode(mode & 0o7777);
+        let refused = |errno| self.refused(&shown, errno);
+        match kind {
+            // What is in it stays.
+            EntryType::Directory if is_directory(parent, &name) => {}
+            _ => remove(parent, &name)?,
+        }
+        match kind {
+            EntryType::Directory => match mkdirat(parent, &name, mode) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(errno) => return Err(refused(errno)),
+            },
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                let flags =
+                    OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+                let file = openat(parent, &name, flags, mode).map_err(refused)?;
+                self.fill(File::from(file), entry, bytes, &shown)?;
+            }
+            // Wherever it says that it leads: nobody here follows it, and inside it leads inside.
+            EntryType::Symlink => {
+                let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+                symlinkat(target.as_slice(), parent, &name).map_err(refused)?;
+            }
+            EntryType::Link => {
+                let target = self.inside(&entry.link_name_bytes().unwrap_or_default())?;
+                let target_name = target.file_name().unwrap_or_default().to_owned();
+                let target_parent = self.parent(&target)?;
+                linkat(&target_parent, &target_name, parent, &name, AtFlags::empty()).map_err(refused)?;
+            }
+            EntryType::Fifo => mknodat(parent, &name, FileType::Fifo, mode, 0).map_err(refused)?,
+            EntryType::Char | EntryType::Block => {
+                return Err(self.input(format!(
+                    "{shown} is a device, and a container gets its devices from its runtime; leave them out: \
+                     tar --exclude='./dev/*'"
+                )));
+            }
+            other => return Err(self.input(format!("{shown} is of the unknown kind {other:?}"))),
+        }
+        // A hard link is a file that has all this already.
+        if kind != EntryType::Link {
+            self.give(parent, &name, entry)?;
+            // After the owner: chown(2) takes set-user-ID bits away.
+            if kind != EntryType::Symlink {
+                chmodat(parent, &name, mode, AtFlags::empty()).named(|| format!("chmod {shown}"))?;
+            }
+        }
+        for path in path.ancestors() {
+            if !self.added.insert(path.into()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills a file with its content.
+    fn fill<R: Read>(
+        &self,
+        mut file: File,
+        entry: &mut Entry<'_, R>,
+        bytes: &Bytes<'_>,
+        shown: &str,
+    ) -> Result<()> {
+        for extension in entry.pax_extensions().ok().flatten().into_iter().flatten().flatten() {
+            if extension.key_bytes().starts_with(b"GNU.sparse.") {
+                return Err(self.input(format!(
+                    "{shown} is sparse in a form that is not known here; make the archive with tar --format=gnu"
+                )));
+            }
+        }
+        let size = entry.size();
+        if size > RESERVE {
+            self.must_have_room(size, shown)?;
+        }
+        let changed = entry.header().mtime().unwrap_or(0);
+        let sparse = entry.header().entry_type() == EntryType::GNUSparse;
+        let copied = if sparse { copy_holes(entry, &mut file) } else { io::copy(entry, &mut file) };
+        let copied = copied.map_err(|error| match error.raw_os_error() {
+            Some(errno) => self.refused(shown, rustix::io::Errno::from_raw_os_error(errno)),
+            None => bytes.damaged(&error),
+        })?;
+        if copied != size {
+            return Err(self.input(format!("the archive is cut short in {shown}; get it again")));
+        }
+        let when = Timespec { tv_sec: i64::try_from(changed).unwrap_or(0), tv_nsec: 0 };
+        let times = Timestamps { last_access: when, last_modification: when };
+        futimens(&file, &times).named(|| format!("touch {shown}"))
+    }
+
+    /// Refuses to unpack `size` bytes more where there is no memory for them: rather now than when it is full.
+    pub(super) fn must_have_room(&self, size: u64, what: &str) -> Result<()> {
+        if size >= room(self.root)? {
+            return Err(self.refused(what, rustix::io::Errno::NOSPC));
+        }
+        Ok(())
+    }
+
+    /// Makes a directory that an image names, if no layer has.
+    pub(super) fn make_directory(&self, path: &str) -> Result<()> {
+        let path = self.inside(path.trim_start_matches('/').as_bytes())?;
+        self.parent(&path.join("file")).map(drop)
+    }
+
+    /// A name of the archive as a path below the root.
+    fn inside(&self, name: &[u8]) -> Result<PathBuf> {
+        let mut path = PathBuf::new();
+        for part in Path::new(OsStr::from_bytes(name)).components() {
+            match part {
+                Component::Normal(part) => path.push(part),
+                Component::CurDir => {}
+                Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                    return Err(self.input(format!(
+                        "refused, since the name {} leads out of it: whoever made it meant harm, or forgot tar -C \
+                         DIRECTORY .",
+                        shown(Path::new(OsStr::from_bytes(name)))
+                    )));
+                }
+            }
+        }
+        Ok(path)
+    }
+
+    /// The directory that `path` is in, made if the archive has not named it.
+    fn parent(&self, path: &Path) -> Result<OwnedFd> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let refused = |errno| self.refused(&shown(parent), errno);
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let here = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        match openat2(self.root, here, flags, Mode::empty(), resolve) {
+            Ok(found) => Ok(found),
+            Err(rustix::io::Errno::NOENT) if !parent.as_os_str().is_empty() => {
+                let above = self.parent(parent)?;
+                let name = parent.file_name().unwrap_or_default();
+                mkdirat(&above, name, Mode::from_raw_mode(0o755)).map_err(refused)?;
+                openat(&above, name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(refused)
+            }
+            Err(errno) => Err(refused(errno)),
+        }
+    }
+
+    /// Gives a file to its owner, if the container has such a user.
+    fn give<R: Read>(&mut self, parent: BorrowedFd<'_>, name: &OsString, entry: &Entry<'_, R>) -> Result<()> {
+        let header = entry.header();
+        let (uid, gid) = (header.uid().unwrap_or(u64::MAX), header.gid().unwrap_or(u64::MAX));
+        if (uid, gid) == (0, 0) {
+            return Ok(());
+        }
+        let (Ok(user), Ok(group)) = (u32::try_from(uid), u32::try_from(gid)) else {
+            self.unmapped += 1;
+            return Ok(());
+        };
+        let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+        match chownat(parent, name, user, group, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(()) => Ok(()),
+            // No such user in this user namespace.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => {
+                self.unmapped += 1;
+                Ok(())
+            }
+            Err(errno) => Err(errno).named(|| format!("chown {uid}:{gid} {}", shown(Path::new(name)))),
+        }
+    }
+
+    /// `.wh.NAME` says that NAME of a layer below is gone, and `.wh..wh..opq` that all in this directory is.
+    fn white_out(&self, path: &Path, parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
+        let gone = &name.as_bytes()[4..];
+        if gone == b".wh..opq" {
+            return self.prune_within(parent, path.parent().unwrap_or(Path::new("")));
+        }
+        if gone.starts_with(b".wh.") {
+            return Ok(()); // notes of aufs, which once were the storage
+        }
+        if matches!(gone, b"" | b"." | b"..") {
+            return Err(self.input(format!("refused: {} removes no file", shown(path))));
+        }
+        let gone = OsStr::from_bytes(gone);
+        self.prune(parent, gone, &path.with_file_name(gone))
+    }
+
+    /// Removes what the layers below have at `path`, but nothing that this one has brought: it may stand on either side
+    /// of its whiteout.
+    fn prune(&self, parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<()> {
+        if !self.added.contains(path) {
+            return remove(parent, name);
+        }
+        if !is_directory(parent, name) {
+            return Ok(());
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory =
+            openat(parent, name, flags, Mode::empty()).map_err(|errno| self.refused(&shown(path), errno))?;
+        self.prune_within(directory.as_fd(), path)
+    }
+
+    fn prune_within(&self, directory: BorrowedFd<'_>, path: &Path) -> Result<()> {
+        let call = || format!("readdir({})", shown(path));
+        for entry in std::fs::read_dir(by_descriptor(directory)).named(call)? {
+            let name = entry.named(call)?.file_name();
+            self.prune(directory, &name, &path.join(&name))?;
+        }
+        Ok(())
+    }
+
+    fn input(&self, what: String) -> Error {
+        Error::Input(format!("{}: {what}", self.name))
+    }
+
+    fn refused(&self, what: &str, errno: rustix::io::Errno) -> Error {
+        match errno {
+            rustix::io::Errno::NOSPC | rustix::io::Errno::NOMEM => self.input(format!(
+                "no space for {what}: an archive is unpacked into memory, half of it at most; unpack it into a \
+                 directory, and give that"
+            )),
+            errno => Error::Call {
+                call: format!("unpack {what} of {}", self.name),
+                errno: Errno::from_raw(errno.raw_os_error()),
+            },
+        }
+    }
+}
+
+/// Copies what is not zeros, and leaves holes for the rest: a sparse file of a gigabyte may be a few blocks.
+fn copy_holes(from: &mut impl Read, to: &mut File) -> io::Result<u64> {
+    let mut block = [0; 1 << 14];
+    let mut length = 0;
+    loop {
+        let read = match from.read(&mut block)? {
+            0 => break,
+            read => &block[..read],
+        };
+        length += read.len() as u64;
+        if read.iter().all(|byte| *byte == 0) {
+            to.seek(SeekFrom::Start(length))?;
+        } else {
+            to.write_all(read)?;
+        }
+    }
+    to.set_len(length)?;
+    Ok(length)
+}
+
+fn is_directory(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
+    statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// Removes what an earlier entry or layer put there, if any did.
+fn remove(parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
+    let call = || format!("rm -r {}", shown(Path::new(name)));
+    match unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        // It follows no symbolic link.
+        Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => {
+            std::fs::remove_dir_all(by_descriptor(parent).join(name)).named(call)
+        }
+        Err(errno) => Err(errno).named(call),
+    }
+}
+
+/// Our way to an open directory, for what takes paths only.
+fn by_descriptor(directory: BorrowedFd<'_>) -> PathBuf {
+    format!("/proc/self/fd/{}", directory.as_raw_fd()).into()
+}
+
+/// A name, which may hold any byte and be of any length, for a message.
+fn shown(path: &Path) -> String {
+    const LONGEST: usize = 100;
+    let text = ns_core::fact::printable(&path.to_string_lossy());
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

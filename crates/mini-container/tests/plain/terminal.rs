@@ -1,0 +1,144 @@
+//! A person at a terminal: what is typed once something has appeared, and what appears then.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+
+/// A terminal with a program whose session it is the terminal of.
+pub(crate) struct Terminal {
+    screen: OwnedFd,
+    program: Child,
+    /// What has appeared, and up to where it was waited for.
+    text: String,
+    seen: usize,
+}
+
+impl Terminal {
+    /// Starts a program at a new terminal.
+    pub(crate) fn with(command: &[&str]) -> Terminal {
+        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&screen).unwrap();
+        unlockpt(&screen).unwrap();
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let end = ioctl_tiocgptpeer(&screen, flags).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&screen, size).unwrap();
+        let copy = || end.try_clone().unwrap();
+        // setsid(1) becomes the program: it is no leader of a process group, so it need not fork.
+        let program = Command::new("setsid")
+            .arg("--ctty")
+            .args(command)
+            .env("PS1", "$ ")
+            .stdin(copy())
+            .stdout(copy())
+            .stderr(copy())
+            .spawn()
+            .unwrap();
+        Terminal { screen, program, text: String::new(), seen: 0 }
+    }
+
+    pub(crate) fn types(&mut self, keys: &str) {
+        let mut rest = keys.as_bytes();
+        while !rest.is_empty() {
+            let written = rustix::io::write(&self.screen, rest).unwrap();
+            rest = &rest[written..];
+        }
+    }
+
+    /// Types what is longer than anybody may take, and stops where it is not taken.
+    pub(crate) fn pastes(&mut self, keys: &str) {
+        rustix::io::ioctl_fionbio(&self.screen, true).unwrap();
+        let mut rest = keys.as_bytes();
+        loop {
+            let mut fds = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
+            // A second without any movement: it is full.
+            if poll(&mut fds, 1000_u16).unwrap() == 0 || rest.is_empty() {
+                return;
+            }
+            let mut echo = [0; 4096];
+            let read = rustix::io::read(&self.screen, &mut echo);
+            let written = rustix::io::write(&self.screen, rest);
+            assert!(read.is_ok() || written.is_ok() || fds[0].revents().is_some(), "the terminal is gone");
+            rest = &rest[written.unwrap_or(0)..];
+        }
+    }
+
+    /// Types a command again and again until its answer has `text` in it.
+    #[track_caller]
+    pub(crate) fn asks_until(&mut self, command: &str, text: &str) {
+        let late = Instant::now() + Duration::from_secs(20);
+        loop {
+            let from = self.seen;
+            self.types(&format!("{command}; echo answered $((6*7))\n"));
+            self.shows("answered 42\r\n");
+            if self.text[from..self.seen].contains(text) {
+                return;
+            }
+            assert!(Instant::now() < late, "'{text}' did not appear: {}", self.text);
+        }
+    }
+
+    /// Waits until `text` has appeared, after what was waited for last.
+    #[track_caller]
+    pub(crate) fn shows(&mut self, text: &str) {
+        let late = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(at) = self.text[self.seen..].find(text) {
+                self.seen += at + text.len();
+                return;
+            }
+            let mut fds = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)];
+            let patience = late.saturating_duration_since(Instant::now());
+            let ready = poll(&mut fds, PollTimeout::try_from(patience).unwrap()).unwrap();
+            let mut bytes = [0; 4096];
+            let read = if ready == 0 { Ok(0) } else { rustix::io::read(&self.screen, &mut bytes) };
+            let Ok(length @ 1..) = read else { panic!("'{text}' did not appear: {}", self.text) };
+            self.text.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+    }
+
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.screen, size).unwrap();
+    }
+
+    /// How the terminal is set, as stty(1) would show.
+    pub(crate) fn settings(&self) -> String {
+        let Termios { input_modes, output_modes, control_modes, local_modes, .. } =
+            tcgetattr(&self.screen).unwrap();
+        format!("{input_modes:?} {output_modes:?} {control_modes:?} {local_modes:?}")
+    }
+
+    /// The program's process ID.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.id()
+    }
+
+    /// The exit status of the program, and how the terminal is set then.
+    #[track_caller]
+    pub(crate) fn ends(mut self) -> (Option<i32>, String) {
+        // Read on: a process at a terminal that nobody looks at waits when it has written much.
+        let late = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = self.program.try_wait().unwrap() {
+                return (status.code(), self.settings());
+            }
+            assert!(Instant::now() < late, "it does not end: {}", self.text);
+            let mut fds = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut fds, 10_u8).unwrap() > 0 {
+                let mut bytes = [0; 4096];
+                let length = rustix::io::read(&self.screen, &mut bytes).unwrap_or(0);
+                self.text.push_str(&String::from_utf8_lossy(&bytes[..length]));
+            }
+        }
+    }
+
+    /// Takes the terminal away, and gives the program.
+    pub(crate) fn hangs_up(self) -> Child {
+        self.program
+    }
+}
