@@ -25,6 +25,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 const PREFIX: &str = "inception-";
 /// How long `docker` may take: on an emulated machine, a container takes seconds.
 const PATIENCE: Duration = Duration::from_secs(90);
+const ABSENT: &str = "there is no program docker";
 /// What the keeper does: `$1` is our name.
 const KEEP: &str = r#"trap '' HUP INT TERM
 while read -r _; do :; done
@@ -72,8 +73,15 @@ pub(crate) struct Ran {
 /// What is missing for an engine to be asked. `None` if nothing is.
 pub(crate) fn missing() -> ns_core::Result<Option<Missing>> {
     let lab = "sudo scripts/docker-lab run docker-view, or install docker.io and start it";
-    let Ok(answer) = docker(&["version", "--format", "{{.Server.Version}}"]) else {
-        return Ok(Some(Missing::new("a Docker engine: there is no program docker", lab)));
+    let answer = match docker(&["version", "--format", "{{.Server.Version}}"]) {
+        Ok(answer) => answer,
+        Err(error) if error.to_string() == ABSENT => {
+            return Ok(Some(Missing::new(format!("a Docker engine: {ABSENT}"), lab)));
+        }
+        Err(_) => {
+            let silent = format!("a Docker engine that answers: nothing within {} s", PATIENCE.as_secs());
+            return Ok(Some(Missing::new(silent, lab)));
+        }
     };
     if answer.status != 0 {
         let refused = answer.stderr.contains("permission denied");
@@ -281,7 +289,7 @@ impl Socket {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .context("there is no program docker")?;
+            .context(ABSENT)?;
         let status = wait(&mut started).with_context(|| format!("docker {}", arguments.join(" ")))?;
         let text = |pipe: Option<&mut dyn Read>| {
             let mut bytes = Vec::new();

@@ -369,7 +369,8 @@ fn nothing_is_left_at_the_engine_after_a_kill() -> Result<(), Failed> {
         \"$PROGRAM\" >/dev/null 2>&1 & p=$!
         read -rt $((tenths / 10)).$((tenths % 10)) <><(:) || true
         kill -KILL $p 2>/dev/null || true; wait $p 2>/dev/null || true
-        for _ in {1..50}; do [[ -n $(docker ps --all --quiet; docker image ls | grep inception-) ]] || break
+        # What a client has under way still, its keeper waits for.
+        for _ in {1..50}; do pgrep --full '^sh -c .* keeper inception-' >/dev/null || [[ -n $(docker ps --all --quiet; docker image ls | grep inception-) ]] || break
             read -rt 0.2 <><(:) || true; done
         echo \"$tenths: $(docker ps --all --quiet) $(docker image ls | grep inception- || true)\"; done";
     let said = text(&in_the_lab_by_shell(script)?.stdout);

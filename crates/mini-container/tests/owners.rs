@@ -79,7 +79,7 @@ fn what_belongs_to_the_range_already_is_left_as_it_is() {
 /// As user 64321, whom /etc/subuid gives a range in a mount namespace of this command's own.
 fn as_a_user_with_a_range(program: &str, arguments: &[&str]) -> Output {
     let here = Directory::new("user");
-    fs::copy(program, here.at("program")).unwrap();
+    plain::copy_program(program, &here.at("program"));
     let script = format!(
         "cd {0} && cp /etc/passwd /etc/group . && echo some:x:64321:64321::/:/bin/sh >>passwd && \
          echo some:600000:65536 >sub && for file in passwd group; do mount --bind $file /etc/$file; done && \

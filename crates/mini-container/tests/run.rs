@@ -240,7 +240,7 @@ fn an_ordinary_user_has_the_same_container() {
     }
     // The program where anybody can reach it.
     let program = rootfs.at("program");
-    fs::copy(PROGRAM, &program).unwrap();
+    plain::copy_program(PROGRAM, &program);
     let output = Command::new("setpriv")
         .args(["--reuid", "64321", "--regid", "64321", "--clear-groups"])
         .arg(&program)

@@ -70,7 +70,7 @@ fn shell_as_everyone(rootfs: &str, options: &[&str], command: &[&str]) {
     shell(&[], PROGRAM, rootfs, options, command);
     if nix::unistd::geteuid().is_root() {
         let here = Directory::new("program");
-        fs::copy(PROGRAM, here.at("program")).unwrap();
+        plain::copy_program(PROGRAM, &here.at("program"));
         shell(&ORDINARY, here.at("program").to_str().unwrap(), rootfs, &[], command);
     } else {
         skip("a shell as another user: needs root, who alone can become one");

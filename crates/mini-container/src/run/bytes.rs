@@ -264,3 +264,53 @@ impl Seek for Stream<'_> {
         Ok(self.at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    use super::*;
+
+    /// Zeros, which look like an archive at the beginning, compressed and in a file.
+    fn packed(length: usize) -> File {
+        let mut bytes = vec![0; length];
+        bytes[257..262].copy_from_slice(b"ustar");
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&bytes).unwrap();
+        let mut file = File::from(memfd_create("packed", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all(&encoder.finish().unwrap()).unwrap();
+        file
+    }
+
+    #[test]
+    fn no_more_comes_out_than_there_is_room_for() {
+        let file = packed(3 << 20);
+        let fits = Bytes::open("fits".into(), &file, 4 << 20, &|| Ok(())).unwrap();
+        assert_eq!(fits.stream(WHOLE).unwrap().finish().unwrap(), None);
+
+        let bomb = Bytes::open("bomb".into(), &file, 1 << 20, &|| Ok(())).unwrap();
+        let error = bomb.stream(WHOLE).unwrap().finish().unwrap_err();
+        let line = bomb.damaged(&error).to_string();
+        assert!(line.starts_with("bomb: unpacks to more than 1 MiB, for which memory has no room"), "{line}");
+        // Nor is a part looked for behind it.
+        let part = Part { offset: 2 << 20, length: 512 };
+        assert!(bomb.stream(part).err().unwrap().to_string().contains("more than 1 MiB"));
+    }
+
+    #[test]
+    fn who_reads_long_shows_signs_of_life() {
+        let file = packed(20 << 20);
+        let signs = Cell::new(0);
+        let tell = || {
+            signs.set(signs.get() + 1);
+            Ok(())
+        };
+        let bytes = Bytes::open("long".into(), &file, 1 << 30, &tell).unwrap();
+        bytes.stream(WHOLE).unwrap().finish().unwrap();
+        assert!(signs.get() >= 2, "{signs:?}");
+    }
+}

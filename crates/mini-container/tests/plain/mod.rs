@@ -70,8 +70,14 @@ fn copy(rootfs: &Path, file: &Path) {
     let to = rootfs.join(file.strip_prefix("/").unwrap());
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     if !to.exists() {
-        fs::copy(file, &to).unwrap();
+        copy_program(file, &to);
     }
+}
+
+/// Copies a program that is to be run. By a process of its own: a child that another test makes in the middle would
+/// inherit the file open for writing, and until that child is another program execve(2) answers ETXTBSY.
+pub(crate) fn copy_program(from: impl AsRef<Path>, to: &Path) {
+    assert!(Command::new("cp").arg(from.as_ref()).arg(to).status().unwrap().success());
 }
 
 /// `mini-container run` with these arguments.
