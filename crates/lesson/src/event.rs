@@ -56,6 +56,9 @@ pub enum Event {
         columns: Vec<String>,
         /// The rows, each as long as `columns`.
         rows: Vec<Vec<Value>>,
+        /// How they can be drawn, if they can.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        picture: Option<Picture>,
     },
     /// A claim was judged.
     Judged {
@@ -90,6 +93,23 @@ pub enum Event {
         /// How long it took, in nanoseconds.
         elapsed: u64,
     },
+}
+
+/// How the rows of a table can be drawn. The picture shows what stands in the table, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Picture {
+    /// A heat map: so many columns name a row, and each of the others is an answer, one of a few.
+    Heat(usize),
+    /// A tree of cgroups: its path from the top, `a/b`; what the other columns say stands with it.
+    Tree,
+    /// Cables and bridges. The columns are: a network namespace, a device in it, its addresses, the bridge that it is
+    /// a port of, and its other end as `namespace/device`; what is not there is empty.
+    Cables,
+    /// A timeline. The columns are: a clock, what it reads outside and inside, and by how many seconds it is ahead.
+    Clocks,
+    /// Bands from one range to another. The columns are: a map, the first ID inside, the first outside, and how many.
+    Bands,
 }
 
 /// The namespaces that an experiment runs in.
@@ -137,6 +157,9 @@ pub struct Actor {
     pub pids: Vec<i32>,
     /// The namespaces that it is in and we are not.
     pub elsewhere: Vec<NsId>,
+    /// The PID namespaces below ours, down to its own: one for each of its PIDs but the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pid_namespaces: Vec<NsId>,
 }
 
 /// One arm of a judged claim.

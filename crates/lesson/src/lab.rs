@@ -5,9 +5,9 @@ use std::io;
 
 use anyhow::{Context, Result, bail, ensure};
 use ns_core::probe::Missing;
-use ns_core::{Child, Fact, Value, View, namespace, process, sabotage};
+use ns_core::{Child, Fact, Kind, NsFile, Value, View, namespace, process, sabotage};
 
-use crate::event::{Actor, Arm, ClaimHead, Event, Tally};
+use crate::event::{Actor, Arm, ClaimHead, Event, Picture, Tally};
 use crate::judge::{Verdict, is_expected, judge};
 use crate::model::{Claim, Expect, Experiment, Kernel, Step};
 use crate::render::Renderer;
@@ -51,7 +51,17 @@ impl Lab {
         let mut elsewhere = namespace::of(Some(child.pid()))?;
         elsewhere.retain(|id| !ours.contains(id));
         let pids = process::pids(Some(child.pid()))?;
-        self.emit(&Event::Actor(Actor { label: child.label().into(), pids, elsewhere }))
+        let mut pid_namespaces = Vec::new();
+        if pids.len() > 1 {
+            let mut namespace = NsFile::of(Some(child.pid()), Kind::Pid)?;
+            pid_namespaces.push(namespace.id()?);
+            while pid_namespaces.len() + 1 < pids.len() {
+                namespace = namespace.parent()?;
+                pid_namespaces.push(namespace.id()?);
+            }
+            pid_namespaces.reverse();
+        }
+        self.emit(&Event::Actor(Actor { label: child.label().into(), pids, elsewhere, pid_namespaces }))
     }
 
     /// Shows something that no claim rests on.
@@ -67,12 +77,36 @@ impl Lab {
     /// # Errors
     /// When a row is not, or the output cannot be written.
     pub fn table(&mut self, title: &str, columns: &[&str], rows: Vec<Vec<Value>>) -> Result<()> {
+        self.show_table(title, columns, rows, None)
+    }
+
+    /// Shows facts in rows and columns that can be drawn, too: what the columns of each picture are stands there.
+    ///
+    /// # Errors
+    /// As [`Lab::table`].
+    pub fn picture(
+        &mut self,
+        picture: Picture,
+        title: &str,
+        columns: &[&str],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<()> {
+        self.show_table(title, columns, rows, Some(picture))
+    }
+
+    fn show_table(
+        &mut self,
+        title: &str,
+        columns: &[&str],
+        rows: Vec<Vec<Value>>,
+        picture: Option<Picture>,
+    ) -> Result<()> {
         ensure!(
             rows.iter().all(|row| row.len() == columns.len()),
             "table '{title}': a row has another length"
         );
         let columns = columns.iter().map(ToString::to_string).collect();
-        self.emit(&Event::Table { title: title.into(), columns, rows })
+        self.emit(&Event::Table { title: title.into(), columns, rows, picture })
     }
 
     /// Whether all of `claims` can be asked on this machine. If one lacks what it needs, all are skipped, with the

@@ -17,7 +17,7 @@ pub mod render;
 pub mod status;
 
 pub use cli::{Color, Format, Help, Screen, Settings, Transcript, complain};
-pub use event::{Actor, Arm, ClaimHead, Event, SCHEMA, Stage, Tally};
+pub use event::{Actor, Arm, ClaimHead, Event, Picture, SCHEMA, Stage, Tally};
 pub use judge::{Verdict, is_expected, judge};
 pub use lab::{Lab, Observation, cause};
 pub use model::{Claim, Expect, Experiment, Kernel, Step};

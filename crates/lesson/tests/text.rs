@@ -56,6 +56,7 @@ fn events() -> Vec<Event> {
             label: "child".into(),
             pids: vec![31415, 1],
             elsewhere: vec![NsId { kind: Kind::Uts, dev: 4, ino: 4026532201 }],
+            pid_namespaces: Vec::new(),
         }),
         Event::Judged {
             claim: "stays".into(),
@@ -93,6 +94,7 @@ fn events() -> Vec<Event> {
                 vec!["0 1000 1".into(), Value::Outcome(Outcome::Done)],
                 vec!["junk".into(), "EINVAL".into()],
             ],
+            picture: None,
         },
         Event::Skipped {
             claim: "asks".into(),

@@ -91,7 +91,7 @@ impl Page {
                 let line = self.fact(fact);
                 self.wrap(&line, "   - ", "     ")
             }
-            Event::Table { title, columns, rows } => self.table(title, columns, rows),
+            Event::Table { title, columns, rows, .. } => self.table(title, columns, rows),
             Event::Judged { claim, verdict, expected, without, with } => {
                 self.judged(claim, *verdict, *expected, without, with)
             }
