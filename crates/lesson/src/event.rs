@@ -121,6 +121,25 @@ pub struct Stage {
     pub uid: u32,
 }
 
+impl Stage {
+    /// Where the experiment runs, as a sentence, if that is not where it was started. `stable` leaves the user out.
+    pub fn sentence(&self, stable: bool) -> Option<String> {
+        let kinds: Vec<_> = self.namespaces.iter().map(ToString::to_string).collect();
+        let kinds = match kinds.as_slice() {
+            [] => return None,
+            [only] => format!("a new {only} namespace"),
+            [most @ .., last] => format!("new {} and {last} namespaces", most.join(", ")),
+        };
+        let uid = if stable { "<uid>".into() } else { self.uid.to_string() };
+        let root = if self.namespaces.contains(&Kind::User) {
+            format!("; user {uid} of the host is root there")
+        } else {
+            String::new()
+        };
+        Some(format!("All of it runs in {kinds}, so the host sees none of it{root}."))
+    }
+}
+
 /// What a claim says, before it is judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimHead {
@@ -138,6 +157,18 @@ pub struct ClaimHead {
     pub notes: Vec<u16>,
     /// The further behaviours that it shows.
     pub more: Vec<u16>,
+    /// What people predict who have it wrong.
+    #[serde(default)]
+    pub misconceptions: Vec<Misconception>,
+}
+
+/// What people predict who have a claim wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Misconception {
+    /// Their answer: a fact as it would stand in an arm, or `yes` or `no` to the sentence.
+    pub answer: String,
+    /// Why they think so.
+    pub why: String,
 }
 
 impl ClaimHead {
@@ -145,6 +176,18 @@ impl ClaimHead {
     pub fn numbers(&self) -> Vec<String> {
         let notes = self.notes.iter().map(|number| format!("N{number}"));
         notes.chain(self.more.iter().map(|number| format!("M{number}"))).collect()
+    }
+
+    /// Why it is as expected that the sentence is refuted. `claims` are those of its experiment.
+    pub fn why_refuted<'a>(&self, claims: impl IntoIterator<Item = &'a ClaimHead>) -> Option<String> {
+        if let Some(correction) = &self.correction {
+            let right = claims.into_iter().find(|claim| claim.id == *correction);
+            let right = right.map_or(correction.as_str(), |claim| claim.text.as_str());
+            return Some(format!("The notes say so, and go too far. Right is: {right}"));
+        }
+        let since =
+            self.expect.strip_prefix("since ").map(|kernel| format!("It holds since Linux {kernel}."));
+        since.or_else(|| self.expect.strip_prefix("varies: ").map(|why| format!("That varies: {why}.")))
     }
 }
 

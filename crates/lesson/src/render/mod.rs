@@ -19,6 +19,7 @@ pub use cast::Cast;
 pub use grid::grid;
 pub use jsonl::Jsonl;
 pub use junit::Junit;
+pub use stable::Names;
 pub use tap::Tap;
 pub use text::{Text, claim_head, wrap};
 
