@@ -35,6 +35,26 @@ pub struct Settings {
     #[arg(long, value_name = "FILE.cast")]
     pub record: Option<PathBuf>,
 
+    /// Stop at each step until a key is pressed; ? lists the keys
+    #[arg(long)]
+    pub pause: bool,
+
+    /// Ask for a prediction before each verdict, and keep the score
+    #[arg(long)]
+    pub predict: bool,
+
+    /// With --predict: take the answers from a file, one a line (-: standard input)
+    #[arg(long, value_name = "FILE", requires = "predict")]
+    pub answers: Option<PathBuf>,
+
+    /// With --predict: ask about these claims alone
+    #[arg(long, value_name = "CLAIM", requires = "predict", hide = true)]
+    pub ask: Vec<String>,
+
+    /// Wait after each step for a line on standard input (docs/events.md)
+    #[arg(long, hide = true)]
+    pub lockstep: bool,
+
     /// Leave the causes out: no claim may hold then
     #[arg(long)]
     pub sabotage: bool,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ns_core::probe::Missing;
 use ns_core::{Child, Fact, Kind, NsFile, Value, View, namespace, process, sabotage};
 
-use crate::event::{Actor, Arm, ClaimHead, Event, Picture, Tally};
+use crate::event::{Actor, Arm, ClaimHead, Event, Misconception, Picture, Tally};
 use crate::judge::{Verdict, is_expected, judge};
 use crate::model::{Claim, Expect, Experiment, Kernel, Step};
 use crate::render::Renderer;
@@ -343,6 +343,11 @@ impl From<&Claim> for ClaimHead {
             correction,
             notes: claim.notes.into(),
             more: claim.more.into(),
+            misconceptions: claim
+                .misconceptions
+                .iter()
+                .map(|(answer, why)| Misconception { answer: (*answer).into(), why: (*why).into() })
+                .collect(),
         }
     }
 }

@@ -16,6 +16,7 @@ fn events() -> Vec<Event> {
         correction: None,
         notes: vec![],
         more: vec![],
+        misconceptions: Vec::new(),
     };
     let arm = |effect| Arm {
         effect,

@@ -15,6 +15,7 @@ fn events() -> Vec<Event> {
         correction: correction.map(Into::into),
         notes: vec![134],
         more: vec![],
+        misconceptions: Vec::new(),
     };
     let arm = |effect, outer: &str, pid: i32| Arm {
         effect,

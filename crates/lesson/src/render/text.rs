@@ -62,6 +62,13 @@ impl<W: Write> Text<W> {
     }
 }
 
+impl<W> Text<W> {
+    /// A value as it stands in the text.
+    pub(crate) fn value(&mut self, value: &Value) -> String {
+        self.page.value(value)
+    }
+}
+
 impl<W: Write> Renderer for Text<W> {
     fn show(&mut self, event: &Event) -> io::Result<()> {
         // In one piece, so that an event is on the screen whole or not at all.
