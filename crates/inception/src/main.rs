@@ -15,6 +15,7 @@ mod markdown;
 mod outbox;
 mod program;
 mod read;
+mod report;
 mod run;
 mod summary;
 mod trial;
@@ -33,6 +34,7 @@ const HELP: Help = Help {
         ("inception run 11", "ask: what can kill PID 1?"),
         ("inception read 11", "read what it means, and two things to try"),
         ("inception run", "ask everything, and sum up"),
+        ("inception report -o lab.html", "the same as a page, with pictures"),
         ("inception doctor", "what this machine can be asked, and what it lacks"),
         ("inception claims --list", "every sentence that is put to the kernel"),
         ("inception diff A.jsonl B.jsonl", "what two kernels say differently"),
@@ -70,6 +72,18 @@ const COMMANDS: &[Help] = &[
             ("inception read pid-ns-init --color always | less -R", "by its name, page by page"),
         ],
         after: "",
+    },
+    Help {
+        name: "inception report",
+        about: "run experiments, and make a page of what was seen, with pictures",
+        examples: &[
+            ("inception report -o lab.html", "all, as one page that needs no other file"),
+            ("inception report 09 11 -o lab.html", "two of them"),
+            ("inception report --from lab.jsonl -o lab.html", "of a run that was kept: run --format jsonl"),
+            ("inception report 11 -o - --stable > page.html", "to standard output, the same in every run"),
+            ("inception report --pictures figures", "each picture as an SVG file of its own"),
+        ],
+        after: HELP.after,
     },
     Help {
         name: "inception claims",
@@ -116,6 +130,7 @@ enum Command {
     List(list::List),
     Run(run::Run),
     Read(read::Read),
+    Report(report::Report),
     Claims(claims::Claims),
     Diff(diff::Diff),
     Doctor(doctor::Doctor),
@@ -158,6 +173,7 @@ fn run(command: &Command) -> Result<u8> {
         Command::List(list) => list.run(),
         Command::Run(run) => run.run(),
         Command::Read(read) => read.run(),
+        Command::Report(report) => report.run(),
         Command::Claims(claims) => claims.run(),
         Command::Diff(diff) => diff.run(),
         Command::Doctor(doctor) => doctor.run(),
