@@ -3,6 +3,7 @@
 //! It knows none of them by name: what stands in demos/ and docs/ when it is built is the numbered list, and an
 //! experiment is any program of a demo's name that speaks docs/events.md.
 
+mod attend;
 mod claims;
 mod demos;
 mod diff;
@@ -16,6 +17,7 @@ mod outbox;
 mod program;
 mod read;
 mod report;
+mod review;
 mod run;
 mod summary;
 mod trial;
@@ -61,6 +63,8 @@ const COMMANDS: &[Help] = &[
             ("inception run --quiet", "all, and the summary alone"),
             ("inception run 11 --sabotage", "without the causes: no claim holds"),
             ("inception run --format jsonl", "all, as data"),
+            ("inception run 11 --pause", "stop at each step, for a class; ? lists the keys"),
+            ("inception run 11 --predict", "be asked what you expect, before it is shown"),
         ],
         after: HELP.after,
     },
@@ -84,6 +88,16 @@ const COMMANDS: &[Help] = &[
             ("inception report --pictures figures", "each picture as an SVG file of its own"),
         ],
         after: HELP.after,
+    },
+    Help {
+        name: "inception review",
+        about: "ask again what was predicted wrong, with the experiments run anew",
+        examples: &[
+            ("inception review", "all that was missed when last asked about"),
+            ("inception review 11", "of one demo"),
+            ("inception review --list", "what that is"),
+        ],
+        after: "The score is kept in $XDG_STATE_HOME/inception/predictions.jsonl, by default below ~/.local/state;\nunder sudo, in that of whoever typed it.",
     },
     Help {
         name: "inception claims",
@@ -130,6 +144,7 @@ enum Command {
     List(list::List),
     Run(run::Run),
     Read(read::Read),
+    Review(review::Review),
     Report(report::Report),
     Claims(claims::Claims),
     Diff(diff::Diff),
@@ -173,6 +188,7 @@ fn run(command: &Command) -> Result<u8> {
         Command::List(list) => list.run(),
         Command::Run(run) => run.run(),
         Command::Read(read) => read.run(),
+        Command::Review(review) => review.run(),
         Command::Report(report) => report.run(),
         Command::Claims(claims) => claims.run(),
         Command::Diff(diff) => diff.run(),

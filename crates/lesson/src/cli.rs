@@ -44,7 +44,7 @@ pub struct Settings {
     pub predict: bool,
 
     /// With --predict: take the answers from a file, one a line (-: standard input)
-    #[arg(long, value_name = "FILE", requires = "predict")]
+    #[arg(long, value_name = "FILE", requires = "predict", conflicts_with = "pause")]
     pub answers: Option<PathBuf>,
 
     /// With --predict: ask about these claims alone
@@ -111,6 +111,17 @@ pub enum Color {
     Always,
     /// Never.
     Never,
+}
+
+impl Color {
+    /// The word that asks for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Color::Auto => "auto",
+            Color::Always => "always",
+            Color::Never => "never",
+        }
+    }
 }
 
 impl Settings {
