@@ -24,7 +24,7 @@ impl Answers {
     /// When it cannot be opened.
     pub fn open(path: &Path) -> Result<Answers> {
         let (name, from): (_, Box<dyn Read>) = if path.as_os_str() == "-" {
-            ("the answers on standard input".into(), Box::new(unbuffered_stdin()?))
+            ("the answers".into(), Box::new(unbuffered_stdin()?))
         } else {
             let name = path.display().to_string();
             let file = File::open(path).with_context(|| format!("cannot read the answers in {name}"))?;
@@ -40,7 +40,7 @@ impl Answers {
     pub(super) fn next(&mut self, question: &Question, claim: &str) -> Result<usize> {
         loop {
             let Some(line) = self.line()? else {
-                bail!("{} has {} answers, and none to the question about '{claim}'", self.name, self.taken);
+                bail!("{}: none is left for the question about '{claim}', after {}", self.name, self.taken);
             };
             let given = line.trim();
             if given.is_empty() || given.starts_with('#') {

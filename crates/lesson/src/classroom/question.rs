@@ -120,9 +120,13 @@ fn told_apart(
     };
     let (mut right, mut wrong) = (only(with, without), only(without, with));
     // What differs from run to run anyway says nothing where something else differs, too.
-    if right.iter().any(|it| is_steady(&it.value)) && wrong.iter().any(|it| is_steady(&it.value)) {
+    if right.iter().any(|it| is_steady(&it.value)) {
         right.retain(|it| is_steady(&it.value));
-        wrong.retain(|it| is_steady(&it.value));
+        let is_answered = |fact: &Fact| right.iter().any(|it| it.what == fact.what && it.view == fact.view);
+        let says = |fact: &Fact| is_steady(&fact.value) || is_answered(fact);
+        if wrong.iter().any(says) {
+            wrong.retain(says);
+        }
     }
     if right.is_empty() && wrong.is_empty() && !claim.misconceptions.is_empty() {
         right.clone_from(&with.facts);
@@ -249,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_that_both_arms_share_are_no_answer() {
+    fn what_says_nothing_is_no_answer() {
         let text = |text: &str| Value::Text(text.into());
         let without =
             arm(false, &[("kill()", text("OK")), ("end", text("SIGTERM")), ("its PID", Value::Pid(812))]);
@@ -258,6 +262,9 @@ mod tests {
         let question = ask(&head(&[]), Verdict::Holds, &without, &with);
         assert_eq!(question.asks, "With CLONE_NEWPID: what is seen?");
         assert_eq!(texts(&question), ["end = SIGTERM", "heard = SIGUSR1"]);
+        let without = arm(false, &[("getpid()", Value::Pid(812)), ("its PID", Value::Pid(812))]);
+        let with = arm(true, &[("getpid()", Value::Pid(1)), ("its PID", Value::Pid(813))]);
+        assert_eq!(texts(&ask(&head(&[]), Verdict::Holds, &without, &with)), ["1", "812"]);
     }
 
     #[test]
