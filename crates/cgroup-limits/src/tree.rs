@@ -15,7 +15,14 @@ pub(crate) const CANNOT_EXCEED: Claim =
         .cause("50, where 4 is above")
         .notes(&[51])
         .more(&[115])
-        .needs(&[PIDS]);
+        .needs(&[PIDS])
+        .misconceptions(&[
+            (
+                "cat below/pids.max = 4; it exceeds the one above = no",
+                "a limit that cannot bind looks like a mistake that the kernel would mend",
+            ),
+            ("echo 50 > below/pids.max = EINVAL", "some limits of version 1 are refused so"),
+        ]);
 pub(crate) const LEAST: Claim = Claim::holds(
     "least",
     "A larger number below is taken and read back, and changes nothing: what holds is the least on the way up.",

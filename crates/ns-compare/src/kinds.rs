@@ -41,7 +41,11 @@ pub(crate) const MEMBERS_ONLY: Claim = Claim::refuted(
     "seen-above",
 )
 .cause("CLONE_NEW*")
-.notes(&[4]);
+.notes(&[4])
+.misconceptions(&[(
+    lesson::YES,
+    "it is how namespaces are introduced, and true of hostnames, networks and queues",
+)]);
 pub(crate) const SEEN_ABOVE: Claim = Claim::holds(
     "seen-above",
     "Changes to IPC, devices, mounts and hostname stay inside; a new process is seen from every PID namespace above.",

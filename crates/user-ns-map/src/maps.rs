@@ -40,7 +40,8 @@ pub(crate) const ALWAYS_DENY: Claim = Claim::refuted(
 )
 .cause("setgroups at `allow`")
 .notes(&[132])
-.needs(ROOT);
+.needs(ROOT)
+.misconceptions(&[(lesson::YES, "every example writes it first, since an ordinary user has to")]);
 pub(crate) const SETGROUPS: Claim = Claim::holds(
     "setgroups",
     "Where root mapped the groups and setgroups was not denied, setgroups(2) works inside.",
