@@ -106,7 +106,7 @@ pub enum Picture {
     /// Cables and bridges. The columns are: a network namespace, a device in it, its addresses, the bridge that it is
     /// a port of, and its other end as `namespace/device`; what is not there is empty.
     Cables,
-    /// A timeline. The columns are: a clock, what it reads outside and inside, and by how many seconds it is ahead.
+    /// A timeline. The columns are: a clock, and what it reads outside and inside, in nanoseconds; others may follow.
     Clocks,
     /// Bands from one range to another. The columns are: a map, the first ID inside, the first outside, and how many.
     Bands,

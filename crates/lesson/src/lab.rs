@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::io;
 
 use anyhow::{Context, Result, bail, ensure};
+use ns_core::net::plan::Device;
 use ns_core::probe::Missing;
-use ns_core::{Child, Fact, Kind, NsFile, Value, View, namespace, process, sabotage};
+use ns_core::{Child, Fact, Kind, NsFile, Pid, Value, View, namespace, process, sabotage};
 
 use crate::event::{Actor, Arm, ClaimHead, Event, Misconception, Picture, Tally};
 use crate::judge::{Verdict, is_expected, judge};
@@ -47,13 +48,21 @@ impl Lab {
     /// # Errors
     /// When it is gone, or the output cannot be written.
     pub fn actor(&mut self, child: &Child) -> Result<()> {
+        self.process(child.label(), child.pid())
+    }
+
+    /// As [`Lab::actor`], of a process that is not our child.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn process(&mut self, label: &str, pid: Pid) -> Result<()> {
         let ours = namespace::of(None)?;
-        let mut elsewhere = namespace::of(Some(child.pid()))?;
+        let mut elsewhere = namespace::of(Some(pid))?;
         elsewhere.retain(|id| !ours.contains(id));
-        let pids = process::pids(Some(child.pid()))?;
+        let pids = process::pids(Some(pid))?;
         let mut pid_namespaces = Vec::new();
         if pids.len() > 1 {
-            let mut namespace = NsFile::of(Some(child.pid()), Kind::Pid)?;
+            let mut namespace = NsFile::of(Some(pid), Kind::Pid)?;
             pid_namespaces.push(namespace.id()?);
             while pid_namespaces.len() + 1 < pids.len() {
                 namespace = namespace.parent()?;
@@ -61,7 +70,7 @@ impl Lab {
             }
             pid_namespaces.reverse();
         }
-        self.emit(&Event::Actor(Actor { label: child.label().into(), pids, elsewhere, pid_namespaces }))
+        self.emit(&Event::Actor(Actor { label: label.into(), pids, elsewhere, pid_namespaces }))
     }
 
     /// Shows something that no claim rests on.
@@ -92,6 +101,27 @@ impl Lab {
         rows: Vec<Vec<Value>>,
     ) -> Result<()> {
         self.show_table(title, columns, rows, Some(picture))
+    }
+
+    /// Shows which cables and bridges join network namespaces. `named` says what the names and addresses of devices
+    /// are: the same in every run, or of this one.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn cables(&mut self, title: &str, devices: Vec<Device>, named: fn(String) -> Value) -> Result<()> {
+        let or_empty = |text: Option<String>| text.map_or_else(|| "".into(), named);
+        let row = |device: Device| {
+            let other_end = device.other_end.map(|(site, name)| format!("{site}/{name}"));
+            vec![
+                device.site.into(),
+                named(device.name),
+                Value::List(device.addresses.into_iter().map(named).collect()),
+                or_empty(device.bridge),
+                or_empty(other_end),
+            ]
+        };
+        let columns = ["namespace", "device", "addresses", "port of", "other end"];
+        self.picture(Picture::Cables, title, &columns, devices.into_iter().map(row).collect())
     }
 
     fn show_table(

@@ -1,7 +1,7 @@
 //! The eight kinds of namespace, one resource each: changed inside, and looked at from both sides.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Observation, Step};
+use lesson::{Claim, Lab, Need, Observation, Picture, Step};
 use ns_core::probe::Missing;
 use ns_core::{Child, Fact, Kind, Namespaces, Spawn, Value, View, Witness, uts};
 
@@ -178,7 +178,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         calls: &[],
         by_hand: &[],
     })?;
-    lab.table(
+    lab.picture(
+        Picture::Heat(2),
         "Is it the same inside and outside?",
         &["kind", "isolates", "without its flag", "with it"],
         seen.iter()

@@ -22,7 +22,7 @@ pub(super) fn draw(table: Table<'_>, names: &mut Shown) -> Option<Picture> {
     for row in table.rows {
         let count = row[3].as_i64()?;
         let mut side =
-            |at: usize| -> Option<(i64, String)> { Some((row[at].as_i64()?, range(&row[at], count, names))) };
+            |at: usize| -> Option<(i64, String)> { Some((number(&row[at])?, range(&row[at], count, names))) };
         let band = Band { sides: [side(1)?, side(2)?], count };
         let name = names.value(&row[0]);
         match maps.iter_mut().find(|(known, _)| *known == name) {
@@ -90,10 +90,15 @@ impl Band {
     }
 }
 
+/// An ID, which may be one of this machine, and a name then.
+fn number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
 /// The IDs of a range. Where the first goes by a name, so does the whole.
 fn range(first: &Value, count: i64, names: &mut Shown) -> String {
     let word = names.value(first);
-    match (first.as_i64(), count) {
+    match (number(first), count) {
         (_, 1) => word,
         (Some(number), _) if number.to_string() == word => {
             format!("{word} … {}", number.saturating_add(count - 1))

@@ -20,18 +20,21 @@ struct Place {
 
 #[derive(Debug)]
 struct Device {
-    name: String,
-    addresses: Vec<String>,
+    /// As the table has it: bridges and other ends are named so.
+    key: String,
     bridge: String,
     /// As `namespace/device`.
     other_end: String,
+    /// As it is shown.
+    name: String,
+    addresses: Vec<String>,
 }
 
 /// Where a device was drawn: the middle of its upper and of its lower edge.
 #[derive(Debug)]
 struct Spot {
     place: usize,
-    name: String,
+    key: String,
     x: i32,
     top: i32,
     bottom: i32,
@@ -73,15 +76,15 @@ pub(super) fn draw(table: Table<'_>, names: &mut Shown) -> Picture {
 
 /// A cable, once for both of its ends, and what leads from a port to its bridge.
 fn lay(canvas: &mut Canvas, places: &[Place], spots: &[Spot], (at, device): (usize, &Device)) {
-    let find = |place: usize, name: &str| spots.iter().find(|it| it.place == place && it.name == name);
-    let Some(spot) = find(at, &device.name) else { return };
+    let find = |place: usize, key: &str| spots.iter().find(|it| it.place == place && it.key == key);
+    let Some(spot) = find(at, &device.key) else { return };
     if let Some(bridge) = find(at, &device.bridge) {
         canvas.line((spot.x, bridge.bottom), (spot.x, spot.top), "port");
     }
-    let Some((place, name)) = device.other_end.split_once('/') else { return };
+    let Some((place, key)) = device.other_end.split_once('/') else { return };
     let Some(there) = places.iter().position(|it| it.name == place) else { return };
-    let Some(end) = find(there, name) else { return };
-    if (there, name) <= (at, device.name.as_str()) {
+    let Some(end) = find(there, key) else { return };
+    if (there, key) <= (at, device.key.as_str()) {
         return;
     }
     let [from, to] = [(spot.x, spot.bottom), (end.x, if there == 0 { end.bottom } else { end.top })];
@@ -96,7 +99,7 @@ fn lay(canvas: &mut Canvas, places: &[Place], spots: &[Spot], (at, device): (usi
 
 impl Place {
     fn is_bridge(&self, device: &Device) -> bool {
-        self.devices.iter().any(|port| port.bridge == device.name)
+        self.devices.iter().any(|port| port.bridge == device.key)
     }
 
     fn rows(&self) -> [Vec<&Device>; 2] {
@@ -152,8 +155,8 @@ impl Place {
                     line += LINE;
                     canvas.words(middle, line, address, Anchor::Middle, Face::Plain);
                 }
-                let (name, bottom) = (device.name.clone(), y + device.height());
-                spots.push(Spot { place: at, name, x: middle, top: y, bottom });
+                let (key, bottom) = (device.key.clone(), y + device.height());
+                spots.push(Spot { place: at, key, x: middle, top: y, bottom });
                 x += across + GAP;
             }
             if !row.is_empty() {
@@ -182,14 +185,15 @@ fn places(table: Table<'_>, names: &mut Shown) -> Vec<Place> {
             Value::List(values) => values.iter().map(|value| names.value(value)).collect(),
             value => Vec::from([names.value(value)]),
         };
-        let mut word = |at: usize| names.value(&row[at]);
+        let key = |at: usize| row[at].to_string();
         let device = Device {
-            name: word(1),
+            key: key(1),
+            bridge: key(3),
+            other_end: key(4),
+            name: names.value(&row[1]),
             addresses: addresses.into_iter().filter(|address: &String| !address.is_empty()).collect(),
-            bridge: word(3),
-            other_end: word(4),
         };
-        let name = word(0);
+        let name = key(0);
         match places.iter_mut().find(|place| place.name == name) {
             Some(place) => place.devices.push(device),
             None => places.push(Place { name, devices: vec![device] }),
@@ -199,6 +203,10 @@ fn places(table: Table<'_>, names: &mut Shown) -> Vec<Place> {
 }
 
 fn description(places: &[Place]) -> String {
+    let name = |place: &Place, key: &str| {
+        let device = place.devices.iter().find(|device| device.key == key);
+        device.map_or_else(String::new, |device| device.name.clone())
+    };
     let mut told = Vec::new();
     for place in places {
         for device in &place.devices {
@@ -207,10 +215,12 @@ fn description(places: &[Place]) -> String {
                 line += &format!(" has {}", device.addresses.join(" and "));
             }
             if !device.bridge.is_empty() {
-                line += &format!(", is a port of {}", device.bridge);
+                line += &format!(", is a port of {}", name(place, &device.bridge));
             }
-            if !device.other_end.is_empty() {
-                line += &format!(", its other end is {}", device.other_end);
+            let other_end = device.other_end.split_once('/');
+            if let Some(other) = other_end.and_then(|(there, _)| places.iter().find(|it| it.name == there)) {
+                let key = other_end.map_or("", |(_, key)| key);
+                line += &format!(", its other end is {} in {}", name(other, key), other.name);
             }
             told.push(line);
         }

@@ -1,5 +1,7 @@
 //! Clocks on a timeline: where each stands outside, and where inside.
 
+use ns_core::Value;
+
 use super::Table;
 use super::canvas::{Anchor, Canvas, Face, MARGIN, Picture, width};
 use crate::report::names::Shown;
@@ -11,7 +13,7 @@ const ROW: i32 = 58;
 const CLEAR: i32 = 7;
 
 pub(super) fn draw(table: Table<'_>, names: &mut Shown) -> Option<Picture> {
-    let ahead: Vec<i64> = table.rows.iter().map(|row| row[3].as_i64()).collect::<Option<_>>()?;
+    let ahead: Vec<i64> = table.rows.iter().map(|row| ahead(&row[1], &row[2])).collect::<Option<_>>()?;
     let (least, most) = (ahead.iter().copied().min()?.min(0), ahead.iter().copied().max()?.max(0));
     let span = most.checked_sub(least)?.max(1);
     let place = |seconds: i64| -> i32 {
@@ -52,6 +54,13 @@ pub(super) fn draw(table: Table<'_>, names: &mut Shown) -> Option<Picture> {
         told.join("; ")
     );
     Some(canvas.finish(table.title, description))
+}
+
+/// By how many seconds the second reading is ahead. It was taken a moment after the first.
+fn ahead(outside: &Value, inside: &Value) -> Option<i64> {
+    const SECOND: i64 = 1_000_000_000;
+    let difference = inside.as_i64()?.checked_sub(outside.as_i64()?)?;
+    Some(difference.checked_add(SECOND / 2)?.div_euclid(SECOND))
 }
 
 fn diamond(canvas: &mut Canvas, x: i32, y: i32) {

@@ -35,7 +35,7 @@ pub(crate) fn table(form: Form, table: Table<'_>, names: &mut Shown) -> Option<P
         Form::Heat(heads) if (1..columns).contains(&heads) => Some(heat::draw(table, heads, names)),
         Form::Tree if columns >= 1 => Some(tree::draw(table, names)),
         Form::Cables if columns == 5 => Some(cables::draw(table, names)),
-        Form::Clocks if columns == 4 => clocks::draw(table, names),
+        Form::Clocks if columns >= 3 => clocks::draw(table, names),
         Form::Bands if columns == 4 => bands::draw(table, names),
         _ => None,
     }
