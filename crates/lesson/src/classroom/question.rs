@@ -15,7 +15,7 @@ pub const NO: &str = "no";
 const MOST: usize = 4;
 /// An answer of more facts, or longer, is an account and no answer.
 const FACTS: usize = 3;
-const LONGEST: usize = 120;
+const LONGEST: usize = 160;
 
 /// A question about a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +135,11 @@ fn told_apart(
         || !right.iter().chain(&wrong).any(|it| is_steady(&it.value))
     {
         return None;
+    }
+    // What was done to another thing without the cause is no answer beside what people believe of this one.
+    let is_of_another = |fact: &Fact| right.iter().all(|it| it.what != fact.what);
+    if !claim.misconceptions.is_empty() && wrong.iter().all(is_of_another) {
+        wrong.clear();
     }
     let lead = if claim.cause.is_empty() { String::new() } else { format!("With {}: ", claim.cause) };
     let what = &right[0].what;
