@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use anyhow::{Context, Result};
 use lesson::{Claim, Lab, Step, cause};
 use ns_core::net::Netlink;
-use ns_core::net::plan::{Site, plan};
+use ns_core::net::plan::{Device, Site, plan};
 use ns_core::{Fact, Kind, NsFile, Value, namespace};
 
 use crate::engine::{Container, Engine, docker, done};
@@ -128,7 +128,9 @@ fn draw(lab: &mut Lab, container: &Container) -> Result<()> {
         Site { name: "out here", net: &ours, namespace: here.as_fd() },
         Site { name: "container", net: &its, namespace: there.as_fd() },
     ];
-    lab.cables("What leads where", plan(&sites)?, Value::Name)
+    let mut devices = plan(&sites)?;
+    devices.retain(Device::leads_away);
+    lab.cables("What leads where", devices, Value::Name)
 }
 
 fn cable(container: &Container) -> Result<Vec<Fact>> {

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use anyhow::Result;
 use lesson::{Claim, Lab, Step, cause};
-use ns_core::net::plan::{Site, plan};
+use ns_core::net::plan::{Device, Site, plan};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::probe::Missing;
 use ns_core::{Child, Errno, Fact, Kind, Namespaces, NsFile, Outcome, Value, host, stage};
@@ -70,7 +70,9 @@ pub(crate) fn run(
     let here = NsFile::of(None, Kind::Net)?;
     let [a, b] = worlds.sites();
     let sites = [Site { name: "out here", net: stage, namespace: here.as_fd() }, a, b];
-    lab.cables("What leads where, with both ends in the bridge", plan(&sites)?, Value::Text)?;
+    let mut devices = plan(&sites)?;
+    devices.retain(Device::leads_away);
+    lab.cables("What leads where, with both ends in the bridge", devices, Value::Text)?;
     let cut_off = host.write(worlds, cause(&both[..1], &both))?;
     lab.claim(BY_ITSELF).without(without_a_cable).with(apart.clone()).shows(both_arrived)?;
     lab.claim(JOINS).without(apart).with(joined.clone()).shows(both_arrived)?;

@@ -31,6 +31,13 @@ pub struct Device {
     pub other_end: Option<(String, String)>,
 }
 
+impl Device {
+    /// Whether it is a bridge, or its other end is in another site.
+    pub fn leads_away(&self) -> bool {
+        self.other_end.as_ref().is_none_or(|(site, _)| *site != self.site)
+    }
+}
+
 /// The veth ends in `sites` whose other ends are in one of them too, and the bridges that these are ports of.
 ///
 /// # Errors

@@ -87,9 +87,15 @@ fn lay(canvas: &mut Canvas, places: &[Place], spots: &[Spot], (at, device): (usi
     if (there, key) <= (at, device.key.as_str()) {
         return;
     }
-    let [from, to] = [(spot.x, spot.bottom), (end.x, if there == 0 { end.bottom } else { end.top })];
-    let (first, second) =
-        if there == at { (from.1 + 20, to.1 + 20) } else { (from.1 + CABLE / 2, to.1 - CABLE / 2) };
+    // Down from the place above to one below; between two that stand beside each other, or within one, underneath.
+    let is_down = at == 0 && there != 0;
+    let [from, to] = [(spot.x, spot.bottom), (end.x, if is_down { end.top } else { end.bottom })];
+    let (first, second) = if is_down {
+        (from.1 + CABLE / 2, to.1 - CABLE / 2)
+    } else {
+        let lowest = from.1.max(to.1) + 22;
+        (lowest, lowest)
+    };
     let data = format!("M{} {}C{} {first} {} {second} {} {}", from.0, from.1, from.0, to.0, to.0, to.1);
     canvas.path(&data, "cable");
     for (x, y) in [from, to] {

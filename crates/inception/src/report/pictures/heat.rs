@@ -1,5 +1,7 @@
 //! A heat map: answers in rows and columns, those that are alike in one colour, and each in words.
 
+use textwrap::WordSplitter;
+
 use super::Table;
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
 use crate::report::names::Shown;
@@ -18,6 +20,7 @@ pub(super) fn draw(table: Table<'_>, heads: usize, names: &mut Shown) -> Picture
             answers.push(answer);
         }
     }
+    let colours = colours(&answers);
     let titles: Vec<Vec<String>> = (0..table.columns.len()).map(|at| folded(table, &rows, at)).collect();
     let widths: Vec<i32> = (0..table.columns.len())
         .map(|at| {
@@ -46,7 +49,8 @@ pub(super) fn draw(table: Table<'_>, heads: usize, names: &mut Shown) -> Picture
         let mut x = MARGIN;
         for (at, cell) in row.iter().enumerate() {
             if at >= heads {
-                let colour = answers.iter().position(|answer| answer == cell).filter(|at| *at < COLOURS);
+                let answer = answers.iter().position(|answer| answer == cell);
+                let colour = answer.and_then(|at| colours[at]);
                 let class = colour.map_or("cell".into(), |at| format!("cell a{at}"));
                 canvas.rectangle(x, y, widths[at], ROW, &class);
                 canvas.words(x + widths[at] / 2, y + 16, cell, Anchor::Middle, Face::Plain);
@@ -60,11 +64,24 @@ pub(super) fn draw(table: Table<'_>, heads: usize, names: &mut Shown) -> Picture
     canvas.finish(table.title, description(table, &rows, heads, &answers))
 }
 
+/// A colour for each answer: for what is allowed and what is not the same in every picture, for others by their order.
+fn colours(answers: &[&str]) -> Vec<Option<usize>> {
+    let known = |answer: &str| match answer {
+        "OK" | "yes" => Some(0),
+        "EPERM" | "no" => Some(1),
+        _ => None,
+    };
+    let taken: Vec<usize> = answers.iter().filter_map(|answer| known(answer)).collect();
+    let mut free = (0..COLOURS).filter(|colour| !taken.contains(colour));
+    answers.iter().map(|answer| known(answer).or_else(|| free.next())).collect()
+}
+
 /// A column's title in lines that are about as wide as its cells.
 fn folded(table: Table<'_>, rows: &[Vec<String>], at: usize) -> Vec<String> {
     const LEAST: usize = 9;
     let widest = rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let lines = textwrap::wrap(&table.columns[at], widest.max(LEAST));
+    let options = textwrap::Options::new(widest.max(LEAST)).break_words(false);
+    let lines = textwrap::wrap(&table.columns[at], options.word_splitter(WordSplitter::NoHyphenation));
     lines.into_iter().map(Into::into).collect()
 }
 
