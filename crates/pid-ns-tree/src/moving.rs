@@ -14,7 +14,7 @@ pub(crate) const CALLER_STAYS: Claim = Claim::holds(
 .cause("unshare(CLONE_NEWPID)")
 .notes(&[96])
 .more(&[34])
-.misconceptions(&[(lesson::NO, "unshare() moves its caller for most other kinds, so one expects getpid() to be 1 afterwards")]);
+.misconceptions(&[("getpid() changed = yes; its own namespace changed = yes", "unshare() moves its caller for most other kinds, so one expects getpid() to be 1 afterwards")]);
 pub(crate) const CHILDREN_GO: Claim = Claim::holds(
     "children-go",
     "setns() into a PID namespace below moves the next children there, and leaves the caller where it is.",
@@ -26,7 +26,7 @@ pub(crate) const FREELY: Claim =
         .cause("setns(CLONE_NEWPID)")
         .notes(&[97])
         .misconceptions(&[(
-            lesson::YES,
+            "getpid() changed = no; its own namespace changed = yes",
             "setns() moves its caller for the other kinds, so one expects it to be inside afterwards",
         )]);
 pub(crate) const CAPABLE: Claim =

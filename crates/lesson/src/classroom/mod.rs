@@ -323,7 +323,8 @@ fn set_reply(question: &Question, given: usize, width: usize) -> String {
     let mut text = line.replacen(word, &word.style(style).to_string(), 1);
     for (at, answer) in question.answers.iter().enumerate() {
         let Some(why) = &answer.why else { continue };
-        let line = format!("Why people say {}: {why}", at + 1);
+        let stop = if why.ends_with('.') { "" } else { "." };
+        let line = format!("Why people say {}: {why}{stop}", at + 1);
         text += &crate::render::wrap(&line, width, "         ", "         ");
     }
     text

@@ -50,42 +50,28 @@ impl Question {
         if !matches!(verdict, Verdict::Holds | Verdict::Refuted) {
             return None;
         }
-        let seen = |answer: &str| claim.misconceptions.iter().find(|it| it.answer == answer);
         let about_the_sentence = claim.misconceptions.iter().any(|it| it.answer == YES || it.answer == NO);
-        let observed = if about_the_sentence { None } else { told_apart(claim, without, with, &mut show) };
-        let (asks, mut answers) = match observed {
-            Some((asks, right, other)) => {
-                let mut answers = vec![(right, true)];
-                answers.extend(other.map(|other| (other, false)));
-                (asks, answers)
-            }
-            None => {
-                let holds = verdict == Verdict::Holds;
-                let asks = format!("Is it so? {}", claim.text);
-                return Some(Question {
-                    asks,
-                    answers: [(YES, holds), (NO, !holds)]
-                        .map(|(text, right)| Answer {
-                            text: text.into(),
-                            right,
-                            why: seen(text).filter(|_| !right).map(|it| it.why.clone()),
-                        })
-                        .into(),
-                });
-            }
+        let observed = if about_the_sentence { None } else { Observed::of(claim, without, with, &mut show) };
+        let Some(Observed { asks, seen, believed }) = observed else {
+            let holds = verdict == Verdict::Holds;
+            let answers = [(YES, holds), (NO, !holds)].map(|(text, right)| {
+                let why = claim.misconceptions.iter().find(|it| it.answer == text && !right);
+                Answer { text: text.into(), right, why: why.map(|it| it.why.clone()) }
+            });
+            return Some(Question { asks: format!("Is it so? {}", claim.text), answers: answers.into() });
         };
-        for Misconception { answer, .. } in &claim.misconceptions {
-            if answers.len() < MOST && answers.iter().all(|(text, _)| text != answer) {
-                answers.push((answer.clone(), false));
+        let mut answers: Vec<Answer> = Vec::new();
+        for (at, text) in seen.into_iter().enumerate() {
+            answers.push(Answer { text: printable(&text), right: at == 0, why: None });
+        }
+        for Misconception { answer, why } in believed {
+            // What people believe may be what is seen without the cause.
+            if let Some(same) = answers.iter_mut().find(|it| it.text == answer) {
+                same.why = (!same.right).then_some(why);
+            } else if answers.len() < MOST {
+                answers.push(Answer { text: printable(&answer), right: false, why: Some(why) });
             }
         }
-        let mut answers: Vec<Answer> = answers
-            .into_iter()
-            .map(|(text, right)| {
-                let why = seen(&text).filter(|_| !right).map(|it| it.why.clone());
-                Answer { text: printable(&text), right, why }
-            })
-            .collect();
         shuffle(&mut answers, seed(&claim.id) ^ turn);
         Some(Question { asks, answers })
     }
@@ -104,63 +90,97 @@ impl Question {
     }
 }
 
-/// The question what is seen with the cause, what is, and what is without it. `None` where the arms do not differ in
-/// what people could tell apart, and no misconception stands beside what they have in common.
-fn told_apart(
-    claim: &ClaimHead,
-    without: &Arm,
-    with: &Arm,
-    show: &mut impl FnMut(&Value) -> String,
-) -> Option<(String, String, Option<String>)> {
-    let alike = |a: &Fact, b: &Fact| a.view == b.view && a.what == b.what && a.value == b.value;
-    let only = |these: &Arm, those: &Arm| -> Vec<Fact> {
-        let mut facts: Vec<Fact> = these.facts.clone();
-        facts.retain(|fact| !those.facts.iter().any(|other| alike(fact, other)));
-        facts
+/// What is seen with the cause, as an answer beside others.
+struct Observed {
+    asks: String,
+    /// With the cause; then without it, if that is an answer to the same question.
+    seen: Vec<String>,
+    believed: Vec<Misconception>,
+}
+
+impl Observed {
+    /// `None` where people could not tell the arms apart, nor what they believe from what is.
+    fn of(
+        claim: &ClaimHead,
+        without: &Arm,
+        with: &Arm,
+        show: &mut impl FnMut(&Value) -> String,
+    ) -> Option<Observed> {
+        let (right, wrong) = telling(claim, without, with)?;
+        let what = &right[0].what;
+        let mut believed = claim.misconceptions.clone();
+        for it in &mut believed {
+            if let Some(value) = it.answer.strip_prefix(&format!("{what} = ")) {
+                it.answer = value.into();
+            }
+        }
+        // One thing that is looked at: then its value is the answer.
+        let is_one = right.len() == 1
+            && wrong.len() <= 1
+            && wrong.iter().all(|it| it.what == *what)
+            && believed.iter().all(|it| !it.answer.contains(" = "));
+        if !is_one {
+            believed.clone_from(&claim.misconceptions);
+        }
+        let views = |view| right.iter().chain(&wrong).any(|it| it.view == view);
+        let both = views(View::Inside) && views(View::Outside);
+        let mut set = |facts: &[Fact]| {
+            let one = |fact: &Fact| {
+                let value = show(&fact.value);
+                let from = if both && fact.view == View::Outside { " (outside)" } else { "" };
+                if is_one { value } else { format!("{}{from} = {value}", fact.what) }
+            };
+            facts.iter().map(one).collect::<Vec<_>>().join("; ")
+        };
+        let seen: Vec<String> =
+            [&right, &wrong].into_iter().filter(|it| !it.is_empty()).map(|it| set(it)).collect();
+        let is_short = [&right, &wrong].iter().all(|it| it.len() <= FACTS)
+            && seen.iter().all(|it| it.chars().count() <= LONGEST);
+        if !is_short || (seen.len() == 2 && seen[0] == seen[1]) || seen.len() + believed.len() < 2 {
+            return None;
+        }
+        let lead = if claim.cause.is_empty() { String::new() } else { format!("With {}: ", claim.cause) };
+        let asks = if is_one { format!("{lead}{what} = ?") } else { format!("{lead}what is seen?") };
+        Some(Observed { asks, seen, believed })
+    }
+}
+
+/// The facts that tell what is seen with the cause, of which there is one at least, and what without it.
+fn telling(claim: &ClaimHead, without: &Arm, with: &Arm) -> Option<(Vec<Fact>, Vec<Fact>)> {
+    let same = |a: &Fact, b: &Fact| a.view == b.view && a.what == b.what;
+    let lacks =
+        |facts: &[Fact], fact: &Fact| !facts.iter().any(|it| same(it, fact) && it.value == fact.value);
+    let only = |these: &[Fact], those: &[Fact]| -> Vec<Fact> {
+        these.iter().filter(|fact| lacks(those, fact)).cloned().collect()
     };
-    let (mut right, mut wrong) = (only(with, without), only(without, with));
+    // What people have beliefs about is what is asked about, even where the arms agree in it.
+    let answers = claim.misconceptions.iter().flat_map(|it| it.answer.split("; "));
+    let named: Vec<&str> = answers.filter_map(|it| Some(it.split_once(" = ")?.0)).collect();
+    let about = |facts: &[Fact]| -> Vec<Fact> {
+        facts.iter().filter(|fact| named.contains(&fact.what.as_str())).cloned().collect()
+    };
+    let right = about(&with.facts);
+    if !right.is_empty() {
+        let mut wrong = about(&without.facts);
+        if only(&wrong, &right).is_empty() {
+            wrong.clear();
+        }
+        return Some((right, wrong));
+    }
+    let (mut right, mut wrong) = (only(&with.facts, &without.facts), only(&without.facts, &with.facts));
+    if right.is_empty() && wrong.is_empty() && !claim.misconceptions.is_empty() {
+        return Some((with.facts.clone(), wrong)).filter(|(right, _)| !right.is_empty());
+    }
     // What differs from run to run anyway says nothing where something else differs, too.
     if right.iter().any(|it| is_steady(&it.value)) {
         right.retain(|it| is_steady(&it.value));
-        let is_answered = |fact: &Fact| right.iter().any(|it| it.what == fact.what && it.view == fact.view);
-        let says = |fact: &Fact| is_steady(&fact.value) || is_answered(fact);
+        let says = |fact: &Fact| is_steady(&fact.value) || right.iter().any(|it| same(it, fact));
         if wrong.iter().any(says) {
             wrong.retain(says);
         }
     }
-    if right.is_empty() && wrong.is_empty() && !claim.misconceptions.is_empty() {
-        right.clone_from(&with.facts);
-    } else if right.is_empty()
-        || wrong.is_empty()
-        || !right.iter().chain(&wrong).any(|it| is_steady(&it.value))
-    {
-        return None;
-    }
-    // What was done to another thing without the cause is no answer beside what people believe of this one.
-    let is_of_another = |fact: &Fact| right.iter().all(|it| it.what != fact.what);
-    if !claim.misconceptions.is_empty() && wrong.iter().all(is_of_another) {
-        wrong.clear();
-    }
-    let lead = if claim.cause.is_empty() { String::new() } else { format!("With {}: ", claim.cause) };
-    let what = &right[0].what;
-    let one_place = right.len() == 1 && wrong.iter().all(|it| it.what == *what) && wrong.len() <= 1;
-    let views = |view| right.iter().chain(&wrong).any(|it| it.view == view);
-    let both = views(View::Inside) && views(View::Outside);
-    let mut set = |facts: &[Fact]| {
-        let one = |fact: &Fact| {
-            let value = show(&fact.value);
-            let from = if both && fact.view == View::Outside { " (outside)" } else { "" };
-            if one_place { value } else { format!("{}{from} = {value}", fact.what) }
-        };
-        facts.iter().map(one).collect::<Vec<_>>().join("; ")
-    };
-    let (said, other) = (set(&right), set(&wrong));
-    let is_short = |facts: &[Fact], text: &str| facts.len() <= FACTS && text.chars().count() <= LONGEST;
-    if !is_short(&right, &said) || !is_short(&wrong, &other) || said == other {
-        return None;
-    }
-    let asks = if one_place { format!("{lead}{what} = ?") } else { format!("{lead}what is seen?") };
-    Some((asks, said, (!wrong.is_empty()).then_some(other)))
+    let is_told = right.iter().chain(&wrong).any(|it| is_steady(&it.value));
+    Some((right, wrong)).filter(|(right, wrong)| is_told && !right.is_empty() && !wrong.is_empty())
 }
 
 /// Whether a value is the same in every run, so that people can expect it.
@@ -255,6 +275,11 @@ mod tests {
         assert!(ask(&head(&[]), Verdict::Holds, &one, &other).asks.starts_with("Is it so?"));
         let believed = ask(&head(&[("EPERM", "It may not.")]), Verdict::Refuted, &same, &same);
         assert_eq!(texts(&believed), ["EPERM", "OK"], "what people believe stands beside what is");
+        let believed = ask(&head(&[("kill() = EPERM", "It may not.")]), Verdict::Refuted, &same, &same);
+        assert_eq!(
+            (believed.asks.as_str(), texts(&believed)),
+            ("With CLONE_NEWPID: kill() = ?", vec!["EPERM", "OK"])
+        );
     }
 
     #[test]
