@@ -23,7 +23,7 @@ pub struct Settings {
     #[command(flatten)]
     pub screen: Screen,
 
-    /// Show names in the place of PIDs, inodes, names and times, so that two runs read alike
+    /// Show <pid A>, <name B> and the like for what differs from run to run
     #[arg(long)]
     pub stable: bool,
 
@@ -31,7 +31,7 @@ pub struct Settings {
     #[arg(short, long)]
     pub verbose: bool,
 
-    /// Record the text too, as an asciicast at the pace of a reader
+    /// Record the text too, for asciinema's player, at the pace of a reader
     #[arg(long, value_name = "FILE.cast")]
     pub record: Option<PathBuf>,
 
@@ -305,7 +305,8 @@ fn in_one_line(error: &clap::Error) -> String {
         }
     }
     // Missing arguments stand on lines of their own.
-    let more: Vec<_> = text.lines().skip(1).map(str::trim).take_while(|line| line.starts_with('<')).collect();
+    let more: Vec<_> =
+        text.lines().skip(1).map(str::trim).take_while(|line| line.starts_with(['<', '-'])).collect();
     if remedies.is_empty() {
         remedies.push("try --help".into());
     }
@@ -345,6 +346,10 @@ mod tests {
         assert_eq!(
             refusal(&["x", "--format", "xml"]),
             "invalid value 'xml' for '--format <FORMAT>'; choose from text, jsonl, tap, junit"
+        );
+        assert_eq!(
+            refusal(&["x", "--answers", "file"]),
+            "the following required arguments were not provided: --predict; try --help"
         );
         assert!(refusal(&["x", "--sabotag"]).contains("did you mean --sabotage?"));
         assert!(refusal(&["x", "--width", "5"]).starts_with("invalid value '5' for '--width <WIDTH>'"));
