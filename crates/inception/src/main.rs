@@ -34,6 +34,7 @@ const HELP: Help = Help {
     examples: &[
         ("inception list", "what there is to ask"),
         ("inception run 11", "ask: what can kill PID 1?"),
+        ("inception run 11 --predict", "say first what it will answer"),
         ("inception read 11", "read what it means, and two things to try"),
         ("inception run", "ask everything, and sum up"),
         ("inception report -o lab.html", "the same as a page, with pictures"),
@@ -41,8 +42,13 @@ const HELP: Help = Help {
         ("inception claims --list", "every sentence that is put to the kernel"),
         ("inception diff A.jsonl B.jsonl", "what two kernels say differently"),
     ],
-    after: "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.",
+    after: "A claim is a sentence about the kernel. An experiment tries its claims, each with\n\
+            its cause and without. A demo is an experiment by its number, with a walk by\n\
+            hand (demos/) and a doc (docs/).\n\n\
+            Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.",
 };
+
+const STATUS: &str = "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.";
 
 const COMMANDS: &[Help] = &[
     Help {
@@ -66,7 +72,7 @@ const COMMANDS: &[Help] = &[
             ("inception run 11 --pause", "stop at each step, for a class; ? lists the keys"),
             ("inception run 11 --predict", "be asked what you expect, before it is shown"),
         ],
-        after: HELP.after,
+        after: STATUS,
     },
     Help {
         name: "inception read",
@@ -87,7 +93,7 @@ const COMMANDS: &[Help] = &[
             ("inception report 11 -o - --stable > page.html", "to standard output, the same in every run"),
             ("inception report --pictures figures", "each picture as an SVG file of its own"),
         ],
-        after: HELP.after,
+        after: STATUS,
     },
     Help {
         name: "inception review",

@@ -48,7 +48,7 @@ pub(crate) struct Report {
     #[command(flatten)]
     screen: Screen,
 
-    /// Show names in the place of PIDs, inodes, names and times, so that two runs read alike
+    /// Show <pid A>, <name B> and the like for what differs from run to run
     #[arg(long)]
     stable: bool,
 

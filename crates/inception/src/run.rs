@@ -29,7 +29,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     screen: Screen,
 
-    /// Show names in the place of PIDs, inodes, names and times, so that two runs read alike
+    /// Show <pid A>, <name B> and the like for what differs from run to run
     #[arg(long)]
     stable: bool,
 
@@ -41,7 +41,7 @@ pub(crate) struct Run {
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Record the text too, as an asciicast at the pace of a reader
+    /// Record the text too, for asciinema's player, at the pace of a reader
     #[arg(long, value_name = "FILE.cast")]
     record: Option<PathBuf>,
 
