@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
-use desk::{Desk, Person, STRANGER};
+use desk::{Desk, Person, STRANGER, cgroups_of};
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -28,6 +28,7 @@ const PROMISES: &[(&str, Promise)] = &[
     ("a_hang_up_with_an_open_shell_leaves_nothing", a_hang_up_with_an_open_shell_leaves_nothing),
     ("sigkill_in_a_pause_leaves_nothing", sigkill_in_a_pause_leaves_nothing),
     ("a_signal_in_a_pause_leaves_nothing", a_signal_in_a_pause_leaves_nothing),
+    ("cgroups_go_with_the_class", cgroups_go_with_the_class),
     ("a_stopped_class_goes_on", a_stopped_class_goes_on),
     ("a_resized_terminal_gets_lines_that_fit", a_resized_terminal_gets_lines_that_fit),
     ("the_driver_hands_the_terminal_on", the_driver_hands_the_terminal_on),
@@ -66,7 +67,7 @@ fn share(folder: &Path) {
     fs::create_dir_all(folder).expect("the temporary directory can be written");
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("our own folder");
     let driver = PathBuf::from(env!("CARGO_BIN_EXE_inception"));
-    for name in ["inception", "pid-ns-init", "uts-demo"] {
+    for name in ["inception", "cgroup-mk", "pid-ns-init", "uts-demo"] {
         let program = driver.with_file_name(name);
         assert!(program.is_file(), "{} is missing: cargo build --workspace", program.display());
         let copied = Command::new("cp").arg(&program).arg(folder).status().expect("cp can be started");
@@ -134,7 +135,7 @@ fn every_key_does_what_the_list_says(person: &Person) -> Result<(), Failed> {
 
 fn a_wrong_key_gets_one_line_that_names_the_keys(person: &Person) -> Result<(), Failed> {
     let desk = at_step(person, 1)?;
-    for (times, key) in ["x", "Up", "F5", "ä", "C-d"].into_iter().take(4).enumerate() {
+    for (times, key) in ["x", "Up", "F5", "ä"].into_iter().enumerate() {
         desk.press(key);
         desk.shows("No key of ours. The keys: Enter, n, b, r, s, w, q or ?.", times + 1)?;
         desk.ends_with(&prompt(1))?;
@@ -280,28 +281,57 @@ fn a_signal_in_a_pause_leaves_nothing(person: &Person) -> Result<(), Failed> {
 
 fn a_stopped_class_goes_on(person: &Person) -> Result<(), Failed> {
     let desk = Desk::new(person);
-    desk.open(80, &["inception", "run", "pid-ns-init", "--pause"]);
+    desk.open(80, &["/bin/bash", "--norc", "--noprofile"]);
+    desk.type_line(&format!(
+        "PS1='ready> '; {}/inception run pid-ns-init --pause",
+        person.programs.display()
+    ));
     desk.ends_with(&prompt(1))?;
     desk.press("n");
     desk.ends_with(&prompt(2))?;
-    let first = pids(&desk).into_iter().min().unwrap_or_default();
-    // As a terminal's Ctrl-Z and a shell's fg, for whom the driver is the job.
-    let group = nix::unistd::getpgid(Some(Pid::from_raw(first)))?;
     desk.press("C-z");
-    let is_stopped =
-        || fs::read_to_string(format!("/proc/{first}/status")).is_ok_and(|it| it.contains("\nState:\tT"));
-    // sh -c, which started it, is in its process group here, so all of it stops; else nobody does, and that is fine too.
-    let began = std::time::Instant::now();
-    while !is_stopped() && began.elapsed().as_secs() < 1 {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    nix::sys::signal::killpg(group, Signal::SIGCONT)?;
+    desk.shows("Stopped", 1)?;
+    desk.ends_with("ready>")?;
+    desk.type_line("stty -a | grep --only-matching -e ' icanon' -e ' echo '");
+    desk.shows(" icanon", 1)?;
+    desk.type_line("fg");
     desk.ends_with(&prompt(2))?;
     desk.press("n");
     desk.ends_with(&prompt(3))?;
     desk.press("q");
+    desk.ends_with("ready>")?;
+    desk.type_line("exit $?");
     desk.ends_with("exit status 130")?;
     desk.settings_are_back()
+}
+
+/// Where the machine lets us make cgroups.
+fn cgroups_go_with_the_class(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    let transcript = desk.run(&["cgroup-mk", "--format", "jsonl"]).stdout;
+    if !String::from_utf8_lossy(&transcript).contains(r#""event":"judged","claim":"moves""#) {
+        return Ok(());
+    }
+    for end in ["q", "SIGKILL", "hang up"] {
+        let desk = Desk::new(person);
+        desk.open(80, &["cgroup-mk", "--pause"]);
+        for step in 1..3 {
+            desk.ends_with(&prompt(step))?;
+            desk.press("n");
+        }
+        desk.ends_with(&prompt(3))?;
+        let pids = pids(&desk);
+        ensure(!cgroups_of(&pids).is_empty(), || "at this step there are cgroups".into())?;
+        match end {
+            "SIGKILL" => {
+                kill(Pid::from_raw(pids.iter().min().copied().unwrap_or_default()), Signal::SIGKILL)?
+            }
+            "hang up" => desk.hang_up(),
+            key => desk.press(key),
+        }
+        desk.is_left_clean(&pids)?;
+    }
+    Ok(())
 }
 
 fn a_resized_terminal_gets_lines_that_fit(person: &Person) -> Result<(), Failed> {
