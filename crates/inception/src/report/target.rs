@@ -92,6 +92,10 @@ impl Replacement {
             Err(error)
                 if error.kind() == ErrorKind::Unsupported || error.kind() == ErrorKind::IsADirectory =>
             {
+                let (mask, beside) = (Masked::all()?, beside(&path));
+                create(&beside)?;
+                fs::remove_file(beside)?;
+                drop(mask);
                 Into::Beside
             }
             Err(error) => bail!(error),
@@ -113,9 +117,8 @@ impl Replacement {
     }
 
     fn try_replace(self, bytes: &[u8]) -> Result<()> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = directory(&self.path).join(format!(".{name}.{}", std::process::id()));
-        let mut file = match self.into {
+        let beside = beside(&self.path);
+        match self.into {
             Into::Stream(mut stream) => return Ok(stream.write_all(bytes)?),
             Into::Unnamed(mut file) => {
                 file.write_all(bytes)?;
@@ -128,9 +131,10 @@ impl Replacement {
                 drop(mask);
                 return renamed.or_else(|error| drop_it(&beside, error));
             }
-            Into::Beside => OpenOptions::new().write(true).create_new(true).mode(0o666).open(&beside)?,
-        };
+            Into::Beside => {}
+        }
         let mask = Masked::all()?;
+        let mut file = create(&beside)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         let written = written.and_then(|()| like(&file, &self.path));
         let renamed = written.and_then(|()| fs::rename(&beside, &self.path));
@@ -141,6 +145,16 @@ impl Replacement {
 
 fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A name that nobody else gives to a file there.
+fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    directory(path).join(format!(".{name}.{}", std::process::id()))
+}
+
+fn create(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o666).open(path)
 }
 
 /// Gives a name to a file that has none: open(2), O_TMPFILE.

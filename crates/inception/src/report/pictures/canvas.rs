@@ -2,7 +2,7 @@
 
 use ns_core::fact::printable;
 use svg::Node;
-use svg::node::element::{Circle, Group, Line, Path, Rectangle, Style, TSpan, Text, Title};
+use svg::node::element::{Circle, Group, Line, Path, Rectangle, Style, Text, Title};
 use svg::node::element::{Definitions, Description};
 use unicode_width::UnicodeWidthStr;
 
@@ -59,7 +59,9 @@ pub(super) fn width(text: &str) -> i32 {
 
 impl Canvas {
     pub(super) fn new() -> Canvas {
-        Canvas { shapes: Group::new(), right: 0, bottom: 0 }
+        // Blanks that follow each other count in a name.
+        let shapes = Group::new().set("xml:space", "preserve");
+        Canvas { shapes, right: 0, bottom: 0 }
     }
 
     fn reach(&mut self, right: i32, bottom: i32) {
@@ -104,12 +106,10 @@ impl Canvas {
             Face::Strong => "strong",
             Face::Faint => "faint",
         };
-        let mut shape = Text::new("").set("x", x).set("y", y).set("class", class);
+        let mut shape = Text::new(printable(text)).set("x", x).set("y", y).set("class", class);
         if anchor != "start" {
             shape = shape.set("text-anchor", anchor);
         }
-        // Blanks that follow each other count in a name.
-        shape.append(TSpan::new(printable(text)).set("xml:space", "preserve"));
         self.shapes.append(shape);
     }
 
