@@ -159,7 +159,8 @@ fn the_shell_is_inside(person: &Person) -> Result<(), Failed> {
     desk.shows("sleep 1000", 1)?;
     desk.press("C-z");
     desk.shows("Stopped", 1)?;
-    desk.type_line("kill %1");
+    desk.type_line("kill -KILL %1; wait %1");
+    desk.shows("Killed", 1)?;
     desk.type_line("exit");
     desk.shows("Back from the shell.", 1)?;
     desk.ends_with(&prompt(2))?;
@@ -324,7 +325,7 @@ fn cgroups_go_with_the_class(person: &Person) -> Result<(), Failed> {
         ensure(!cgroups_of(&pids).is_empty(), || "at this step there are cgroups".into())?;
         match end {
             "SIGKILL" => {
-                kill(Pid::from_raw(pids.iter().min().copied().unwrap_or_default()), Signal::SIGKILL)?
+                kill(Pid::from_raw(pids.iter().min().copied().unwrap_or_default()), Signal::SIGKILL)?;
             }
             "hang up" => desk.hang_up(),
             key => desk.press(key),

@@ -76,7 +76,9 @@ pub(crate) fn attend(experiment: &'static Experiment, settings: &Settings) -> Re
     let or = if settings.pause { "" } else { "; --answers FILE takes the answers from a file" };
     let terminal = needs_keys.then(|| Terminal::open(option, or)).transpose()?;
     let answers = settings.answers.as_deref().map(Answers::open).transpose()?;
-    let score = settings.predict.then(|| open_score(experiment.name)).flatten();
+    // Without the causes nobody is asked about the kernel.
+    let keeps = settings.predict && !settings.sabotage;
+    let score = keeps.then(|| open_score(experiment.name)).flatten();
     // What waits for us in the namespaces waits all day.
     ns_core::take_all_day();
     let mut class = Class { experiment, settings, terminal, answers, score, right: (0, 0) };

@@ -56,7 +56,7 @@ impl Class<'_> {
                     page.say(&set_keys(&keys, page.columns()))?;
                 }
                 Pressed::Key(_) | Pressed::Unknown => {
-                    page.remark(&wrong_key("Enter, n, b, r, s, w, q or ?"))?
+                    page.remark(&wrong_key("Enter, n, b, r, s, w, q or ?"))?;
                 }
                 Pressed::Ended(signal) => return Ok(Next::Ended(signal)),
                 Pressed::Gone => return Ok(Next::On),

@@ -116,6 +116,6 @@ fn become_shell(prompt: &str) -> ns_core::Result<()> {
         let error = command.exec();
         tried = Some((shell, error));
     }
-    let (shell, error) = tried.map_or_else(|| ("sh".into(), Errno::ENOENT.into()), |it| it);
+    let (shell, error) = tried.unwrap_or_else(|| ("sh".into(), Errno::ENOENT.into()));
     Err(Errno::from_raw(error.raw_os_error().unwrap_or_default())).named(|| format!("execve({shell:?})"))
 }

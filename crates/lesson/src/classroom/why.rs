@@ -24,7 +24,7 @@ pub(super) fn show(experiment: &Experiment, page: &Page<'_>) -> Result<()> {
         let text = text.map_or(rule.text.as_str(), |right| right.text);
         page.say(&render::wrap(&format!("{text} Cause: {}.", rule.cause), width, "   - ", "     "))?;
     }
-    let pages = experiment.man.iter().map(|it| it.to_string()).collect::<Vec<_>>().join(", ");
+    let pages = experiment.man.join(", ");
     page.say(&render::wrap(&format!("The rules stand in {pages}."), width, "   ", "   "))?;
     match section(experiment.name, width) {
         Some(text) => page.say(&format!("\n{text}\n")),

@@ -49,8 +49,8 @@ impl Renderer for Lockstep {
 impl Dismissed {
     /// Whether an error says so.
     pub(crate) fn is_why(error: &(dyn Error + 'static)) -> bool {
-        let within = |error: &io::Error| error.get_ref().is_some_and(|it| it.is::<Dismissed>());
-        error.downcast_ref::<io::Error>().is_some_and(within)
+        let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        matches!(within, Some(within) if within.is::<Dismissed>())
     }
 }
 
