@@ -26,6 +26,9 @@ pub enum Event {
         man: Vec<String>,
         /// uname(2)'s release.
         kernel: String,
+        /// uname(2)'s machine.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        machine: String,
         /// Whether the causes are left out.
         sabotage: bool,
         /// Where it runs.

@@ -72,6 +72,7 @@ fn perform(experiment: &'static Experiment, settings: &Settings) -> Result<u8> {
         notes: experiment.notes.into(),
         man: experiment.man.iter().map(ToString::to_string).collect(),
         kernel: uts::release(),
+        machine: uts::machine(),
         sabotage: settings.sabotage,
         stage: Stage { namespaces: stage.namespaces.kinds().collect(), uid: stage.uid },
         claims: experiment.claims.iter().map(ClaimHead::from).collect(),

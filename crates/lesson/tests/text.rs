@@ -33,6 +33,7 @@ fn events() -> Vec<Event> {
             notes: "UTS Namespace".into(),
             man: vec!["uts_namespaces(7)".into()],
             kernel: "6.12.48".into(),
+            machine: "x86_64".into(),
             sabotage: false,
             stage: Stage { namespaces: vec![Kind::User, Kind::Uts], uid: 1000 },
             claims: vec![

@@ -62,8 +62,9 @@ impl Page {
         let mut demos: Vec<Demo> = Vec::new();
         let mut total = 0;
         for (account, events) in told.each() {
-            if let Some(Event::Begin { kernel, stage, .. }) = events.first() {
-                kernels.insert(if stable { "<kernel>".into() } else { lines(kernel) });
+            if let Some(Event::Begin { kernel, machine, stage, .. }) = events.first() {
+                let on = if machine.is_empty() { String::new() } else { format!(" on {}", lines(machine)) };
+                kernels.insert(if stable { "<kernel>".into() } else { format!("{}{on}", lines(kernel)) });
                 users.insert(match stage.uid {
                     _ if stable => "<uid>".into(),
                     0 => "root".to_string(),

@@ -137,7 +137,7 @@ fn a_page_says_what_was_asked_seen_and_judged() {
     let elements = parse(&page_of(EVENTS, &[]));
     let body = &elements.iter().find(|element| element.name == "body").unwrap().words;
     for words in [
-        "Linux 6.12.0-test",
+        "Linux 6.12.0-test on x86_64",
         "run by root",
         "11 pid-ns-init: What can kill PID 1?",
         "pid_namespaces(7)",
