@@ -8,7 +8,6 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use bench::{
     Bench, DRIVER, begin, claim, demos, end, fine, first_demo, is_one_line, judged, lives, output, say,
