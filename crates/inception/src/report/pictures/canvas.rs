@@ -2,8 +2,10 @@
 
 use ns_core::fact::printable;
 use svg::Node;
-use svg::node::element::{Circle, Group, Line, Path, Rectangle, Style, Text, Title};
-use svg::node::element::{Definitions, Description};
+use svg::node::Text as Words;
+use svg::node::element::{
+    Circle, Definitions, Description, Element, Group, Line, Path, Rectangle, Style, Title,
+};
 use unicode_width::UnicodeWidthStr;
 
 /// Words are set in a monospaced face of this size, so that their width is known without a font.
@@ -106,10 +108,15 @@ impl Canvas {
             Face::Strong => "strong",
             Face::Faint => "faint",
         };
-        let mut shape = Text::new(printable(text)).set("x", x).set("y", y).set("class", class);
+        // Not svg's Text, which puts its words on a line of their own: here, blanks count.
+        let mut shape = Element::new("text");
+        shape.assign("x", x);
+        shape.assign("y", y);
+        shape.assign("class", class);
         if anchor != "start" {
-            shape = shape.set("text-anchor", anchor);
+            shape.assign("text-anchor", anchor);
         }
+        shape.append(Words::new(printable(text)));
         self.shapes.append(shape);
     }
 
@@ -131,7 +138,7 @@ impl Picture {
         let (title, description) = (format!("{id}-title"), format!("{id}-description"));
         let mut picture = self.outer().set("aria-labelledby", format!("{title} {description}"));
         picture.append(Title::new(self.title.as_str()).set("id", title));
-        picture.append(Description::new().set("id", description).add(words(&self.description)));
+        picture.append(Description::new().set("id", description).add(Words::new(self.description.as_str())));
         picture.add(self.shapes.clone()).to_string()
     }
 
@@ -139,7 +146,7 @@ impl Picture {
     pub(crate) fn standalone(&self) -> String {
         let mut picture = self.outer();
         picture.append(Title::new(self.title.as_str()));
-        picture.append(Description::new().add(words(&self.description)));
+        picture.append(Description::new().add(Words::new(self.description.as_str())));
         picture.append(Definitions::new().add(Style::new(format!("{COLOURS}{STYLE}"))));
         let paper = Rectangle::new().set("width", self.width).set("height", self.height).set("rx", 6);
         format!("{}\n", picture.add(paper.set("class", "paper")).add(self.shapes.clone()))
@@ -158,8 +165,4 @@ impl Picture {
 /// The styles of pictures, for a page that holds some.
 pub(crate) fn style() -> &'static str {
     STYLE
-}
-
-fn words(text: &str) -> svg::node::Text {
-    svg::node::Text::new(text)
 }
