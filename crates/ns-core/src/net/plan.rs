@@ -1,5 +1,6 @@
 //! What joins network namespaces: veth pairs and bridges, put together from what each of them says of its own links.
 
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use super::{Link, Netlink};
@@ -23,7 +24,7 @@ pub struct Device {
     pub site: String,
     /// Its name there.
     pub name: String,
-    /// Its addresses, as `10.0.0.1/24`.
+    /// Its addresses, as `10.0.0.1/24`, without the link-local ones, which the kernel gives by itself and in its own time.
     pub addresses: Vec<String>,
     /// The bridge that it is a port of.
     pub bridge: Option<String>,
@@ -70,7 +71,7 @@ pub fn plan(sites: &[Site<'_>]) -> Result<Vec<Device>> {
             name: link.name.clone(),
             addresses: addresses
                 .iter()
-                .filter(|it| it.index == link.index)
+                .filter(|it| it.index == link.index && !is_link_local(it.address))
                 .map(|it| format!("{}/{}", it.address, it.prefix))
                 .collect(),
             bridge: bridges.iter().find(|bridge| link.master == Some(bridge.index)).map(|it| it.name.clone()),
@@ -80,4 +81,11 @@ pub fn plan(sites: &[Site<'_>]) -> Result<Vec<Device>> {
         devices.extend(ends.into_iter().map(|(link, end)| device(link, Some(end))));
     }
     Ok(devices)
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }

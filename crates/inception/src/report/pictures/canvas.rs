@@ -61,9 +61,7 @@ pub(super) fn width(text: &str) -> i32 {
 
 impl Canvas {
     pub(super) fn new() -> Canvas {
-        // Blanks that follow each other count in a name.
-        let shapes = Group::new().set("xml:space", "preserve");
-        Canvas { shapes, right: 0, bottom: 0 }
+        Canvas { shapes: Group::new(), right: 0, bottom: 0 }
     }
 
     fn reach(&mut self, right: i32, bottom: i32) {
