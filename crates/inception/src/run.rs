@@ -29,8 +29,9 @@ pub(crate) struct Run {
     #[command(flatten)]
     screen: Screen,
 
-    /// Show <pid A>, <name B> and the like for what differs from run to run
-    #[arg(long)]
+    /// Names in the place of what differs from run to run.
+    // Not in the comment above, where rustdoc would take it for HTML.
+    #[arg(long, help = "Show <pid A>, <name B> and the like for what differs from run to run")]
     stable: bool,
 
     /// Say too who saw what, and which namespaces each process is in
