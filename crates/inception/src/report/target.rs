@@ -64,22 +64,21 @@ impl Replacement {
     }
 
     fn try_open(path: &Path) -> Result<Replacement> {
+        if let Ok(kind) = fs::metadata(path).map(|about| about.file_type()) {
+            ensure!(!kind.is_dir(), "it is a directory");
+            ensure!(!kind.is_socket() && !kind.is_block_device(), "it is not a file");
+            if kind.is_fifo() || kind.is_char_device() {
+                let stream = OpenOptions::new().write(true).open(path)?;
+                return Ok(Replacement { path: path.into(), into: Into::Stream(stream) });
+            }
+            access(path, AccessFlags::W_OK)?;
+        }
         // Through a symbolic link, the file that it leads to is replaced, and not the link.
         let path = match fs::canonicalize(path) {
             Ok(path) => path,
             Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => path.to_path_buf(),
             Err(error) => return Err(error.into()),
         };
-        if let Ok(about) = fs::metadata(&path) {
-            let kind = about.file_type();
-            ensure!(!kind.is_dir(), "it is a directory");
-            ensure!(!kind.is_socket() && !kind.is_block_device(), "it is not a file");
-            if kind.is_fifo() || kind.is_char_device() {
-                let stream = OpenOptions::new().write(true).open(&path)?;
-                return Ok(Replacement { path, into: Into::Stream(stream) });
-            }
-            access(&path, AccessFlags::W_OK)?;
-        }
         ensure!(path.file_name().is_some(), "it names no file");
         let directory = directory(&path);
         access(directory, AccessFlags::W_OK | AccessFlags::X_OK)
