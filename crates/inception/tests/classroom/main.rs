@@ -27,6 +27,8 @@ const PROMISES: &[(&str, Promise)] = &[
     ("a_terminal_that_hangs_up_leaves_nothing", a_terminal_that_hangs_up_leaves_nothing),
     ("a_hang_up_with_an_open_shell_leaves_nothing", a_hang_up_with_an_open_shell_leaves_nothing),
     ("sigkill_in_a_pause_leaves_nothing", sigkill_in_a_pause_leaves_nothing),
+    ("an_experiment_that_is_killed_in_a_pause_is_told", an_experiment_that_is_killed_in_a_pause_is_told),
+    ("a_hang_up_at_a_question_leaves_nothing", a_hang_up_at_a_question_leaves_nothing),
     ("a_signal_in_a_pause_leaves_nothing", a_signal_in_a_pause_leaves_nothing),
     ("cgroups_go_with_the_class", cgroups_go_with_the_class),
     ("a_stopped_class_goes_on", a_stopped_class_goes_on),
@@ -263,6 +265,28 @@ fn sigkill_in_a_pause_leaves_nothing(person: &Person) -> Result<(), Failed> {
     let first = pids.iter().min().copied().unwrap_or_default();
     kill(Pid::from_raw(first), Signal::SIGKILL)?;
     desk.ends_with("exit status 137")?;
+    desk.is_left_clean(&pids)
+}
+
+fn an_experiment_that_is_killed_in_a_pause_is_told(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 2)?;
+    let pids = pids(&desk);
+    let second = pids.iter().copied().filter(|pid| Some(pid) != pids.iter().min()).min();
+    kill(Pid::from_raw(second.unwrap_or_default()), Signal::SIGKILL)?;
+    desk.ends_with("exit status 2")?;
+    desk.shows("pid-ns-init: the experiment ended without its last word: killed by SIGKILL", 1)?;
+    desk.settings_are_back()?;
+    desk.is_left_clean(&pids)
+}
+
+fn a_hang_up_at_a_question_leaves_nothing(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    desk.open(60, &["inception", "run", "11", "--predict", "--pause"]);
+    desk.ends_with(&prompt(1))?;
+    desk.press("n");
+    desk.ends_with("Your answer, 1 to 2 (? lists the keys):")?;
+    let pids = pids(&desk);
+    desk.hang_up();
     desk.is_left_clean(&pids)
 }
 
