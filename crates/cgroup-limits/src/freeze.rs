@@ -11,7 +11,11 @@ pub(crate) const NO_CONTROLLER: Claim =
     Claim::refuted("freezer", "freezer is one of the controllers of cgroup v2.", "freezes")
         .cause("the name freezer")
         .notes(&[42])
-        .needs(&[ANY_V2]);
+        .needs(&[ANY_V2])
+        .misconceptions(&[(
+            "echo +freezer > cgroup.subtree_control = OK",
+            "in version 1 it is a controller, and the list of controllers is often given for both",
+        )]);
 pub(crate) const FREEZES: Claim = Claim::holds(
     "freezes",
     "Every v2 cgroup has cgroup.freeze, without a controller: all below stand still until it is 0 again.",

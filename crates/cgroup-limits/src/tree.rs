@@ -1,9 +1,9 @@
 //! Limits above limits: what the file says, and what holds.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Lab, Picture, Step, cause};
 use ns_core::cgroup::{Cgroup, Knob, Place, Version, Want};
-use ns_core::{Fact, Outcome, Value};
+use ns_core::{Child, Fact, Namespaces, Outcome, Value, Witness};
 
 use crate::cpu::allowed;
 use crate::memory::{MIB, fate_of, touch};
@@ -15,7 +15,14 @@ pub(crate) const CANNOT_EXCEED: Claim =
         .cause("50, where 4 is above")
         .notes(&[51])
         .more(&[115])
-        .needs(&[PIDS]);
+        .needs(&[PIDS])
+        .misconceptions(&[
+            (
+                "cat below/pids.max = 4; it exceeds the one above = no",
+                "a limit that cannot bind looks like a mistake that the kernel would mend",
+            ),
+            ("echo 50 > below/pids.max = EINVAL", "some limits of version 1 are refused so"),
+        ]);
 pub(crate) const LEAST: Claim = Claim::holds(
     "least",
     "A larger number below is taken and read back, and changes nothing: what holds is the least on the way up.",
@@ -88,6 +95,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .without(forks(false)?)
             .with(forks(true)?)
             .shows(|it| *it == "50" && it.inside("fork()").is_some_and(|answer| *answer == "EAGAIN"))?;
+        draw(lab, &place)?;
     }
     if lab.can_ask(&[LEAST_MEMORY])? {
         let place = find(Want::Controller("memory"))?;
@@ -165,6 +173,23 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .shows(|it| *it == "EINVAL" && it.outside("read back").is_some_and(|it| *it == good))?;
     }
     grid(lab)
+}
+
+/// The tree with a member below, as its files read.
+fn draw(lab: &mut Lab, place: &Place) -> Result<()> {
+    let pair = Pair::new(place, "pids")?;
+    pair.above.limit("pids.max", 4)?;
+    pair.below.write("pids.max", "50")?;
+    let member = Child::spawn("member", Namespaces::NONE, Witness::stay)?;
+    pair.below.join(member.pid())?;
+    let row = |path: &str, cgroup: &Cgroup| -> Result<Vec<Value>> {
+        let [most, now] = ["pids.max", "pids.current"].map(|file| cgroup.read(file));
+        let members: Vec<Value> = cgroup.procs()?.into_iter().map(Value::from).collect();
+        Ok(vec![path.into(), most?.into(), now?.into(), Value::List(members)])
+    };
+    let rows = vec![row("above", &pair.above)?, row("above/below", &pair.below)?];
+    let columns = ["cgroup", "pids.max", "pids.current", "members"];
+    lab.picture(Picture::Tree, "Who may be how many, and who is there", &columns, rows)
 }
 
 /// This machine's CPUs as the file has them: all, and the first alone.

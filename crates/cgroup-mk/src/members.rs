@@ -20,7 +20,8 @@ pub(crate) const APPENDED: Claim =
     Claim::refuted("appended", "A PID has to be appended to cgroup.procs, like a line to a list.", "command")
         .cause("> in the place of >>")
         .notes(&[35])
-        .needs(&[A_PLACE]);
+        .needs(&[A_PLACE])
+        .misconceptions(&[(lesson::YES, "it is always written with >>, and reads like a list")]);
 pub(crate) const COMMAND: Claim = Claim::holds(
     "command",
     "A write to cgroup.procs is a command, of one PID: two PIDs in one write are EINVAL, and nothing moves.",

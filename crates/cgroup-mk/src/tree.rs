@@ -1,7 +1,9 @@
 //! Cgroups within cgroups: paths, controllers handed down, and how deep it may go.
 
+use std::path::Path;
+
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Step, cause};
+use lesson::{Claim, Lab, Need, Picture, Step, cause};
 use ns_core::cgroup::{Cgroup, Layout, Place, Want, walk};
 use ns_core::probe::Missing;
 use ns_core::{Child, Fact, Namespaces, Outcome, Value, Witness};
@@ -103,15 +105,11 @@ fn nest(lab: &mut Lab, place: &Place) -> Result<()> {
     lab.claim(PATHS).without(seen(1)?).with(seen(2)?).shows(|parts| *parts == 1)?;
     let mut rows = Vec::new();
     for node in walk(outer.path())? {
-        let name = node.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let shown = if node.depth == 0 {
-            Value::from("a")
-        } else {
-            Value::from(format!("{}└ {name}", "  ".repeat(node.depth - 1)))
-        };
-        rows.push(vec![shown, node.pids.unwrap_or_default().into()]);
+        let below = node.path.strip_prefix(outer.path()).unwrap_or(&node.path);
+        let shown = Path::new("a").join(below).to_string_lossy().trim_end_matches('/').to_string();
+        rows.push(vec![shown.into(), node.pids.unwrap_or_default().into()]);
     }
-    lab.table("The tree below a, and who is where", &["cgroup", "members"], rows)?;
+    lab.picture(Picture::Tree, "The tree below a, and who is where", &["cgroup", "members"], rows)?;
     drop(members);
     let childless = Fact::outside("rmdir", rmdir(apart.path())?);
     let parent =

@@ -25,7 +25,8 @@ pub(crate) const PREVENTS: Claim = Claim::refuted(
 )
 .cause("CLONE_NEWCGROUP")
 .notes(&[28])
-.needs(&[PIDS, NO_BOUNDARY]);
+.needs(&[PIDS, NO_BOUNDARY])
+.misconceptions(&[(lesson::YES, "the manual page names it among the uses; and systemd mounts with nsdelegate, so whoever tries it there is held")]);
 pub(crate) const ESCAPES: Claim = Claim::holds(
     "escapes",
     "Without nsdelegate a process that may write to cgroup.procs outside the root moves there, past the limits.",

@@ -60,7 +60,11 @@ pub(crate) const ENTERED: Claim = Claim::holds(
 )
 .cause("setns()")
 .notes(&[21, 22])
-.needs(&[A_PLACE]);
+.needs(&[A_PLACE])
+.misconceptions(&[(
+    lesson::NO,
+    "cgroups are about limits, so one expects a namespace of cgroups to bring some",
+)]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {

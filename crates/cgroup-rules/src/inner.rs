@@ -39,7 +39,11 @@ pub(crate) const ONLY_LEAVES: Claim = Claim::refuted(
 )
 .cause("a child cgroup")
 .notes(&[56])
-.needs(&[A_PLACE]);
+.needs(&[A_PLACE])
+.misconceptions(&[(
+    lesson::YES,
+    "the rule is called \"no internal processes\", which says more than it means",
+)]);
 pub(crate) const INNER: Claim = Claim::holds(
     "inner",
     "A cgroup and its child may have members at once, while no domain controller is handed down.",

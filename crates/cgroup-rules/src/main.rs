@@ -37,7 +37,11 @@ const FREEZER: Claim =
     Claim::refuted("freezer", "The freezer is a controller of v2: it can be enabled.", "no-freezer")
         .cause("+freezer")
         .notes(&[42])
-        .needs(&[A_PLACE]);
+        .needs(&[A_PLACE])
+        .misconceptions(&[(
+            "echo +freezer > cgroup.subtree_control = OK",
+            "in version 1 it is a controller, and the list of controllers is often given for both",
+        )]);
 const NO_FREEZER: Claim = Claim::holds(
     "no-freezer",
     "Every cgroup of v2 but the root has cgroup.freeze, with no controller enabled.",

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Observation, Step, cause};
+use lesson::{Claim, Lab, Observation, Picture, Step, cause};
 use ns_core::{
     Capability, Fact, Kind, Named, Namespaces, NsFile, Outcome, Spawn, Value, Witness, mount, process, root,
 };
@@ -163,7 +163,12 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     }
     let mut names = vec!["way out"];
     names.extend(columns.iter().map(|(name, _, _)| name));
-    lab.table("Out of a chroot, without one of two capabilities, and out of pivot_root()", &names, rows)?;
+    lab.picture(
+        Picture::Heat(1),
+        "Out of a chroot, without one of two capabilities, and out of pivot_root()",
+        &names,
+        rows,
+    )?;
 
     let walls = || cause(Wall::Chroot, Wall::PivotRoot);
     for (claim, way) in [

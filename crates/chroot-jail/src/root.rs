@@ -22,7 +22,11 @@ pub(crate) const NO_NAMESPACE: Claim = Claim::holds(
     "chroot() makes no namespace: all of the caller's links in /proc/PID/ns stay.",
 )
 .cause("chroot() in place of unshare(CLONE_NEWNS)")
-.notes(&[2]);
+.notes(&[2])
+.misconceptions(&[(
+    lesson::NO,
+    "a process in a chroot sees another root directory, as one in a container does",
+)]);
 pub(crate) const PROC_ROOT: Claim =
     Claim::holds("proc-root", "From outside, /proc/PID/root leads to where a process's root is.")
         .cause("chroot()")

@@ -15,7 +15,8 @@ pub(crate) const STOP: Claim = Claim::holds(
     "docker stop cannot end a PID 1 that has no handler for SIGTERM: SIGKILL does, after the grace (status 137).",
 )
 .cause("PID 1 without a handler")
-.notes(&[88, 90]);
+.notes(&[88, 90])
+.misconceptions(&[(lesson::NO, "docker stop does end most containers at once: those whose PID 1 handles SIGTERM")]);
 pub(crate) const ZOMBIE: Claim = Claim::holds(
     "zombie",
     "Who is orphaned in a container and ends stays a zombie, unless PID 1 waits for it, as that of --init does.",

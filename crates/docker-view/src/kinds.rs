@@ -14,7 +14,8 @@ pub(crate) const NEW: Claim =
 pub(crate) const SHARED: Claim =
     Claim::holds("shared-kinds", "A container is in the time and user namespaces of its host.")
         .cause("Docker's defaults")
-        .notes(&[107]);
+        .notes(&[107])
+.misconceptions(&[(lesson::NO, "a container seems to have one of everything; the runtime below could make a time namespace, and Docker does not ask for it")]);
 pub(crate) const LEFT_OUT: Claim = Claim::holds(
     "left-out",
     "--ipc host, --network host, --pid host and --uts host leave out a namespace each, and no other.",

@@ -43,7 +43,12 @@ fn show(process: &Process, ours: &[NsId], first: Option<&[NsId]>, events: &mut V
     let elsewhere: Vec<NsId> = process.namespaces.iter().filter(|id| !ours.contains(id)).copied().collect();
     let own: Vec<Kind> = elsewhere.iter().map(|id| id.kind).collect();
     let pids = if process.pids.is_empty() { vec![process.pid.as_raw()] } else { process.pids.clone() };
-    events.push(Event::Actor(Actor { label: format!("{},", process.command), pids, elsewhere }));
+    events.push(Event::Actor(Actor {
+        label: format!("{},", process.command),
+        pids,
+        elsewhere,
+        pid_namespaces: Vec::new(),
+    }));
     events.push(namespaces(process, ours, first));
     events.push(privileges(process));
     events.push(files(process));
@@ -62,7 +67,7 @@ fn show(process: &Process, ours: &[NsId], first: Option<&[NsId]>, events: &mut V
 
 fn table(title: &str, columns: &[&str], rows: Vec<Vec<Value>>) -> Event {
     let columns = columns.iter().map(ToString::to_string).collect();
-    Event::Table { title: title.into(), columns, rows }
+    Event::Table { title: title.into(), columns, rows, picture: None }
 }
 
 fn name(text: impl Into<String>) -> Value {

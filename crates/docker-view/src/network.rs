@@ -1,8 +1,12 @@
 //! The cable and the bridge: docker0.
 
+use std::os::fd::AsFd;
+
 use anyhow::{Context, Result};
 use lesson::{Claim, Lab, Step, cause};
-use ns_core::{Fact, Kind, namespace};
+use ns_core::net::Netlink;
+use ns_core::net::plan::{Device, Site, plan};
+use ns_core::{Fact, Kind, NsFile, Value, namespace};
 
 use crate::engine::{Container, Engine, docker, done};
 use crate::kinds::STAY;
@@ -40,6 +44,7 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
             "ip -o link | grep \"^$(docker exec $c busybox cat /sys/class/net/eth0/iflink):\"",
         ],
     })?;
+    draw(lab, container)?;
     let none = engine.start(&["--network", "none"], STAY)?;
     lab.claim(VETH)
         .without(cable(&none)?)
@@ -112,6 +117,25 @@ pub(crate) fn run(lab: &mut Lab, engine: &Engine, container: &Container) -> Resu
         .with(there(&alone))
         .shows(|of| of.facts().iter().all(|fact| fact.value == true))?;
     Ok(())
+}
+
+/// The cable and the bridge.
+fn draw(lab: &mut Lab, container: &Container) -> Result<()> {
+    let [here, there] = [None, Some(container.pid)].map(|process| NsFile::of(process, Kind::Net));
+    let (here, there) = (here?, there?);
+    let (ours, its) = (Netlink::open()?, Netlink::open_in(&there)?);
+    let sites = [
+        Site { name: "out here", net: &ours, namespace: here.as_fd() },
+        Site { name: "container", net: &its, namespace: there.as_fd() },
+    ];
+    let mut devices = plan(&sites)?;
+    devices.retain(Device::leads_away);
+    lab.cables("What leads where", devices, named)
+}
+
+/// docker0 and eth0 are called so everywhere; our end of a cable and all addresses, as the engine pleases.
+fn named(text: String) -> Value {
+    if text.contains("veth") || text.contains(['.', ':']) { Value::Name(text) } else { Value::Text(text) }
 }
 
 fn cable(container: &Container) -> Result<Vec<Fact>> {

@@ -157,6 +157,9 @@ fn last_line(checks: &[Check]) -> String {
             line += &format!(", {} {word}", count(state));
         }
     }
+    if count(State::Missing) > 0 {
+        line += ". Claims that need what is missing are skipped.";
+    }
     line
 }
 
@@ -193,7 +196,10 @@ missing  nsenter  the program nsenter
 unknown  man      the\\u{1b} probe broke
 ";
         assert_eq!(plain(80), expected);
-        assert_eq!(last_line(&group().checks), "1 of 5 ok, 3 missing, 1 unknown");
+        assert_eq!(
+            last_line(&group().checks),
+            "1 of 5 ok, 3 missing, 1 unknown. Claims that need what is missing are skipped."
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It knows none of them by name: what stands in demos/ and docs/ when it is built is the numbered list, and an
 //! experiment is any program of a demo's name that speaks docs/events.md.
 
+mod attend;
 mod claims;
 mod demos;
 mod diff;
@@ -15,6 +16,8 @@ mod markdown;
 mod outbox;
 mod program;
 mod read;
+mod report;
+mod review;
 mod run;
 mod summary;
 mod trial;
@@ -31,14 +34,21 @@ const HELP: Help = Help {
     examples: &[
         ("inception list", "what there is to ask"),
         ("inception run 11", "ask: what can kill PID 1?"),
+        ("inception run 11 --predict", "say first what it will answer"),
         ("inception read 11", "read what it means, and two things to try"),
         ("inception run", "ask everything, and sum up"),
+        ("inception report -o lab.html", "the same as a page, with pictures"),
         ("inception doctor", "what this machine can be asked, and what it lacks"),
         ("inception claims --list", "every sentence that is put to the kernel"),
         ("inception diff A.jsonl B.jsonl", "what two kernels say differently"),
     ],
-    after: "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.",
+    after: "A claim is a sentence about the kernel. An experiment tries its claims, each with\n\
+            its cause and without. A demo is an experiment by its number, with a walk by\n\
+            hand (demos/) and a doc (docs/).\n\n\
+            Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.",
 };
+
+const STATUS: &str = "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.";
 
 const COMMANDS: &[Help] = &[
     Help {
@@ -59,8 +69,10 @@ const COMMANDS: &[Help] = &[
             ("inception run --quiet", "all, and the summary alone"),
             ("inception run 11 --sabotage", "without the causes: no claim holds"),
             ("inception run --format jsonl", "all, as data"),
+            ("inception run 11 --pause", "stop at each step, for a class; ? lists the keys"),
+            ("inception run 11 --predict", "be asked what you expect, before it is shown"),
         ],
-        after: HELP.after,
+        after: STATUS,
     },
     Help {
         name: "inception read",
@@ -70,6 +82,28 @@ const COMMANDS: &[Help] = &[
             ("inception read pid-ns-init --color always | less -R", "by its name, page by page"),
         ],
         after: "",
+    },
+    Help {
+        name: "inception report",
+        about: "run experiments, and make a page of what was seen, with pictures",
+        examples: &[
+            ("inception report -o lab.html", "all, as one page that needs no other file"),
+            ("inception report 09 11 -o lab.html", "two of them"),
+            ("inception report --from lab.jsonl -o lab.html", "of a run that was kept: run --format jsonl"),
+            ("inception report 11 -o - --stable > page.html", "to standard output, the same in every run"),
+            ("inception report --pictures figures", "each picture as an SVG file of its own"),
+        ],
+        after: STATUS,
+    },
+    Help {
+        name: "inception review",
+        about: "ask again what was predicted wrong, with the experiments run anew",
+        examples: &[
+            ("inception review", "all that was missed when last asked about"),
+            ("inception review 11", "of one demo"),
+            ("inception review --list", "what that is"),
+        ],
+        after: "The score is kept in $XDG_STATE_HOME/inception/predictions.jsonl, by default below ~/.local/state;\nunder sudo, in that of whoever typed it.",
     },
     Help {
         name: "inception claims",
@@ -116,6 +150,8 @@ enum Command {
     List(list::List),
     Run(run::Run),
     Read(read::Read),
+    Review(review::Review),
+    Report(report::Report),
     Claims(claims::Claims),
     Diff(diff::Diff),
     Doctor(doctor::Doctor),
@@ -158,6 +194,8 @@ fn run(command: &Command) -> Result<u8> {
         Command::List(list) => list.run(),
         Command::Run(run) => run.run(),
         Command::Read(read) => read.run(),
+        Command::Review(review) => review.run(),
+        Command::Report(report) => report.run(),
         Command::Claims(claims) => claims.run(),
         Command::Diff(diff) => diff.run(),
         Command::Doctor(doctor) => doctor.run(),

@@ -18,6 +18,24 @@ pub(crate) fn render(markdown: &str, width: usize) -> String {
     text
 }
 
+/// What stands in a document below the heading of level 2 called `title`, the heading included.
+pub(crate) fn section<'a>(markdown: &'a str, title: &str) -> Option<&'a str> {
+    let mut begin = None;
+    let mut events = Parser::new_ext(markdown, Options::ENABLE_TABLES).into_offset_iter();
+    while let Some((event, range)) = events.next() {
+        if !matches!(event, Event::Start(Tag::Heading { level: HeadingLevel::H1 | HeadingLevel::H2, .. })) {
+            continue;
+        }
+        if let Some(begin) = begin {
+            return Some(&markdown[begin..range.start]);
+        }
+        if markdown[range.clone()].trim_matches(['#', ' ', '\n']).eq_ignore_ascii_case(title) {
+            begin = Some(range.start);
+        }
+    }
+    begin.map(|begin| &markdown[begin..])
+}
+
 struct Reader<'a> {
     events: std::iter::Peekable<std::vec::IntoIter<Event<'a>>>,
 }

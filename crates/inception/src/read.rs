@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use lesson::{Screen, status};
 
@@ -17,6 +17,10 @@ pub(crate) struct Read {
     #[arg(value_name = "NN|NAME")]
     demo: OsString,
 
+    /// One section alone, by its heading
+    #[arg(long, value_name = "HEADING")]
+    section: Option<String>,
+
     #[command(flatten)]
     screen: Screen,
 }
@@ -27,7 +31,12 @@ impl Read {
         let demo = demos::named(&self.demo)?;
         ensure!(!demo.doc.is_empty(), "docs/{}.md is not written yet", demo.stem());
         let outbox = Outbox::open(&self.screen)?;
-        outbox.show(&markdown::render(demo.doc, self.screen.columns()))?;
+        let text = match &self.section {
+            None => demo.doc,
+            Some(heading) => markdown::section(demo.doc, heading)
+                .with_context(|| format!("docs/{}.md has no section '{heading}'", demo.stem()))?,
+        };
+        outbox.show(&markdown::render(text, self.screen.columns()))?;
         Ok(status::AS_EXPECTED)
     }
 }

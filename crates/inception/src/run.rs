@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use clap::Args;
 use lesson::render::{Junit, Renderer, Tap, Text, cast};
 use lesson::{Event, Screen, Transcript, complain};
@@ -13,7 +13,7 @@ use owo_colors::{OwoColorize, Style};
 use crate::demos::{self, Demo};
 use crate::outbox::Outbox;
 use crate::trial::{self, Account};
-use crate::{program, summary};
+use crate::{attend, program, summary};
 
 /// What to run, and how.
 #[derive(Debug, Args)]
@@ -29,8 +29,9 @@ pub(crate) struct Run {
     #[command(flatten)]
     screen: Screen,
 
-    /// Show names in the place of PIDs, inodes, names and times, so that two runs read alike
-    #[arg(long)]
+    /// Names in the place of what differs from run to run.
+    // Not in the comment above, where rustdoc would take it for HTML.
+    #[arg(long, help = "Show <pid A>, <name B> and the like for what differs from run to run")]
     stable: bool,
 
     /// Say too who saw what, and which namespaces each process is in
@@ -41,9 +42,21 @@ pub(crate) struct Run {
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Record the text too, as an asciicast at the pace of a reader
+    /// Record the text too, for asciinema's player, at the pace of a reader
     #[arg(long, value_name = "FILE.cast")]
     record: Option<PathBuf>,
+
+    /// Stop at each step until a key is pressed; ? lists the keys
+    #[arg(long, conflicts_with = "quiet")]
+    pause: bool,
+
+    /// Ask for a prediction before each verdict, and keep the score
+    #[arg(long, conflicts_with = "quiet")]
+    predict: bool,
+
+    /// With --predict: take the answers from a file, one a line (-: standard input)
+    #[arg(long, value_name = "FILE", requires = "predict", conflicts_with = "pause")]
+    answers: Option<PathBuf>,
 
     /// Leave the causes out: no claim may hold then
     #[arg(long)]
@@ -59,6 +72,9 @@ impl Run {
     pub(crate) fn run(&self) -> Result<u8> {
         let chosen = demos::chosen(&self.demos)?;
         require_any(&chosen)?;
+        if self.pause || self.predict {
+            return self.attend(chosen);
+        }
         let outbox = Outbox::open(&self.screen)?;
         let options = [(self.sabotage, "--sabotage"), (self.must_run, "--must-run")];
         let options: Vec<&str> =
@@ -92,6 +108,32 @@ impl Run {
             outbox.show(&summary::text(&accounts, self.sabotage, self.stable, self.screen.columns()))?;
         }
         Ok(summary::status(&accounts))
+    }
+
+    /// Gives each experiment the terminal, one after another.
+    fn attend(&self, chosen: Vec<&'static Demo>) -> Result<u8> {
+        let option = if self.pause { "--pause" } else { "--predict" };
+        ensure!(self.format == Transcript::Text, "{option} is for people: it goes with --format text alone");
+        ensure!(
+            self.record.is_none() || chosen.len() == 1,
+            "with {option}, --record goes with one experiment alone"
+        );
+        let options = [
+            (self.pause, "--pause"),
+            (self.predict, "--predict"),
+            (self.answers.is_some(), "--answers=-"),
+            (self.stable, "--stable"),
+            (self.verbose, "--verbose"),
+            (self.sabotage, "--sabotage"),
+            (self.must_run, "--must-run"),
+        ];
+        let mut arguments = attend::screen_arguments(&self.screen);
+        arguments.extend(options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option.into()));
+        if let Some(path) = &self.record {
+            arguments.extend(["--record".into(), path.into()]);
+        }
+        let answers = attend::Answers::open(self.answers.as_deref())?;
+        attend::one_by_one(chosen.into_iter().map(|demo| (demo, arguments.clone())), &answers)
     }
 
     /// Whether each experiment is shown as text while it runs.

@@ -6,6 +6,7 @@ use lesson::render::{grid, wrap};
 use lesson::{Verdict, status};
 use ns_core::fact::printable;
 use owo_colors::{OwoColorize, Style};
+use serde::Serialize;
 
 use crate::trial::{Account, Fate, Settled};
 
@@ -13,8 +14,8 @@ use crate::trial::{Account, Fate, Settled};
 const INDENT: usize = 12;
 
 /// How many claims came out how. Each counts once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Count {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Count {
     hold: usize,
     refuted: usize,
     unexpected: usize,
@@ -22,7 +23,8 @@ struct Count {
 }
 
 impl Count {
-    fn of(accounts: &[Account]) -> Count {
+    /// Of all claims of these experiments.
+    pub(crate) fn of(accounts: &[Account]) -> Count {
         let mut count = Count::default();
         for claim in accounts.iter().flat_map(|account| &account.claims) {
             match claim.fate {
@@ -105,19 +107,21 @@ fn worth_a_word(account: &Account, sabotage: bool, width: usize) -> String {
 }
 
 /// Why claims were skipped.
-struct Reason<'a> {
-    missing: &'a str,
-    remedy: &'a str,
+#[derive(Debug, Serialize)]
+pub(crate) struct Reason {
+    missing: String,
+    remedy: String,
     count: usize,
     demos: Vec<String>,
 }
 
 /// Every reason for a skip once, with what would supply what is missing.
-fn skips(accounts: &[Account], width: usize) -> String {
-    let mut reasons: Vec<Reason<'_>> = Vec::new();
+pub(crate) fn reasons(accounts: &[Account]) -> Vec<Reason> {
+    let mut reasons: Vec<Reason> = Vec::new();
     for account in accounts {
         for claim in &account.claims {
             let Some(Fate::Skipped { missing, remedy }) = &claim.fate else { continue };
+            let (missing, remedy) = (printable(missing), printable(remedy));
             let known = reasons.iter().position(|it| it.missing == missing && it.remedy == remedy);
             let at = known.unwrap_or_else(|| {
                 reasons.push(Reason { missing, remedy, count: 0, demos: Vec::new() });
@@ -130,9 +134,13 @@ fn skips(accounts: &[Account], width: usize) -> String {
             }
         }
     }
+    reasons
+}
+
+fn skips(accounts: &[Account], width: usize) -> String {
     let mut text = String::new();
-    for Reason { missing, remedy, count, demos } in reasons {
-        let (missing, remedy, demos) = (printable(missing), printable(remedy), demos.join(", "));
+    for Reason { missing, remedy, count, demos } in reasons(accounts) {
+        let demos = demos.join(", ");
         let line = format!("{count} in {demos}\nmissing: {missing}\nto get it: {remedy}");
         text += &item("SKIPPED", &line, Style::new().blue().bold(), width);
     }
@@ -217,6 +225,7 @@ mod tests {
                 correction: None,
                 notes: Vec::new(),
                 more: Vec::new(),
+                misconceptions: Vec::new(),
             };
             Settled { head, fate }
         };

@@ -1,164 +1,22 @@
 //! What the driver promises, whatever the experiments do: they are shell scripts here, beside a copy of it.
 
+mod bench;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
+use bench::{
+    Bench, DRIVER, begin, claim, demos, end, fine, first_demo, is_one_line, judged, lives, output, say,
+    skipped, start, text, within_patience,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
-
-const DRIVER: &str = env!("CARGO_BIN_EXE_inception");
-/// A machine under load, and emulated, is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// While a script is open for writing nothing may be started: the new process would hold it open for a moment, and
-/// execve(2) of it would give ETXTBSY.
-static STARTING: Mutex<()> = Mutex::new(());
-
-/// A folder with the driver and with programs that take the experiments' places.
-struct Bench {
-    folder: PathBuf,
-}
-
-impl Bench {
-    fn new(test: &str) -> Bench {
-        let folder = std::env::temp_dir().join(format!("inception-driver-{test}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        // By cp, so that no descriptor of ours is ever open for writing to what is to be executed.
-        let copied = Command::new("cp").arg(DRIVER).arg(folder.join("inception")).status().unwrap();
-        assert!(copied.success(), "the temporary directory has room");
-        Bench { folder }
-    }
-
-    /// A bench on which the first demo's experiment is a script.
-    fn with(test: &str, script: &str) -> Bench {
-        let bench = Bench::new(test);
-        bench.place(&first_demo(), script);
-        bench
-    }
-
-    fn place(&self, name: &str, script: &str) {
-        let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.folder.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.folder.join("inception"));
-        command.args(arguments).stdin(Stdio::null()).env("PATH", "/usr/bin:/bin").env("HERE", &self.folder);
-        for variable in ["LAB_MUST_RUN", "NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "TERM"] {
-            command.env_remove(variable);
-        }
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        output(&mut self.command(arguments))
-    }
-
-    /// Runs the first demo, and gives the exit status and all that was written.
-    fn ask(&self, more: &[&str]) -> (i32, String) {
-        let output = self.run(&[&["run", &first_demo()], more].concat());
-        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
-    }
-
-    fn has(&self, file: &str) -> bool {
-        self.folder.join(file).exists()
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn start(command: &mut Command) -> Child {
-    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    command.spawn().unwrap()
-}
-
-fn output(command: &mut Command) -> Output {
-    start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn demos() -> Vec<String> {
-    let output = output(Command::new(DRIVER).args(["list", "--format", "jsonl"]));
-    let lines = text(&output.stdout);
-    let name = |line| serde_json::from_str::<Value>(line).unwrap()["name"].as_str().unwrap().to_string();
-    lines.lines().map(name).collect()
-}
-
-fn first_demo() -> String {
-    demos().remove(0)
-}
-
-fn claim(id: &str) -> Value {
-    json!({"id": id, "text": format!("The sentence of {id}."), "cause": "a cause", "expect": "holds",
-        "correction": null, "notes": [84], "more": [23]})
-}
-
-fn begin(claims: &[&str]) -> Value {
-    json!({"event": "begin", "schema": 1, "experiment": "fake", "question": "Is it so?", "notes": "None", "man": [],
-        "kernel": "6.12", "sabotage": false, "stage": {"namespaces": [], "uid": 0},
-        "claims": claims.iter().map(|id| claim(id)).collect::<Vec<_>>()})
-}
-
-fn judged(id: &str, verdict: &str, expected: bool) -> Value {
-    let arm = json!({"effect": verdict == "holds", "facts": []});
-    json!({"event": "judged", "claim": id, "verdict": verdict, "expected": expected, "without": arm, "with": arm})
-}
-
-fn skipped(id: &str) -> Value {
-    json!({"event": "skipped", "claim": id, "missing": "CAP_MOON", "remedy": "fly there"})
-}
-
-fn end(holds: usize, refuted: usize, skipped: usize, unexpected: usize, status: u8) -> Value {
-    json!({"event": "end", "broken": null, "status": status, "elapsed": 1_000_000,
-        "tally": {"holds": holds, "refuted": refuted, "unproven": 0, "skipped": skipped, "unexpected": unexpected}})
-}
-
-/// Shell commands that write these lines.
-fn say(events: &[Value]) -> String {
-    let lines = events.iter().map(|event| format!("cat <<'END'\n{event}\nEND\n"));
-    lines.collect()
-}
-
-fn fine() -> String {
-    say(&[begin(&["a", "b"]), judged("a", "holds", true), judged("b", "refuted", true), end(1, 1, 0, 0, 0)])
-}
-
-fn is_one_line(text: &str) -> bool {
-    text.ends_with('\n') && text.lines().count() == 1
-}
-
-fn within_patience(what: &str, mut happens: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !happens() {
-        assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-        sleep(Duration::from_millis(5));
-    }
-}
-
-/// Whether a process lives; a zombie does not.
-fn lives(pid: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    !status.is_empty() && !status.contains("\nState:\tZ")
-}
 
 #[test]
 fn every_status_has_its_meaning() {

@@ -36,7 +36,8 @@ pub(crate) const SHARED_MEMORY: Claim = Claim::holds(
 )
 .cause("POSIX shared memory in the place of a queue")
 .notes(&[61])
-.needs(&[A_SHM]);
+.needs(&[A_SHM])
+.misconceptions(&[(lesson::NO, "POSIX message queues do go with the IPC namespace, and this is called POSIX too")]);
 pub(crate) const MOUNT: Claim = Claim::holds(
     "mount",
     "A mount of mqueue shows the queues of the IPC namespace in which it was mounted, to members of any.",

@@ -23,17 +23,38 @@ pub struct Settings {
     #[command(flatten)]
     pub screen: Screen,
 
-    /// Show names in the place of PIDs, inodes, names and times, so that two runs read alike
-    #[arg(long)]
+    /// Names in the place of what differs from run to run.
+    // Not in the comment above, where rustdoc would take it for HTML.
+    #[arg(long, help = "Show <pid A>, <name B> and the like for what differs from run to run")]
     pub stable: bool,
 
     /// Say too who saw what, and which namespaces each process is in
     #[arg(short, long)]
     pub verbose: bool,
 
-    /// Record the text too, as an asciicast at the pace of a reader
+    /// Record the text too, for asciinema's player, at the pace of a reader
     #[arg(long, value_name = "FILE.cast")]
     pub record: Option<PathBuf>,
+
+    /// Stop at each step until a key is pressed; ? lists the keys
+    #[arg(long)]
+    pub pause: bool,
+
+    /// Ask for a prediction before each verdict, and keep the score
+    #[arg(long)]
+    pub predict: bool,
+
+    /// With --predict: take the answers from a file, one a line (-: standard input)
+    #[arg(long, value_name = "FILE", requires = "predict", conflicts_with = "pause")]
+    pub answers: Option<PathBuf>,
+
+    /// With --predict: ask about these claims alone
+    #[arg(long, value_name = "CLAIM", requires = "predict", hide = true)]
+    pub ask: Vec<String>,
+
+    /// Wait after each step for a line on standard input (docs/events.md)
+    #[arg(long, hide = true)]
+    pub lockstep: bool,
 
     /// Leave the causes out: no claim may hold then
     #[arg(long)]
@@ -91,6 +112,17 @@ pub enum Color {
     Always,
     /// Never.
     Never,
+}
+
+impl Color {
+    /// The word that asks for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Color::Auto => "auto",
+            Color::Always => "always",
+            Color::Never => "never",
+        }
+    }
 }
 
 impl Settings {
@@ -283,7 +315,8 @@ fn in_one_line(error: &clap::Error) -> String {
         }
     }
     // Missing arguments stand on lines of their own.
-    let more: Vec<_> = text.lines().skip(1).map(str::trim).take_while(|line| line.starts_with('<')).collect();
+    let more: Vec<_> =
+        text.lines().skip(1).map(str::trim).take_while(|line| line.starts_with(['<', '-'])).collect();
     if remedies.is_empty() {
         remedies.push("try --help".into());
     }
@@ -323,6 +356,10 @@ mod tests {
         assert_eq!(
             refusal(&["x", "--format", "xml"]),
             "invalid value 'xml' for '--format <FORMAT>'; choose from text, jsonl, tap, junit"
+        );
+        assert_eq!(
+            refusal(&["x", "--answers", "file"]),
+            "the following required arguments were not provided: --predict; try --help"
         );
         assert!(refusal(&["x", "--sabotag"]).contains("did you mean --sabotage?"));
         assert!(refusal(&["x", "--width", "5"]).starts_with("invalid value '5' for '--width <WIDTH>'"));

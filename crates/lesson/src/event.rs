@@ -26,6 +26,9 @@ pub enum Event {
         man: Vec<String>,
         /// uname(2)'s release.
         kernel: String,
+        /// uname(2)'s machine.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        machine: String,
         /// Whether the causes are left out.
         sabotage: bool,
         /// Where it runs.
@@ -56,6 +59,9 @@ pub enum Event {
         columns: Vec<String>,
         /// The rows, each as long as `columns`.
         rows: Vec<Vec<Value>>,
+        /// How they can be drawn, if they can.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        picture: Option<Picture>,
     },
     /// A claim was judged.
     Judged {
@@ -92,6 +98,23 @@ pub enum Event {
     },
 }
 
+/// How the rows of a table can be drawn. The picture shows what stands in the table, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Picture {
+    /// A heat map: so many columns name a row, and each of the others is an answer, one of a few.
+    Heat(usize),
+    /// A tree of cgroups: its path from the top, `a/b`; what the other columns say stands with it.
+    Tree,
+    /// Cables and bridges. The columns are: a network namespace, a device in it, its addresses, the bridge that it is
+    /// a port of, and its other end as `namespace/device`; what is not there is empty.
+    Cables,
+    /// A timeline. The columns are: a clock, and what it reads outside and inside, in nanoseconds; others may follow.
+    Clocks,
+    /// Bands from one range to another. The columns are: a map, the first ID inside, the first outside, and how many.
+    Bands,
+}
+
 /// The namespaces that an experiment runs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
@@ -99,6 +122,25 @@ pub struct Stage {
     pub namespaces: Vec<Kind>,
     /// Its user ID on the host.
     pub uid: u32,
+}
+
+impl Stage {
+    /// Where the experiment runs, as a sentence, if that is not where it was started. `stable` leaves the user out.
+    pub fn sentence(&self, stable: bool) -> Option<String> {
+        let kinds: Vec<_> = self.namespaces.iter().map(ToString::to_string).collect();
+        let kinds = match kinds.as_slice() {
+            [] => return None,
+            [only] => format!("a new {only} namespace"),
+            [most @ .., last] => format!("new {} and {last} namespaces", most.join(", ")),
+        };
+        let uid = if stable { "<uid>".into() } else { self.uid.to_string() };
+        let root = if self.namespaces.contains(&Kind::User) {
+            format!("; user {uid} of the host is root there")
+        } else {
+            String::new()
+        };
+        Some(format!("All of it runs in {kinds}, so the host sees none of it{root}."))
+    }
 }
 
 /// What a claim says, before it is judged.
@@ -118,6 +160,18 @@ pub struct ClaimHead {
     pub notes: Vec<u16>,
     /// The further behaviours that it shows.
     pub more: Vec<u16>,
+    /// What people predict who have it wrong.
+    #[serde(default)]
+    pub misconceptions: Vec<Misconception>,
+}
+
+/// What people predict who have a claim wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Misconception {
+    /// Their answer: a fact as it would stand in an arm, or `yes` or `no` to the sentence.
+    pub answer: String,
+    /// Why they think so.
+    pub why: String,
 }
 
 impl ClaimHead {
@@ -125,6 +179,18 @@ impl ClaimHead {
     pub fn numbers(&self) -> Vec<String> {
         let notes = self.notes.iter().map(|number| format!("N{number}"));
         notes.chain(self.more.iter().map(|number| format!("M{number}"))).collect()
+    }
+
+    /// Why it is as expected that the sentence is refuted. `claims` are those of its experiment.
+    pub fn why_refuted<'a>(&self, claims: impl IntoIterator<Item = &'a ClaimHead>) -> Option<String> {
+        if let Some(correction) = &self.correction {
+            let right = claims.into_iter().find(|claim| claim.id == *correction);
+            let right = right.map_or(correction.as_str(), |claim| claim.text.as_str());
+            return Some(format!("The notes say so, and go too far. Right is: {right}"));
+        }
+        let since =
+            self.expect.strip_prefix("since ").map(|kernel| format!("It holds since Linux {kernel}."));
+        since.or_else(|| self.expect.strip_prefix("varies: ").map(|why| format!("That varies: {why}.")))
     }
 }
 
@@ -137,6 +203,9 @@ pub struct Actor {
     pub pids: Vec<i32>,
     /// The namespaces that it is in and we are not.
     pub elsewhere: Vec<NsId>,
+    /// The PID namespaces below ours, down to its own: one for each of its PIDs but the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pid_namespaces: Vec<NsId>,
 }
 
 /// One arm of a judged claim.

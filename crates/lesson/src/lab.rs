@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::io;
 
 use anyhow::{Context, Result, bail, ensure};
+use ns_core::net::plan::Device;
 use ns_core::probe::Missing;
-use ns_core::{Child, Fact, Value, View, namespace, process, sabotage};
+use ns_core::{Child, Fact, Kind, NsFile, Pid, Value, View, namespace, process, sabotage};
 
-use crate::event::{Actor, Arm, ClaimHead, Event, Tally};
+use crate::event::{Actor, Arm, ClaimHead, Event, Misconception, Picture, Tally};
 use crate::judge::{Verdict, is_expected, judge};
 use crate::model::{Claim, Expect, Experiment, Kernel, Step};
 use crate::render::Renderer;
@@ -47,11 +48,29 @@ impl Lab {
     /// # Errors
     /// When it is gone, or the output cannot be written.
     pub fn actor(&mut self, child: &Child) -> Result<()> {
+        self.process(child.label(), child.pid())
+    }
+
+    /// As [`Lab::actor`], of a process that is not our child.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn process(&mut self, label: &str, pid: Pid) -> Result<()> {
         let ours = namespace::of(None)?;
-        let mut elsewhere = namespace::of(Some(child.pid()))?;
+        let mut elsewhere = namespace::of(Some(pid))?;
         elsewhere.retain(|id| !ours.contains(id));
-        let pids = process::pids(Some(child.pid()))?;
-        self.emit(&Event::Actor(Actor { label: child.label().into(), pids, elsewhere }))
+        let pids = process::pids(Some(pid))?;
+        let mut pid_namespaces = Vec::new();
+        if pids.len() > 1 {
+            let mut namespace = NsFile::of(Some(pid), Kind::Pid)?;
+            pid_namespaces.push(namespace.id()?);
+            while pid_namespaces.len() + 1 < pids.len() {
+                namespace = namespace.parent()?;
+                pid_namespaces.push(namespace.id()?);
+            }
+            pid_namespaces.reverse();
+        }
+        self.emit(&Event::Actor(Actor { label: label.into(), pids, elsewhere, pid_namespaces }))
     }
 
     /// Shows something that no claim rests on.
@@ -67,12 +86,57 @@ impl Lab {
     /// # Errors
     /// When a row is not, or the output cannot be written.
     pub fn table(&mut self, title: &str, columns: &[&str], rows: Vec<Vec<Value>>) -> Result<()> {
+        self.show_table(title, columns, rows, None)
+    }
+
+    /// Shows facts in rows and columns that can be drawn, too: what the columns of each picture are stands there.
+    ///
+    /// # Errors
+    /// As [`Lab::table`].
+    pub fn picture(
+        &mut self,
+        picture: Picture,
+        title: &str,
+        columns: &[&str],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<()> {
+        self.show_table(title, columns, rows, Some(picture))
+    }
+
+    /// Shows which cables and bridges join network namespaces. `named` says what the names and addresses of devices
+    /// are: the same in every run, or of this one.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn cables(&mut self, title: &str, devices: Vec<Device>, named: fn(String) -> Value) -> Result<()> {
+        let or_empty = |text: Option<String>| text.map_or_else(|| "".into(), named);
+        let row = |device: Device| {
+            let other_end = device.other_end.map(|(site, name)| format!("{site}/{name}"));
+            vec![
+                device.site.into(),
+                named(device.name),
+                Value::List(device.addresses.into_iter().map(named).collect()),
+                or_empty(device.bridge),
+                or_empty(other_end),
+            ]
+        };
+        let columns = ["namespace", "device", "addresses", "port of", "other end"];
+        self.picture(Picture::Cables, title, &columns, devices.into_iter().map(row).collect())
+    }
+
+    fn show_table(
+        &mut self,
+        title: &str,
+        columns: &[&str],
+        rows: Vec<Vec<Value>>,
+        picture: Option<Picture>,
+    ) -> Result<()> {
         ensure!(
             rows.iter().all(|row| row.len() == columns.len()),
             "table '{title}': a row has another length"
         );
         let columns = columns.iter().map(ToString::to_string).collect();
-        self.emit(&Event::Table { title: title.into(), columns, rows })
+        self.emit(&Event::Table { title: title.into(), columns, rows, picture })
     }
 
     /// Whether all of `claims` can be asked on this machine. If one lacks what it needs, all are skipped, with the
@@ -309,6 +373,11 @@ impl From<&Claim> for ClaimHead {
             correction,
             notes: claim.notes.into(),
             more: claim.more.into(),
+            misconceptions: claim
+                .misconceptions
+                .iter()
+                .map(|(answer, why)| Misconception { answer: (*answer).into(), why: (*why).into() })
+                .collect(),
         }
     }
 }

@@ -47,12 +47,23 @@ pub struct Claim {
     pub more: &'static [u16],
     /// What it needs besides what the experiment needs.
     pub needs: &'static [Need],
+    /// What people answer who have it wrong, each with why they think so.
+    pub misconceptions: &'static [(&'static str, &'static str)],
 }
 
 impl Claim {
     /// A sentence that holds.
     pub const fn holds(id: &'static str, text: &'static str) -> Claim {
-        Claim { id, text, cause: "", expect: Expect::Holds, notes: &[], more: &[], needs: &[] }
+        Claim {
+            id,
+            text,
+            cause: "",
+            expect: Expect::Holds,
+            notes: &[],
+            more: &[],
+            needs: &[],
+            misconceptions: &[],
+        }
     }
 
     /// A sentence of the notes that is wrong or too strong; the claim called `correction` says it right.
@@ -95,6 +106,14 @@ impl Claim {
     #[must_use]
     pub const fn needs(mut self, needs: &'static [Need]) -> Claim {
         self.needs = needs;
+        self
+    }
+
+    /// Names what people predict who have it wrong: an answer and, in a sentence, why they think so. An answer reads as
+    /// a fact of the arms does, `getpid() = 1`; [`crate::YES`] and [`crate::NO`] answer whether the sentence is so.
+    #[must_use]
+    pub const fn misconceptions(mut self, answers: &'static [(&'static str, &'static str)]) -> Claim {
+        self.misconceptions = answers;
         self
     }
 }

@@ -10,8 +10,9 @@ use crate::cli::{self, Settings, complain};
 use crate::event::{ClaimHead, Event, SCHEMA, Stage};
 use crate::lab::Lab;
 use crate::model::{Experiment, Kernel};
+use crate::render::Dismissed;
 use crate::status::{AS_EXPECTED, BROKEN, NOTHING_ASKED, UNEXPECTED};
-use crate::{Need, render};
+use crate::{Need, classroom, render};
 
 /// Runs an experiment from the command line.
 pub fn main(experiment: &'static Experiment) -> ExitCode {
@@ -31,13 +32,21 @@ pub fn main_with<More: clap::Args>(
         if settings.list_claims {
             cli::list_claims(experiment, &settings).map(|()| AS_EXPECTED)
         } else {
-            instead(&more, &settings).unwrap_or_else(|| perform(experiment, &settings))
+            instead(&more, &settings).unwrap_or_else(|| {
+                if settings.pause || settings.predict {
+                    classroom::attend(experiment, &settings)
+                } else {
+                    perform(experiment, &settings)
+                }
+            })
         }
     });
     let finished = janitor::finish();
     let ended = ended.and_then(|status| finished.map(|()| status).map_err(Into::into));
     ExitCode::from(ended.unwrap_or_else(|error| {
-        complain(experiment.name, &error);
+        if !error.chain().any(Dismissed::is_why) {
+            complain(experiment.name, &error);
+        }
         BROKEN
     }))
 }
@@ -63,6 +72,7 @@ fn perform(experiment: &'static Experiment, settings: &Settings) -> Result<u8> {
         notes: experiment.notes.into(),
         man: experiment.man.iter().map(ToString::to_string).collect(),
         kernel: uts::release(),
+        machine: uts::machine(),
         sabotage: settings.sabotage,
         stage: Stage { namespaces: stage.namespaces.kinds().collect(), uid: stage.uid },
         claims: experiment.claims.iter().map(ClaimHead::from).collect(),

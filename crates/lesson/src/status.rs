@@ -6,5 +6,7 @@ pub const AS_EXPECTED: u8 = 0;
 pub const UNEXPECTED: u8 = 1;
 /// The experiment broke, or the command line was no good.
 pub const BROKEN: u8 = 2;
+/// It was left before its end, by q or by Ctrl-C.
+pub const LEFT: u8 = 130;
 /// Nothing could be asked on this machine.
 pub const NOTHING_ASKED: u8 = 77;

@@ -16,6 +16,7 @@ fn events() -> Vec<Event> {
         correction: None,
         notes: vec![],
         more: vec![],
+        misconceptions: Vec::new(),
     };
     let arm = |effect| Arm {
         effect,
@@ -36,6 +37,7 @@ fn events() -> Vec<Event> {
             notes: "UTS Namespace".into(),
             man: vec![],
             kernel: "6.12".into(),
+            machine: "x86_64".into(),
             sabotage: false,
             stage: Stage { namespaces: vec![], uid: 1000 },
             claims: vec![

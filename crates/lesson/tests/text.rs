@@ -15,6 +15,7 @@ fn events() -> Vec<Event> {
         correction: correction.map(Into::into),
         notes: vec![134],
         more: vec![],
+        misconceptions: Vec::new(),
     };
     let arm = |effect, outer: &str, pid: i32| Arm {
         effect,
@@ -32,6 +33,7 @@ fn events() -> Vec<Event> {
             notes: "UTS Namespace".into(),
             man: vec!["uts_namespaces(7)".into()],
             kernel: "6.12.48".into(),
+            machine: "x86_64".into(),
             sabotage: false,
             stage: Stage { namespaces: vec![Kind::User, Kind::Uts], uid: 1000 },
             claims: vec![
@@ -56,6 +58,7 @@ fn events() -> Vec<Event> {
             label: "child".into(),
             pids: vec![31415, 1],
             elsewhere: vec![NsId { kind: Kind::Uts, dev: 4, ino: 4026532201 }],
+            pid_namespaces: Vec::new(),
         }),
         Event::Judged {
             claim: "stays".into(),
@@ -93,6 +96,7 @@ fn events() -> Vec<Event> {
                 vec!["0 1000 1".into(), Value::Outcome(Outcome::Done)],
                 vec!["junk".into(), "EINVAL".into()],
             ],
+            picture: None,
         },
         Event::Skipped {
             claim: "asks".into(),

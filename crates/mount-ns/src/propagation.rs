@@ -47,7 +47,11 @@ pub(crate) const LEAK: Claim = Claim::holds(
     "unshare(CLONE_NEWNS) keeps propagation: what is mounted inside below a shared mount is seen outside.",
 )
 .cause("a shared mount")
-.notes(&[4]);
+.notes(&[4])
+.misconceptions(&[(
+    lesson::NO,
+    "unshare(1) makes all mounts private first, so by that command nobody sees it",
+)]);
 pub(crate) const MEMBERS_ALONE: Claim = Claim::refuted(
     "members-alone",
     "Only the members of a mount namespace see what is mounted in it.",

@@ -28,7 +28,8 @@ pub(crate) const SYS_CLASS_NET: Claim = Claim::refuted(
     "who-mounted",
 )
 .cause("CLONE_NEWNET")
-.notes(&[71]);
+.notes(&[71])
+.misconceptions(&[(lesson::YES, "ip netns exec shows it so: it mounts a new sysfs first")]);
 pub(crate) const WHO_MOUNTED: Claim = Claim::holds(
     "who-mounted",
     "/sys/class/net shows the devices of the network of whoever mounted that sysfs.",

@@ -38,7 +38,8 @@ pub(crate) const UNSHARE_ANY: Claim = Claim::refuted(
     "unshare",
 )
 .cause("unshare()")
-.notes(&[16]);
+.notes(&[16])
+.misconceptions(&[("its own links that change = cgroup ipc net mnt pid time user uts; links of its child that change = cgroup ipc net mnt pid time user uts", "one call takes the flags of all eight kinds, and for six of them the caller does move")]);
 pub(crate) const UNSHARE: Claim = Claim::holds(
     "unshare",
     "unshare() moves its caller into the new namespaces; for PID and time, its next children instead.",

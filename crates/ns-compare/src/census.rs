@@ -77,6 +77,7 @@ pub(crate) fn show(proc: &Path, settings: &Settings) -> Result<u8> {
         title: "Every namespace that has a member".into(),
         columns: ["kind", "namespace", "processes", "lowest PID", "command"].map(Into::into).to_vec(),
         rows,
+        picture: None,
     }];
     events.push(Event::Saw(Fact::outside("processes", Value::Count(processes))));
     if unreadable > 0 {

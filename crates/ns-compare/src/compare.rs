@@ -140,7 +140,12 @@ fn actor(proc: &Path, process: &Process, ours: &[NsId]) -> Event {
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     let pids: Option<Vec<i32>> = numbers.split_whitespace().map(|number| number.parse().ok()).collect();
     let pids = pids.filter(|pids| !pids.is_empty()).unwrap_or_else(|| vec![process.pid.as_raw()]);
-    Event::Actor(Actor { label: format!("{}, {},", process.letter, process.command), pids, elsewhere })
+    Event::Actor(Actor {
+        label: format!("{}, {},", process.letter, process.command),
+        pids,
+        elsewhere,
+        pid_namespaces: Vec::new(),
+    })
 }
 
 fn all_share(processes: &[Process], kind: Kind) -> bool {
@@ -162,6 +167,7 @@ fn shared(processes: &[Process]) -> Event {
         title: "Which namespaces do they share?".into(),
         columns: heads.chain(processes.iter().map(|process| process.letter.clone())).collect(),
         rows: Kind::ALL.into_iter().map(row).collect(),
+        picture: None,
     }
 }
 
@@ -200,6 +206,7 @@ fn relations(proc: &Path, processes: &[Process]) -> Event {
         title: "Whose are they, and what is above them?".into(),
         columns: ["namespace", "who", "owner", "its user", "parent"].map(Into::into).to_vec(),
         rows: ids.iter().map(row).collect(),
+        picture: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The eight kinds of namespace, one resource each: changed inside, and looked at from both sides.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Observation, Step};
+use lesson::{Claim, Lab, Need, Observation, Picture, Step};
 use ns_core::probe::Missing;
 use ns_core::{Child, Fact, Kind, Namespaces, Spawn, Value, View, Witness, uts};
 
@@ -41,7 +41,11 @@ pub(crate) const MEMBERS_ONLY: Claim = Claim::refuted(
     "seen-above",
 )
 .cause("CLONE_NEW*")
-.notes(&[4]);
+.notes(&[4])
+.misconceptions(&[(
+    lesson::YES,
+    "it is how namespaces are introduced, and true of hostnames, networks and queues",
+)]);
 pub(crate) const SEEN_ABOVE: Claim = Claim::holds(
     "seen-above",
     "Changes to IPC, devices, mounts and hostname stay inside; a new process is seen from every PID namespace above.",
@@ -174,7 +178,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         calls: &[],
         by_hand: &[],
     })?;
-    lab.table(
+    lab.picture(
+        Picture::Heat(2),
         "Is it the same inside and outside?",
         &["kind", "isolates", "without its flag", "with it"],
         seen.iter()

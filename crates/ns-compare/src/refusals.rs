@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::Result;
 use caps::CapSet;
-use lesson::{Claim, Lab, Need, Step, cause};
+use lesson::{Claim, Lab, Need, Picture, Step, cause};
 use nix::fcntl::{OFlag, open};
 use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
@@ -59,7 +59,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         })?;
         let with_capabilities = unshare_each(false)?;
         let without_any = unshare_each(cause(true, false))?;
-        lab.table(
+        lab.picture(
+            Picture::Heat(1),
             "How unshare() answers",
             &["flag", "with CAP_SYS_ADMIN", "without"],
             Kind::ALL

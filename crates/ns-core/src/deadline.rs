@@ -1,5 +1,6 @@
 //! Every wait ends: on its event, or at its deadline.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -9,15 +10,42 @@ use crate::error::{Error, Named, Result};
 
 /// How long anything is waited for. An idle machine answers in microseconds, an emulated one in seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a child waits where people decide when its parent goes on: longer than any lesson.
+const LESSON: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether people decide when an experiment goes on.
+static AT_PEOPLES_PACE: AtomicBool = AtomicBool::new(false);
+/// Whether this process is a child, which waits for its parent.
+static IN_A_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// From here on this process may stop between two steps for as long as it likes: the children that it makes wait for
+/// it all day. Its own waits end as before, and with them a child that hangs.
+pub fn take_all_day() {
+    AT_PEOPLES_PACE.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`take_all_day`] was called, here or before this process was made.
+pub(crate) fn takes_all_day() -> bool {
+    AT_PEOPLES_PACE.load(Ordering::Relaxed)
+}
+
+/// For a child at its birth.
+pub(crate) fn in_a_child() {
+    IN_A_CHILD.store(true, Ordering::Relaxed);
+}
+
+fn patience() -> Duration {
+    if takes_all_day() && IN_A_CHILD.load(Ordering::Relaxed) { LESSON } else { PATIENCE }
+}
 
 /// A moment after which a wait gives up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(Instant);
 
 impl Deadline {
-    /// [`PATIENCE`] from now.
+    /// [`PATIENCE`] from now; for a child at people's pace, [`LESSON`].
     pub(crate) fn new() -> Deadline {
-        Deadline(Instant::now() + PATIENCE)
+        Deadline(Instant::now() + patience())
     }
 
     /// For a wait that is ready time and again, and never done: whether to go on.
@@ -28,7 +56,7 @@ impl Deadline {
         if Instant::now() < self.0 {
             return Ok(());
         }
-        Err(Error::Deadline { what: what.into(), seconds: PATIENCE.as_secs() })
+        Err(Error::Deadline { what: what.into(), seconds: patience().as_secs() })
     }
 
     /// Waits until one of `fds` is ready. `what` is named in the error.

@@ -19,6 +19,7 @@ pub mod firewall;
 mod inet;
 mod link;
 mod name;
+pub mod plan;
 mod socket;
 pub mod switch;
 

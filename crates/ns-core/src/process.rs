@@ -85,6 +85,20 @@ pub fn start_time(process: Option<Pid>) -> Result<u64> {
     Ok(open(process)?.stat().map_err(|error| unreadable(process, "stat", &error))?.starttime)
 }
 
+/// The living children of a process, by PID.
+///
+/// # Errors
+/// When /proc is no procfs.
+pub fn children(process: Pid) -> Result<Vec<Pid>> {
+    let all = procfs::process::all_processes().map_err(|error| unreadable(None, "stat", &error))?;
+    // One that has ended since is no child any more.
+    let stats = all.filter_map(|it| it.ok()?.stat().ok());
+    let own = stats.filter(|stat| stat.ppid == process.as_raw() && stat.state != 'Z');
+    let mut children: Vec<Pid> = own.map(|stat| Pid::from_raw(stat.pid)).collect();
+    children.sort_unstable();
+    Ok(children)
+}
+
 /// Whether the caller has a capability, such as `caps::Capability::CAP_SYS_ADMIN`, in its effective set.
 pub fn is_capable(capability: caps::Capability) -> bool {
     caps::has_cap(None, caps::CapSet::Effective, capability).unwrap_or(false)

@@ -1,12 +1,18 @@
 //! The stage: namespaces in which a whole experiment runs, so that even its control, which has no namespace of its
 //! own, changes nothing on the host.
 
+use std::sync::OnceLock;
+
 use nix::unistd::{getgid, getuid};
 
 use crate::error::Result;
 use crate::idmap::IdMaps;
-use crate::namespace::{self, Namespaces};
+use crate::namespace::{self, Namespaces, NsFile};
 use crate::{host, mount, process};
+
+/// The namespaces that were left for the stage. If we were their only member, they would end with that, and one of our
+/// own children's namespaces could be given the number of the host's: [`host::left`] would take it for that.
+static LEFT: OnceLock<Vec<NsFile>> = OnceLock::new();
 
 /// Where the experiment went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub fn enter(namespaces: Namespaces) -> Result<Stage> {
     if namespaces.is_empty() {
         return Ok(Stage { namespaces, uid });
     }
+    let left = namespaces.kinds().map(|kind| NsFile::of(None, kind)).collect::<Result<_>>()?;
+    LEFT.get_or_init(|| left);
     namespace::unshare_always(namespaces)?;
     if namespaces.contains(Namespaces::USER) {
         IdMaps::own(0, uid, gid).write_always(None)?;

@@ -21,6 +21,11 @@ pub fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
+/// What the kernel calls the hardware, such as `x86_64`, by uname(2).
+pub fn machine() -> String {
+    rustix::system::uname().machine().to_string_lossy().into_owned()
+}
+
 /// The kernel's version as numbers, (6, 12) for 6.12.48; (0, 0) where the release does not begin with two.
 pub fn kernel_version() -> (u32, u32) {
     parse_version(&release()).unwrap_or((0, 0))

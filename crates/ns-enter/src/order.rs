@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Lab, Picture, Step, cause};
 use ns_core::{
     Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Spawn, Value, Witness, namespace, process, uts,
 };
@@ -61,7 +61,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     let container = Spawn::new("container").namespaces_always(Namespaces::all()).run(Witness::stay)?;
     let (privileged, stranger) =
         (try_each(&container, Namespaces::NONE)?, try_each(&container, Namespaces::USER)?);
-    lab.table(
+    lab.picture(
+        Picture::Heat(1),
         "How setns() answers",
         &["kind", "to the privileged", "to root of another user namespace"],
         Kind::ALL
@@ -165,7 +166,8 @@ fn order(lab: &mut Lab) -> Result<()> {
         rows.push(row);
         seen.push(tried);
     }
-    lab.table(
+    lab.picture(
+        Picture::Heat(1),
         "Whose hostname a visitor reads, by who owns the UTS namespace",
         &["the user namespace", "user first", "user last", "at once"],
         rows,

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Lab, Picture, Step, cause};
 use ns_core::{Child, Error, Fact, Kind, Namespaces, NsFile, Outcome, Spawn, Witness, uts};
 
 use crate::{of, take_name_and_stay};
@@ -32,7 +32,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
     let container = Spawn::new("container").namespaces_always(Namespaces::all()).run(Witness::stay)?;
     let (alone, beside) = (try_each(&container, false)?, try_each(&container, cause(true, false))?);
-    lab.table(
+    lab.picture(
+        Picture::Heat(1),
         "How setns() answers",
         &["kind", "to the only thread", "beside another"],
         Kind::ALL

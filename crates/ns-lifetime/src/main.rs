@@ -12,7 +12,7 @@ mod pins;
 mod twins;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Lab, Observation, Step, cause};
+use lesson::{Claim, Experiment, Lab, Observation, Picture, Step, cause};
 use ns_core::{Fact, Kind, Namespaces, NsFile, Value, process};
 
 use office::{end, gone, member, one_more};
@@ -97,7 +97,12 @@ fn run(lab: &mut Lab) -> Result<()> {
     let rows = living.iter().zip(&ended).map(|((kind, lives), (_, ended))| {
         vec![kind.link().into(), lives.value().clone(), ended.value().clone()]
     });
-    lab.table("One more", &["kind", "while the member lives", "when it has ended"], rows.collect())?;
+    lab.picture(
+        Picture::Heat(1),
+        "One more",
+        &["kind", "while the member lives", "when it has ended"],
+        rows.collect(),
+    )?;
     let gone_of = |all: &[(Kind, Observation)]| {
         let kinds: Vec<_> = all.iter().filter(|(_, seen)| gone(seen)).map(|(kind, _)| kind.link()).collect();
         Fact::outside(

@@ -37,11 +37,19 @@ const NEW_PROC: Claim = Claim::holds(
 const IMMUNE: Claim =
     Claim::holds("immune", "A signal that init does not handle is dropped, and kill() succeeds.")
         .cause("CLONE_NEWPID")
-        .notes(&[87, 88]);
+        .notes(&[87, 88])
+        .misconceptions(&[(
+            "end = killed by SIGTERM",
+            "the sender is outside, may be root there, and kill() says OK",
+        )]);
 const CANNOT_SEND: Claim =
     Claim::refuted("cannot-send", "A signal that init does not handle cannot be sent to it.", "immune")
         .cause("CLONE_NEWPID")
-        .notes(&[87]);
+        .notes(&[87])
+        .misconceptions(&[
+            ("EPERM", "the manual page says that only signals with a handler can be sent to init"),
+            ("ESRCH", "what is inside a namespace is thought to be out of reach"),
+        ]);
 const FROM_ABOVE: Claim =
     Claim::holds("from-above", "Init is told that a signal from an ancestor namespace came from PID 0.")
         .cause("CLONE_NEWPID")

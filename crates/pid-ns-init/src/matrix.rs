@@ -5,7 +5,7 @@
 //! heard first tells what became of the other.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step};
+use lesson::{Claim, Lab, Picture, Step};
 use nix::unistd::getpid;
 use ns_core::Signal::{
     SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGPWR, SIGQUIT, SIGSEGV, SIGSTOP, SIGTERM, SIGUSR1,
@@ -34,7 +34,8 @@ pub(crate) fn fill(lab: &mut Lab, claim: Claim) -> Result<()> {
     })?;
     let plain = Matrix::of(Namespaces::NONE)?;
     let init = Matrix::of(Namespaces::PID)?;
-    lab.table(
+    lab.picture(
+        Picture::Heat(2),
         "What a signal does to init",
         &["signal", "init handles it", "from outside", "from a member", "from itself"],
         init.rows(),

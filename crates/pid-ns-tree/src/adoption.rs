@@ -33,7 +33,8 @@ pub(crate) const ALWAYS_INIT: Claim = Claim::refuted(
     "outer-init",
 )
 .cause("a father outside")
-.notes(&[100]);
+.notes(&[100])
+.misconceptions(&[(lesson::YES, "it is so wherever the father lived inside, and that is what one meets")]);
 
 const ORPHAN: &str = "getppid() of the orphan";
 const ADOPTER: &str = "who adopted it";

@@ -104,8 +104,8 @@ fn run(lab: &mut Lab) -> Result<()> {
             "grep NSpid /proc/$(pgrep --newest -x sleep)/status",
         ],
     })?;
-    let plain = Tree::grow(Namespaces::NONE, mounts)?;
-    let nested = Tree::grow(Namespaces::PID, mounts)?;
+    let plain = Tree::grow(Namespaces::NONE, mounts, |_| Ok(()))?;
+    let nested = Tree::grow(Namespaces::PID, mounts, |numbers| introduce(lab, numbers))?;
     lab.claim(ONE_EACH).without(plain.numbers()).with(nested.numbers()).shows(|seen| {
         matches!(seen.inside("NSpid of C's first"), Some(Value::List(numbers)) if numbers.len() == LEVELS.len())
     })?;
@@ -150,7 +150,8 @@ struct Tree(Vec<Fact>);
 
 impl Tree {
     /// A is a namespace of its own in either arm; `namespaces` are what B and C get.
-    fn grow(namespaces: Namespaces, mounts: bool) -> Result<Tree> {
+    /// `look` is called with what they tell of their numbers, while all live.
+    fn grow(namespaces: Namespaces, mounts: bool, look: impl FnOnce(&[Fact]) -> Result<()>) -> Result<Tree> {
         // Others may run this experiment too, so the names that we look for carry a number of ours.
         let tree = Growing { tag: getpid(), namespaces, mounts };
         let mut outside = Child::spawn(LEVELS[0], Namespaces::NONE, move |me| tree.grow_from(0, me))?;
@@ -159,6 +160,7 @@ impl Tree {
         for _ in LEVELS {
             facts.push(outside.hear()?);
         }
+        look(&facts)?;
         outside.release()?;
         facts.extend(outside.hear_all()?);
         Ok(Tree(facts))
@@ -196,6 +198,11 @@ impl Tree {
             Fact::inside("tree", "of the four, listed in C's procfs", listed(LEVELS[3])),
         ]
     }
+}
+
+/// Says who the processes of the tree are, from the outside in: the innermost spoke first.
+fn introduce(lab: &mut Lab, numbers: &[Fact]) -> Result<()> {
+    numbers.iter().rev().try_for_each(|told| lab.process(&told.who, trial::number(told, 0)?))
 }
 
 #[derive(Clone, Copy)]

@@ -13,7 +13,8 @@ pub(crate) const CALLER_STAYS: Claim = Claim::holds(
 )
 .cause("unshare(CLONE_NEWPID)")
 .notes(&[96])
-.more(&[34]);
+.more(&[34])
+.misconceptions(&[("getpid() changed = yes; its own namespace changed = yes", "unshare() moves its caller for most other kinds, so one expects getpid() to be 1 afterwards")]);
 pub(crate) const CHILDREN_GO: Claim = Claim::holds(
     "children-go",
     "setns() into a PID namespace below moves the next children there, and leaves the caller where it is.",
@@ -23,7 +24,11 @@ pub(crate) const CHILDREN_GO: Claim = Claim::holds(
 pub(crate) const FREELY: Claim =
     Claim::refuted("freely", "A process descends into a child PID namespace by setns().", "children-go")
         .cause("setns(CLONE_NEWPID)")
-        .notes(&[97]);
+        .notes(&[97])
+        .misconceptions(&[(
+            "getpid() changed = no; its own namespace changed = yes",
+            "setns() moves its caller for the other kinds, so one expects it to be inside afterwards",
+        )]);
 pub(crate) const CAPABLE: Claim =
     Claim::holds("capable", "Without CAP_SYS_ADMIN nobody sends children down: setns() gives EPERM.")
         .cause("no capability")

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step};
+use lesson::{Claim, Lab, Picture, Step};
 use ns_core::Signal::SIGCONT;
 use ns_core::{
     Child, Fact, Kind, Namespaces, NsFile, Outcome, Value, Witness, namespace, pids, process, signals,
@@ -67,7 +67,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
     let plain = Signals::sent(Namespaces::NONE)?;
     let apart = Signals::sent(Namespaces::PID)?;
-    lab.table(
+    lab.picture(
+        Picture::Heat(1),
         "What pidfd_send_signal() gives",
         &["from a member of", "to A", "to B", "to D", "to C"],
         apart.rows(),

@@ -12,7 +12,7 @@ mod shift;
 mod suspend;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Lab, Need, Step};
+use lesson::{Claim, Experiment, Lab, Need, Picture, Step};
 use ns_core::probe::{self, Missing};
 use ns_core::{Child, Fact, Namespaces, Value, child};
 use shift::{CLOCKS, Gauge, Reading, SINCE_BOOT};
@@ -96,7 +96,8 @@ fn run(lab: &mut Lab) -> Result<()> {
         by_hand: &["unshare -Ur --time --fork --monotonic 86400 --boottime 604800 cat /proc/uptime; cat /proc/uptime"],
     })?;
     let (plain, shifted) = (read(&CLOCKS, None)?, read(&CLOCKS, Some(LAST_WEEK))?);
-    lab.table(
+    lab.picture(
+        Picture::Clocks,
         "Clocks outside, and inside the second",
         &["clock", "outside", "inside", "ahead by"],
         rows(&shifted),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Step, cause};
+use lesson::{Claim, Lab, Need, Picture, Step, cause};
 use ns_core::probe::Missing;
 use ns_core::{Child, Fact, Kind, Named, Namespaces, Outcome, Value, mount, namespace};
 
@@ -102,7 +102,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         let rows = names.zip(left.iter().zip(&owned)).map(|((name, shows), (left, owned))| {
             vec![Value::from(name), shows.into(), left.value.clone(), owned.value.clone()]
         });
-        lab.table(
+        lab.picture(
+            Picture::Heat(2),
             "What mount() gives to A's root",
             &["filesystem", "shows", "that is Z's", "that is A's"],
             rows.collect(),

@@ -1,7 +1,7 @@
 //! Who may make user namespaces, how deep, and what else they open the door to.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Lab, Picture, Step, cause};
 use nix::unistd::getuid;
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, Witness, namespace};
 
@@ -61,7 +61,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     let rows = rows.map(|(alone, together)| {
         vec![alone.what.as_str().into(), alone.value.clone(), together.value.clone()]
     });
-    lab.table(
+    lab.picture(
+        Picture::Heat(1),
         "What unshare() gives to an ordinary user",
         &["flag", "alone", "with CLONE_NEWUSER"],
         rows.collect(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Observation, Step, cause};
+use lesson::{Claim, Lab, Observation, Picture, Step, cause};
 use ns_core::{
     Child, Fact, Kind, Namespaces, NsFile, Outcome, Value, Witness, mount, namespace, process, unowned, uts,
 };
@@ -108,7 +108,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
     let without = Table::tried(Namespaces::NONE)?;
     let with = Table::tried(Namespaces::USER)?;
-    lab.table(
+    lab.picture(
+        Picture::Heat(2),
         "What the rules say, and what the kernel says",
         &["who acts", "owner", "the rules", "sethostname", "remount", "raw socket"],
         with.rows(),

@@ -14,10 +14,10 @@ mod program;
 mod reach;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Lab, Need, Step};
+use lesson::{Claim, Experiment, Lab, Need, Picture, Step};
 use nix::unistd::{getgid, getuid};
 use ns_core::idmap;
-use ns_core::{Child, Fact, Namespaces, Outcome, Witness, process};
+use ns_core::{Child, Fact, Namespaces, Outcome, Value, Witness, process};
 use person::{Person, id, map};
 
 const UNMAPPED: Claim = Claim::holds(
@@ -163,6 +163,7 @@ fn run(lab: &mut Lab) -> Result<()> {
         .without(both_sides(Namespaces::NONE)?)
         .with(both_sides(Namespaces::USER)?)
         .shows(|who| is_root(who) && who.outside("Uid in /proc/PID/status") == Some(&user))?;
+    lab.picture(Picture::Bands, "Its maps, read from outside", &maps::COLUMNS, its_maps()?)?;
 
     lab.step(Step {
         goal: "Let its parent write the maps, from outside.",
@@ -229,6 +230,21 @@ fn both_sides(namespaces: Namespaces) -> Result<[Fact; 3]> {
     let (uid, gid) = (inside.hear()?, inside.hear()?);
     let status = process::status(Some(inside.pid()))?;
     Ok([uid, gid, Fact::outside("Uid in /proc/PID/status", id(status.ruid))])
+}
+
+fn its_maps() -> Result<Vec<Vec<Value>>> {
+    let maps = person::root_inside();
+    let mut inside = Person::User.child("inside", Namespaces::USER, move |me| {
+        person::map_where_new(&maps)?;
+        say_ids(me)?;
+        me.stay()
+    })?;
+    inside.hear()?; // its maps are written
+    let mut rows = Vec::new();
+    for file in ["uid_map", "gid_map"] {
+        rows.extend(maps::lines(file, &idmap::read(Some(inside.pid()), file)?));
+    }
+    Ok(rows)
 }
 
 fn mapped_by_parent(writes: bool) -> Result<Vec<Fact>> {

@@ -4,7 +4,7 @@
 //! text is no map, EPERM that the writer may not map so.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Step};
+use lesson::{Claim, Lab, Need, Picture, Step};
 use nix::unistd::{Gid, SysconfVar, setgroups, sysconf};
 use ns_core::error::Named;
 use ns_core::{Capability, Child, Errno, Fact, Namespaces, Outcome, Value, Witness, idmap};
@@ -40,7 +40,8 @@ pub(crate) const ALWAYS_DENY: Claim = Claim::refuted(
 )
 .cause("setgroups at `allow`")
 .notes(&[132])
-.needs(ROOT);
+.needs(ROOT)
+.misconceptions(&[(lesson::YES, "every example writes it first, since an ordinary user has to")]);
 pub(crate) const SETGROUPS: Claim = Claim::holds(
     "setgroups",
     "Where root mapped the groups and setgroups was not denied, setgroups(2) works inside.",
@@ -92,7 +93,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         })?;
         let root = Grid::of(Person::Root)?;
         let changed = |attempt: &Attempt| attempt.user != attempt.root;
-        lab.table(
+        lab.picture(
+            Picture::Heat(2),
             "What the privilege changes",
             &["uid_map gets", "which is", "from a user", "from root"],
             user.rows(changed, &[&user, &root]),
@@ -104,6 +106,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .filter(|(root, user)| root.outcome == user.outcome)
             .count();
         lab.saw(Fact::outside("writes with the same answer for both", same))?;
+        lab.picture(Picture::Bands, "A map as container engines write it", &COLUMNS, two_ranges()?)?;
         lab.claim(PRIVILEGED).without(user.counts(changed)).with(root.counts(changed)).shows(|seen| {
             seen.outside(TAKEN) == seen.outside(WRITES) && seen.outside(SURPRISES).is_some_and(|it| *it == 0)
         })?;
@@ -153,6 +156,33 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .with(deny_again(&own_group, true)?)
         .shows(|answer| *answer == "EPERM")?;
     Ok(())
+}
+
+/// What a map's lines say.
+pub(crate) const COLUMNS: [&str; 4] = ["map", "inside", "outside", "how many"];
+
+/// A row for each line of a map that was read.
+pub(crate) fn lines(file: &str, map: &str) -> Vec<Vec<Value>> {
+    let ids = person::ids();
+    let row = |line: &str| -> Option<Vec<Value>> {
+        let numbers: Vec<u32> = line.split(' ').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        let &[inside, outside, length] = numbers.as_slice() else { return None };
+        let ours = outside == ids.uid || outside == ids.gid;
+        let outside = if ours { person::id(outside) } else { outside.into() };
+        Some(vec![file.into(), inside.into(), outside, length.into()])
+    };
+    map.split(", ").filter_map(row).collect()
+}
+
+/// A map of two ranges, as container engines write it for a user, read back.
+fn two_ranges() -> Result<Vec<Vec<Value>>> {
+    let text = fill_in("0 UID 1\n1 100000 65536\n");
+    let mut parent = Person::Root.child("parent", Namespaces::NONE, move |me| {
+        let inside = Child::spawn("inside", Namespaces::USER, Witness::stay)?;
+        Outcome::of(idmap::write_uid_map(Some(inside.pid()), &text))?;
+        me.saw("uid_map", idmap::read(Some(inside.pid()), "uid_map")?)
+    })?;
+    Ok(lines("uid_map", parent.hear()?.value.as_str().unwrap_or_default()))
 }
 
 fn write_gid_map(writer: Person, text: &str, denies: bool) -> Result<Vec<Fact>> {

@@ -34,7 +34,11 @@ pub(crate) const ROOTS_HOME: Claim = Claim::holds(
 )
 .cause("an owner who is not mapped")
 .notes(&[115])
-.needs(&[Need::Probe(roots_places)]);
+.needs(&[Need::Probe(roots_places)])
+.misconceptions(&[(
+    "the directory = /root; its owner = 0; opendir() = OK",
+    "id says uid=0(root), and all capabilities are there, CAP_DAC_OVERRIDE among them",
+)]);
 pub(crate) const OWNER: Claim = Claim::holds(
     "owner",
     "A file that root inside makes belongs to the user outside; fstat() says 0 inside, the user's ID outside.",

@@ -4,7 +4,7 @@
 //! guest, enters that one; the fourth may again have its own.
 
 use anyhow::Result;
-use lesson::{Claim, Lab};
+use lesson::{Claim, Lab, Picture};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Value, Witness, uts};
 
 /// Who takes part, and what each calls the machine.
@@ -16,7 +16,8 @@ const HOMES: [usize; 4] = [0, 1, 1, 2];
 pub(crate) fn fill(lab: &mut Lab, claim: Claim) -> Result<()> {
     let shared = Matrix::of(Namespaces::NONE)?;
     let apart = Matrix::of(Namespaces::UTS)?;
-    lab.table(
+    lab.picture(
+        Picture::Heat(1),
         "Who reads the new hostname, with namespaces of their own",
         &["set by", "outside reads it", "first", "its guest", "second"],
         apart.rows(),

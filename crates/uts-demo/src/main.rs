@@ -16,7 +16,11 @@ use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, uts};
 const STAYS: Claim =
     Claim::holds("stays", "A hostname and an NIS domain name that are set in a UTS namespace stay in it.")
         .cause("CLONE_NEWUTS")
-        .notes(&[134, 135]);
+        .notes(&[134, 135])
+        .misconceptions(&[(
+            "hostname = inside; NIS domain name = inside.example",
+            "sethostname() is known as what renames the machine, and the caller is root",
+        )]);
 const COPY: Claim = Claim::holds(
     "copy",
     "A UTS namespace begins with a copy of its maker's names; later changes there do not reach it.",

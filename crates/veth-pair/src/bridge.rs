@@ -8,9 +8,10 @@ use std::os::fd::AsFd;
 
 use anyhow::Result;
 use lesson::{Claim, Lab, Step, cause};
+use ns_core::net::plan::{Device, Site, plan};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::probe::Missing;
-use ns_core::{Child, Errno, Fact, Kind, Namespaces, Outcome, host, stage};
+use ns_core::{Child, Errno, Fact, Kind, Namespaces, NsFile, Outcome, Value, host, stage};
 
 use crate::letters::{Worlds, both_arrived, first_was_lost};
 
@@ -66,6 +67,12 @@ pub(crate) fn run(
     let both = host.near_ends;
     let apart = host.write(worlds, &[])?;
     let joined = host.write(worlds, cause(&both, &[]))?;
+    let here = NsFile::of(None, Kind::Net)?;
+    let [a, b] = worlds.sites();
+    let sites = [Site { name: "out here", net: stage, namespace: here.as_fd() }, a, b];
+    let mut devices = plan(&sites)?;
+    devices.retain(Device::leads_away);
+    lab.cables("What leads where, with both ends in the bridge", devices, Value::Text)?;
     let cut_off = host.write(worlds, cause(&both[..1], &both))?;
     lab.claim(BY_ITSELF).without(without_a_cable).with(apart.clone()).shows(both_arrived)?;
     lab.claim(JOINS).without(apart).with(joined.clone()).shows(both_arrived)?;

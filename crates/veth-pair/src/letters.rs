@@ -4,10 +4,12 @@
 //! an echo service does. Process a writes twice, "first" and "second", and hears the answers up to that to "second".
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lesson::Observation;
+use ns_core::net::plan::Site;
 use ns_core::net::{Link, LinkName, Netlink};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Witness};
 
@@ -67,6 +69,15 @@ impl Worlds {
         let mut b = World::new("b", B, answer_letters)?;
         b.child.hear()?; // it listens
         Ok(Worlds { a: World::new("a", A, write_letters)?, b })
+    }
+
+    /// Both, for a plan of what joins them.
+    pub(crate) fn sites(&self) -> [Site<'_>; 2] {
+        [("a", &self.a), ("b", &self.b)].map(|(name, world)| Site {
+            name,
+            net: &world.net,
+            namespace: world.namespace.as_fd(),
+        })
     }
 
     /// Gives both ends an address, and sets them up.

@@ -17,8 +17,9 @@ use std::os::fd::AsFd;
 use anyhow::Result;
 use lesson::{Claim, Experiment, Lab, Need, Step, cause};
 use letters::{World, Worlds, both_arrived, counts_are};
+use ns_core::net::plan::plan;
 use ns_core::net::{LinkName, Netlink};
-use ns_core::{Fact, Namespaces};
+use ns_core::{Fact, Namespaces, Value};
 
 const BORN: Claim = Claim::holds("born", "A veth pair is born as two links at once, each the other's peer.")
     .cause("type veth")
@@ -131,6 +132,7 @@ fn run(lab: &mut Lab) -> Result<()> {
         calls: &["RTM_GETLINK", "RTM_GETNSID"],
         by_hand: &["ip -n b link show; ip -n a link show", "ip -n b -d link show b0; ip -n b netns list-id"],
     })?;
+    lab.cables("What leads where", plan(&worlds.sites())?, Value::Text)?;
     let [beside, across] = [("one", "other"), ("b0", "a0")].map(|(near, far)| Ends::of(&worlds, near, far));
     let (beside, across) = (beside?, across?);
     lab.claim(ACROSS).without(beside.place).with(across.place).shows(|far_end| {

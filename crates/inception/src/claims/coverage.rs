@@ -298,6 +298,7 @@ mod tests {
             correction: None,
             notes: notes.to_vec(),
             more: more.to_vec(),
+            misconceptions: Vec::new(),
         };
         let mut coverage = Coverage::of(sentences, &[(&DEMO, vec![Settled { head, fate: None }])]);
         // The true errata name claims that this one experiment lacks.

@@ -69,6 +69,7 @@ mod tests {
                 correction: correction.map(String::from),
                 notes: Vec::new(),
                 more: Vec::new(),
+                misconceptions: Vec::new(),
             };
             Settled { head, fate: None }
         };

@@ -115,6 +115,7 @@ None.
             correction: None,
             notes: Vec::new(),
             more: Vec::new(),
+            misconceptions: Vec::new(),
         };
         assert_eq!(verdicts.columns, ["6.1 root", "6.18 root"]);
         assert_eq!(verdicts.of("uts-demo", &head("It | stays.")), ["holds", "refuted (!)"]);

@@ -105,7 +105,7 @@ pub(super) fn fences() -> Group {
     let who = if getuid().is_root() { "root".into() } else { format!("user {}", getuid()) };
     group.add("user", who, Ok(None));
     group.add("procfs", "mounted at /proc", procfs());
-    group.add("no seccomp filter", "all system calls reach the kernel", seccomp());
+    group.add("all system calls", "reach the kernel: no seccomp filter", seccomp());
     let knob = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
     let restricts = fs::read_to_string(knob).is_ok_and(|text| text.trim() == "1");
     group.add(
@@ -124,8 +124,8 @@ pub(super) fn fences() -> Group {
             "run outside of it",
         )
     });
-    group.add("no chroot", "our root directory is a mount's", Ok(chrooted));
-    group.add("no container", "no engine has left a mark", Ok(container()));
+    group.add("root directory", "a mount's, and no chroot", Ok(chrooted));
+    group.add("own machine", "no container engine has left a mark", Ok(container()));
     group
 }
 

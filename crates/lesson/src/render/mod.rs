@@ -5,6 +5,7 @@ mod cast;
 mod grid;
 mod jsonl;
 mod junit;
+mod lockstep;
 mod stable;
 mod tap;
 mod text;
@@ -19,6 +20,8 @@ pub use cast::Cast;
 pub use grid::grid;
 pub use jsonl::Jsonl;
 pub use junit::Junit;
+pub(crate) use lockstep::{Dismissed, Lockstep};
+pub use stable::Names;
 pub use tap::Tap;
 pub use text::{Text, claim_head, wrap};
 
@@ -54,6 +57,9 @@ pub fn new(settings: &Settings) -> Result<Box<dyn Renderer>> {
         Transcript::Tap => Box::new(Tap::new(out)),
         Transcript::Junit => Box::new(Junit::new(out)),
     };
+    if settings.lockstep {
+        return Ok(Box::new(Lockstep::new(shown)?));
+    }
     let Some(path) = &settings.record else { return Ok(shown) };
     let recording = Box::new(cast(path, settings.columns(), settings.stable, settings.verbose)?);
     Ok(Box::new(Recorded { shown, recording }))

@@ -9,14 +9,14 @@ const LAST_STABLE_PID: i32 = 99;
 
 /// Gives every volatile value a name: the same value the same name.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub struct Names {
     given: HashMap<(&'static str, String), usize>,
     counts: HashMap<&'static str, usize>,
 }
 
 impl Names {
     /// What to show in the place of `value`.
-    pub(super) fn show(&mut self, value: &Value) -> String {
+    pub fn show(&mut self, value: &Value) -> String {
         match value {
             Value::Pid(pid) => self.pid(*pid),
             Value::Namespace(id) => {
@@ -33,7 +33,7 @@ impl Names {
     }
 
     /// What to show in the place of a process ID.
-    pub(super) fn pid(&mut self, pid: i32) -> String {
+    pub fn pid(&mut self, pid: i32) -> String {
         if pid <= LAST_STABLE_PID {
             return pid.to_string();
         }

@@ -62,6 +62,13 @@ impl<W: Write> Text<W> {
     }
 }
 
+impl<W> Text<W> {
+    /// A value as it stands in the text.
+    pub(crate) fn value(&mut self, value: &Value) -> String {
+        self.page.value(value)
+    }
+}
+
 impl<W: Write> Renderer for Text<W> {
     fn show(&mut self, event: &Event) -> io::Result<()> {
         // In one piece, so that an event is on the screen whole or not at all.
@@ -91,7 +98,7 @@ impl Page {
                 let line = self.fact(fact);
                 self.wrap(&line, "   - ", "     ")
             }
-            Event::Table { title, columns, rows } => self.table(title, columns, rows),
+            Event::Table { title, columns, rows, .. } => self.table(title, columns, rows),
             Event::Judged { claim, verdict, expected, without, with } => {
                 self.judged(claim, *verdict, *expected, without, with)
             }
@@ -104,19 +111,8 @@ impl Page {
         let title = self.wrap(&format!("{}: {question}", self.experiment), "", "  ");
         let mut text = styled(title.trim_end(), Style::new().bold()) + "\n";
         text += &styled_lines(&self.wrap(source, "", "  "), Style::new().dimmed());
-        if !stage.namespaces.is_empty() {
-            let kinds: Vec<_> = stage.namespaces.iter().map(ToString::to_string).collect();
-            let kinds = match kinds.as_slice() {
-                [only] => format!("a new {only} namespace"),
-                [most @ .., last] => format!("new {} and {last} namespaces", most.join(", ")),
-                [] => String::new(),
-            };
-            let mut line = format!("All of it runs in {kinds}, so the host sees none of it");
-            if stage.namespaces.contains(&ns_core::Kind::User) {
-                let uid = if self.names.is_some() { "<uid>".into() } else { stage.uid.to_string() };
-                let _ = write!(line, "; user {uid} of the host is root there");
-            }
-            text += &styled_lines(&self.wrap(&(line + "."), "", "  "), Style::new().dimmed());
+        if let Some(sentence) = stage.sentence(self.names.is_some()) {
+            text += &styled_lines(&self.wrap(&sentence, "", "  "), Style::new().dimmed());
         }
         if sabotage {
             text += &styled_lines(
@@ -174,19 +170,8 @@ impl Page {
         text += &self.evidence(cause, without, with);
         let why = claim
             .filter(|_| expected && verdict == Verdict::Refuted)
-            .and_then(|claim| self.why_refuted(&claim));
+            .and_then(|claim| claim.why_refuted(self.claims.values()));
         text + &why.map_or_else(String::new, |why| self.wrap(&why, &blank, &blank))
-    }
-
-    /// Why it is as expected that a sentence is refuted.
-    fn why_refuted(&self, claim: &ClaimHead) -> Option<String> {
-        if let Some(correction) = &claim.correction {
-            let right = self.claims.get(correction).map_or(correction.as_str(), |claim| claim.text.as_str());
-            return Some(format!("The notes say so, and go too far. Right is: {right}"));
-        }
-        let since =
-            claim.expect.strip_prefix("since ").map(|kernel| format!("It holds since Linux {kernel}."));
-        since.or_else(|| claim.expect.strip_prefix("varies: ").map(|why| format!("That varies: {why}.")))
     }
 
     fn verdict_line(&self, id: &str, verdict: Verdict, expected: bool) -> String {

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step};
+use lesson::{Claim, Lab, Picture, Step};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{
     Child, Errno, Fact, Kind, Named, Namespaces, Outcome, Pid, Spawn, Value, Witness, ipc, mount, namespace,
@@ -112,7 +112,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     }
     let mut columns = vec!["left out"];
     columns.extend(VIEWS.map(|(_, view)| view));
-    lab.table("What a process sees of the outside", &columns, rows)?;
+    lab.picture(Picture::Heat(1), "What a process sees of the outside", &columns, rows)?;
     let seen = |open: &[&str]| Fact::inside("container", "views of the outside that are open", open.len());
     lab.claim(ALL_BUT_ONE)
         .without(seen(&views_from(Namespaces::NONE)?))

@@ -10,11 +10,14 @@ use nix::sys::signal::Signal;
 use super::Witness;
 use super::gate::{self, Ours};
 use super::life::live;
+use crate::deadline::{take_all_day, takes_all_day};
 use crate::error::{Error, Named, Result};
 use crate::{sabotage, sys};
 
 /// The argument that hands the switch of [`crate::sabotage`] on over an execve(2).
 const SABOTAGED: &str = "sabotaged";
+/// The argument that hands on [`take_all_day`].
+const ALL_DAY: &str = "all day";
 
 impl Witness {
     /// Becomes this program afresh, by execve(2), and goes on in its `main` at [`after_exec`] of the same `role`. The
@@ -28,8 +31,9 @@ impl Witness {
         nix::unistd::dup2_stdin(&*self.gate).named(|| "dup2(gate, 0)".into())?;
         nix::unistd::dup2_stdout(&self.tell).named(|| "dup2(pipe, 1)".into())?;
         let sabotaged = if sabotage::on() { SABOTAGED } else { "" };
+        let all_day = if takes_all_day() { ALL_DAY } else { "" };
         let mut arguments = Vec::new();
-        for text in [self.label.as_str(), role, sabotaged] {
+        for text in [self.label.as_str(), role, sabotaged, all_day] {
             arguments.push(CString::new(text).map_err(|_| Error::Input(format!("{text:?} has a NUL")))?);
         }
         nix::unistd::execv(c"/proc/self/exe", &arguments)
@@ -51,6 +55,9 @@ pub fn after_exec(role: &str, body: impl FnOnce(&mut Witness) -> Result<()>) {
     }
     if arguments.next().is_some_and(|argument| argument == SABOTAGED) {
         sabotage::remove_causes();
+    }
+    if arguments.next().is_some_and(|argument| argument == ALL_DAY) {
+        take_all_day();
     }
     let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Ours::new);
     let (Ok(gate), Ok(tell)) = (own(std::io::stdin().as_fd()), own(std::io::stdout().as_fd())) else {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::gate::{self, Ours};
 use super::{Record, Witness};
 use crate::error::Result;
-use crate::{janitor, signals, sys};
+use crate::{deadline, janitor, signals, sys};
 
 /// How a child begins.
 pub(super) struct Start {
@@ -44,6 +44,7 @@ pub(super) fn begin(
 
 /// Runs `life`, and tells why if it breaks off.
 pub(super) fn live(mut witness: Witness, life: impl FnOnce(&mut Witness) -> Result<()>) -> ! {
+    deadline::in_a_child();
     // A panic is told through the pipe; the terminal belongs to the renderer.
     std::panic::set_hook(Box::new(|_| {}));
     let broken = match catch_unwind(AssertUnwindSafe(|| life(&mut witness))) {

@@ -1,0 +1,98 @@
+//! A heat map: answers in rows and columns, those that are alike in one colour, and each in words.
+
+use textwrap::WordSplitter;
+
+use super::Table;
+use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
+use crate::report::names::Shown;
+
+/// So many answers have a colour of their own (picture.css).
+const COLOURS: usize = 6;
+const PAD: i32 = 8;
+const ROW: i32 = 24;
+
+pub(super) fn draw(table: Table<'_>, heads: usize, names: &mut Shown) -> Picture {
+    let rows: Vec<Vec<String>> =
+        table.rows.iter().map(|row| row.iter().map(|value| names.value(value)).collect()).collect();
+    let mut answers: Vec<&str> = Vec::new();
+    for answer in rows.iter().flat_map(|row| &row[heads..]) {
+        if !answers.contains(&answer.as_str()) {
+            answers.push(answer);
+        }
+    }
+    let colours = colours(&answers);
+    let titles: Vec<Vec<String>> = (0..table.columns.len()).map(|at| folded(table, &rows, at)).collect();
+    let widths: Vec<i32> = (0..table.columns.len())
+        .map(|at| {
+            let cells = rows.iter().map(|row| row[at].as_str());
+            let widest = cells.chain(titles[at].iter().map(String::as_str)).map(width).max();
+            widest.unwrap_or(0) + 2 * PAD
+        })
+        .collect();
+    let lines = i32::try_from(titles.iter().map(Vec::len).max().unwrap_or(1)).unwrap_or(1);
+
+    let mut canvas = Canvas::new();
+    let top = MARGIN + lines * LINE + 6;
+    let mut left = MARGIN;
+    for (at, title) in titles.iter().enumerate() {
+        let (x, anchor) =
+            if at < heads { (left, Anchor::Start) } else { (left + widths[at] / 2, Anchor::Middle) };
+        let mut y = top - 8 - LINE * (i32::try_from(title.len()).unwrap_or(1) - 1);
+        for line in title {
+            canvas.words(x, y, line, anchor, Face::Faint);
+            y += LINE;
+        }
+        left += widths[at];
+    }
+    let mut y = top;
+    for (number, row) in rows.iter().enumerate() {
+        let mut x = MARGIN;
+        for (at, cell) in row.iter().enumerate() {
+            if at >= heads {
+                let answer = answers.iter().position(|answer| answer == cell);
+                let colour = answer.and_then(|at| colours[at]);
+                let class = colour.map_or("cell".into(), |at| format!("cell a{at}"));
+                canvas.rectangle(x, y, widths[at], ROW, &class);
+                canvas.words(x + widths[at] / 2, y + 16, cell, Anchor::Middle, Face::Plain);
+            } else if at + 1 == heads || number == 0 || rows[number - 1][at] != *cell {
+                canvas.words(x, y + 16, cell, Anchor::Start, Face::Plain);
+            }
+            x += widths[at];
+        }
+        y += ROW;
+    }
+    canvas.finish(table.title, description(table, &rows, heads, &answers))
+}
+
+/// A colour for each answer: for what is allowed and what is not the same in every picture, for others by their order.
+fn colours(answers: &[&str]) -> Vec<Option<usize>> {
+    let known = |answer: &str| match answer {
+        "OK" | "yes" => Some(0),
+        "EPERM" | "no" => Some(1),
+        _ => None,
+    };
+    let taken: Vec<usize> = answers.iter().filter_map(|answer| known(answer)).collect();
+    let mut free = (0..COLOURS).filter(|colour| !taken.contains(colour));
+    answers.iter().map(|answer| known(answer).or_else(|| free.next())).collect()
+}
+
+/// A column's title in lines that are about as wide as its cells.
+fn folded(table: Table<'_>, rows: &[Vec<String>], at: usize) -> Vec<String> {
+    const LEAST: usize = 9;
+    let widest = rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let options = textwrap::Options::new(widest.max(LEAST)).break_words(false);
+    let lines = textwrap::wrap(&table.columns[at], options.word_splitter(WordSplitter::NoHyphenation));
+    lines.into_iter().map(Into::into).collect()
+}
+
+fn description(table: Table<'_>, rows: &[Vec<String>], heads: usize, answers: &[&str]) -> String {
+    let count = |answer: &&str| rows.iter().flat_map(|row| &row[heads..]).filter(|it| it == answer).count();
+    let counts: Vec<_> = answers.iter().map(|answer| format!("{answer}: {}", count(answer))).collect();
+    format!(
+        "A heat map. {} rows, by {}. Columns: {}. Answers: {}. The table beside it says the same.",
+        rows.len(),
+        table.columns[..heads].join(" and "),
+        table.columns[heads..].join(", "),
+        counts.join(", ")
+    )
+}

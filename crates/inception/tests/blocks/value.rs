@@ -1,0 +1,173 @@
+//! Comparing what a page says with what was printed.
+//!
+//! Character by character, but for the values that the page declares to differ from run to run. Such a value is a
+//! sample, and stands for any of its kind; where the same sample stands twice, the same was printed twice.
+
+use std::collections::BTreeMap;
+
+/// What a sample stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A process ID. Two samples are two processes.
+    Pid,
+    /// The number of a namespace. Two samples are two namespaces.
+    Inode,
+    /// Digits, a point in them or not.
+    Number,
+    /// A word without blanks, quotes and brackets, such as a hostname.
+    Name,
+    /// From a slash to the next blank.
+    Path,
+    /// Whatever stands there, at least one character.
+    Words,
+}
+
+impl Kind {
+    pub(crate) fn called(word: &str) -> Option<Kind> {
+        let kinds = [
+            ("pid", Kind::Pid),
+            ("inode", Kind::Inode),
+            ("number", Kind::Number),
+            ("name", Kind::Name),
+            ("path", Kind::Path),
+            ("words", Kind::Words),
+        ];
+        kinds.into_iter().find(|(name, _)| *name == word).map(|(_, kind)| kind)
+    }
+
+    fn accepts(self, text: &str) -> bool {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match self {
+            Kind::Pid => digits(text) && text.len() <= 7,
+            Kind::Inode => digits(text) && text.len() == 10,
+            Kind::Number => {
+                text.split_once('.').map_or(digits(text), |(whole, part)| digits(whole) && digits(part))
+            }
+            Kind::Name => !text.is_empty() && !text.contains([' ', '\t', '\'', '"', '(', ')', '[', ']', '/']),
+            Kind::Path => text.starts_with('/') && !text.contains([' ', '\t']),
+            Kind::Words => !text.trim().is_empty(),
+        }
+    }
+
+    fn distinct(self) -> bool {
+        matches!(self, Kind::Pid | Kind::Inode)
+    }
+}
+
+/// Where a sample stands in a line: not inside a longer word or number.
+pub(crate) fn find(line: &str, value: &str) -> Option<usize> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    line.match_indices(value).map(|(at, _)| at).find(|&at| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + value.len()..].chars().next();
+        let first = value.chars().next().is_some_and(word);
+        let last = value.chars().next_back().is_some_and(word);
+        !(first && before.is_some_and(word)) && !(last && after.is_some_and(word))
+    })
+}
+
+/// What the samples turned out to be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found(BTreeMap<String, (Kind, String)>);
+
+impl Found {
+    fn with(&self, sample: &str, kind: Kind, text: &str) -> Option<Found> {
+        if let Some((_, before)) = self.0.get(sample) {
+            return (before == text).then(|| self.clone());
+        }
+        let taken = kind.distinct() && self.0.values().any(|(other, value)| *other == kind && value == text);
+        (!taken && kind.accepts(text)).then(|| {
+            let mut found = self.clone();
+            found.0.insert(sample.into(), (kind, text.into()));
+            found
+        })
+    }
+}
+
+/// How the lines of a block are to be read.
+pub(crate) struct Reading<'a> {
+    pub(crate) values: &'a BTreeMap<String, Kind>,
+    pub(crate) columns: bool,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Same(char),
+    Sample(String, Kind),
+    /// Blanks, at least so many.
+    Blanks(usize),
+}
+
+/// A line that stands for any number of lines.
+pub(crate) const LEFT_OUT: &str = "[…]";
+
+impl Reading<'_> {
+    /// What the samples are if `said` agrees with `printed`.
+    pub(crate) fn agree(&self, said: &[String], printed: &[&str], found: &Found) -> Option<Found> {
+        let Some((first, rest)) = said.split_first() else {
+            return printed.is_empty().then(|| found.clone());
+        };
+        if first == LEFT_OUT {
+            return (0..=printed.len()).find_map(|skipped| self.agree(rest, &printed[skipped..], found));
+        }
+        let (line, lines) = printed.split_first()?;
+        let found = fits(&self.pieces(first.trim_end()), line.trim_end(), found)?;
+        self.agree(rest, lines, &found)
+    }
+
+    fn pieces(&self, line: &str) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        while at < line.len() {
+            let rest = &line[at..];
+            // The longest, so that a sample inside another does not hide it.
+            let sample = self
+                .values
+                .iter()
+                .filter(|(value, _)| find_at(line, value, at))
+                .max_by_key(|(value, _)| value.len());
+            if let Some((value, kind)) = sample {
+                pieces.push(Piece::Sample(value.clone(), *kind));
+                at += value.len();
+            } else if self.columns && rest.starts_with(' ') {
+                pieces.push(Piece::Blanks(usize::from(at > 0)));
+                at += rest.len() - rest.trim_start_matches(' ').len();
+            } else {
+                let c = rest.chars().next().expect("the line goes on");
+                pieces.push(Piece::Same(c));
+                at += c.len_utf8();
+            }
+        }
+        // A column's first value may have blanks before it or none.
+        if self.columns && !matches!(pieces.first(), Some(Piece::Blanks(_))) {
+            pieces.insert(0, Piece::Blanks(0));
+        }
+        pieces
+    }
+}
+
+fn find_at(line: &str, value: &str, at: usize) -> bool {
+    // Seen with the character before it, which may make it part of a word.
+    let from = line[..at].chars().next_back().map_or(at, |before| at - before.len_utf8());
+    line[at..].starts_with(value) && find(&line[from..], value) == Some(at - from)
+}
+
+fn fits(pieces: &[Piece], text: &str, found: &Found) -> Option<Found> {
+    let Some((first, rest)) = pieces.split_first() else {
+        return text.is_empty().then(|| found.clone());
+    };
+    match first {
+        Piece::Same(c) => fits(rest, text.strip_prefix(*c)?, found),
+        Piece::Blanks(least) => {
+            let after = text.trim_start_matches(' ');
+            (text.len() - after.len() >= *least).then(|| fits(rest, after, found))?
+        }
+        Piece::Sample(sample, kind) => {
+            let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+            let ends: Vec<usize> = ends.collect();
+            ends.into_iter()
+                .rev()
+                .find_map(|end| fits(rest, &text[end..], &found.with(sample, *kind, &text[..end])?))
+        }
+    }
+}

@@ -1,0 +1,529 @@
+//! The classroom, in a real terminal: every key of `--pause`, `--predict` and its score, and what is left when someone
+//! pulls the plug. As root, each runs a second time as an ordinary user.
+
+mod desk;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+
+use desk::{Desk, Person, STRANGER, cgroups_of};
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use unicode_width::UnicodeWidthStr;
+
+type Promise = fn(&Person) -> Result<(), Failed>;
+
+const PROMISES: &[(&str, Promise)] = &[
+    ("every_key_does_what_the_list_says", every_key_does_what_the_list_says),
+    ("a_wrong_key_gets_one_line_that_names_the_keys", a_wrong_key_gets_one_line_that_names_the_keys),
+    ("the_shell_is_inside", the_shell_is_inside),
+    ("what_a_shell_leaves_behind_is_ended", what_a_shell_leaves_behind_is_ended),
+    ("again_is_in_fresh_namespaces", again_is_in_fresh_namespaces),
+    ("why_names_rules_and_manual_pages", why_names_rules_and_manual_pages),
+    ("whoever_quits_leaves_nothing", whoever_quits_leaves_nothing),
+    ("a_terminal_that_hangs_up_leaves_nothing", a_terminal_that_hangs_up_leaves_nothing),
+    ("a_hang_up_with_an_open_shell_leaves_nothing", a_hang_up_with_an_open_shell_leaves_nothing),
+    ("sigkill_in_a_pause_leaves_nothing", sigkill_in_a_pause_leaves_nothing),
+    ("an_experiment_that_is_killed_in_a_pause_is_told", an_experiment_that_is_killed_in_a_pause_is_told),
+    ("a_hang_up_at_a_question_leaves_nothing", a_hang_up_at_a_question_leaves_nothing),
+    ("a_signal_in_a_pause_leaves_nothing", a_signal_in_a_pause_leaves_nothing),
+    ("cgroups_go_with_the_class", cgroups_go_with_the_class),
+    ("a_stopped_class_goes_on", a_stopped_class_goes_on),
+    ("a_resized_terminal_gets_lines_that_fit", a_resized_terminal_gets_lines_that_fit),
+    ("the_driver_hands_the_terminal_on", the_driver_hands_the_terminal_on),
+    ("a_prediction_comes_before_what_gives_it_away", a_prediction_comes_before_what_gives_it_away),
+    ("the_score_is_kept_and_reviewed", the_score_is_kept_and_reviewed),
+    ("answers_that_do_not_do_get_one_line", answers_that_do_not_do_get_one_line),
+    ("a_score_that_cannot_be_kept_is_told_and_hinders_nobody", a_score_that_cannot_be_kept),
+    ("without_a_terminal_one_line_says_so", without_a_terminal_one_line_says_so),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let programs = std::env::temp_dir().join(format!("inception-classroom-{}", std::process::id()));
+    share(&programs);
+    let root = nix::unistd::getuid().is_root();
+    let mut trials = Vec::new();
+    for is_stranger in if root { [false, true].as_slice() } else { &[false] } {
+        for (promise, check) in PROMISES {
+            let who = if *is_stranger { "as_an_ordinary_user::" } else { "" };
+            let person = Person { is_stranger: *is_stranger, programs: programs.clone() };
+            trials.push(Trial::test(format!("{who}{promise}"), move || check(&person)));
+        }
+    }
+    if root {
+        let person = Person { is_stranger: false, programs: programs.clone() };
+        trials.push(Trial::test("under_sudo_the_score_is_the_users", move || under_sudo(&person)));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let _ = fs::remove_dir_all(&programs);
+    conclusion.exit_code()
+}
+
+/// Copies the programs to where an ordinary user can run them. By cp, so that no descriptor of ours is ever open for
+/// writing to what is to be executed.
+fn share(folder: &Path) {
+    fs::create_dir_all(folder).expect("the temporary directory can be written");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("our own folder");
+    let driver = PathBuf::from(env!("CARGO_BIN_EXE_inception"));
+    for name in ["inception", "cgroup-mk", "pid-ns-init", "uts-demo"] {
+        let program = driver.with_file_name(name);
+        assert!(program.is_file(), "{} is missing: cargo build --workspace", program.display());
+        let copied = Command::new("cp").arg(&program).arg(folder).status().expect("cp can be started");
+        assert!(copied.success(), "the temporary directory has room");
+    }
+}
+
+fn ensure(condition: bool, complaint: impl FnOnce() -> String) -> Result<(), Failed> {
+    if condition { Ok(()) } else { Err(complaint().into()) }
+}
+
+/// What stands at the end of the screen while a step waits.
+fn prompt(step: usize) -> String {
+    format!("[step {step}] Enter goes on, ? lists the keys:")
+}
+
+/// A class that waits at `step`.
+fn at_step(person: &Person, step: usize) -> Result<Desk, Failed> {
+    let desk = Desk::new(person);
+    desk.open(80, &["pid-ns-init", "--pause"]);
+    for at in 1..step {
+        desk.ends_with(&prompt(at))?;
+        desk.press("Enter");
+    }
+    desk.ends_with(&prompt(step))?;
+    Ok(desk)
+}
+
+/// Its PIDs, for what may be named by them.
+fn pids(desk: &Desk) -> Vec<i32> {
+    desk.processes().into_iter().map(|(pid, _)| pid).collect()
+}
+
+fn one_line(output: &Output, status: i32) -> Result<String, Failed> {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure(output.status.code() == Some(status), || format!("{}: {text}", output.status))?;
+    ensure(text.lines().count() == 1, || format!("not one line: {text}"))?;
+    Ok(text)
+}
+
+fn every_key_does_what_the_list_says(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 1)?;
+    for part in ["1. Start the same code", "calls    clone3(0)", "by hand  $ unshare"] {
+        desk.shows(part, 1)?;
+    }
+    desk.press("?");
+    for key in ["Enter, n", "b  ", "r  ", "s  ", "w  ", "q  ", "?  "] {
+        desk.shows(&format!("\n   {key}"), 1)?;
+    }
+    desk.press("b");
+    desk.shows("There is no step before.", 1)?;
+    desk.press("n");
+    desk.ends_with(&prompt(2))?;
+    desk.press("Enter");
+    desk.ends_with(&prompt(3))?;
+    desk.press("b");
+    desk.shows("2. Look into /proc from a new PID namespace", 2)?;
+    desk.press("b");
+    desk.shows("1. Start the same code", 2)?;
+    desk.shows("HOLDS    The first process in a new PID namespace has PID 1.", 2)?;
+    desk.press("q");
+    desk.ends_with("exit status 130")?;
+    desk.settings_are_back()
+}
+
+fn a_wrong_key_gets_one_line_that_names_the_keys(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 1)?;
+    for (times, key) in ["x", "Up", "F5", "ä"].into_iter().enumerate() {
+        desk.press(key);
+        desk.shows("No key of ours. The keys: Enter, n, b, r, s, w, q or ?.", times + 1)?;
+        desk.ends_with(&prompt(1))?;
+    }
+    desk.press("C-d");
+    desk.ends_with("exit status 130")
+}
+
+fn the_shell_is_inside(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 2)?;
+    desk.press("s");
+    desk.ends_with("In whose namespaces, 1 to 2:")?;
+    desk.press("2");
+    desk.ends_with("[step 2, init] $")?;
+    desk.type_line("echo number $((10 * $$)); echo child of $((10 * $PPID))");
+    // In the namespace of init, and of a parent who has no number there.
+    desk.shows("\nnumber 20\n", 1)?;
+    desk.shows("\nchild of 0\n", 1)?;
+    // Jobs are controlled: what runs in the foreground can be stopped.
+    desk.type_line("sh -c 'echo started; exec sleep 1000'");
+    desk.shows("\nstarted\n", 1)?;
+    desk.press("C-z");
+    desk.shows("Stopped", 1)?;
+    // Not exit, which would say first that there is a stopped job.
+    desk.type_line("exec true");
+    desk.shows("Back from the shell.", 1)?;
+    desk.ends_with(&prompt(2))?;
+    // And the experiment goes on as if nothing had been.
+    desk.press("n");
+    desk.ends_with(&prompt(3))?;
+    desk.press("s");
+    desk.press("1");
+    desk.ends_with("[step 3, the stage] $")?;
+    desk.type_line("readlink /proc/self/ns/uts");
+    desk.shows("\nuts:[", 1)?;
+    let ours = fs::read_link("/proc/self/ns/uts")?;
+    ensure(!desk.screen().contains(&*ours.to_string_lossy()), || desk.screen())?;
+    desk.press("C-d");
+    desk.ends_with(&prompt(3))?;
+    desk.press("q");
+    desk.ends_with("exit status 130")?;
+    desk.settings_are_back()?;
+    desk.is_left_clean(&[])
+}
+
+fn what_a_shell_leaves_behind_is_ended(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 2)?;
+    for place in ["1", "2"] {
+        let before = pids(&desk);
+        desk.press("s");
+        desk.ends_with("In whose namespaces, 1 to 2:")?;
+        desk.press(place);
+        desk.ends_with("] $")?;
+        desk.type_line("(trap '' HUP; setsid sleep 1000 & sleep 1000 & wait) & disown; echo done$place");
+        desk.shows("\ndone\n", 1)?;
+        desk.type_line("exit");
+        desk.ends_with(&prompt(2))?;
+        ensure(pids(&desk) == before, || format!("left: {:?}, before: {before:?}", desk.processes()))?;
+    }
+    Ok(())
+}
+
+fn again_is_in_fresh_namespaces(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 2)?;
+    let before = pids(&desk);
+    desk.press("r");
+    desk.shows("pid-ns-init: What can kill PID 1?", 2)?;
+    desk.ends_with(&prompt(1))?;
+    let now = pids(&desk);
+    // The one who has the terminal is still there, and nobody else.
+    let stay: Vec<_> = before.iter().filter(|pid| now.contains(pid)).collect();
+    ensure(stay.len() == 1, || format!("{before:?}, then {now:?}"))
+}
+
+fn why_names_rules_and_manual_pages(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 2)?;
+    desk.press("w");
+    desk.shows("- The first process in a new PID namespace has PID 1. Cause: CLONE_NEWPID.", 1)?;
+    desk.shows("The rules stand in pid_namespaces(7), signal(7), kill(2).", 1)?;
+    // From the doc, by the driver beside.
+    desk.shows("SIGNAL_UNKILLABLE", 1)?;
+    desk.ends_with(&prompt(2))
+}
+
+fn whoever_quits_leaves_nothing(person: &Person) -> Result<(), Failed> {
+    for key in ["q", "C-c"] {
+        let desk = at_step(person, 3)?;
+        let pids = pids(&desk);
+        desk.press(key);
+        desk.ends_with("exit status 130")?;
+        ensure(desk.processes().is_empty(), || format!("{:?}", desk.processes()))?;
+        desk.settings_are_back()?;
+        desk.is_left_clean(&pids)?;
+    }
+    Ok(())
+}
+
+fn a_terminal_that_hangs_up_leaves_nothing(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 3)?;
+    let pids = pids(&desk);
+    ensure(pids.len() >= 4, || format!("{pids:?}"))?;
+    desk.hang_up();
+    desk.is_left_clean(&pids)
+}
+
+fn a_hang_up_with_an_open_shell_leaves_nothing(person: &Person) -> Result<(), Failed> {
+    for place in ["1", "2"] {
+        let desk = at_step(person, 2)?;
+        desk.press("s");
+        desk.ends_with("In whose namespaces, 1 to 2:")?;
+        desk.press(place);
+        desk.ends_with("] $")?;
+        desk.type_line("sleep 1000 & sleep 2000");
+        desk.shows("sleep 2000", 1)?;
+        let pids = pids(&desk);
+        desk.hang_up();
+        desk.is_left_clean(&pids)?;
+    }
+    Ok(())
+}
+
+fn sigkill_in_a_pause_leaves_nothing(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 3)?;
+    let pids = pids(&desk);
+    let first = pids.iter().min().copied().unwrap_or_default();
+    kill(Pid::from_raw(first), Signal::SIGKILL)?;
+    desk.ends_with("exit status 137")?;
+    desk.is_left_clean(&pids)
+}
+
+fn an_experiment_that_is_killed_in_a_pause_is_told(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 2)?;
+    let pids = pids(&desk);
+    let second = pids.iter().copied().filter(|pid| Some(pid) != pids.iter().min()).min();
+    kill(Pid::from_raw(second.unwrap_or_default()), Signal::SIGKILL)?;
+    desk.ends_with("exit status 2")?;
+    desk.shows("pid-ns-init: the experiment ended without its last word: killed by SIGKILL", 1)?;
+    desk.settings_are_back()?;
+    desk.is_left_clean(&pids)
+}
+
+fn a_hang_up_at_a_question_leaves_nothing(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    desk.open(60, &["inception", "run", "11", "--predict", "--pause"]);
+    desk.ends_with(&prompt(1))?;
+    desk.press("n");
+    desk.ends_with("Your answer, 1 to 2 (? lists the keys):")?;
+    let pids = pids(&desk);
+    desk.hang_up();
+    desk.is_left_clean(&pids)
+}
+
+fn a_signal_in_a_pause_leaves_nothing(person: &Person) -> Result<(), Failed> {
+    for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGINT, 130)] {
+        let desk = at_step(person, 2)?;
+        let pids = pids(&desk);
+        let first = pids.iter().min().copied().unwrap_or_default();
+        kill(Pid::from_raw(first), signal)?;
+        desk.ends_with(&format!("exit status {status}"))?;
+        desk.settings_are_back()?;
+        desk.is_left_clean(&pids)?;
+    }
+    Ok(())
+}
+
+fn a_stopped_class_goes_on(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    desk.open(80, &["/bin/bash", "--norc", "--noprofile"]);
+    desk.type_line(&format!(
+        "PS1='ready> '; {}/inception run pid-ns-init --pause",
+        person.programs.display()
+    ));
+    desk.ends_with(&prompt(1))?;
+    desk.press("n");
+    desk.ends_with(&prompt(2))?;
+    desk.press("C-z");
+    desk.shows("Stopped", 1)?;
+    desk.ends_with("ready>")?;
+    desk.type_line("stty -a | grep --only-matching -e ' icanon' -e ' echo '");
+    desk.shows(" icanon", 1)?;
+    desk.type_line("fg");
+    desk.ends_with(&prompt(2))?;
+    desk.press("n");
+    desk.ends_with(&prompt(3))?;
+    desk.press("q");
+    desk.ends_with("ready>")?;
+    desk.type_line("exit $?");
+    desk.ends_with("exit status 130")?;
+    desk.settings_are_back()
+}
+
+/// Where the machine lets us make cgroups.
+fn cgroups_go_with_the_class(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    let transcript = desk.run(&["cgroup-mk", "--format", "jsonl"]).stdout;
+    if !String::from_utf8_lossy(&transcript).contains(r#""event":"judged","claim":"moves""#) {
+        return Ok(());
+    }
+    for end in ["q", "SIGKILL", "hang up"] {
+        let desk = Desk::new(person);
+        desk.open(80, &["cgroup-mk", "--pause"]);
+        for step in 1..3 {
+            desk.ends_with(&prompt(step))?;
+            desk.press("n");
+        }
+        desk.ends_with(&prompt(3))?;
+        let pids = pids(&desk);
+        ensure(!cgroups_of(&pids).is_empty(), || "at this step there are cgroups".into())?;
+        match end {
+            "SIGKILL" => {
+                kill(Pid::from_raw(pids.iter().min().copied().unwrap_or_default()), Signal::SIGKILL)?;
+            }
+            "hang up" => desk.hang_up(),
+            key => desk.press(key),
+        }
+        desk.is_left_clean(&pids)?;
+    }
+    Ok(())
+}
+
+fn a_resized_terminal_gets_lines_that_fit(person: &Person) -> Result<(), Failed> {
+    let desk = at_step(person, 2)?;
+    desk.resize(60);
+    desk.press("b");
+    desk.shows("1. Start the same code", 2)?;
+    desk.press("n");
+    desk.ends_with(&prompt(3))?;
+    let screen = desk.screen();
+    let since = screen.rfind("\n1. Start").unwrap_or_default();
+    for line in screen[since..].lines() {
+        ensure(line.width() <= 60, || format!("{} columns: {line:?}", line.width()))?;
+    }
+    ensure(desk.lines().iter().all(|line| line.width() <= 80), || "a line is too long".into())
+}
+
+fn the_driver_hands_the_terminal_on(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    desk.open(80, &["inception", "run", "16", "11", "--pause", "--width", "60"]);
+    desk.ends_with(&prompt(1))?;
+    desk.shows("uts-demo: Who hears a hostname?", 1)?;
+    desk.press("q");
+    desk.ends_with("exit status 130")?;
+    ensure(!desk.screen().contains("pid-ns-init"), || "whoever quits has quit all".into())?;
+    desk.is_left_clean(&[])
+}
+
+fn a_prediction_comes_before_what_gives_it_away(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    desk.open(80, &["pid-ns-init", "--predict"]);
+    desk.ends_with("Your answer, 1 to 2 (? lists the keys):")?;
+    let screen = desk.screen();
+    ensure(screen.contains("PREDICT  With CLONE_NEWPID: getpid() = ?"), || screen.clone())?;
+    ensure(!screen.contains("is PID") && !screen.contains("HOLDS"), || screen.clone())?;
+    desk.press("x");
+    desk.shows("No key of ours. The keys: 1 to 2, r, q or ?.", 1)?;
+    desk.press("9");
+    desk.shows("No key of ours. The keys: 1 to 2, r, q or ?.", 2)?;
+    desk.press("?");
+    desk.shows("that answer", 1)?;
+    let right =
+        screen.lines().find_map(|line| line.trim().strip_suffix("  1")).unwrap_or_default().to_string();
+    desk.press(&right);
+    desk.shows("Right.", 1)?;
+    desk.shows("HOLDS    The first process in a new PID namespace has PID 1.", 1)?;
+    desk.press("q");
+    desk.ends_with("exit status 130")?;
+    let kept = fs::read_to_string(desk.predictions())?;
+    ensure(
+        kept.lines().count() == 1 && kept.contains("\"claim\":\"is-one\",\"answer\":\"1\",\"right\":true"),
+        || kept,
+    )?;
+    desk.settings_are_back()?;
+    desk.is_left_clean(&[])
+}
+
+fn the_score_is_kept_and_reviewed(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let nothing = desk.run(&["inception", "review"]);
+    ensure(text(&nothing).starts_with("Nothing was predicted yet"), || text(&nothing))?;
+    let ones = desk.file("ones", &"1\n".repeat(100));
+    let first =
+        desk.run(&["inception", "run", "11", "16", "--predict", "--answers", &ones, "--color", "never"]);
+    ensure(first.status.success(), || format!("{first:?}"))?;
+    let list = desk.run(&["inception", "review", "--list"]);
+    let missed = text(&list);
+    ensure(missed.lines().count() >= 2, || missed.clone())?;
+    // All of what was missed is asked again, and nothing else; then nothing is left to ask.
+    // Before each claim stands one of them.
+    let count = missed.matches([':', ',']).count();
+    let again = desk.run(&["inception", "review", "--answers", &ones, "--color", "never"]);
+    ensure(text(&again).matches("PREDICT").count() == count, || format!("{missed}\n{}", text(&again)))?;
+    let twos = desk.file("twos", &"2\n".repeat(100));
+    desk.run(&["inception", "review", "--answers", &twos]);
+    let left = desk.run(&["inception", "review", "--list"]);
+    ensure(text(&left).len() < missed.len(), || text(&left))?;
+    // By their words, whatever their order.
+    let words = desk.file("words", "# the first question\n\n1\n");
+    let short = desk.run(&["pid-ns-init", "--predict", "--answers", &words]);
+    ensure(text(&short).contains("Right.") || text(&short).contains("Not so."), || text(&short))
+}
+
+fn answers_that_do_not_do_get_one_line(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    let short = desk.file("short", "1\n2\n");
+    let said = one_line(&desk.run(&["pid-ns-init", "--predict", "--answers", &short]), 2)?;
+    ensure(said.ends_with("short: none is left for the question about 'session', after 2\n"), || said)?;
+    let other = desk.file("other", "1\n\n# and\nmay\u{1b}be\n");
+    let said = one_line(&desk.run(&["pid-ns-init", "--predict", "--answers", &other]), 2)?;
+    let expected =
+        "other, line 4: 'may\\u{1b}be' is no answer to the question about 'no-parent'; choose from 1 (";
+    ensure(said.contains(expected), || said)?;
+    let said = one_line(&desk.run(&["inception", "run", "11", "--predict", "--answers", "/nowhere"]), 2)?;
+    ensure(said.contains("cannot read the answers in /nowhere"), || said)?;
+    desk.is_left_clean(&[])
+}
+
+fn a_score_that_cannot_be_kept(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    let ones = desk.file("ones", &"1\n".repeat(100));
+    let predict = ["uts-demo", "--predict", "--answers", &ones];
+    // In the place of the folder, a file: not even root can write below it.
+    desk.file("state/inception", "");
+    let said = one_line(&desk.run(&predict), 0)?;
+    ensure(said.contains("cannot keep the score in "), || said)?;
+    fs::remove_file(desk.folder().join("state/inception"))?;
+    desk.run(&predict);
+    // A link would lead root to any file.
+    let target = desk.file("target", "mine\n");
+    fs::remove_file(desk.predictions())?;
+    symlink(&target, desk.predictions())?;
+    let said = one_line(&desk.run(&predict), 0)?;
+    ensure(said.contains("it is a symbolic link"), || said)?;
+    ensure(fs::read_to_string(&target)? == "mine\n", || "it was written to".into())?;
+    fs::remove_file(desk.predictions())?;
+    nix::unistd::mkfifo(&desk.predictions(), nix::sys::stat::Mode::from_bits_truncate(0o666))?;
+    let said = one_line(&desk.run(&predict), 0)?;
+    ensure(said.contains("cannot keep the score in "), || said)?;
+    fs::remove_file(desk.predictions())?;
+    // What somebody else wrote stays.
+    desk.run(&predict);
+    let kept = fs::read_to_string(desk.predictions())?;
+    fs::write(desk.predictions(), format!("nonsense\n{kept}{{\"torn"))?;
+    let said = one_line(&desk.run(&predict), 0)?;
+    ensure(said.contains("line 1 and 1 more is no prediction; it stays, and does not count"), || said)?;
+    let now = fs::read_to_string(desk.predictions())?;
+    ensure(now.starts_with(&format!("nonsense\n{kept}{{\"torn\n{{")), || now.clone())?;
+    ensure(now.lines().count() == 2 * kept.lines().count() + 2, || now)
+}
+
+fn without_a_terminal_one_line_says_so(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    for (line, said) in [
+        (&["pid-ns-init", "--pause"][..], "--pause wants a terminal, and standard input is none"),
+        (&["inception", "run", "11", "--pause"], "--pause wants a terminal"),
+        (&["uts-demo", "--predict"], "--answers FILE takes the answers from a file"),
+        (&["uts-demo", "--predict", "--format", "jsonl"], "goes with --format text alone"),
+        (&["inception", "run", "11", "--pause", "--format", "tap"], "goes with --format text alone"),
+        (&["uts-demo", "--answers", "x"], "--predict"),
+        (&["inception", "run", "11", "--pause", "--predict", "--answers", "x"], "--pause"),
+        (&["uts-demo", "--predict", "--ask", "nothing", "--answers", "-"], "no claim is called 'nothing'"),
+    ] {
+        let text = one_line(&desk.run(line), 2)?;
+        ensure(text.contains(said), || format!("{line:?}: {text}"))?;
+    }
+    desk.is_left_clean(&[])
+}
+
+/// As sudo starts it: by root, in whose environment stands who typed it.
+fn under_sudo(person: &Person) -> Result<(), Failed> {
+    let stranger = Person { is_stranger: true, ..person.clone() };
+    let desk = Desk::new(&stranger);
+    let ones = desk.file("ones", &"1\n".repeat(100));
+    let program = person.programs.join("uts-demo");
+    let mut command = Command::new(program);
+    command.args(["--predict", "--answers", &ones]).env("SUDO_UID", STRANGER.to_string());
+    command.env("XDG_STATE_HOME", desk.folder().join("state"));
+    let output = command.output()?;
+    ensure(output.status.success() && output.stderr.is_empty(), || format!("{output:?}"))?;
+    let kept = fs::metadata(desk.predictions())?;
+    ensure(kept.uid() == STRANGER, || format!("it belongs to {}", kept.uid()))?;
+    let folder = fs::metadata(desk.folder().join("state/inception"))?;
+    ensure(folder.uid() == STRANGER, || format!("its folder belongs to {}", folder.uid()))?;
+    // Where the user may not write, root does not do it either.
+    fs::remove_dir_all(desk.folder().join("state"))?;
+    fs::create_dir(desk.folder().join("state"))?;
+    let said = one_line(&command.output()?, 0)?;
+    ensure(said.contains("Permission denied"), || said)
+}
