@@ -1,4 +1,4 @@
-//! A root filesystem from an archive: tar(5), or an image ([`layers`](super::layers)).
+//! A root filesystem from an archive: tar(5), or an image ([`layers`]).
 //!
 //! It is unpacked into memory, in the container's mount namespace: gone with it, and with the rights of its root, who
 //! is nobody outside. An archive is not to be trusted all the same: what becomes of each file is in
