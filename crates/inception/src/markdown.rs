@@ -21,8 +21,7 @@ pub(crate) fn render(markdown: &str, width: usize) -> String {
 /// What stands in a document below the heading of level 2 called `title`, the heading included.
 pub(crate) fn section<'a>(markdown: &'a str, title: &str) -> Option<&'a str> {
     let mut begin = None;
-    let mut events = Parser::new_ext(markdown, Options::ENABLE_TABLES).into_offset_iter();
-    while let Some((event, range)) = events.next() {
+    for (event, range) in Parser::new_ext(markdown, Options::ENABLE_TABLES).into_offset_iter() {
         if !matches!(event, Event::Start(Tag::Heading { level: HeadingLevel::H1 | HeadingLevel::H2, .. })) {
             continue;
         }
