@@ -62,7 +62,8 @@ pub(crate) fn find(line: &str, value: &str) -> Option<usize> {
         let after = line[at + value.len()..].chars().next();
         let first = value.chars().next().is_some_and(word);
         let last = value.chars().next_back().is_some_and(word);
-        !(first && before.is_some_and(word)) && !(last && after.is_some_and(word))
+        let inside = (first && before.is_some_and(word)) || (last && after.is_some_and(word));
+        !inside
     })
 }
 
