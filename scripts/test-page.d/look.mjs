@@ -4,7 +4,7 @@
 // node look.mjs CHROMIUM AXE.js PROFILE PAGE.html [SHOTS] [PICTURE.svg...]
 
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -21,9 +21,11 @@ function check(what, fine, more = "") {
 // --- The browser ---
 
 const flags = ["--headless=new", "--remote-debugging-pipe", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-  "--disable-dev-shm-usage", "--disable-background-networking", `--user-data-dir=${profile}`];
+  "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  `--user-data-dir=${profile}`];
 // Chromium's sandbox is not for root; the page is our own.
 if (process.getuid() === 0) flags.push("--no-sandbox");
+mkdirSync(profile, { recursive: true });
 const browser = spawn(chromium, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
 const [to, from] = [browser.stdio[3], browser.stdio[4]];
 const waiting = new Map();
@@ -158,6 +160,10 @@ for (const picture of pictures) {
   check(`${basename(picture)} is a picture by itself`, fine && said.length === 0 && cut === "", said.join("; ") + cut);
 }
 
+const gone = new Promise((resolve) => browser.on("exit", resolve));
 await call("Browser.close").catch(() => {});
+await gone;
+// Its helpers end a moment later, and write until then.
+rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 console.log(faults.length === 0 ? "all is well" : `${faults.length} faults`);
 process.exit(faults.length === 0 ? 0 : 1);

@@ -21,8 +21,7 @@ use value::{Found, LEFT_OUT, Reading};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let checkout =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the checkout is there");
+    let checkout = checkout();
     let here = std::env::current_exe().expect("this program has a path");
     let programs =
         here.parent().and_then(Path::parent).expect("tests are built two folders down").to_path_buf();
@@ -49,6 +48,12 @@ fn main() -> ExitCode {
         );
     }
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The one that cargo says; of a test that was carried to another machine, the one that its caller says.
+fn checkout() -> PathBuf {
+    let here = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&here).join("../..").canonicalize().expect("the checkout is there")
 }
 
 impl Session {
@@ -296,8 +301,7 @@ fn id() -> String {
 
 fn ran(page: &str) -> Result<Vec<String>, String> {
     static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(10_000);
-    let checkout =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().map_err(|e| e.to_string())?;
+    let checkout = checkout();
     let root = nix::unistd::getuid().is_root();
     let place =
         Place { programs: checkout.join("target/debug"), checkout, root, at_most: Duration::from_secs(5) };

@@ -60,8 +60,10 @@ pub(crate) fn find(line: &str, value: &str) -> Option<usize> {
     line.match_indices(value).map(|(at, _)| at).find(|&at| {
         let before = line[..at].chars().next_back();
         let after = line[at + value.len()..].chars().next();
-        let goes_on = |c: Option<char>, next: Option<char>| c.is_some_and(word) && next.is_some_and(word);
-        !goes_on(before, value.chars().next()) && !goes_on(value.chars().next_back(), after)
+        let first = value.chars().next().is_some_and(word);
+        let last = value.chars().next_back().is_some_and(word);
+        let inside = (first && before.is_some_and(word)) || (last && after.is_some_and(word));
+        !inside
     })
 }
 
