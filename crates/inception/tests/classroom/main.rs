@@ -103,6 +103,17 @@ fn pids(desk: &Desk) -> Vec<i32> {
     desk.processes().into_iter().map(|(pid, _)| pid).collect()
 }
 
+/// The one of them who was started by none of them: numbers begin anew at pid_max, so the least need not be the first.
+fn first(pids: &[i32]) -> i32 {
+    let by_another = |pid: &&i32| parent(**pid).is_none_or(|parent| !pids.contains(&parent));
+    pids.iter().find(by_another).copied().unwrap_or_default()
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:\t"))?.parse().ok()
+}
+
 fn one_line(output: &Output, status: i32) -> Result<String, Failed> {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure(output.status.code() == Some(status), || format!("{}: {text}", output.status))?;
@@ -262,7 +273,7 @@ fn a_hang_up_with_an_open_shell_leaves_nothing(person: &Person) -> Result<(), Fa
 fn sigkill_in_a_pause_leaves_nothing(person: &Person) -> Result<(), Failed> {
     let desk = at_step(person, 3)?;
     let pids = pids(&desk);
-    let first = pids.iter().min().copied().unwrap_or_default();
+    let first = first(&pids);
     kill(Pid::from_raw(first), Signal::SIGKILL)?;
     desk.ends_with("exit status 137")?;
     desk.is_left_clean(&pids)
@@ -271,7 +282,7 @@ fn sigkill_in_a_pause_leaves_nothing(person: &Person) -> Result<(), Failed> {
 fn an_experiment_that_is_killed_in_a_pause_is_told(person: &Person) -> Result<(), Failed> {
     let desk = at_step(person, 2)?;
     let pids = pids(&desk);
-    let second = pids.iter().copied().filter(|pid| Some(pid) != pids.iter().min()).min();
+    let second = pids.iter().copied().find(|pid| parent(*pid) == Some(first(&pids)));
     kill(Pid::from_raw(second.unwrap_or_default()), Signal::SIGKILL)?;
     desk.ends_with("exit status 2")?;
     desk.shows("pid-ns-init: the experiment ended without its last word: killed by SIGKILL", 1)?;
@@ -294,7 +305,7 @@ fn a_signal_in_a_pause_leaves_nothing(person: &Person) -> Result<(), Failed> {
     for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGINT, 130)] {
         let desk = at_step(person, 2)?;
         let pids = pids(&desk);
-        let first = pids.iter().min().copied().unwrap_or_default();
+        let first = first(&pids);
         kill(Pid::from_raw(first), signal)?;
         desk.ends_with(&format!("exit status {status}"))?;
         desk.settings_are_back()?;
@@ -348,7 +359,7 @@ fn cgroups_go_with_the_class(person: &Person) -> Result<(), Failed> {
         ensure(!cgroups_of(&pids).is_empty(), || "at this step there are cgroups".into())?;
         match end {
             "SIGKILL" => {
-                kill(Pid::from_raw(pids.iter().min().copied().unwrap_or_default()), Signal::SIGKILL)?;
+                kill(Pid::from_raw(first(&pids)), Signal::SIGKILL)?;
             }
             "hang up" => desk.hang_up(),
             key => desk.press(key),
