@@ -18,7 +18,7 @@ mod why;
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::Signal;
 use owo_colors::{OwoColorize, Style};
 
@@ -29,7 +29,7 @@ pub use score::{Prediction, Score};
 use crate::cli::{Settings, Transcript, complain};
 use crate::event::{ClaimHead, Event};
 use crate::model::Experiment;
-use crate::status::LEFT;
+use crate::status::{AS_EXPECTED, LEFT};
 use page::Page;
 use subject::Subject;
 use terminal::{Pressed, Terminal, die_of};
@@ -68,9 +68,13 @@ pub(crate) fn attend(experiment: &'static Experiment, settings: &Settings) -> Re
     if settings.format != Transcript::Text {
         bail!("{option} is for people: it goes with --format text alone");
     }
-    for claim in &settings.ask {
-        let known = experiment.claims.iter().any(|own| own.id == claim);
-        ensure!(known, "no claim is called '{claim}'; --list-claims shows them");
+    // A score may be older than the program.
+    let is_known = |claim: &String| experiment.claims.iter().any(|own| own.id == claim);
+    for claim in settings.ask.iter().filter(|claim| !is_known(claim)) {
+        complain(experiment.name, &anyhow!("no claim is called '{claim}' any more; it is not asked"));
+    }
+    if !settings.ask.is_empty() && !settings.ask.iter().any(is_known) {
+        return Ok(AS_EXPECTED);
     }
     let needs_keys = settings.pause || settings.answers.is_none();
     let or = if settings.pause { "" } else { "; --answers FILE takes the answers from a file" };
