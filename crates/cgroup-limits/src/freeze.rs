@@ -35,7 +35,7 @@ pub(crate) const KILLED: Claim = Claim::holds(
     "frozen-killed",
     "A frozen process of version 2 dies of SIGKILL at once; a signal that it handles waits for the thaw.",
 )
-.cause("SIGKILL in the place of SIGUSR1")
+.cause("SIGKILL instead of SIGUSR1")
 .notes(&[42])
 .more(&[110])
 .needs(&[ANY_V2]);

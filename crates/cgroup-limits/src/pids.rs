@@ -25,7 +25,7 @@ pub(crate) const MOVED_IN: Claim = Claim::holds(
     "pids-moved-in",
     "Only a fork is refused: a process is moved in although pids.max is reached.",
 )
-.cause("a move in the place of a fork")
+.cause("a move instead of a fork")
 .more(&[115])
 .needs(&[PIDS]);
 pub(crate) const COUNTED_WHERE: Claim = Claim::holds_since(

@@ -31,11 +31,13 @@ pub(crate) const LEAST: Claim = Claim::holds(
 .notes(&[51])
 .more(&[115])
 .needs(&[PIDS]);
-pub(crate) const LEAST_MEMORY: Claim =
-    Claim::holds("least-memory", "So with memory: allowed 1 GiB below 8 MiB, a process is killed for the 8.")
-        .cause("memory.max of the cgroup above")
-        .notes(&[51])
-        .needs(&[MEMORY]);
+pub(crate) const LEAST_MEMORY: Claim = Claim::holds(
+    "least-memory",
+    "Allowed 1 GiB of memory below a cgroup of 8 MiB, a process is killed for the 8.",
+)
+.cause("memory.max of the cgroup above")
+.notes(&[51])
+.needs(&[MEMORY]);
 pub(crate) const CPUS: Claim = Claim::holds(
     "least-cpus",
     "cpuset.cpus is what was asked for, cpuset.cpus.effective what is left of it by the cgroups above.",
@@ -45,7 +47,7 @@ pub(crate) const CPUS: Claim = Claim::holds(
 .needs(&[CPUSET_V2]);
 pub(crate) const ROUNDED: Claim =
     Claim::holds("rounded", "A limit of memory is kept in whole pages: 5000 bytes are read back as 4096.")
-        .cause("5000 in the place of 4096")
+        .cause("5000 instead of 4096")
         .notes(&[45])
         .needs(&[MEMORY]);
 pub(crate) const NONSENSE: Claim = Claim::holds(

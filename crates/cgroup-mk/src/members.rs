@@ -18,7 +18,7 @@ pub(crate) const MOVES: Claim =
         .needs(&[A_PLACE]);
 pub(crate) const APPENDED: Claim =
     Claim::refuted("appended", "A PID has to be appended to cgroup.procs, like a line to a list.", "command")
-        .cause("> in the place of >>")
+        .cause("> instead of >>")
         .notes(&[35])
         .needs(&[A_PLACE])
         .misconceptions(&[(lesson::YES, "it is always written with >>, and reads like a list")]);

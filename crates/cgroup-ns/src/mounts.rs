@@ -19,7 +19,7 @@ const ANYWHERE: &str = "/tmp";
 
 pub(crate) const OLD_MOUNT: Claim = Claim::holds(
     "old-mount",
-    "In mountinfo the mount from before turns from / to /..: its root lies above that of the namespace.",
+    "In mountinfo the root of a mount from before is /.. now, once for each level above the namespace's root.",
 )
 .cause("CLONE_NEWCGROUP")
 .notes(&[24])

@@ -97,19 +97,17 @@ pub(crate) const EXEMPT: Claim = Claim::holds(
 .needs(&[A_DOMAIN_CONTROLLER, A_THREADED_CONTROLLER]);
 pub(crate) const SILENTLY: Claim = Claim::holds(
     "silently",
-    "That makes it `domain threaded`, and its empty children `domain invalid`, without a word.",
+    "+pids beside a member makes the cgroup `domain threaded`, its empty children `domain invalid`, without a word.",
 )
 .cause("a member")
 .notes(&[57])
 .more(&[107])
 .needs(&[A_THREADED_CONTROLLER]);
-pub(crate) const POPULATED_CHILD: Claim = Claim::holds(
-    "populated-child",
-    "The exemption ends where a child has members too: then +pids beside a member is EBUSY.",
-)
-.cause("a member of the child")
-.notes(&[57])
-.needs(&[A_THREADED_CONTROLLER]);
+pub(crate) const POPULATED_CHILD: Claim =
+    Claim::holds("populated-child", "Where a child has members too, +pids beside a member is EBUSY.")
+        .cause("a member of the child")
+        .notes(&[57])
+        .needs(&[A_THREADED_CONTROLLER]);
 pub(crate) const ROOT: Claim = Claim::holds(
     "root",
     "The root is exempt: it has members, and hands domain controllers down to its children.",

@@ -32,12 +32,14 @@ pub(crate) const STAYS: Claim = Claim::holds(
 .notes(&[59])
 .more(&[107])
 .needs(&[A_PLACE]);
-pub(crate) const ONE_WAY: Claim =
-    Claim::holds("one-way", "There is no way back: a cgroup.type takes no `domain`, but EINVAL.")
-        .cause("domain in the place of threaded")
-        .notes(&[59])
-        .more(&[107])
-        .needs(&[A_PLACE]);
+pub(crate) const ONE_WAY: Claim = Claim::holds(
+    "one-way",
+    "A threaded cgroup cannot be made a domain again: to write `domain` to cgroup.type is EINVAL.",
+)
+.cause("domain instead of threaded")
+.notes(&[59])
+.more(&[107])
+.needs(&[A_PLACE]);
 pub(crate) const INVALID: Claim = Claim::holds(
     "invalid",
     "The siblings of a threaded cgroup are `domain invalid`: no process gets in, EOPNOTSUPP.",

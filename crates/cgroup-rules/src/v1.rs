@@ -51,7 +51,7 @@ pub(crate) const THREADS: Claim = Claim::holds(
     "v1-threads",
     "In v1 a thread may go anywhere without its process: by `tasks`, beside cgroup.procs.",
 )
-.cause("tasks in the place of cgroup.procs")
+.cause("tasks instead of cgroup.procs")
 .notes(&[59])
 .needs(&[V1_PLACES]);
 pub(crate) const RENAME: Claim =

@@ -15,19 +15,19 @@ pub(crate) const SECOND_CHROOT: Claim = Claim::holds(
     "second-chroot",
     "Out of a chroot: chroot() once more, stay above the new root, and climb by ..; pivot_root() holds.",
 )
-.cause("chroot() in place of pivot_root()")
+.cause("chroot() instead of pivot_root()")
 .notes(&[2]);
 pub(crate) const DESCRIPTOR: Claim = Claim::holds(
     "descriptor",
     "Out of a chroot: open \".\", chroot() below it, fchdir() back, and climb by ..; pivot_root() holds.",
 )
-.cause("chroot() in place of pivot_root()")
+.cause("chroot() instead of pivot_root()")
 .notes(&[2]);
 pub(crate) const OWN_NAMESPACE: Claim = Claim::holds(
     "own-namespace",
     "Out of a chroot: setns() to the mount namespace one is in goes to its root; pivot_root() has moved that.",
 )
-.cause("chroot() in place of pivot_root()")
+.cause("chroot() instead of pivot_root()")
 .notes(&[2]);
 pub(crate) const NO_CAPABILITY: Claim =
     Claim::holds("no-capability", "Who has given up CAP_SYS_CHROOT stays in: all three ways out need it.")

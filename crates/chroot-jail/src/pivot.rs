@@ -13,7 +13,7 @@ pub(crate) const EVERYONE: Claim = Claim::holds(
     "everyone",
     "pivot_root() moves the root of the mount namespace: who had the old one as root has the new one now.",
 )
-.cause("pivot_root() in place of chroot()")
+.cause("pivot_root() instead of chroot()")
 .more(&[88]);
 pub(crate) const STACKED: Claim = Claim::holds(
     "stacked",

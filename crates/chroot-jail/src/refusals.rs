@@ -21,9 +21,9 @@ pub(crate) const USER_NAMESPACE: Claim =
         .more(&[89]);
 pub(crate) const NO_USER_NAMESPACE: Claim = Claim::holds(
     "no-user-namespace",
-    "In a chroot no user namespace can be made, by nobody: EPERM. After pivot_root() one can.",
+    "Nobody can make a user namespace in a chroot: EPERM. After pivot_root() one can.",
 )
-.cause("chroot() in place of pivot_root()")
+.cause("chroot() instead of pivot_root()")
 .notes(&[109])
 .more(&[76]);
 pub(crate) const SEARCH: Claim = Claim::holds(

@@ -13,7 +13,7 @@ use crate::jail::{JAIL, PLACE, Wall, change_directory, open, trial};
 
 pub(crate) const CALLER_ALONE: Claim = Claim::holds(
     "caller-alone",
-    "chroot() changes the root of the caller, and of nobody who is there already.",
+    "chroot() changes the root of the caller, and of no other process that is there already.",
 )
 .cause("chroot()")
 .notes(&[2]);
@@ -21,7 +21,7 @@ pub(crate) const NO_NAMESPACE: Claim = Claim::holds(
     "no-namespace",
     "chroot() makes no namespace: all of the caller's links in /proc/PID/ns stay.",
 )
-.cause("chroot() in place of unshare(CLONE_NEWNS)")
+.cause("chroot() instead of unshare(CLONE_NEWNS)")
 .notes(&[2])
 .misconceptions(&[(
     lesson::NO,
@@ -33,7 +33,7 @@ pub(crate) const PROC_ROOT: Claim =
         .more(&[89]);
 pub(crate) const MOUNTINFO: Claim = Claim::holds(
     "mountinfo",
-    "mountinfo shows a chrooted process only the mounts below its root; outside one sees by it too.",
+    "mountinfo shows a chrooted process only the mounts below its root, and reads so from outside too.",
 )
 .cause("chroot()")
 .notes(&[2]);
@@ -51,7 +51,7 @@ pub(crate) const PROCESSES: Claim = Claim::holds(
     "processes",
     "A chroot confines paths alone: from in it, processes outside can be signalled.",
 )
-.cause("chroot() in place of CLONE_NEWPID")
+.cause("chroot() instead of CLONE_NEWPID")
 .notes(&[2]);
 pub(crate) const INTERPRETER: Claim = Claim::holds(
     "interpreter",

@@ -21,7 +21,7 @@ pub(crate) const LIMITS: Claim =
         .notes(&[45, 47]);
 pub(crate) const KILLED: Claim = Claim::holds(
     "out-of-memory",
-    "A container that takes more than its --memory is killed by the kernel: status 137.",
+    "Where a container takes more than its --memory the kernel kills a process; if that is PID 1, status 137.",
 )
 .cause("--memory 32m")
 .notes(&[45]);

@@ -64,7 +64,7 @@ pub(crate) const FULL: Claim = Claim::holds(
 .needs(&[WRITABLE]);
 pub(crate) const NOT_ALL: Claim = Claim::holds(
     "not-all",
-    "The rest of /proc/sys/kernel is no IPC: the hostname beside msgmax is set inside and changes outside.",
+    "The rest of /proc/sys/kernel is not the IPC namespace's: a hostname that is set inside changes outside.",
 )
 .cause("a limit of IPC")
 .notes(&[64])

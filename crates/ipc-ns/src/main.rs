@@ -23,12 +23,10 @@ const BY_KEY: Claim = Claim::holds(
 .cause("CLONE_NEWIPC")
 .notes(&[60])
 .more(&[46]);
-const BY_ID: Claim = Claim::holds(
-    "by-id",
-    "Nor does its identifier help, which needs no key: in another IPC namespace it is EINVAL.",
-)
-.cause("CLONE_NEWIPC")
-.notes(&[60]);
+const BY_ID: Claim =
+    Claim::holds("by-id", "A queue's identifier, which needs no key, is EINVAL in another IPC namespace.")
+        .cause("CLONE_NEWIPC")
+        .notes(&[60]);
 const LISTED: Claim =
     Claim::holds("listed", "/proc/sysvipc lists the objects of the IPC namespace of whoever opens the file.")
         .cause("CLONE_NEWIPC")

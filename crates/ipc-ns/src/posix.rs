@@ -34,7 +34,7 @@ pub(crate) const SHARED_MEMORY: Claim = Claim::holds(
     "shared-memory",
     "POSIX shared memory is not the IPC namespace's: it is a file in /dev/shm, and mounts are to keep it apart.",
 )
-.cause("POSIX shared memory in the place of a queue")
+.cause("POSIX shared memory instead of a queue")
 .notes(&[61])
 .needs(&[A_SHM])
 .misconceptions(&[(lesson::NO, "POSIX message queues do go with the IPC namespace, and this is called POSIX too")]);
@@ -53,7 +53,7 @@ pub(crate) const OUTLIVES: Claim = Claim::holds(
 .more(&[48]);
 pub(crate) const DEAD: Claim = Claim::holds(
     "dead",
-    "The mount keeps the files and not the namespace: with its last member it is gone, and creat() gives EACCES.",
+    "A mount of mqueue keeps the files, not the IPC namespace: after the last member creat() gives EACCES.",
 )
 .cause("the end of the last member")
 .more(&[48]);

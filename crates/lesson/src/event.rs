@@ -186,7 +186,7 @@ impl ClaimHead {
         if let Some(correction) = &self.correction {
             let right = claims.into_iter().find(|claim| claim.id == *correction);
             let right = right.map_or(correction.as_str(), |claim| claim.text.as_str());
-            return Some(format!("The notes say so, and go too far. Right is: {right}"));
+            return Some(format!("So one reads, and this kernel disagrees. Right is: {right}"));
         }
         let since =
             self.expect.strip_prefix("since ").map(|kernel| format!("It holds since Linux {kernel}."));

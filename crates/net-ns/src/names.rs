@@ -19,13 +19,13 @@ pub(crate) const ESCAPES: Claim = Claim::holds(
     "escapes",
     "A device's name may be an escape sequence, which a terminal obeys when the name is printed to it.",
 )
-.cause("ESC in place of '/'")
+.cause("ESC instead of '/'")
 .notes(&[66]);
 pub(crate) const A0: Claim = Claim::holds(
     "byte-a0",
     "A name with the byte 0xA0 is refused as white space: no device is called à, though one may be called é.",
 )
-.cause("à in place of é")
+.cause("à instead of é")
 .notes(&[66]);
 pub(crate) const COUNTS: Claim =
     Claim::holds("counts", "In %d of a device's name the kernel puts the first number that is free.")

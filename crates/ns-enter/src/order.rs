@@ -25,7 +25,7 @@ pub(crate) const TOO_EARLY: Claim = Claim::holds(
 .more(&[19]);
 pub(crate) const NO_ORDER: Claim = Claim::holds(
     "no-order",
-    "One setns() with a pidfd needs no order: it may all that its caller may before and inside.",
+    "One setns() with a pidfd needs no order: all of it is asked with the rights that its caller has before.",
 )
 .cause("a single call")
 .more(&[4]);

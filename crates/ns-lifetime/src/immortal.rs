@@ -23,7 +23,7 @@ pub(crate) const IMMORTAL: Claim = Claim::holds(
 .more(&[63]);
 pub(crate) const ACKNOWLEDGED: Claim = Claim::holds(
     "acknowledged",
-    "Such a namespace is gone, and its devices with it, as soon as the FIN is acknowledged.",
+    "A network namespace that an unacknowledged FIN keeps goes, its devices with it, once the FIN is acknowledged.",
 )
 .cause("the peer's address")
 .more(&[63]);

@@ -23,7 +23,7 @@ const STAYS: Claim =
         )]);
 const COPY: Claim = Claim::holds(
     "copy",
-    "A UTS namespace begins with a copy of its maker's names; later changes there do not reach it.",
+    "A UTS namespace begins with a copy of its maker's names; later changes of the maker's do not reach it.",
 )
 .cause("CLONE_NEWUTS")
 .notes(&[134, 135]);

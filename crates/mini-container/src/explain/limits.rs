@@ -11,14 +11,14 @@ const RAM: Need = Need::Probe(|| missing("memory"));
 
 pub(crate) const PROCESSES: Claim = Claim::holds(
     "processes-limited",
-    "Namespaces bound nothing: a container forks as it likes until a cgroup says how often.",
+    "Namespaces limit nothing: a container forks as it likes until its cgroup's pids.max is reached.",
 )
 .cause("pids.max")
 .notes(&[2, 29])
 .needs(&[PIDS]);
 pub(crate) const MEMORY: Claim = Claim::holds(
     "memory-limited",
-    "Past the memory limit of its cgroup a container is killed: SIGKILL, which runtimes report as 137.",
+    "Past the memory limit of its cgroup a process is killed: SIGKILL, which runtimes report as 137.",
 )
 .cause("memory.max")
 .notes(&[2, 29])

@@ -26,7 +26,7 @@ pub(crate) const EIGHT: Claim = Claim::holds(
 .notes(&[1, 2]);
 pub(crate) const ALL_BUT_ONE: Claim = Claim::holds(
     "all-but-one",
-    "Each namespace closes one view of the outside: leave one out, and that view alone is open.",
+    "Each of six namespaces closes one view of the outside: leave one out, and that view alone is open.",
 )
 .cause("the namespaces")
 .notes(&[2]);
