@@ -22,7 +22,7 @@ pub(crate) const NEVER: Claim = Claim::holds(
     "never",
     "In a user namespace a filesystem that is not marked as safe for it, such as devtmpfs, gives EPERM.",
 )
-.cause("FS_USERNS_MOUNT not set")
+.cause("devtmpfs instead of tmpfs")
 .more(&[77]);
 
 const ITS_OWN: [&str; 4] = ["proc", "sysfs", "mqueue", "cgroup2"];

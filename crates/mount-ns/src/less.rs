@@ -19,7 +19,7 @@ pub(crate) const SLAVES: Claim = Claim::holds(
 .more(&[84]);
 pub(crate) const LOCKED: Claim = Claim::holds(
     "locked",
-    "Mounts that a less privileged mount namespace inherits are locked: no umount, no move, EINVAL.",
+    "Mounts that the mount namespace of a new user namespace inherits are locked: no umount, no move, EINVAL.",
 )
 .cause("CLONE_NEWUSER")
 .more(&[85]);

@@ -31,13 +31,13 @@ pub(crate) const FREELY: Claim =
         )]);
 pub(crate) const CAPABLE: Claim =
     Claim::holds("capable", "Without CAP_SYS_ADMIN nobody sends children down: setns() gives EPERM.")
-        .cause("no capability")
+        .cause("dropped capabilities")
         .notes(&[97]);
 pub(crate) const NO_ASCENT: Claim = Claim::holds(
     "no-ascent",
     "setns() takes one's own PID namespace and those below it; the parent's and a sibling give EINVAL.",
 )
-.cause("a target that is not below")
+.cause("a target above or beside")
 .notes(&[98]);
 pub(crate) const UNDO: Claim = Claim::holds(
     "undo",

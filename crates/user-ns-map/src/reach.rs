@@ -32,7 +32,7 @@ pub(crate) const ROOTS_HOME: Claim = Claim::holds(
     "roots-home",
     "Root inside may not list /root: its owner is not mapped, and shows as nobody, 65534.",
 )
-.cause("an owner who is not mapped")
+.cause("an unmapped owner")
 .notes(&[115])
 .needs(&[Need::Probe(roots_places)])
 .misconceptions(&[(
@@ -53,7 +53,7 @@ pub(crate) const NOT_MAPPED: Claim = Claim::holds(
     "not-mapped",
     "No capability inside opens a file whose owner is not mapped: /etc/shadow gives EACCES.",
 )
-.cause("an owner who is not mapped")
+.cause("an unmapped owner")
 .notes(&[133])
 .needs(&[Need::Probe(roots_places)]);
 pub(crate) const OUTSIDE_COUNTS: Claim = Claim::holds(
