@@ -16,7 +16,7 @@ mod v1_mounts;
 use anyhow::{Context, Result};
 use lesson::{Claim, Experiment, Lab, Need, Step, cause};
 use nix::unistd::gettid;
-use ns_core::cgroup::{Cgroup, Layout, Place, Want};
+use ns_core::cgroup::{self, Cgroup, Layout, Place, Want};
 use ns_core::probe::Missing;
 use ns_core::{Child, Fact, Namespaces, Outcome, Pid, Value, Witness};
 
@@ -118,7 +118,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(lab: &mut Lab) -> Result<()> {
-    ns_core::cgroup::sweep()?;
+    cgroup::sweep()?;
     if lab.can_ask(&[V1_HAS_MORE, FREEZER])? {
         controllers(lab)?;
     }
@@ -231,15 +231,10 @@ pub(crate) fn two_threads() -> Result<(Child, Pid)> {
 /// The path of a thread's cgroup, seen from `top`: `top`, `top/child`, or `elsewhere`.
 ///
 /// `hierarchy` begins its line of /proc/PID/cgroup from the second colon field on: empty for v2.
-pub(crate) fn seen_from(top: &Cgroup, hierarchy: &str, process: Pid, thread: Pid) -> Result<Value> {
-    let file = format!("/proc/{process}/task/{thread}/cgroup");
-    let text = std::fs::read_to_string(&file).with_context(|| format!("cat {file}"))?;
-    let path = text.lines().find_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        (controllers == hierarchy).then_some(path)
-    });
+pub(crate) fn seen_from(top: &Cgroup, hierarchy: &str, thread: Pid) -> Result<Value> {
+    // A thread is found in /proc by its number, though it is not listed there.
+    let path = cgroup::path_of(Some(thread), hierarchy)?;
     let name = top.path().file_name().unwrap_or_default().to_string_lossy();
-    let below = path.and_then(|path| path.split_once(&*name)).map(|(_, below)| below);
+    let below = path.as_deref().and_then(|path| path.split_once(&*name)).map(|(_, below)| below);
     Ok(below.map_or("elsewhere".into(), |below| format!("top{below}")).into())
 }

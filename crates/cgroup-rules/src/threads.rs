@@ -195,7 +195,7 @@ fn threads_apart(lab: &mut Lab, place: &Place) -> Result<()> {
 }
 
 fn whereabouts(top: &Cgroup, process: &Child, thread: Pid, answer: Outcome) -> Result<[Fact; 3]> {
-    let seen = |thread| seen_from(top, "", process.pid(), thread);
+    let seen = |thread| seen_from(top, "", thread);
     Ok([
         Fact::outside("echo TID > cgroup.threads", answer),
         Fact::outside("its main thread is in", seen(process.pid())?),

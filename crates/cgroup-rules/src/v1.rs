@@ -140,7 +140,7 @@ fn members(lab: &mut Lab) -> Result<()> {
         if moved {
             top.join(process.pid())?;
         }
-        let at = |top: &Cgroup, name: &str| seen_from(top, name, process.pid(), process.pid());
+        let at = |top: &Cgroup, name: &str| seen_from(top, name, process.pid());
         Ok([
             Fact::outside("in the first hierarchy", at(&top, &name)?),
             Fact::outside("in the second", at(&unmoved, &other_name)?),
@@ -176,7 +176,7 @@ fn members(lab: &mut Lab) -> Result<()> {
         let top = place.create("top")?;
         let (process, thread) = two_threads()?;
         let answer = Outcome::of(top.write(file, &thread.to_string()))?;
-        let seen = |thread| seen_from(&top, &name, process.pid(), thread);
+        let seen = |thread| seen_from(&top, &name, thread);
         Ok([
             Fact::outside(format!("echo TID > {file}"), answer),
             Fact::outside("its main thread is in", seen(process.pid())?),

@@ -245,8 +245,8 @@ fn docker_options(process: &Process, own: &[Kind]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::Membership;
     use ns_core::Pid;
+    use ns_core::cgroup::Membership;
     use ns_core::mount::Mount;
 
     const ID: &str = "f8fec73ba66c7fae5a74c96f0a2e2212223ea9f5e8fe35d9230c5fba90231db6";

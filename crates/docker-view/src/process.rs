@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
+use ns_core::cgroup::Membership;
 use ns_core::mount::Mount;
 use ns_core::net::Netlink;
 use ns_core::process::{is_capable, status};
@@ -37,14 +38,6 @@ pub(crate) struct Process {
     pub(crate) cgroups: Vec<Membership>,
 }
 
-/// A line of /proc/PID/cgroup.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Membership {
-    /// Empty for version 2.
-    pub(crate) controllers: String,
-    pub(crate) path: String,
-}
-
 const MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 
 impl Process {
@@ -67,7 +60,6 @@ impl Process {
             text.lines().map(ToString::to_string).collect::<Vec<_>>()
         };
         let map = |file| text(file).iter().map(|line| one_blank(line)).collect();
-        let cgroups = text("cgroup").iter().filter_map(|line| membership(line)).collect();
         Ok(Process {
             pid,
             command: status.name,
@@ -83,7 +75,7 @@ impl Process {
             bounding: status.capbnd.unwrap_or_default(),
             seccomp: status.seccomp.unwrap_or_default(),
             no_new_privs: status.nonewprivs == Some(1),
-            cgroups,
+            cgroups: Membership::all_of(Some(pid)).unwrap_or_default(),
         })
     }
 
@@ -126,8 +118,8 @@ impl Process {
 
     /// Its path in the hierarchy of a controller, or in that of version 2.
     pub(crate) fn cgroup(&self, controller: &str) -> Option<&Membership> {
-        let has = |it: &&Membership| it.controllers.split(',').any(|own| own == controller);
-        self.cgroups.iter().find(has).or_else(|| self.cgroups.iter().find(|it| it.controllers.is_empty()))
+        let of = |controller: &str| self.cgroups.iter().find(|own| own.has(controller));
+        of(controller).or_else(|| of(""))
     }
 }
 
@@ -214,13 +206,6 @@ fn program(pid: i32) -> Option<String> {
 
 fn one_blank(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// `4:memory:/docker/1f0a…`; for version 2 `0::/docker/1f0a…`.
-fn membership(line: &str) -> Option<Membership> {
-    let mut parts = line.splitn(3, ':').skip(1);
-    let (controllers, path) = (parts.next()?, parts.next()?);
-    Some(Membership { controllers: controllers.into(), path: path.into() })
 }
 
 /// A limit in effect, and the cgroup that sets it.
@@ -379,14 +364,6 @@ pub(crate) fn capabilities_in_short(set: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_of_either_version_is_read() {
-        let read = |line| membership(line).map(|it| (it.controllers, it.path));
-        assert_eq!(read("0::/docker/1f"), Some((String::new(), "/docker/1f".into())));
-        assert_eq!(read("4:cpu,cpuacct:/a:b"), Some(("cpu,cpuacct".into(), "/a:b".into())));
-        assert_eq!(read("nonsense"), None);
-    }
 
     #[test]
     fn ids_are_as_short_as_docker_has_them() {

@@ -1,18 +1,18 @@
 //! Experiments that have the terminal to themselves: `--pause`, `--predict` and `inception review`.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use lesson::{Screen, complain, status};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{dup2_stdin, execv};
-use ns_core::{Child, End, Errno, Named, Namespaces, Signal, signals};
+use nix::poll::{PollFd, PollFlags};
+use nix::unistd::dup2_stdin;
+use ns_core::child::become_program;
+use ns_core::{Child, End, Named, Namespaces};
 
 use crate::demos::Demo;
+use crate::outbox::poll_again;
 use crate::program;
 
 /// Answers that one experiment after another takes from one file.
@@ -68,26 +68,14 @@ fn run(demo: &'static Demo, arguments: &[OsString], answers: &Answers) -> Result
         return Ok(status::BROKEN);
     };
     let words = [OsStr::new(demo.name)].into_iter().chain(arguments.iter().map(OsString::as_os_str));
-    let words = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<_>, _>>()?;
-    let path = CString::new(program.as_os_str().as_bytes())?;
-    // The child is armed to die with us, and execve(2) leaves that so.
     let mut child = Child::spawn(demo.name, Namespaces::NONE, |_| {
         if let Some(file) = &answers.0 {
             dup2_stdin(file).named(|| "dup2(answers, 0)".into())?;
         }
-        // Rust ignores it for its own programs, and execve(2) would pass that on.
-        signals::reset(Signal::SIGPIPE)?;
-        let Err(errno) = execv(&path, &words);
-        Err(errno).named(|| format!("execve({path:?})"))
+        become_program(&program, words).map(drop)
     })?;
     // People take as long as they like.
-    while let Err(errno) =
-        poll(&mut [PollFd::new(child.pidfd().as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)
-    {
-        if errno != Errno::EINTR {
-            return Err(errno).context("poll()");
-        }
-    }
+    poll_again(&mut [PollFd::new(child.pidfd(), PollFlags::POLLIN)])?;
     let end = child.hear().and_then(|_| child.wait());
     match end {
         Ok(End::Exited(code)) => Ok(u8::try_from(code).unwrap_or(status::BROKEN)),

@@ -1,7 +1,6 @@
 //! `inception diff`: what several kernels said to the same claims, side by side, and why they differ.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -15,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::demos;
 use crate::format::Format;
 use crate::outbox::Outbox;
-use crate::program::LONGEST_LINE;
 use crate::summary::item;
+use crate::transcript::each_line;
 use crate::trial::{self, Fate, Settled, Watch};
 
 /// What to compare, and how to show it.
@@ -91,20 +90,9 @@ struct Versioned {
 /// One line that names the file, and the line of it, when it cannot be read, is no transcript, or is cut short.
 fn read(file: &Path) -> Result<Transcript> {
     let mut transcript = Transcript { file: file.into(), kernel: String::new(), uid: 0, runs: Vec::new() };
-    let name = file.display();
-    let longest = u64::try_from(LONGEST_LINE)?;
-    let mut bytes = BufReader::new(File::open(file).with_context(|| format!("cannot open {name}"))?);
-    let mut number = 0;
-    loop {
-        let mut line = Vec::new();
-        let read = bytes.by_ref().take(longest).read_until(b'\n', &mut line);
-        if read.with_context(|| format!("cannot read {name}"))? == 0 {
-            break;
-        }
-        number += 1;
-        transcript.take(&line).with_context(|| format!("{name}: line {number}"))?;
-    }
-    ensure!(number > 0, "{name}: empty, and no transcript");
+    let name = file.display().to_string();
+    let input = File::open(file).with_context(|| format!("cannot open {name}"))?;
+    let number = each_line(&name, input, |line| transcript.take(line))?;
     match transcript.unfinished() {
         Some(run) => bail!("{name}: line {number}: cut short, '{}' has not ended", run.experiment),
         None => Ok(transcript),

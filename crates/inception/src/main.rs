@@ -20,6 +20,7 @@ mod report;
 mod review;
 mod run;
 mod summary;
+mod transcript;
 mod trial;
 
 use std::process::ExitCode;

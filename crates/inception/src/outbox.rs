@@ -120,7 +120,8 @@ pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn poll_again(fds: &mut [PollFd<'_>]) -> Result<()> {
+/// Waits until one of `fds` is ready, whatever signals come meanwhile.
+pub(crate) fn poll_again(fds: &mut [PollFd<'_>]) -> Result<()> {
     loop {
         match poll(fds, PollTimeout::NONE) {
             Err(Errno::EINTR) => {}

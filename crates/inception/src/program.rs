@@ -1,17 +1,17 @@
 //! The experiments' binaries: where they are, and what they write.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd::{AccessFlags, access, dup2_stdin, dup2_stdout, execv, pipe2};
-use ns_core::{Child, End, Named, Namespaces, Signal, signals};
+use nix::unistd::{AccessFlags, access, dup2_stdin, dup2_stdout, pipe2};
+use ns_core::child::become_program;
+use ns_core::{Child, End, Named, Namespaces};
 
 use crate::outbox::Outbox;
 
@@ -63,11 +63,14 @@ impl Running {
     /// Those of clone3(2) and pipe(2). Those of execve(2) are told by [`Running::end`].
     pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Running> {
         let words = [program.as_os_str()].into_iter().chain(arguments.iter().map(OsStr::new));
-        let words = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<_>, _>>()?;
         let (lines, write) = pipe2(OFlag::O_CLOEXEC)?;
         let label = program.file_name().unwrap_or_default().to_string_lossy();
-        // The child is armed to die with us, and execve(2) leaves that so.
-        let child = Child::spawn(label, Namespaces::NONE, |_| exec(&words, &write))?;
+        let child = Child::spawn(label, Namespaces::NONE, |_| {
+            let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+            dup2_stdin(null.named(|| "open(\"/dev/null\")".into())?).named(|| "dup2(null, 0)".into())?;
+            dup2_stdout(&write).named(|| "dup2(pipe, 1)".into())?;
+            become_program(program, words).map(drop)
+        })?;
         drop(write); // or its pipe would never end
         Ok(Running { child, lines: lines.into(), read: Vec::new(), finished: false })
     }
@@ -108,15 +111,4 @@ impl Running {
         self.child.hear()?;
         Ok(self.child.wait()?)
     }
-}
-
-/// Becomes another program.
-fn exec(words: &[CString], stdout: &OwnedFd) -> ns_core::Result<()> {
-    let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
-    dup2_stdin(null.named(|| "open(\"/dev/null\")".into())?).named(|| "dup2(null, 0)".into())?;
-    dup2_stdout(stdout).named(|| "dup2(pipe, 1)".into())?;
-    // Rust ignores it for its own programs, and execve(2) would pass that on.
-    signals::reset(Signal::SIGPIPE)?;
-    let Err(errno) = execv(&words[0], words);
-    Err(errno).named(|| format!("execve({:?})", words[0]))
 }

@@ -1,6 +1,5 @@
 //! `inception report`: a page that shows what experiments saw, with pictures, from their events alone.
 
-mod names;
 mod page;
 mod pictures;
 mod steps;
@@ -14,13 +13,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use lesson::Screen;
+use lesson::render::Shown;
 use ns_core::fact::printable;
 
 use crate::demos;
 use crate::outbox::Outbox;
 use crate::run::{complain_if_broken, require_any};
 use crate::summary;
-use names::Shown;
+use crate::trial::Conditions;
 use page::Page;
 use steps::Part;
 use target::Target;
@@ -53,13 +53,8 @@ pub(crate) struct Report {
     #[arg(long, help = "Show <pid A>, <name B> and the like for what differs from run to run")]
     stable: bool,
 
-    /// Leave the causes out: no claim may hold then
-    #[arg(long)]
-    sabotage: bool,
-
-    /// Count a skipped claim as a failure (also LAB_MUST_RUN=1)
-    #[arg(long)]
-    must_run: bool,
+    #[command(flatten)]
+    conditions: Conditions,
 }
 
 impl Report {
@@ -74,10 +69,7 @@ impl Report {
             Some(file) => told::read(file, &chosen)?,
             None => {
                 require_any(&chosen)?;
-                let options = [(self.sabotage, "--sabotage"), (self.must_run, "--must-run")];
-                let options: Vec<&str> =
-                    options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option).collect();
-                told::run(&chosen, &options, &outbox)?
+                told::run(&chosen, &self.conditions.options(), &outbox)?
             }
         };
         told.accounts.iter().for_each(complain_if_broken);

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use lesson::classroom::Score;
 use lesson::render::wrap;
-use lesson::{Screen, complain, status};
+use lesson::{Screen, status};
 
 use crate::attend::{self, Answers};
 use crate::demos::{self, Demo};
@@ -37,10 +37,7 @@ impl Review {
     pub(crate) fn run(&self) -> Result<u8> {
         let chosen = demos::chosen(&self.demos)?;
         let outbox = Outbox::open(&self.screen)?;
-        let score = Score::open()?;
-        if let Some(complaint) = score.complaint() {
-            complain("inception", &anyhow!(complaint));
-        }
+        let score = Score::open("inception")?;
         let missed = score.missed();
         let claims = |demo: &Demo| missed.get(demo.name).cloned().unwrap_or_default();
         let again: Vec<(&'static Demo, Vec<&str>)> = chosen

@@ -12,7 +12,7 @@ use owo_colors::{OwoColorize, Style};
 
 use crate::demos::{self, Demo};
 use crate::outbox::Outbox;
-use crate::trial::{self, Account};
+use crate::trial::{self, Account, Conditions};
 use crate::{attend, program, summary};
 
 /// What to run, and how.
@@ -58,13 +58,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", requires = "predict", conflicts_with = "pause")]
     answers: Option<PathBuf>,
 
-    /// Leave the causes out: no claim may hold then
-    #[arg(long)]
-    sabotage: bool,
-
-    /// Count a skipped claim as a failure (also LAB_MUST_RUN=1)
-    #[arg(long)]
-    must_run: bool,
+    #[command(flatten)]
+    conditions: Conditions,
 }
 
 impl Run {
@@ -76,9 +71,7 @@ impl Run {
             return self.attend(chosen);
         }
         let outbox = Outbox::open(&self.screen)?;
-        let options = [(self.sabotage, "--sabotage"), (self.must_run, "--must-run")];
-        let options: Vec<&str> =
-            options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option).collect();
+        let options = self.conditions.options();
         // Those that go on from one experiment to the next.
         let mut others: Vec<Box<dyn Renderer>> = Vec::new();
         match self.format {
@@ -105,7 +98,12 @@ impl Run {
         }
         outbox.write_out()?;
         if self.format == Transcript::Text {
-            outbox.show(&summary::text(&accounts, self.sabotage, self.stable, self.screen.columns()))?;
+            outbox.show(&summary::text(
+                &accounts,
+                self.conditions.sabotage,
+                self.stable,
+                self.screen.columns(),
+            ))?;
         }
         Ok(summary::status(&accounts))
     }
@@ -124,11 +122,10 @@ impl Run {
             (self.answers.is_some(), "--answers=-"),
             (self.stable, "--stable"),
             (self.verbose, "--verbose"),
-            (self.sabotage, "--sabotage"),
-            (self.must_run, "--must-run"),
         ];
         let mut arguments = attend::screen_arguments(&self.screen);
         arguments.extend(options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option.into()));
+        arguments.extend(self.conditions.options().into_iter().map(OsString::from));
         if let Some(path) = &self.record {
             arguments.extend(["--record".into(), path.into()]);
         }

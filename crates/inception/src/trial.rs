@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail, ensure};
+use clap::Args;
 use lesson::{ClaimHead, Event, SCHEMA, Tally, Verdict};
 use ns_core::End;
 use ns_core::fact::printable;
@@ -36,6 +37,26 @@ pub(crate) struct Settled {
 pub(crate) enum Fate {
     Judged { verdict: Verdict, expected: bool },
     Skipped { missing: String, remedy: String },
+}
+
+/// What is left out or asked for, in all experiments of a run.
+#[derive(Debug, Args)]
+pub(crate) struct Conditions {
+    /// Leave the causes out: no claim may hold then
+    #[arg(long)]
+    pub(crate) sabotage: bool,
+
+    /// Count a skipped claim as a failure (also LAB_MUST_RUN=1)
+    #[arg(long)]
+    must_run: bool,
+}
+
+impl Conditions {
+    /// As options of an experiment.
+    pub(crate) fn options(&self) -> Vec<&'static str> {
+        let options = [(self.sabotage, "--sabotage"), (self.must_run, "--must-run")];
+        options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option).collect()
+    }
 }
 
 /// Runs a demo's experiment with `options` besides `--format jsonl`. Each event is given to `show`, with the line that

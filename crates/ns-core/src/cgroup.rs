@@ -33,7 +33,7 @@ pub use layout::{Hierarchy, Layout, LayoutKind};
 pub use limits::Knob;
 pub(crate) use machine::options;
 pub use machine::{HandedDown, Nsdelegate, nsdelegate};
-pub use membership::path_of;
+pub use membership::{Membership, path_of};
 pub use name::CgroupName;
 pub use place::{Place, Want};
 pub use sweep::sweep;

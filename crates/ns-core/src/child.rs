@@ -14,6 +14,7 @@ mod again;
 mod flags;
 mod gate;
 mod life;
+mod program;
 mod witness;
 
 use std::fmt;
@@ -39,6 +40,7 @@ use crate::{Kind, host, sabotage};
 pub use again::after_exec;
 pub use flags::{Call, born_by};
 pub(crate) use gate::arm_again;
+pub use program::become_program;
 pub use witness::Witness;
 
 use gate::Ours;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use lesson::Event;
+use lesson::render::Shown;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value as Safe, context};
 use serde::Serialize;
 
-use super::names::Shown;
 use super::pictures;
 use super::steps::{self, Step, lines};
 use super::told::Told;

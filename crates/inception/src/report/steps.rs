@@ -1,11 +1,11 @@
 //! An experiment's events as the parts of a page: its steps, and what was seen and judged in each.
 
+use lesson::render::Shown;
 use lesson::{Actor, Arm, ClaimHead, Event, Verdict};
 use ns_core::fact::printable;
 use ns_core::{Fact, Value, View};
 use serde::Serialize;
 
-use super::names::Shown;
 use super::pictures::{self, Picture};
 
 /// A step; what comes before the first has none.

@@ -1,7 +1,7 @@
 //! What experiments said: as they run, or as a transcript has it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use lesson::Event;
 
 use crate::demos::{self, Demo};
 use crate::outbox::Outbox;
-use crate::program::LONGEST_LINE;
+use crate::transcript::each_line;
 use crate::trial::{self, Account, Watch};
 
 /// What became of experiments, and the events of each.
@@ -62,20 +62,8 @@ pub(super) fn read(file: &Path, chosen: &[&'static Demo]) -> Result<Told> {
     } else {
         Box::new(File::open(file).with_context(|| format!("cannot open {name}"))?)
     };
-    let longest = u64::try_from(LONGEST_LINE)?;
-    let mut input = BufReader::new(input);
     let mut reading = Reading::default();
-    let mut number = 0;
-    loop {
-        let mut line = Vec::new();
-        let length = input.by_ref().take(longest).read_until(b'\n', &mut line);
-        if length.with_context(|| format!("cannot read {name}"))? == 0 {
-            break;
-        }
-        number += 1;
-        reading.take(&line).with_context(|| format!("{name}: line {number}"))?;
-    }
-    ensure!(number > 0, "{name}: empty, and no transcript");
+    let number = each_line(&name, input, |line| reading.take(line))?;
     ensure!(reading.now.is_none(), "{name}: line {number}: cut short, the last experiment has not ended");
     let mut told = Told::default();
     for (account, events) in reading.told.accounts.into_iter().zip(reading.told.events) {

@@ -82,7 +82,10 @@ pub(crate) fn attend(experiment: &'static Experiment, settings: &Settings) -> Re
     let answers = settings.answers.as_deref().map(Answers::open).transpose()?;
     // Without the causes nobody is asked about the kernel.
     let keeps = settings.predict && !settings.sabotage;
-    let score = keeps.then(|| open_score(experiment.name)).flatten();
+    // A score that cannot be kept is told, and keeps nobody from predicting.
+    let open_score =
+        || Score::open(experiment.name).inspect_err(|error| complain(experiment.name, error)).ok();
+    let score = keeps.then(open_score).flatten();
     // What waits for us in the namespaces waits all day.
     ns_core::take_all_day();
     let mut class = Class { experiment, settings, terminal, answers, score, right: (0, 0) };
@@ -100,22 +103,6 @@ pub(crate) fn attend(experiment: &'static Experiment, settings: &Settings) -> Re
                     _ => page.say("\n")?,
                 }
             }
-        }
-    }
-}
-
-/// A score that cannot be kept is told, and keeps nobody from predicting.
-fn open_score(name: &str) -> Option<Score> {
-    match Score::open() {
-        Ok(score) => {
-            if let Some(complaint) = score.complaint() {
-                complain(name, &anyhow::anyhow!(complaint));
-            }
-            Some(score)
-        }
-        Err(error) => {
-            complain(name, &error);
-            None
         }
     }
 }

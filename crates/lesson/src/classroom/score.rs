@@ -13,6 +13,8 @@ use nix::unistd::{Gid, Uid, User, fchown, getegid, geteuid, setegid};
 use ns_core::process;
 use serde::{Deserialize, Serialize};
 
+use crate::cli::complain;
+
 /// A prediction, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prediction {
@@ -57,11 +59,12 @@ pub struct Score {
 }
 
 impl Score {
-    /// Opens the file of whoever invoked us, or makes it; under sudo, of whoever typed sudo.
+    /// Opens the file of whoever invoked us, or makes it; under sudo, of whoever typed sudo. What is in there and is no
+    /// prediction is told on standard error, where `name` begins the line.
     ///
     /// # Errors
     /// In one line, where and why it cannot be kept.
-    pub fn open() -> Result<Score> {
+    pub fn open(name: &str) -> Result<Score> {
         let person = Person::invoking()?;
         let path = person.state()?.join("inception").join("predictions.jsonl");
         let opened = person.act(|| open(&path));
@@ -70,7 +73,11 @@ impl Score {
             // Made by the person's own rights, but with a group of root's.
             let _ = fchown(&file, Some(person.uid), Some(person.gid));
         }
-        Score::read(path, file)
+        let score = Score::read(path, file)?;
+        if let Some(complaint) = score.complaint() {
+            complain(name, &anyhow!(complaint));
+        }
+        Ok(score)
     }
 
     fn read(path: PathBuf, mut file: File) -> Result<Score> {
@@ -95,7 +102,7 @@ impl Score {
     }
 
     /// One line about what is in the file and is no prediction, if anything is.
-    pub fn complaint(&self) -> Option<String> {
+    fn complaint(&self) -> Option<String> {
         let first = self.unreadable.first()?;
         let more = match self.unreadable.len() {
             1 => String::new(),

@@ -1,16 +1,15 @@
 //! The experiment that a class looks at: this program again, as a process of its own that speaks events and waits
 //! after each step.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::fcntl::OFlag;
-use nix::unistd::{dup2_stdin, dup2_stdout, execv, pipe2};
-use ns_core::{Child, End, Named, Namespaces, Pid, Signal, signals};
+use nix::unistd::{dup2_stdin, dup2_stdout, pipe2};
+use ns_core::child::become_program;
+use ns_core::{Child, End, Named, Namespaces, Pid};
 
 use crate::cli::Settings;
 use crate::event::{Event, SCHEMA};
@@ -29,21 +28,14 @@ impl Subject {
         let mut words = vec![name, "--format", "jsonl", "--lockstep"];
         words.extend(settings.sabotage.then_some("--sabotage"));
         words.extend(settings.must_run.then_some("--must-run"));
-        let words: Vec<CString> = words.into_iter().map(CString::new).collect::<Result<_, _>>()?;
         let program = std::env::current_exe().ok().filter(|path| path.exists());
-        let program =
-            program.map_or_else(|| b"/proc/self/exe".to_vec(), |path| path.into_os_string().into_vec());
-        let program = CString::new(program)?;
+        let program = program.unwrap_or_else(|| "/proc/self/exe".into());
         let (hear_go, go) = pipe2(OFlag::O_CLOEXEC).context("pipe()")?;
         let (events, tell) = pipe2(OFlag::O_CLOEXEC).context("pipe()")?;
-        // The child is armed to die with us, and execve(2) leaves that so.
         let child = Child::spawn(name, Namespaces::NONE, |_| {
             dup2_stdin(&hear_go).named(|| "dup2(pipe, 0)".into())?;
             dup2_stdout(&tell).named(|| "dup2(pipe, 1)".into())?;
-            // Rust ignores it for its own programs, and execve(2) would pass that on.
-            signals::reset(Signal::SIGPIPE)?;
-            let Err(errno) = execv(&program, &words);
-            Err(errno).named(|| format!("execve({program:?})"))
+            become_program(&program, words).map(drop)
         })?;
         Ok(Subject { child, events: BufReader::new(events.into()), go: Some(go) })
     }

@@ -21,7 +21,7 @@ pub use grid::grid;
 pub use jsonl::Jsonl;
 pub use junit::Junit;
 pub(crate) use lockstep::{Dismissed, Lockstep};
-pub use stable::Names;
+pub use stable::Shown;
 pub use tap::Tap;
 pub use text::{Text, claim_head, wrap};
 

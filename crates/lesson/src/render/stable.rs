@@ -7,16 +7,40 @@ use ns_core::Value;
 /// PIDs of a new PID namespace count from 1 and are the same in every run; those of a running system are above this.
 const LAST_STABLE_PID: i32 = 99;
 
+/// How values are shown within one experiment: as they are, or by names that are the same in every run.
+#[derive(Debug)]
+pub struct Shown(Option<Names>);
+
+impl Shown {
+    /// `stable` puts names in the place of what differs from run to run, by order of appearance.
+    pub fn new(stable: bool) -> Shown {
+        Shown(stable.then(Names::default))
+    }
+
+    /// Whether names stand in the place of what differs.
+    pub fn is_stable(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// A value as it is shown.
+    pub fn value(&mut self, value: &Value) -> String {
+        match &mut self.0 {
+            Some(names) => names.show(value),
+            None => value.to_string(),
+        }
+    }
+}
+
 /// Gives every volatile value a name: the same value the same name.
 #[derive(Debug, Default)]
-pub struct Names {
+struct Names {
     given: HashMap<(&'static str, String), usize>,
     counts: HashMap<&'static str, usize>,
 }
 
 impl Names {
     /// What to show in the place of `value`.
-    pub fn show(&mut self, value: &Value) -> String {
+    fn show(&mut self, value: &Value) -> String {
         match value {
             Value::Pid(pid) => self.pid(*pid),
             Value::Namespace(id) => {
@@ -33,7 +57,7 @@ impl Names {
     }
 
     /// What to show in the place of a process ID.
-    pub fn pid(&mut self, pid: i32) -> String {
+    fn pid(&mut self, pid: i32) -> String {
         if pid <= LAST_STABLE_PID {
             return pid.to_string();
         }

@@ -14,7 +14,7 @@ use tabled::settings::{Padding, Style as Borders};
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 use unicode_width::UnicodeWidthStr;
 
-use super::stable::Names;
+use super::stable::Shown;
 use super::{Renderer, grid};
 use crate::event::{Actor, Arm, ClaimHead, Event, Stage, Tally};
 use crate::judge::Verdict;
@@ -38,7 +38,7 @@ pub struct Text<W> {
 struct Page {
     width: usize,
     verbose: bool,
-    names: Option<Names>,
+    values: Shown,
     experiment: String,
     claims: HashMap<String, ClaimHead>,
     /// What was missing, and its remedy, when a claim was last skipped.
@@ -49,11 +49,10 @@ impl<W: Write> Text<W> {
     /// Writes to `out`, `width` columns wide. `stable` puts names in the place of what differs from run to run;
     /// `verbose` says who saw what.
     pub fn new(out: W, width: usize, stable: bool, verbose: bool) -> Text<W> {
-        let names = stable.then(Names::default);
         let page = Page {
             width,
             verbose,
-            names,
+            values: Shown::new(stable),
             experiment: String::new(),
             claims: HashMap::new(),
             last_skip: None,
@@ -65,7 +64,7 @@ impl<W: Write> Text<W> {
 impl<W> Text<W> {
     /// A value as it stands in the text.
     pub(crate) fn value(&mut self, value: &Value) -> String {
-        self.page.value(value)
+        self.page.values.value(value)
     }
 }
 
@@ -84,7 +83,7 @@ impl Page {
             Event::Begin { experiment, question, notes, man, kernel, sabotage, stage, claims, .. } => {
                 self.experiment.clone_from(experiment);
                 self.claims = claims.iter().map(|claim| (claim.id.clone(), claim.clone())).collect();
-                let kernel = if self.names.is_some() { "<kernel>" } else { kernel };
+                let kernel = if self.values.is_stable() { "<kernel>" } else { kernel };
                 self.begin(
                     question,
                     &format!("{notes} in the notes; {}; Linux {kernel}", man.join(", ")),
@@ -111,7 +110,7 @@ impl Page {
         let title = self.wrap(&format!("{}: {question}", self.experiment), "", "  ");
         let mut text = styled(title.trim_end(), Style::new().bold()) + "\n";
         text += &styled_lines(&self.wrap(source, "", "  "), Style::new().dimmed());
-        if let Some(sentence) = stage.sentence(self.names.is_some()) {
+        if let Some(sentence) = stage.sentence(self.values.is_stable()) {
             text += &styled_lines(&self.wrap(&sentence, "", "  "), Style::new().dimmed());
         }
         if sabotage {
@@ -147,7 +146,8 @@ impl Page {
             let _ = write!(line, " here and {} inside", pids[1..].join(", then "));
         }
         if self.verbose && !actor.elsewhere.is_empty() {
-            let ids: Vec<_> = actor.elsewhere.iter().map(|id| self.value(&Value::Namespace(*id))).collect();
+            let ids: Vec<_> =
+                actor.elsewhere.iter().map(|id| self.values.value(&Value::Namespace(*id))).collect();
             let _ = write!(line, ", in {}", ids.join(" "));
         }
         styled_lines(&self.wrap(&line, "   - ", "     "), Style::new().dimmed())
@@ -270,7 +270,7 @@ impl Page {
     fn table(&mut self, title: &str, columns: &[String], rows: &[Vec<Value>]) -> String {
         let mut text = format!("\n{}", self.wrap(title, "   ", "   "));
         let rows: Vec<Vec<String>> =
-            rows.iter().map(|row| row.iter().map(|value| self.value(value)).collect()).collect();
+            rows.iter().map(|row| row.iter().map(|value| self.values.value(value)).collect()).collect();
         let columns: Vec<String> = columns.iter().map(|column| printable(column)).collect();
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let indent = if self.width < NARROW { "" } else { "   " };
@@ -294,7 +294,7 @@ impl Page {
             0 => "nothing was asked".into(),
             count => format!("{count} NOT AS EXPECTED"),
         });
-        let time = if self.names.is_some() {
+        let time = if self.values.is_stable() {
             String::new()
         } else {
             format!(" ({}.{:03} s)", elapsed / 1_000_000_000, elapsed / 1_000_000 % 1000)
@@ -317,20 +317,13 @@ impl Page {
     }
 
     fn fact(&mut self, fact: &Fact) -> String {
-        let value = self.value(&fact.value);
+        let value = self.values.value(&fact.value);
         let who = if self.verbose { format!("{}: ", fact.who) } else { String::new() };
         format!("{who}{} = {value}", fact.what)
     }
 
-    fn value(&mut self, value: &Value) -> String {
-        match &mut self.names {
-            Some(names) => names.show(value),
-            None => value.to_string(),
-        }
-    }
-
     fn pid(&mut self, pid: i32) -> String {
-        self.value(&Value::Pid(pid))
+        self.values.value(&Value::Pid(pid))
     }
 
     fn wrap(&self, text: &str, first: &str, rest: &str) -> String {

@@ -1,10 +1,10 @@
 //! ID maps as bands: which range inside is which range outside.
 
+use lesson::render::Shown;
 use ns_core::Value;
 
 use super::Table;
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
-use crate::report::names::Shown;
 
 /// From the one side to the other.
 const BETWEEN: i32 = 70;

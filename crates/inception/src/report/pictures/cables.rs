@@ -1,10 +1,10 @@
 //! Network namespaces with their devices, and the cables and bridges that join them.
 
+use lesson::render::Shown;
 use ns_core::Value;
 
 use super::Table;
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
-use crate::report::names::Shown;
 
 const GAP: i32 = 14;
 const PAD: i32 = 12;

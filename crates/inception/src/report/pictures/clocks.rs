@@ -1,10 +1,10 @@
 //! Clocks on a timeline: where each stands outside, and where inside.
 
+use lesson::render::Shown;
 use ns_core::Value;
 
 use super::Table;
 use super::canvas::{Anchor, Canvas, Face, MARGIN, Picture, width};
-use crate::report::names::Shown;
 
 /// How long the timeline is.
 const LENGTH: i32 = 300;

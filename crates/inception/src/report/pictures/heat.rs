@@ -1,10 +1,10 @@
 //! A heat map: answers in rows and columns, those that are alike in one colour, and each in words.
 
+use lesson::render::Shown;
 use textwrap::WordSplitter;
 
 use super::Table;
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
-use crate::report::names::Shown;
 
 /// So many answers have a colour of their own (picture.css).
 const COLOURS: usize = 6;

@@ -10,12 +10,11 @@ mod heat;
 mod tree;
 mod worlds;
 
+use lesson::render::Shown;
 use lesson::{Actor, Picture as Form};
 use ns_core::Value;
 
 pub(crate) use canvas::{COLOURS, Picture, style};
-
-use super::names::Shown;
 
 /// A table as it is drawn.
 #[derive(Debug, Clone, Copy)]

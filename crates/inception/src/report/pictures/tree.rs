@@ -1,10 +1,10 @@
 //! A tree of cgroups: each in its box, with its members and its limits.
 
+use lesson::render::Shown;
 use ns_core::Value;
 
 use super::Table;
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
-use crate::report::names::Shown;
 
 const INDENT: i32 = 26;
 const GAP: i32 = 10;

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use lesson::Actor;
+use lesson::render::Shown;
 use ns_core::{NsId, Value};
 
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
-use crate::report::names::Shown;
 
 const PAD: i32 = 10;
 const GAP: i32 = 8;
