@@ -15,10 +15,12 @@ pub(crate) const KEEPS: Claim = Claim::holds(
 .cause("being user 0 inside")
 .notes(&[124, 125])
 .more(&[71]);
-pub(crate) const AMBIENT: Claim =
-    Claim::holds("ambient", "Without user 0, those outlive execve() that are in the ambient set.")
-        .cause("an ambient set")
-        .notes(&[124]);
+pub(crate) const AMBIENT: Claim = Claim::holds(
+    "ambient",
+    "Whoever is not user 0 keeps through execve() the capabilities that are in the ambient set.",
+)
+.cause("an ambient set")
+.notes(&[124]);
 pub(crate) const BOUNDING: Claim = Claim::holds(
     "bounding",
     "A capability that was dropped from the bounding set is back in a new user namespace.",
@@ -41,7 +43,7 @@ const AFTER: &str = "CapEff after execve()";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "In a new user namespace, map the user to 7 or to 0, and execute a program.",
+        goal: "In a new user namespace, map the user to 7 or to 0, and execute a program. What is left of its capabilities?",
         calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 UID 1\")", "execve()"],
         by_hand: &[
             "unshare --user --map-user=7 grep CapEff /proc/self/status",
@@ -57,7 +59,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(KEEPS).without(lost.clone()).with(execute(root, false)?).shows(kept)?;
 
     lab.step(Step {
-        goal: "As user 7, put all of them into the inheritable and the ambient set first.",
+        goal: "As user 7 there, put all capabilities into the inheritable and the ambient set first, and execute a program.",
         calls: &["capset(inheritable)", "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, …)", "execve()"],
         by_hand: &["unshare --user --map-user=7 --keep-caps sh -c 'id -u; grep Cap /proc/self/status'"],
     })?;
@@ -74,8 +76,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .without(drop_and_move(Namespaces::NONE)?)
         .with(drop_and_move(Namespaces::USER)?)
         .shows(|seen| {
-            seen.inside("CapBnd").is_some_and(|it| *it == "all")
-                && seen.inside("CapEff").is_some_and(|it| *it == "all")
+            seen.inside("CapBnd at the end").is_some_and(|it| *it == "all")
+                && seen.inside("CapEff at the end").is_some_and(|it| *it == "all")
         })?;
 
     lab.step(Step {
@@ -125,11 +127,11 @@ fn drop_and_move(namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_z(Namespaces::NONE, move |me| {
         capabilities::leave_bounding_set(Capability::CAP_NET_ADMIN)?;
         ns_core::process::drop_capability(Capability::CAP_NET_ADMIN)?;
-        me.saw("CapBnd before", set_but(capabilities::own()?.bounding)?)?;
+        me.saw("CapBnd at first", set_but(capabilities::own()?.bounding)?)?;
         namespace::unshare(namespaces)?;
         let own = capabilities::own()?;
-        me.saw("CapBnd", set_but(own.bounding)?)?;
-        me.saw("CapEff", set_but(own.effective)?)
+        me.saw("CapBnd at the end", set_but(own.bounding)?)?;
+        me.saw("CapEff at the end", set_but(own.effective)?)
     })
 }
 

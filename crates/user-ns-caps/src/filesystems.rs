@@ -20,7 +20,7 @@ pub(crate) const PROC: Claim = Claim::holds(
 .needs(MOUNTABLE_PROC);
 pub(crate) const COVERED: Claim = Claim::holds(
     "covered",
-    "While a part of the old /proc is covered by a mount that it may not lift, it may mount no procfs: EPERM.",
+    "Root inside may mount no procfs while the old one is partly covered by what it may not unmount: EPERM.",
 )
 .cause("a covered part of /proc")
 .notes(&[127])
@@ -56,7 +56,7 @@ const NEVER: &str = "devtmpfs";
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     if lab.can_ask(&[PROC, COVERED, MOUNTABLE])? {
         lab.step(Step {
-            goal: "As A's root, mount a procfs: without a PID namespace of A's, and with one.",
+            goal: "As root of A, a user namespace in Z, mount a procfs: in Z's PID namespace, and in one of A's.",
             calls: &[
                 "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)",
                 "fork()",
@@ -86,7 +86,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .shows(|answer| *answer == "EPERM")?;
 
         lab.step(Step {
-            goal: "Try the others: with the one namespace that it shows left to Z, and with every namespace A's own.",
+            goal: "As A's root, mount other filesystems: where Z owns the namespace that each shows, and where A owns it.",
             calls: &["mount(\"sysfs\", \"/mnt\", \"sysfs\")", "…"],
             by_hand: &[
                 "unshare -Ur --mount mount -t sysfs none /mnt; unshare -Ur --mount --net mount -t sysfs none /mnt; echo $?",
@@ -97,7 +97,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         let (left, owned) = (mount_each(false)?, mount_each(cause(true, false))?);
         let names = filesystems()?
             .into_iter()
-            .map(|(name, shows)| (name, shows.map_or("nothing".into(), |it| it.to_string())));
+            .map(|(name, shows)| (name, shows.map_or("nothing".into(), |it| format!("the {it} namespace"))));
         let names = names.chain([(NEVER, "the machine".into())]);
         let rows = names.zip(left.iter().zip(&owned)).map(|((name, shows), (left, owned))| {
             vec![Value::from(name), shows.into(), left.value.clone(), owned.value.clone()]
@@ -105,12 +105,12 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         lab.picture(
             Picture::Heat(2),
             "What mount() gives to A's root",
-            &["filesystem", "shows", "that is Z's", "that is A's"],
+            &["filesystem", "shows", "Z owns that", "A owns that"],
             rows.collect(),
         )?;
         lab.claim(MOUNTABLE).without(left).with(owned).shows(|seen| {
             seen.facts().iter().all(|fact| {
-                let said = if fact.what == NEVER { "EPERM" } else { "OK" };
+                let said = if fact.what.ends_with(NEVER) { "EPERM" } else { "OK" };
                 fact.value == said
             })
         })?;
@@ -138,7 +138,7 @@ fn mount_one(name: &'static str, owns_all: bool, covers: bool) -> Result<Vec<Fac
         stay_root(Namespaces::USER)?;
         // A PID namespace takes in children only.
         let child = Child::spawn("A's root", Namespaces::NONE, move |me| {
-            me.saw(name, Outcome::of(mount::mount(name, Path::new("/mnt")))?)
+            me.saw(format!("mount -t {name}"), Outcome::of(mount::mount(name, Path::new("/mnt")))?)
         })?;
         tell_all_of(child, me)
     })

@@ -30,8 +30,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .without(look_for_a_key(Namespaces::NONE)?)
             .with(look_for_a_key(Namespaces::USER)?)
             .shows(|seen| {
-                seen.inside("the key").is_some_and(|it| *it == "ENOKEY")
-                    && seen.inside("its keyring is Z's").is_some_and(|it| *it == false)
+                seen.inside("keyctl(KEYCTL_SEARCH)").is_some_and(|it| *it == "ENOKEY")
+                    && seen.inside("the user's keyring is Z's").is_some_and(|it| *it == false)
             })?;
     }
     Ok(())
@@ -44,12 +44,12 @@ fn look_for_a_key(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let child = Child::spawn("A's root", namespaces, move |me| {
             stay_root(namespaces)?;
             let found = match keys::find(KEY)? {
-                Some(found) if found == key => "found",
-                Some(_) => "another",
+                Some(found) if found == key => "the key",
+                Some(_) => "another key",
                 None => "ENOKEY",
             };
-            me.saw("the key", found)?;
-            me.saw("its keyring is Z's", Value::from(keys::user_keyring()? == keyring))
+            me.saw("keyctl(KEYCTL_SEARCH)", found)?;
+            me.saw("the user's keyring is Z's", Value::from(keys::user_keyring()? == keyring))
         })?;
         tell_all_of(child, me)
     })

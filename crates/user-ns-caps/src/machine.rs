@@ -17,7 +17,7 @@ pub(crate) const UNOWNED: Claim = Claim::holds(
     "unowned",
     "The clock, modules, swap and device nodes belong to no namespace: all capabilities inside give EPERM.",
 )
-.cause("things that no namespace holds")
+.cause("things that the machine has one of")
 .notes(&[126]);
 pub(crate) const WHITEOUT: Claim = Claim::holds(
     "whiteout",
@@ -52,7 +52,7 @@ const DEEDS: &[&str] = &[
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "With all capabilities, ask for what A's own namespaces hold, then for what the machine has one of.",
+        goal: "As A's root, who has all capabilities, change what A's own namespaces hold, then what the machine has one of.",
         calls: &[
             "settimeofday(NULL, NULL)",
             "delete_module(\"no_such_module\")",
@@ -67,7 +67,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(UNOWNED).without(in_a(false)?).with(in_a(cause(true, false))?).shows(refused)?;
 
     lab.step(Step {
-        goal: "Make two device nodes in a tmpfs of one's own.",
+        goal: "As Z's root, make two device nodes in a tmpfs of Z's own.",
         calls: &["mknod(\"/tmp/device\", S_IFCHR, 1:3)", "mknod(\"/tmp/device\", S_IFCHR, 0:0)"],
         by_hand: &[
             "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mknod null c 1 3; mknod whiteout c 0 0; ls -l'",

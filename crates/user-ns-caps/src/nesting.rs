@@ -30,7 +30,7 @@ pub(crate) const UNMAPPED: Claim = Claim::holds(
     "unmapped",
     "A process whose user ID is not mapped cannot make a user namespace, whatever it may do else: EPERM.",
 )
-.cause("no map")
+.cause("an unmapped user ID")
 .notes(&[117])
 .more(&[72]);
 pub(crate) const ONE_FOR_ALL: Claim = Claim::holds(
@@ -46,8 +46,8 @@ const TRIED: usize = 36;
 /// PROC_USER_INIT_INO: the first user namespace has the same inode number on every machine.
 const FIRST: u64 = 0xeffffffd;
 
-const MADE: &str = "levels made";
-const NEXT: &str = "one level more";
+const MADE: &str = "unshare() calls that succeeded";
+const NEXT: &str = "one call more";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
@@ -86,7 +86,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|seen| seen.inside("sethostname(\"mine\")").is_some_and(|it| *it == "OK"))?;
 
     lab.step(Step {
-        goal: "Nest user namespaces, until the kernel refuses (or 36 are made).",
+        goal: "Make a user namespace in a user namespace in a user namespace, until the kernel refuses or 36 calls are made.",
         calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 0 1\")", "…"],
         by_hand: &[
             "export i=0 n='i=$((i+1)); unshare -Ur sh -c \"$n\" || { [ $? = 1 ] && echo $((i-1)); exit 2; }'; sh -c \"$n\"",
@@ -143,12 +143,13 @@ fn make_both(at_once: bool) -> Result<Vec<Fact>> {
         }
         let owner = NsFile::of(None, Kind::Uts)?.owner();
         let own = namespace::of_kind(None, Kind::User)?;
-        let mine = match owner {
-            Ok(owner) => Value::from(owner.id()? == own),
+        let owner = match owner {
+            Ok(owner) if owner.id()? == own => "the new user namespace".into(),
+            Ok(_) => Value::from("another"),
             // An owner above is out of sight.
             refused => Outcome::of(refused)?.into(),
         };
-        me.saw("its owner is the new user namespace", mine)?;
+        me.saw("ioctl(uts, NS_GET_USERNS)", owner)?;
         me.saw("sethostname(\"mine\")", Outcome::of(ns_core::uts::set_hostname("mine"))?)
     })
 }

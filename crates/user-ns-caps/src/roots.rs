@@ -31,7 +31,7 @@ pub(crate) const NOBODY_ELSE: Claim = Claim::holds(
     "nobody-else",
     "With all capabilities one can become no user whom the map does not have: setuid() gives EINVAL.",
 )
-.cause("a user ID without a line")
+.cause("a user ID that the map lacks")
 .more(&[76]);
 
 const SAME: &str = "the root directory changed";

@@ -26,7 +26,7 @@ pub(crate) const MAKER: Claim = Claim::holds(
     "maker",
     "With no capability of its own, the maker of a user namespace has all in it, from the parent namespace.",
 )
-.cause("having made the owner")
+.cause("being in the owner's parent")
 .notes(&[123]);
 
 pub(crate) const NEW_ONE: Claim = Claim::holds(
@@ -72,9 +72,9 @@ impl Actor {
 
     fn name(self) -> &'static str {
         match self {
-            Actor::RootOfA => "A's root, all capabilities",
-            Actor::PlainInA => "A's root, capabilities dropped",
-            Actor::RootOfB => "B's root, all capabilities",
+            Actor::RootOfA => "A's root",
+            Actor::PlainInA => "A's root, no capability",
+            Actor::RootOfB => "B's root",
         }
     }
 
@@ -93,9 +93,10 @@ impl Actor {
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Make A in Z and B in A. For each owner and each actor ask the rules first, and then the kernel.",
+        goal: "Make user namespaces: Z, which stands in for the machine's own, A in Z, and B in A. Who may change what \
+               which of them owns? Ask the three rules of user_namespaces(7) first, and then the kernel.",
         calls: &[
-            "unshare(CLONE_NEWUSER|CLONE_NEWUTS)",
+            "unshare(CLONE_NEWUSER|CLONE_NEW…)",
             "setns(uts, CLONE_NEWUTS)",
             "capset(0)",
             "sethostname(\"deed\")",
@@ -110,8 +111,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     let with = Table::tried(Namespaces::USER)?;
     lab.picture(
         Picture::Heat(2),
-        "What the rules say, and what the kernel says",
-        &["who acts", "owner", "the rules", "sethostname", "remount", "raw socket"],
+        "May they? What the rules say, and what the kernel says to three calls",
+        &["who acts", "owner", "rules", "sethostname", "mount", "socket"],
         with.rows(),
     )?;
     lab.claim(RULES).without(without.against()).with(with.against()).shows(|seen| *seen == 0)?;
@@ -129,7 +130,9 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "As A's root, whose capabilities are dropped, change B's mounts: an old one, and by a new filesystem.",
         calls: &["setns(mnt, CLONE_NEWNS)", "capset(0)", "mount(\"/\", MS_REC|MS_PRIVATE)", "mount(\"tmpfs\", \"/tmp\", \"tmpfs\")"],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Ur sh -c 'unshare -Urm sleep 60 & sleep 1; nsenter --mount --target $! setpriv --bounding-set -all sh -c \"mount --make-rprivate / && echo OK; mount -t tmpfs x /mnt\"; kill $!'",
+        ],
     })?;
     let mounts = |deed| try_one(Namespaces::USER, Actor::PlainInA, Level::B, deed, Kind::Mnt);
     lab.claim(NEW_ONE)
