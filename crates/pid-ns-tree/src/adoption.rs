@@ -17,7 +17,7 @@ pub(crate) const BY_INIT: Claim =
         .notes(&[100]);
 pub(crate) const SUBREAPER: Claim = Claim::holds(
     "subreaper",
-    "An ancestor that has called prctl(PR_SET_CHILD_SUBREAPER) adopts an orphan in the place of init.",
+    "An orphan goes to an ancestor that called prctl(PR_SET_CHILD_SUBREAPER), and not to init.",
 )
 .cause("PR_SET_CHILD_SUBREAPER")
 .notes(&[100]);
@@ -41,7 +41,7 @@ const ADOPTER: &str = "who adopted it";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Let B's init have a child and a grandchild, and the child end. Whose is the grandchild?",
+        goal: "Let the init of B, a PID namespace in A, have a child and a grandchild, and the child end. Whose is the grandchild?",
         calls: &["fork()", "exit()", "getppid()"],
         by_hand: &["unshare -Urpf --mount-proc sh -c '(sh -c \"sleep 1; ps -o pid,ppid,comm\" &); sleep 2'"],
     })?;
@@ -51,7 +51,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|seen| seen.inside(ORPHAN) == seen.inside("getpid() of its grandfather"))?;
 
     lab.step(Step {
-        goal: "Put a process between that declares itself a subreaper, as systemd --user and Docker's shim do.",
+        goal: "Let the grandfather, no init this time, declare itself a subreaper, as systemd --user and Docker's shim do.",
         calls: &["prctl(PR_SET_CHILD_SUBREAPER, 1)", "fork()", "exit()", "getppid()"],
         by_hand: &[],
     })?;
@@ -61,12 +61,12 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|seen| seen.inside(ORPHAN) == seen.inside("getpid() of its grandfather"))?;
 
     lab.step(Step {
-        goal: "Put a process into B from outside, by setns() and fork(), as nsenter and docker exec do; end its father.",
+        goal: "From A, put a process into B by setns() and fork(), as nsenter and docker exec do. Then end its father, in A.",
         calls: &["setns(B, CLONE_NEWPID)", "fork()", "exit()", "getppid()"],
         by_hand: &[
             "unshare -Urpf --mount-proc --kill-child sleep 60 & sleep 1; init=$(pgrep --parent $!)",
             "nsenter -t $init -U --preserve-credentials -m -p sleep 50 & sleep 1",
-            "orphan=$(pgrep --parent $!); kill -KILL $!; grep -E '^(PPid|NSpid)' /proc/$orphan/status",
+            "orphan=$(pgrep --parent $!); kill -KILL $!; wait $!; grep -E '^(PPid|NSpid)' /proc/$orphan/status",
             "nsenter -t $init -U --preserve-credentials -m -p ps -eo pid,ppid,comm",
         ],
     })?;

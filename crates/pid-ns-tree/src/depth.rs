@@ -33,7 +33,7 @@ const NEXT: &str = "one level more";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Nest a namespace in a namespace in a namespace, until the kernel refuses (or 36 are made).",
+        goal: "Nest a PID namespace in a PID namespace and so on, until the kernel refuses (or 36 are made).",
         calls: &["clone3(CLONE_NEWPID)", "…"],
         by_hand: &[
             "export i=0 n='i=$((i+1)); unshare -pf sh -c \"$n\" || { [ $? = 1 ] && echo $i; exit 2; }'",
@@ -61,7 +61,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
 
     lab.step(Step {
-        goal: "Make a chain of five processes that do not die with their parents, a namespace each. Kill the first.",
+        goal: "In A, make a chain of five processes that outlive their parents, each in a PID namespace below the last. Kill the first.",
         calls: &["clone3(CLONE_NEWPID)", "kill(first, SIGKILL)", "kill(pid, 0)"],
         by_hand: &[
             "unshare -Urpf unshare -pf unshare -pf unshare -pf unshare -pf sleep 987 & sleep 1",
@@ -112,7 +112,7 @@ fn left_of_a_chain(namespaces: Namespaces) -> Result<Vec<Fact>> {
         for pid in below.iter().filter(|pid| **pid != first.pid()) {
             left += usize::from(signals::send(*pid, None)? == Outcome::Done);
         }
-        me.tell(Fact::outside("of the other four, left", left))
+        me.tell(Fact::outside("of the other four, alive", left))
     })
 }
 

@@ -116,13 +116,13 @@ fn run(lab: &mut Lab) -> Result<()> {
             nested.rows(),
         )?;
         lab.claim(LISTED)
-            .without(plain.against_the_rule())
-            .with(nested.against_the_rule())
+            .without(plain.against_the_claim())
+            .with(nested.against_the_claim())
             .shows(|seen| *seen == 0)?;
     }
 
     lab.step(Step {
-        goal: "Start two processes side by side, and ask each for its own PID.",
+        goal: "Start two processes side by side, in a new PID namespace each, and ask each for its own PID.",
         calls: &["clone3(CLONE_NEWPID)", "clone3(CLONE_NEWPID)", "getpid()"],
         by_hand: &["unshare -Urpf sh -c 'echo $$' & unshare -Urpf sh -c 'echo $$'; wait"],
     })?;
@@ -184,7 +184,7 @@ impl Tree {
         LEVELS.iter().map(row).collect()
     }
 
-    fn against_the_rule(&self) -> Vec<Fact> {
+    fn against_the_claim(&self) -> Vec<Fact> {
         let mut against = 0;
         for (from_level, from) in LEVELS.iter().enumerate() {
             for (level, process) in LEVELS.iter().enumerate() {
@@ -193,9 +193,9 @@ impl Tree {
         }
         let listed = |from: &str| LEVELS.iter().filter(|process| self.seen(from, process).is_some()).count();
         vec![
-            Fact::inside("tree", "cells against the rule", against),
-            Fact::inside("tree", "of the four, listed in B's procfs", listed(LEVELS[2])),
-            Fact::inside("tree", "of the four, listed in C's procfs", listed(LEVELS[3])),
+            Fact::inside("tree", "of the 16 cells, against the claim", against),
+            Fact::inside("tree", "of the four processes, listed in B's procfs", listed(LEVELS[2])),
+            Fact::inside("tree", "of the four processes, listed in C's procfs", listed(LEVELS[3])),
         ]
     }
 }

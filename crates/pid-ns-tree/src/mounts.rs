@@ -42,7 +42,7 @@ const SELF: &str = "readlink /mnt/self";
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     if lab.can_ask(&[MOUNTER, OTHERS, SUBSET])? {
         lab.step(Step {
-            goal: "Mount a procfs after unshare(CLONE_NEWPID): by the caller, then by its child. A member of the new namespace looks.",
+            goal: "In A, after unshare(CLONE_NEWPID), mount a procfs: by the caller, then by its child. The child, first in B, looks.",
             calls: &["unshare(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "fork()", "readdir(\"/mnt\")"],
             by_hand: &[
                 "unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid mount -t proc proc /mnt; echo /mnt/[0-9]*'",
@@ -55,7 +55,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .shows(|seen| seen.inside(LISTED).is_some_and(|it| *it == Value::from(vec![Value::Pid(1)])))?;
 
         lab.step(Step {
-            goal: "Mount a procfs of B from A, without going there.",
+            goal: "From A, mount a procfs of B, a PID namespace in A, without going there.",
             calls: &["mount(\"proc\", \"/mnt\", \"proc\", \"pidns=/proc/PID/ns/pid\")", "readdir(\"/mnt\")"],
             by_hand: &[
                 "unshare -Urpf --mount-proc sh -c 'unshare -pf sleep 9 & sleep 1; mount -t proc -o pidns=/proc/$(pgrep -x sleep)/ns/pid proc /mnt; ls /mnt; readlink /mnt/self; echo $?'",

@@ -67,11 +67,11 @@ pub(crate) const RECOVER: Claim = Claim::holds(
 
 const CHANGED: &str = "getpid() changed";
 const MOVED: &str = "its own namespace changed";
-const CHILD: &str = "PIDs of its next child";
+const CHILD: &str = "NSpid of its next child";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Call unshare(CLONE_NEWPID), and compare the caller before and after; then make a child.",
+        goal: "In A, a PID namespace made for the trial, call unshare(CLONE_NEWPID). Compare the caller before and after; make a child.",
         calls: &["getpid()", "unshare(CLONE_NEWPID)", "getpid()", "fork()"],
         by_hand: &["unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'"],
     })?;
@@ -90,10 +90,10 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|seen| stays(seen) && length(seen) == 3)?;
 
     lab.step(Step {
-        goal: "Call setns() with the file of a PID namespace below, and compare the caller before and after; make a child.",
+        goal: "In A, call setns() with the file of a PID namespace below. Compare the caller before and after; make a child.",
         calls: &["open(\"/proc/PID/ns/pid\")", "setns(file, CLONE_NEWPID)", "getpid()", "fork()"],
         by_hand: &[
-            "unshare -Urpf --kill-child sleep 9 & sleep 1; init=$(pgrep --parent $!)",
+            "unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)",
             "nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'",
         ],
     })?;
@@ -109,9 +109,12 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|seen| seen.inside(MOVED).is_some_and(|it| *it == true))?;
 
     lab.step(Step {
-        goal: "Try it without any capability.",
+        goal: "Try that setns() without any capability.",
         calls: &["capset(0)", "setns(file, CLONE_NEWPID)"],
-        by_hand: &["sudo setpriv --bounding-set=-all nsenter -t $init --pid true"],
+        by_hand: &[
+            "test $(id -u) = 0 && drop='setpriv --bounding-set=-all'; $drop nsenter -t $init --pid true",
+            "kill -KILL $init",
+        ],
     })?;
     lab.claim(CAPABLE)
         .without(enter(Target::Below, true)?)
@@ -119,7 +122,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|answer| *answer == "EPERM")?;
 
     lab.step(Step {
-        goal: "Offer setns() every direction: one's own PID namespace, one below, the parent, a sibling.",
+        goal: "From B, a PID namespace in A, offer setns() every direction: B itself, one below, the parent, a sibling.",
         calls: &["setns(file, CLONE_NEWPID)"],
         by_hand: &[
             "unshare -Urpf --mount-proc sh -c 'sleep 9 & unshare -pf nsenter --pid=/proc/$!/ns/pid true'",
@@ -136,7 +139,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|seen| seen.facts().iter().all(|answer| answer.value == "EINVAL"))?;
 
     lab.step(Step {
-        goal: "Call unshare(CLONE_NEWPID), change one's mind by setns(), make a child, and call it once more.",
+        goal: "In A, call unshare(CLONE_NEWPID), change one's mind by setns() into A, make a child, and unshare once more.",
         calls: &[
             "unshare(CLONE_NEWPID)",
             "setns(open(\"/proc/self/ns/pid\"), CLONE_NEWPID)",
@@ -168,7 +171,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|made| *made == false)?;
 
     lab.step(Step {
-        goal: "Let the first child of unshare(CLONE_NEWPID) end, so that its namespace takes nobody any more. Come back from it.",
+        goal: "Let the first child after unshare(CLONE_NEWPID) end, so that its namespace takes nobody any more. Come back by setns().",
         calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "setns(own, CLONE_NEWPID)", "fork()"],
         by_hand: &[
             "sudo unshare --pid sh -c '/bin/true; /bin/true'",
@@ -178,7 +181,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(RECOVER)
         .without(fork_after_init(false)?)
         .with(fork_after_init(true)?)
-        .shows(|seen| seen.inside("fork() at last").is_some_and(|it| *it == "OK"))?;
+        .shows(|seen| seen.inside("fork() once more").is_some_and(|it| *it == "OK"))?;
     Ok(())
 }
 
@@ -282,6 +285,6 @@ fn fork_after_init(comes_back: bool) -> Result<Vec<Fact>> {
         if comes_back {
             own.enter(Some(Kind::Pid))?;
         }
-        me.saw("fork() at last", fork()?)
+        me.saw("fork() once more", fork()?)
     })
 }

@@ -52,18 +52,18 @@ pub(crate) const LIMIT: Claim = Claim::holds_since(
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Take the number 777, and ask for it a second time: in the same namespace, and in another.",
+        goal: "In A, take the number 777, and ask for it a second time: in the same namespace, and in a new one.",
         calls: &["clone3(set_tid = [777])"],
         by_hand: &[],
     })?;
     lab.claim(CHOSEN)
         .without(choose_twice(Namespaces::NONE)?)
         .with(choose_twice(Namespaces::PID)?)
-        .shows(|seen| seen.inside("777 again").is_some_and(|it| *it == "OK"))?;
+        .shows(|seen| seen.inside("777 asked for again").is_some_and(|it| *it == "OK"))?;
 
     if lab.can_ask(&[NEXT])? {
         lab.step(Step {
-            goal: "Say which PID was the last, and make a process.",
+            goal: "In A, write that the last PID was 4999, and make a process.",
             calls: &["write(\"/proc/sys/kernel/ns_last_pid\", \"4999\")", "fork()", "getpid()"],
             by_hand: &[
                 "unshare -Urpf sh -c 'echo 4999 > /proc/sys/kernel/ns_last_pid; sh -c \"echo \\$\\$\"'",
@@ -76,19 +76,21 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     }
 
     lab.step(Step {
-        goal: "Ask the kernel what a child of ours is called in its own namespace, and whom 1 there is to us.",
+        goal: "Ask the kernel which PID a child of ours has in its own namespace, and who is PID 1 there.",
         calls: &["ioctl(ns, NS_GET_PID_IN_PIDNS, pid)", "ioctl(ns, NS_GET_PID_FROM_PIDNS, 1)"],
-        by_hand: &["unshare -Urpf --kill-child sleep 9 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status"],
+        by_hand: &[
+            "unshare -Urpf --kill-child sleep 9 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status",
+        ],
     })?;
     lab.claim(TRANSLATED).without(translate(Namespaces::NONE)?).with(translate(Namespaces::PID)?).shows(
         |seen| {
-            seen.outside("it is called there").is_some_and(|it| *it == 1)
-                && seen.outside("1 there is it").is_some_and(|it| *it == true)
+            seen.outside("its PID there").is_some_and(|it| *it == 1)
+                && seen.outside("PID 1 there is the same process").is_some_and(|it| *it == true)
         },
     )?;
 
     lab.step(Step {
-        goal: "Send a message from inside out, and one from outside in, and let the kernel name the senders.",
+        goal: "Send a message out of a new PID namespace, and one into it, and let the kernel name the senders.",
         calls: &["setsockopt(SO_PASSCRED)", "send()", "recvmsg() [SCM_CREDENTIALS]"],
         by_hand: &[],
     })?;
@@ -97,13 +99,15 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .with(send_both_ways(Namespaces::PID)?)
         .shows(|seen| {
             seen.inside("getpid()").is_some_and(|it| *it == 1)
-                && seen.outside("a message from inside is from").is_some_and(|it| *it == "its number here")
-                && seen.inside("a message from outside is from").is_some_and(|it| *it == 0)
+                && seen
+                    .outside("sender of the message from inside")
+                    .is_some_and(|it| *it == "its PID outside")
+                && seen.inside("sender of the message from outside").is_some_and(|it| *it == 0)
         })?;
 
     if lab.can_ask(&[LIMIT])? {
         lab.step(Step {
-            goal: "Set pid_max to 400 in a namespace, and read it in the one above. Inside, make the processes after 398.",
+            goal: "Set pid_max to 400 in a new PID namespace, and read it in A above. Inside, make two processes after PID 398, where numbers wrap.",
             calls: &["write(\"/proc/sys/kernel/pid_max\", \"400\")", "read(\"/proc/sys/kernel/pid_max\")", "fork()"],
             by_hand: &[
                 "unshare -Urpf sh -c 'echo 400 > /proc/sys/kernel/pid_max; cat /proc/sys/kernel/pid_max' # since 6.14",
@@ -127,7 +131,7 @@ fn choose_twice(namespaces: Namespaces) -> Result<Vec<Fact>> {
             let mut told = None;
             let second = Spawn::new("second").numbered(&[777]).run(say_and_stay);
             let answer = Outcome::of(second.map(|mut second| told = Some(second.hear())))?;
-            me.saw("777 again", answer)?;
+            me.saw("777 asked for again", answer)?;
             match told {
                 Some(pid) => me.saw("getpid() of the second", pid?.value),
                 None => Ok(()),
@@ -163,8 +167,8 @@ fn translate(namespaces: Namespaces) -> Result<Vec<Fact>> {
     };
     Ok(vec![
         Fact::outside("its PID here", child.pid()),
-        Fact::outside("it is called there", there),
-        Fact::outside("1 there is it", here),
+        Fact::outside("its PID there", there),
+        Fact::outside("PID 1 there is the same process", here),
     ])
 }
 
@@ -181,14 +185,14 @@ fn send_both_ways(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("inside", namespaces, move |me| {
         me.saw("getpid()", getpid())?;
         there.send(b"out").named(|| "send()".into())?;
-        me.saw("a message from outside is from", pids::sender_of_next(&there)?)
+        me.saw("sender of the message from outside", pids::sender_of_next(&there)?)
     })?;
     here.send(b"in").named(|| "send()".into())?;
     let sender = pids::sender_of_next(&here)?;
     let own = child.hear()?;
     let from_outside = child.hear()?;
-    let sender = if sender == child.pid() { "its number here" } else { "another number" };
-    Ok(vec![own, Fact::outside("a message from inside is from", sender), from_outside])
+    let sender = if sender == child.pid() { "its PID outside" } else { "another PID" };
+    Ok(vec![own, Fact::outside("sender of the message from inside", sender), from_outside])
 }
 
 /// Low, but not lower than the kernel takes with a few processors.
@@ -208,7 +212,7 @@ fn limit(namespaces: Namespaces) -> Result<Vec<Fact>> {
                 next.push(child.hear()?.value);
                 child.wait()?;
             }
-            me.saw("the next two PIDs", next)
+            me.saw("the next two PIDs after 398", next)
         })?;
         let facts = inside.hear_all()?;
         let after = pids::max()?;

@@ -13,7 +13,7 @@ use crate::trial::{self, in_a, number, tell_numbers_and_stay};
 
 pub(crate) const NO_NUMBER: Claim = Claim::holds(
     "no-number",
-    "A process outside has no number inside: kill() with the one that it has outside gives ESRCH.",
+    "A process outside has no number inside: kill() gives ESRCH. But a /proc mounted outside still shows it.",
 )
 .cause("CLONE_NEWPID")
 .notes(&[95]);
@@ -38,11 +38,11 @@ pub(crate) const PARENT: Claim = Claim::holds(
 .notes(&[92, 93]);
 
 const KILL: &str = "kill(its PID outside, 0)";
-const NAME: &str = "its name in /proc";
+const NAME: &str = "its name in the /proc of outside";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "From inside, without a new procfs: send signal 0 to a process outside, and read its name in /proc.",
+        goal: "In a new PID namespace, without a new procfs: send signal 0 to a process outside, and read its name in /proc.",
         calls: &["kill(pid, 0)", "read(\"/proc/PID/comm\")"],
         by_hand: &[
             "sleep 9 & unshare -Urpf sh -c \"kill -0 $!; cat /proc/$!/comm\"",
@@ -51,17 +51,17 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
     let plain = look_outside(Namespaces::NONE)?;
     let inside = look_outside(Namespaces::PID)?;
-    lab.claim(NO_NUMBER)
-        .without(plain.clone())
-        .with(inside.clone())
-        .shows(|seen| seen.inside(KILL).is_some_and(|it| *it == "ESRCH"))?;
+    lab.claim(NO_NUMBER).without(plain.clone()).with(inside.clone()).shows(|seen| {
+        seen.inside(KILL).is_some_and(|it| *it == "ESRCH")
+            && seen.inside(NAME).is_some_and(|it| *it != "not there")
+    })?;
     lab.claim(SEES_NOTHING)
         .without(plain)
         .with(inside)
         .shows(|seen| seen.inside(NAME).is_some_and(|it| *it == "not there"))?;
 
     lab.step(Step {
-        goal: "Hand every process a pidfd of every other, B within A and C beside B, and let each send SIGCONT.",
+        goal: "Nest PID namespaces: B and C side by side in A, D in B. From each, send SIGCONT to a process in each, by pidfds.",
         calls: &["pidfd_open(pid)", "setns(pid, CLONE_NEWPID)", "pidfd_send_signal(pidfd, SIGCONT)"],
         by_hand: &[],
     })?;
@@ -74,12 +74,12 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         apart.rows(),
     )?;
     lab.claim(DOWNWARDS)
-        .without(plain.against_the_rule())
-        .with(apart.against_the_rule())
+        .without(plain.against_the_claim())
+        .with(apart.against_the_claim())
         .shows(|seen| *seen == 0)?;
 
     lab.step(Step {
-        goal: "Walk up from the namespace of the innermost of three, by asking for parents, until the kernel refuses.",
+        goal: "Nest three PID namespaces. Walk up from the innermost, from parent to parent, until the kernel refuses.",
         calls: &["open(\"/proc/PID/ns/pid\")", "ioctl(ns, NS_GET_PARENT)"],
         by_hand: &["lsns --type pid --tree=parent"],
     })?;
@@ -157,7 +157,7 @@ impl Signals {
         PLACES.iter().map(row).collect()
     }
 
-    fn against_the_rule(&self) -> Vec<Fact> {
+    fn against_the_claim(&self) -> Vec<Fact> {
         let (mut against, mut sent) = (0_usize, 0_usize);
         for (from, within) in PLACES.iter().zip(WITHIN) {
             for (at, to) in PLACES.iter().enumerate() {
@@ -168,8 +168,8 @@ impl Signals {
             }
         }
         vec![
-            Fact::inside("grid", "answers against the rule", against),
-            Fact::inside("grid", "signals sent", format!("{sent} of 16")),
+            Fact::inside("grid", "of the 16 answers, against the claim", against),
+            Fact::inside("grid", "signals that were sent", format!("{sent} of 16")),
         ]
     }
 }
