@@ -9,10 +9,9 @@ use lesson::{Screen, complain, status};
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::dup2_stdin;
 use ns_core::child::become_program;
-use ns_core::{Child, End, Named, Namespaces};
+use ns_core::{Child, End, Named, Namespaces, poll_until};
 
 use crate::demos::Demo;
-use crate::outbox::poll_again;
 use crate::program;
 
 /// Answers that one experiment after another takes from one file.
@@ -75,7 +74,7 @@ fn run(demo: &'static Demo, arguments: &[OsString], answers: &Answers) -> Result
         become_program(&program, words).map(drop)
     })?;
     // People take as long as they like.
-    poll_again(&mut [PollFd::new(child.pidfd(), PollFlags::POLLIN)])?;
+    poll_until(&mut [PollFd::new(child.pidfd(), PollFlags::POLLIN)], None)?;
     let end = child.hear().and_then(|_| child.wait());
     match end {
         Ok(End::Exited(code)) => Ok(u8::try_from(code).unwrap_or(status::BROKEN)),

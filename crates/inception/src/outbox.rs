@@ -14,7 +14,8 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result};
 use lesson::Screen;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
+use ns_core::poll_until;
 
 /// A pipe that is ready takes this much without making us wait (pipe(7), PIPE_BUF).
 const CHUNK: usize = 4096;
@@ -59,7 +60,7 @@ impl Outbox {
         while !self.waiting.borrow().is_empty() {
             let stdout = io::stdout();
             let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
-            poll_again(&mut fds)?;
+            poll_until(&mut fds, None)?;
             self.write_some()?;
         }
         Ok(())
@@ -78,7 +79,7 @@ impl Outbox {
             let stdout = io::stdout();
             let mut fds =
                 [PollFd::new(stdout.as_fd(), write), PollFd::new(source, read), PollFd::new(process, read)];
-            poll_again(&mut fds)?;
+            poll_until(&mut fds, None)?;
             let [to_stdout, from_source, end] = fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
             if to_stdout.contains(PollFlags::POLLOUT) {
                 self.write_some()?;
@@ -118,14 +119,4 @@ impl Write for Outbox {
 /// Whether an error says that nobody reads our standard output any more, as after `| head`: no failure of ours.
 pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Waits until one of `fds` is ready, whatever signals come meanwhile.
-pub(crate) fn poll_again(fds: &mut [PollFd<'_>]) -> Result<()> {
-    loop {
-        match poll(fds, PollTimeout::NONE) {
-            Err(Errno::EINTR) => {}
-            other => return other.map(drop).context("poll()"),
-        }
-    }
 }

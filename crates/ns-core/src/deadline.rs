@@ -64,7 +64,9 @@ impl Deadline {
     /// # Errors
     /// [`Error::Deadline`] if none is ready in time.
     pub(crate) fn poll(self, fds: &mut [PollFd<'_>], what: &str) -> Result<()> {
-        while !self.poll_for(PATIENCE, fds, what)? {}
+        while !poll_until(fds, Some(self.0))? {
+            self.check(what)?;
+        }
         Ok(())
     }
 
@@ -73,14 +75,29 @@ impl Deadline {
     /// # Errors
     /// [`Error::Deadline`] if none is ready in time.
     pub(crate) fn poll_for(self, at_most: Duration, fds: &mut [PollFd<'_>], what: &str) -> Result<bool> {
-        let left = self.0.saturating_duration_since(Instant::now());
-        // Rounded up, so that the last fraction of a millisecond is no busy loop.
-        let timeout = left.min(at_most) + Duration::from_micros(999);
-        match poll(fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
-            Ok(0) => self.check(what).map(|()| false),
-            Err(Errno::EINTR) => Ok(false),
-            Ok(_) => Ok(true),
-            Err(errno) => Err(errno).named(|| "poll()".into()),
+        let is_ready = poll_until(fds, Some(self.0.min(Instant::now() + at_most)))?;
+        if !is_ready {
+            self.check(what)?;
+        }
+        Ok(is_ready)
+    }
+}
+
+/// Waits until one of `fds` is ready, and says whether one is: `false` at `end`, and `None` waits for ever. A signal that
+/// is handled meanwhile does not end it (poll(2), EINTR).
+///
+/// # Errors
+/// None that poll(2) documents for these arguments, but ENOMEM.
+pub fn poll_until(fds: &mut [PollFd<'_>], end: Option<Instant>) -> Result<bool> {
+    loop {
+        let timeout = end.map_or(PollTimeout::NONE, |end| {
+            // Rounded up, so that the last fraction of a millisecond is no busy loop.
+            let left = end.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(fds, timeout) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(|ready| ready > 0).named(|| "poll()".into()),
         }
     }
 }

@@ -34,7 +34,7 @@ pub mod unowned;
 pub mod uts;
 
 pub use child::{Child, End, Spawn, Witness};
-pub use deadline::{take_all_day, until};
+pub use deadline::{poll_until, take_all_day, until};
 pub use error::{Error, Named, Outcome, Result};
 pub use fact::{Fact, Value, View};
 pub use namespace::{Kind, Namespaces, NsFile, NsHandle, NsId};

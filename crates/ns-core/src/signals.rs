@@ -3,12 +3,13 @@
 //! signal(7). The handler writes what it caught to a pipe, so that hearing a later signal proves that an earlier one
 //! was dropped.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, pipe2};
 
 use crate::deadline::Deadline;
@@ -99,6 +100,38 @@ pub fn block_all() -> Result<()> {
 /// As [`block`].
 pub fn unblock(signals: &[Signal]) -> Result<()> {
     change_mask(SigmaskHow::SIG_UNBLOCK, signals)
+}
+
+/// Blocked signals, to be taken as data instead of doing what they do: signalfd(2). Its descriptor is ready while one waits.
+#[derive(Debug)]
+pub struct Waiting(SignalFd);
+
+impl Waiting {
+    /// For `signals`, which the caller has blocked, or does before it takes the first.
+    ///
+    /// # Errors
+    /// EMFILE and its like.
+    pub fn among(signals: &[Signal]) -> Result<Waiting> {
+        let mask: SigSet = signals.iter().copied().collect();
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        SignalFd::with_flags(&mask, flags).map(Waiting).named(|| "signalfd()".into())
+    }
+
+    /// Takes one that waits; `None` if none does.
+    ///
+    /// # Errors
+    /// None that signalfd(2) documents for such a descriptor.
+    pub fn take(&self) -> Result<Option<Signal>> {
+        let call = || "read(signalfd)".into();
+        let taken = self.0.read_signal().named(call)?;
+        taken.map(|info| Signal::try_from(info.ssi_signo as i32).named(call)).transpose()
+    }
+}
+
+impl AsFd for Waiting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// Whether `signal` is blocked and waits (`SigPnd` and `ShdPnd` in proc_pid_status(5)).

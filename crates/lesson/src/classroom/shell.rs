@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, getpgrp, getpid, setpgid, tcsetpgrp};
@@ -69,24 +68,17 @@ fn be_there(place: &Place, prompt: &str) -> Result<Option<Signal>> {
         Ok(())
     })?;
     let shell = porter.hear()?.value.as_i64().and_then(|pid| i32::try_from(pid).ok());
-    let endings: SigSet = [Signal::SIGHUP, Signal::SIGTERM].into_iter().collect();
-    let arrive = SignalFd::with_flags(&endings, SfdFlags::SFD_CLOEXEC).context("signalfd()")?;
-    let mut fds =
-        [PollFd::new(porter.pidfd(), PollFlags::POLLIN), PollFd::new(arrive.as_fd(), PollFlags::POLLIN)];
-    while let Err(errno) = poll(&mut fds, PollTimeout::NONE) {
-        if errno != Errno::EINTR {
-            return Err(errno).context("poll()");
-        }
-    }
+    let endings = signals::Waiting::among(&[Signal::SIGHUP, Signal::SIGTERM])?;
+    let mut fds = [porter.pidfd(), endings.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    ns_core::poll_until(&mut fds, None)?;
     if !fds[0].any().unwrap_or(false) {
-        let arrived = arrive.read_signal().context("read(signalfd)")?;
-        let number = arrived.and_then(|it| i32::try_from(it.ssi_signo).ok()).unwrap_or_default();
+        let ending = endings.take()?;
         // A shell that is hung up tells its jobs.
         if let Some(shell) = shell.map(Pid::from_raw) {
             let _ = killpg(shell, Signal::SIGHUP);
             let _ = killpg(shell, Signal::SIGCONT);
         }
-        return Ok(Some(Signal::try_from(number).context("read(signalfd)")?));
+        return Ok(ending);
     }
     // How the shell ended is its own affair; that it could not begin is ours.
     porter.hear()?;

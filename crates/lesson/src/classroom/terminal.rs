@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
+use ns_core::signals;
 
 /// What ends a pause for good.
 const ENDINGS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
@@ -96,22 +96,18 @@ enum Waited {
     Arrived(Signal),
 }
 
-fn wait(signals: &SignalFd, process: Option<BorrowedFd<'_>>) -> Result<Waited> {
+fn wait(signals: &signals::Waiting, process: Option<BorrowedFd<'_>>) -> Result<Waited> {
     let stdin = io::stdin();
     loop {
         let watched = [Some(stdin.as_fd()), Some(signals.as_fd()), process];
         let mut fds: Vec<_> =
             watched.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        match poll(&mut fds, PollTimeout::NONE) {
-            Err(Errno::EINTR) => continue,
-            other => other.context("poll()")?,
-        };
+        ns_core::poll_until(&mut fds, None)?;
         let ready = |at: usize| fds.get(at).is_some_and(|fd| fd.any().unwrap_or(false));
         let (keys, signal, end) = (ready(0), ready(1), ready(2));
         if signal {
-            if let Some(arrived) = signals.read_signal().context("read(signalfd)")? {
-                let number = i32::try_from(arrived.ssi_signo).unwrap_or_default();
-                return Ok(Waited::Arrived(Signal::try_from(number).context("read(signalfd)")?));
+            if let Some(arrived) = signals.take()? {
+                return Ok(Waited::Arrived(arrived));
             }
         }
         if keys {
@@ -148,15 +144,15 @@ fn parse(bytes: &[u8]) -> Vec<Pressed> {
 
 /// Signals that come as data; dropping it lets them do again what they do.
 struct Watched {
-    arrive: SignalFd,
+    arrive: signals::Waiting,
     before: SigSet,
 }
 
 impl Watched {
     fn signals() -> Result<Watched> {
-        let mut mask: SigSet = ENDINGS.into_iter().collect();
-        mask.extend([Signal::SIGTSTP, Signal::SIGCONT]);
-        let arrive = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).context("signalfd()")?;
+        let watched = [&ENDINGS[..], &[Signal::SIGTSTP, Signal::SIGCONT]].concat();
+        let arrive = signals::Waiting::among(&watched)?;
+        let mask: SigSet = watched.into_iter().collect();
         let mut before = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut before)).context("sigprocmask()")?;
         Ok(Watched { arrive, before })
@@ -193,7 +189,7 @@ impl Drop for Keys {
 
 /// Ends this process as `signal` would have.
 pub(super) fn die_of(signal: Signal) -> anyhow::Error {
-    let _ = ns_core::signals::reset(signal);
+    let _ = signals::reset(signal);
     let _ = raise(signal);
     anyhow::anyhow!("{signal} came")
 }

@@ -3,13 +3,11 @@
 use std::io::Write;
 use std::os::fd::AsFd;
 
-use anyhow::{Context, Result, bail};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::SigSet;
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use anyhow::{Result, bail};
+use nix::poll::{PollFd, PollFlags};
 use ns_core::cgroup::Cgroup;
 use ns_core::net::switch::Port;
-use ns_core::{Child, End, Errno, Error, Named, Signal, Spawn, probe};
+use ns_core::{Child, End, Errno, Error, Named, Signal, Spawn, poll_until, probe, signals};
 
 use super::console::Console;
 use super::inside::{BORN_INTO, build_and_run};
@@ -44,10 +42,8 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
     // An archive is unpacked into memory, which is not to count as the command's: then init is moved there afterwards.
     let (from_birth, later) = cgroups.split_at(if asked.rootfs.is_dir() { cgroups.len() } else { 0 });
     // Blocked before there is anyone to forward them to, so that none is lost, or ends us and leaves the rest.
-    let forwarded: SigSet = FORWARDED.into_iter().collect();
-    forwarded.thread_block().context("sigprocmask()")?;
-    let signals = SignalFd::with_flags(&forwarded, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .context("signalfd()")?;
+    signals::block(&FORWARDED)?;
+    let forwarded = signals::Waiting::among(&FORWARDED)?;
 
     let with_console = console::is_wanted();
     let mut newborn = Spawn::new("container").namespaces_always(BORN_INTO);
@@ -63,7 +59,7 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         Ok(console) => console,
         Err(signal) => return Ok(128 + signal as u8),
     };
-    Ok(match pass_on(&mut init, console, &signals)? {
+    Ok(match pass_on(&mut init, console, &forwarded)? {
         End::Exited(status) => u8::try_from(status).unwrap_or(u8::MAX),
         End::Killed(signal) => 128 + signal as u8,
     })
@@ -79,13 +75,11 @@ fn prepare(init: &Child, asked: &Asked) -> Result<Option<Port>> {
 
 /// Hears init out until the command is about to run, or until a signal is to end us.
 fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Result<Option<Console>, Signal>> {
-    let ending: SigSet = ENDING.into_iter().collect();
-    let ending = SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .context("signalfd()")?;
+    let ending = signals::Waiting::among(&ENDING)?;
     let mut console = None;
     loop {
-        if let Ok(Some(info)) = ending.read_signal() {
-            return Ok(Err(Signal::try_from(info.ssi_signo as i32)?));
+        if let Some(signal) = ending.take()? {
+            return Ok(Err(signal));
         }
         let fact = init.hear().map_err(|error| match error {
             // What broke says itself where.
@@ -125,22 +119,19 @@ fn wait_until_ready(init: &mut Child, cgroups: &[Cgroup]) -> Result<Result<Optio
 
 /// Passes signals to init, and the terminal both ways, until init has ended. No SIGCHLD is waited for: a pidfd says
 /// that a process has ended whenever one asks, however early it did. Our terminal is as it was before we say more.
-fn pass_on(init: &mut Child, mut console: Option<Console>, signals: &SignalFd) -> Result<End> {
+fn pass_on(init: &mut Child, mut console: Option<Console>, forwarded: &signals::Waiting) -> Result<End> {
     loop {
-        let nothing = signals.as_fd();
+        let nothing = forwarded.as_fd();
         let (keyboard, inner, events) =
             console.as_ref().map_or((nothing, nothing, PollFlags::POLLIN), |it| it.awaited(nothing));
         let mut fds =
-            [init.pidfd(), signals.as_fd(), keyboard].map(|fd| PollFd::new(fd, PollFlags::POLLIN)).to_vec();
+            [init.pidfd(), forwarded.as_fd(), keyboard].map(|fd| PollFd::new(fd, PollFlags::POLLIN)).to_vec();
         fds.push(PollFd::new(inner, events));
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno).context("poll()"),
-        }
+        poll_until(&mut fds, None)?;
         let is_ready = |at: usize| fds[at].any().unwrap_or(false);
         let (ended, typed) = (is_ready(0), is_ready(2));
-        while let Ok(Some(info)) = signals.read_signal() {
-            forward(init, console.as_ref(), info.ssi_signo);
+        while let Some(signal) = forwarded.take()? {
+            forward(init, console.as_ref(), signal);
         }
         let hung_up = console.as_mut().is_some_and(|it| {
             it.show(ended);
@@ -156,8 +147,7 @@ fn pass_on(init: &mut Child, mut console: Option<Console>, signals: &SignalFd) -
     }
 }
 
-fn forward(init: &Child, console: Option<&Console>, number: u32) {
-    let Ok(signal) = Signal::try_from(number as i32) else { return };
+fn forward(init: &Child, console: Option<&Console>, signal: Signal) {
     match (signal, console) {
         (Signal::SIGWINCH, Some(console)) => return console.resize(),
         // We were stopped, and a shell had the terminal meanwhile.

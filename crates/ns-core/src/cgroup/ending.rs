@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -219,10 +220,8 @@ impl Looks {
     /// Waits for the next reason to look.
     fn wait(&self, fd: &OwnedFd, event: PollFlags) -> Result<()> {
         self.deadline.check(&self.what)?;
-        match poll(&mut [PollFd::new(fd.as_fd(), event)], PollTimeout::from(100_u8)) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno).named(|| "poll()".into()),
-        }
+        let mut fds = [PollFd::new(fd.as_fd(), event)];
+        self.deadline.poll_for(Duration::from_millis(100), &mut fds, &self.what).map(drop)
     }
 }
 
