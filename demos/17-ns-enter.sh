@@ -34,8 +34,8 @@ nsenter -U --preserve-credentials --target $jail --mount ls -d /usr
 nsenter -U --preserve-credentials --target $jail --mount --root ls -d /usr'
 say 'With --root there is no /usr any more: we are in it.'
 
-say 'Who may enter? Whoever has CAP_SYS_ADMIN over the namespace. Root of a user namespace of his own has it over nothing
-that was made outside:'
+say 'Who may enter? Whoever has CAP_SYS_ADMIN in the user namespace that owns it, and in his own (for mounts CAP_SYS_CHROOT
+too). Root of a user namespace beside it has nothing over what was made outside:'
 try 'unshare -Ur nsenter --uts --target $c hostname'
 
 finish ns-enter

@@ -77,15 +77,16 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         ],
     })?;
     lab.actor(&container)?;
-    lab.claim(HOSTNAME)
-        .without(visit_uts(&container, false)?)
-        .with(visit_uts(&container, true)?)
-        .shows(|it| *it == crate::NAME && it.inside("links that changed").is_some_and(|it| *it == "uts"))?;
+    lab.claim(HOSTNAME).without(visit_uts(&container, false)?).with(visit_uts(&container, true)?).shows(
+        |it| *it == crate::NAME && it.inside("changed in /proc/self/ns").is_some_and(|it| *it == "uts"),
+    )?;
 
     lab.step(Step {
-        goal: "Enter two namespaces and go back, through descriptors that were opened before.",
+        goal: "Out here, make a message queue with the key 0x1ab. Enter a container's UTS and IPC namespaces, and go back through descriptors that were opened before.",
         calls: &["open(\"/proc/self/ns/uts\")", "setns(uts, CLONE_NEWUTS)", "msgget(0x1ab, 0)"],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Ur --uts sh -c 'hostname home; exec 7</proc/self/ns/uts; unshare --uts sh -c \"hostname container; hostname; nsenter --uts=/proc/self/fd/7 hostname\"'",
+        ],
     })?;
     ipc::make_queue(KEY)?;
     lab.claim(BACK)
@@ -98,7 +99,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         })?;
 
     lab.step(Step {
-        goal: "Enter the network namespace, and look for the container's device in three ways.",
+        goal: "Enter the container's network namespace, and look for its device, lab0, in three ways.",
         calls: &["setns(net, CLONE_NEWNET)", "sendto(netlink, RTM_GETLINK)", "read(\"/proc/net/dev\")", "open(\"/sys/class/net/lab0\")"],
         by_hand: &[
             "nsenter -U --preserve-credentials --net --target $c ip link add lab0 type bridge",
@@ -115,7 +116,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     )?;
 
     lab.step(Step {
-        goal: "Enter the mount namespace, from a directory where the container has mounted something.",
+        goal: "Enter the container's mount namespace, from a DIRECTORY where it has mounted something with a file in it.",
         calls: &["chdir(DIRECTORY)", "setns(mnt, CLONE_NEWNS)", "getcwd()", "open(\"DIRECTORY/file\")"],
         by_hand: &[
             "(cd /usr; nsenter -U --preserve-credentials --mount --target $c sh -c 'pwd; echo /proc/[0-9]*')",
@@ -128,7 +129,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
 
     lab.step(Step {
-        goal: "Enter the PID namespace and make a child. Who is it, and who does /proc say that it is?",
+        goal: "Enter the container's PID namespace and make a child. Who is it, and who does /proc say that it is?",
         calls: &["setns(pid, CLONE_NEWPID)", "fork()", "getpid()", "readlink(\"/proc/self\")"],
         by_hand: &[
             "nsenter -U --preserve-credentials --pid --target $c sh -c 'echo $$; exec readlink /proc/self'",
@@ -167,7 +168,7 @@ fn visit_uts(container: &Child, enters: bool) -> Result<Vec<Fact>> {
         me.saw("hostname", uts::hostname())?;
         let changed = namespace::of(None)?.into_iter().filter(|id| !before.contains(id));
         let changed: Vec<_> = changed.map(|id| id.kind.link()).collect();
-        me.saw("links that changed", if changed.is_empty() { "none".into() } else { changed.join(" ") })
+        me.saw("changed in /proc/self/ns", if changed.is_empty() { "none".into() } else { changed.join(" ") })
     })?;
     Ok(visitor.hear_all()?)
 }
@@ -194,7 +195,7 @@ fn go_and_return(container: &Child, returns: bool) -> Result<Vec<Fact>> {
 fn visit_net(container: &Child, enters: bool) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
         // Looked at once before, so that what was found could be remembered wrongly.
-        me.saw("/proc/net/dev had lab0", is_in_proc_net()?)?;
+        me.saw("before: /proc/net/dev has lab0", is_in_proc_net()?)?;
         if enters {
             enter(container, Kind::Net)?;
         }

@@ -40,7 +40,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     let place =
         Place::find(Want::Controller("pids"))?.map_err(|missing| anyhow::anyhow!("{}", missing.what))?;
     lab.step(Step {
-        goal: "Allow a container three processes. Enter all of its namespaces, and have four children.",
+        goal: "Allow a container's cgroup three processes. Enter all of its namespaces, and have four children.",
         calls: &["write(\"…/pids.max\", \"3\")", "setns(pidfd, CLONE_NEWCGROUP|CLONE_NEWIPC|…)", "fork()"],
         by_hand: &[
             "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$(findmnt -nfo TARGET -t cgroup2)}  # as root",
@@ -83,7 +83,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(VIEW).without(read_cgroup(version, None)?).with(read_cgroup(version, Some(&file))?).shows(
         |it| {
             it.inside("its cgroup") != it.outside("its cgroup")
-                && it.outside("its cgroup") == it.outside("ours")
+                && it.outside("its cgroup") == it.outside("our cgroup")
         },
     )?;
     Ok(())
@@ -117,7 +117,11 @@ fn read_cgroup(version: Version, namespace: Option<&NsFile>) -> Result<Vec<Fact>
     })?;
     let inside = visitor.hear()?;
     let outside = cgroup_of(version, Some(visitor.pid()))?;
-    Ok(vec![inside, Fact::outside("its cgroup", outside), Fact::outside("ours", cgroup_of(version, None)?)])
+    Ok(vec![
+        inside,
+        Fact::outside("its cgroup", outside),
+        Fact::outside("our cgroup", cgroup_of(version, None)?),
+    ])
 }
 
 /// What `process`, or the caller, reads of its cgroup in the hierarchy that has the controller.

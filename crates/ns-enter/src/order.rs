@@ -54,7 +54,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     order(lab)?;
 
     lab.step(Step {
-        goal: "Try all eight as one who is privileged here, and as root of a user namespace beside the container's.",
+        goal: "Try to enter all eight of a container's, as one who is privileged out here, and as root of another user namespace, beside the container's.",
         calls: &["unshare(CLONE_NEWUSER)", "open(\"/proc/PID/ns/uts\")", "setns(ns, CLONE_NEW…)"],
         by_hand: &["unshare -Ur nsenter --uts --target $c hostname"],
     })?;
@@ -81,14 +81,17 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
 
     lab.step(Step {
-        goal: "Let the only member of a UTS namespace end, and enter what it has left.",
+        goal: "Let the only member of a UTS namespace end; enter the namespace by the member's pidfd, and by its own open file.",
         calls: &[
             "open(\"/proc/PID/ns/uts\")",
             "waitid(PID)",
             "setns(pidfd, CLONE_NEWUTS)",
             "setns(uts, CLONE_NEWUTS)",
         ],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Ur --uts sh -c 'hostname container; exec sleep 60' & sleep 1; exec 8</proc/$!/ns/user 9</proc/$!/ns/uts; kill $!; wait $!",
+            "nsenter --user=/proc/self/fd/8 --uts=/proc/self/fd/9 --preserve-credentials hostname; exec 8<&- 9<&-",
+        ],
     })?;
     let mut ended = Spawn::new("container").namespaces_always(Namespaces::UTS).run(take_name_and_stay)?;
     ended.hear()?;
@@ -102,16 +105,18 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|it| it.inside("hostname").is_some_and(|it| *it == crate::NAME))?;
 
     lab.step(Step {
-        goal: "Make a socket in a network namespace, leave, and ask the socket where it is from.",
+        goal: "Make a socket in a new network namespace, go home, and enter the network that the socket leads to.",
         calls: &["socket(AF_UNIX)", "ioctl(socket, SIOCGSKNS)", "setns(net, CLONE_NEWNET)"],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Ur --net /usr/bin/python3 -c 'import ctypes,fcntl,os,socket; c=ctypes.CDLL(None); home=os.open(\"/proc/self/ns/net\",0); c.unshare(0x40000000); s=socket.socket(socket.AF_UNIX); c.setns(home,0); print(os.fstat(home).st_ino, os.fstat(fcntl.ioctl(s,0x894c)).st_ino)'",
+        ],
     })?;
     lab.claim(SOCKET)
         .without(follow_a_socket(Namespaces::NONE)?)
         .with(follow_a_socket(Namespaces::NET)?)
         .shows(|it| {
             it.inside("ioctl(socket, SIOCGSKNS)") == it.inside("/proc/self/ns/net after setns()")
-                && it.inside("/proc/self/ns/net") != it.inside("/proc/self/ns/net after setns()")
+                && it.inside("/proc/self/ns/net at home") != it.inside("/proc/self/ns/net after setns()")
         })?;
     Ok(())
 }
@@ -140,8 +145,9 @@ fn order(lab: &mut Lab) -> Result<()> {
     above.hear()?;
 
     lab.step(Step {
-        goal: "Enter a user and a UTS namespace in either order, and both at once: one without capabilities enters \
-               his own container, then one who is privileged a container whose UTS namespace is owned out here.",
+        goal: "Enter a container's user and UTS namespaces: user first, user last, and both at once. The first \
+               container's user namespace owns its UTS namespace, and the visitor has no capability; the second's UTS \
+               namespace is owned out here, and the visitor is privileged.",
         calls: &[
             "setns(user, CLONE_NEWUSER)",
             "setns(uts, CLONE_NEWUTS)",
@@ -155,7 +161,7 @@ fn order(lab: &mut Lab) -> Result<()> {
     let mut rows = Vec::new();
     let mut seen = Vec::new();
     for (title, container, capable) in
-        [("below it, without capabilities", &below, false), ("above it, privileged", &above, true)]
+        [("first: no capability", &below, false), ("second: privileged", &above, true)]
     {
         let tried = WAYS.map(|way| visit(container, capable, way));
         let tried = tried.into_iter().collect::<Result<Vec<_>>>()?;
@@ -168,8 +174,8 @@ fn order(lab: &mut Lab) -> Result<()> {
     }
     lab.picture(
         Picture::Heat(1),
-        "Whose hostname a visitor reads, by who owns the UTS namespace",
-        &["the user namespace", "user first", "user last", "at once"],
+        "The hostname that the visitor reads: the container's, or the one outside",
+        &["container: visitor", "user first", "user last", "at once"],
         rows,
     )?;
     let [own, other] = [&seen[0], &seen[1]];
@@ -181,10 +187,12 @@ fn order(lab: &mut Lab) -> Result<()> {
         .without(other[1].clone())
         .with(other[0].clone())
         .shows(|it| it.inside("setns(uts)").is_some_and(|it| *it == "EPERM"))?;
-    let last = |facts: &[Fact]| facts.last().cloned();
-    let of_both = |first: &[Fact], second: &[Fact]| {
-        [last(first), last(second)].into_iter().flatten().collect::<Vec<_>>()
+    let hostname_in = |which: &str, facts: &[Fact]| {
+        let hostname = facts.last().map(|fact| fact.value.clone());
+        Fact::inside("visitor", format!("hostname, {which} container"), hostname)
     };
+    let of_both =
+        |first: &[Fact], second: &[Fact]| [hostname_in("first", first), hostname_in("second", second)];
     lab.claim(NO_ORDER)
         .without(of_both(&own[1], &other[0]))
         .with(of_both(&own[2], &other[2]))
@@ -261,7 +269,7 @@ fn follow_a_socket(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let socket = UnixDatagram::unbound().named(|| "socket(AF_UNIX)".into())?;
         // From here on the socket is all that is left of a new namespace.
         home.enter(Some(Kind::Net))?;
-        me.saw("/proc/self/ns/net", namespace::of_kind(None, Kind::Net)?)?;
+        me.saw("/proc/self/ns/net at home", namespace::of_kind(None, Kind::Net)?)?;
         let led_to = NsFile::of_socket(&socket)?;
         me.saw("ioctl(socket, SIOCGSKNS)", led_to.id()?)?;
         led_to.enter(Some(Kind::Net))?;

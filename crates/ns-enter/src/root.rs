@@ -37,7 +37,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     };
 
     lab.step(Step {
-        goal: "A container has a chroot. Enter its mount namespace, and then its root directory too.",
+        goal: "A container has a chroot, with a file `inside` in it. Enter its mount namespace, and then its root directory too.",
         calls: &[
             "chroot(\"NEW\")",
             "open(\"/proc/PID/root\")",
@@ -61,7 +61,10 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Confine another container by pivot_root(), as container engines do, and enter nothing but its mount namespace.",
         calls: &["pivot_root(\".\", \"old\")", "setns(mnt, CLONE_NEWNS)"],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Ur --mount --kill-child --fork sh -c 'mount --rbind /usr /mnt; cd /mnt; /usr/sbin/pivot_root . src; exec sleep 600' & sleep 1; k=$(pgrep --parent $!)",
+            "nsenter -U --preserve-credentials --mount --target $k sh -c 'echo /*'; kill $j $k",
+        ],
     })?;
     drop(chrooted);
     let pivoted = container(cause(pivot, chroot))?;

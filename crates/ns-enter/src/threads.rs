@@ -26,9 +26,11 @@ pub(crate) const ALONE: Claim = Claim::holds(
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Enter each kind from a process with one thread, and from one with two.",
+        goal: "Enter each kind of a container's namespaces, from a process with one thread, and from one with two.",
         calls: &["clone3(CLONE_THREAD|…)", "setns(ns, CLONE_NEW…)"],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Ur --mount --uts /usr/bin/python3 -c 'import ctypes,os,threading,time; c=ctypes.CDLL(None,use_errno=True); f=lambda k: print(k, c.setns(os.open(\"/proc/self/ns/\"+k,0),0), os.strerror(ctypes.get_errno())); f(\"mnt\"); threading.Thread(target=time.sleep,args=[1]).start(); f(\"uts\"); f(\"mnt\")'",
+        ],
     })?;
     let container = Spawn::new("container").namespaces_always(Namespaces::all()).run(Witness::stay)?;
     let (alone, beside) = (try_each(&container, false)?, try_each(&container, cause(true, false))?);
@@ -56,9 +58,11 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
 
     lab.step(Step {
-        goal: "Let a second thread enter a UTS namespace, and ask the first one for the hostname.",
+        goal: "Let a second thread enter a container's UTS namespace, and ask both for the hostname.",
         calls: &["setns(uts, CLONE_NEWUTS)", "uname()"],
-        by_hand: &[],
+        by_hand: &[
+            "/usr/bin/python3 -c 'import ctypes,os,socket,sys,threading; n=os.open(\"/proc/%s/ns/uts\"%sys.argv[1],0); t=threading.Thread(target=lambda: (ctypes.CDLL(None).setns(n,0), print(socket.gethostname()))); t.start(); t.join(); print(socket.gethostname())' $c  # as root",
+        ],
     })?;
     let mut container = Spawn::new("container").namespaces_always(Namespaces::UTS).run(take_name_and_stay)?;
     container.hear()?;
