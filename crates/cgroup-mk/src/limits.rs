@@ -49,7 +49,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     let attempt = |value: &str| -> Result<Vec<Fact>> {
         let answer = Outcome::of(cgroup.write("pids.max", value))?;
         Ok(vec![
-            Fact::outside("echo … > pids.max", answer),
+            Fact::outside(format!("echo {value} > pids.max"), answer),
             Fact::outside("cat pids.max", cgroup.read("pids.max")?),
         ])
     };
@@ -64,7 +64,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.table("What the kernel answers to a write to pids.max", &["written", "answer"], rows)?;
 
     lab.step(Step {
-        goal: "Limit a cgroup to three processes, and let one inside and one outside fork until they have four children.",
+        goal: "Limit a cgroup to three processes. Let one inside, and one outside, fork until it has four children.",
         calls: &["write(\"…/pids.max\", \"3\")", "fork()"],
         by_hand: &[
             "echo 3 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; sleep 1 & sleep 1 & sleep 1'",
@@ -85,7 +85,7 @@ fn fork_four_times(cgroup: &Cgroup, joins: bool) -> Result<Vec<Fact>> {
         let mut children = Vec::new();
         let answer = child::have_children(&mut children, 4)?;
         me.saw("fork()", answer)?;
-        me.saw("children", children.len())
+        me.saw("children, besides itself", children.len())
     })?;
     if joins {
         cgroup.join(parent.pid())?;

@@ -127,16 +127,18 @@ fn run(lab: &mut Lab) -> Result<()> {
     })?;
     lab.saw(Fact::outside("the layout of this machine", layout.kind().to_string()))?;
     let elsewhere = Path::new("/proc");
+    let path = cause("/sys/fs/cgroup", "/proc");
     lab.claim(AT_THE_DEFAULT)
-        .without(filesystem_of(elsewhere)?)
-        .with(filesystem_of(cause(Path::new("/sys/fs/cgroup"), elsewhere))?)
+        .without(filesystem_at("/proc", elsewhere)?)
+        .with(filesystem_at(path, Path::new(path))?)
         .shows(|it| *it == "cgroup2")?;
     if lab.can_ask(&[BY_ITS_MAGIC])? {
         let mount = layout.v2_mount().context("cgroup2 in /proc/self/mountinfo")?;
         lab.saw(Fact::outside("mountinfo has cgroup2 at", Value::Name(mount.display().to_string())))?;
+        let (name, path) = cause(("that mount", mount), ("/proc", elsewhere));
         lab.claim(BY_ITS_MAGIC)
-            .without(filesystem_of(elsewhere)?)
-            .with(filesystem_of(cause(mount, elsewhere))?)
+            .without(filesystem_at("/proc", elsewhere)?)
+            .with(filesystem_at(name, path)?)
             .shows(|it| *it == "cgroup2")?;
     }
 
@@ -151,7 +153,7 @@ fn run(lab: &mut Lab) -> Result<()> {
 /// A directory beside a cgroup.
 fn make_one(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Make a directory in /tmp, and one in cgroupfs. What is in them?",
+        goal: "Make a directory called new in /tmp, and one in cgroupfs. What is in them, and what may one do there?",
         calls: &[
             "mkdir(\"/sys/fs/cgroup/…/new\")",
             "creat(\"…/new/file\")",
@@ -171,8 +173,8 @@ fn make_one(lab: &mut Lab) -> Result<()> {
     let cgroup = place.create("new")?;
     let (plain, made) = (plain.path(), cause(cgroup.path(), plain.path()));
     lab.claim(MKDIR)
-        .without(filesystem_of(plain)?)
-        .with(filesystem_of(made)?)
+        .without(filesystem_at("new", plain)?)
+        .with(filesystem_at("new", made)?)
         .shows(|it| *it == "cgroup2")?;
     lab.claim(FILES)
         .without(files_in(plain)?)
@@ -204,13 +206,13 @@ fn is_in(process: ns_core::Pid, cgroup: &Cgroup) -> Result<bool> {
     Ok(Path::new(&cgroup_of(process)?).file_name() == Some(name))
 }
 
-fn filesystem_of(path: &Path) -> Result<Fact> {
+fn filesystem_at(name: &str, path: &Path) -> Result<Fact> {
     let kind: Value = match mount::filesystem_type(path) {
         Ok(kind) => kind.into(),
         // Where no sysfs is mounted, there is no such directory.
         refused => Outcome::of(refused)?.into(),
     };
-    Ok(Fact::outside("type of the filesystem", kind))
+    Ok(Fact::outside(format!("type of the filesystem at {name}"), kind))
 }
 
 fn files_in(directory: &Path) -> Result<Fact> {

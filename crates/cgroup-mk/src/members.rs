@@ -1,9 +1,12 @@
 //! Who is in a cgroup: cgroup.procs, which is read as a list and written as a command.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+
 use anyhow::Result;
 use lesson::{Claim, Lab, Observation, Step, cause};
 use ns_core::cgroup::{Cgroup, Place, Want};
-use ns_core::{Child, Fact, Namespaces, Outcome, Pid, Spawn, Value, Witness, process, stage};
+use ns_core::{Child, Fact, Named, Namespaces, Outcome, Pid, Spawn, Value, Witness, process, stage};
 
 use crate::{A_PLACE, cgroup_of, find, is_in};
 
@@ -24,9 +27,9 @@ pub(crate) const APPENDED: Claim =
         .misconceptions(&[(lesson::YES, "it is always written with >>, and reads like a list")]);
 pub(crate) const COMMAND: Claim = Claim::holds(
     "command",
-    "A write to cgroup.procs is a command, of one PID: two PIDs in one write are EINVAL, and nothing moves.",
+    "A write to cgroup.procs, > or >>, is a command: it moves one PID and keeps the rest; two PIDs are EINVAL.",
 )
-.cause("a second PID")
+.cause("a second PID in the write")
 .notes(&[35])
 .needs(&[A_PLACE]);
 pub(crate) const BORN_IN: Claim = Claim::holds(
@@ -47,7 +50,7 @@ pub(crate) const ZOMBIE: Claim = Claim::holds(
     "zombie",
     "A zombie is not listed and keeps no cgroup from being removed, though its /proc/PID/cgroup names it still.",
 )
-.cause("its end")
+.cause("the member's end")
 .notes(&[34])
 .needs(&[A_PLACE]);
 pub(crate) const BUSY: Claim =
@@ -93,13 +96,13 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .without(whereabouts(&old, &new, &bystander)?)
         .with(whereabouts(&old, &new, &member)?)
         .shows(|it| {
-            it.outside("in the new cgroup").is_some_and(|it| *it == "yes")
-                && it.outside("in the old one").is_some_and(|it| *it == "no")
+            it.outside("it is in the new cgroup").is_some_and(|it| *it == "yes")
+                && it.outside("it is in the old one").is_some_and(|it| *it == "no")
         })?;
     drop((bystander, member));
 
     lab.step(Step {
-        goal: "Write to cgroup.procs what one might write to a list.",
+        goal: "To a cgroup with a member, write PIDs as one might write to a list: by >, by >>, and two at once.",
         calls: &[
             "open(\"…/cgroup.procs\", O_APPEND)",
             "open(\"…/cgroup.procs\", O_TRUNC)",
@@ -110,18 +113,20 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             "echo 1 2 > $new/cgroup.procs",
         ],
     })?;
-    let (first, second) = (stander("first")?, stander("second")?);
     lab.claim(APPENDED)
-        .without(redirect(&new, &first, ">>")?)
-        .with(redirect(&new, &second, ">")?)
-        .shows(|write| *write != "OK")?;
-    let (one, both) = (first.pid().to_string(), format!("{} {}", first.pid(), second.pid()));
+        .without(write_pids(&place, &[">>"], false)?)
+        .with(write_pids(&place, &[cause(">", ">>")], false)?)
+        .shows(|it| it.outside("members afterwards").is_some_and(|it| *it != 2))?;
     lab.claim(COMMAND)
-        .without(write_pids(&place, "one PID", &one)?)
-        .with(write_pids(&place, "two PIDs", &cause(both, one.clone()))?)
-        .shows(|it| *it == "EINVAL" && it.outside("members afterwards").is_some_and(|it| *it == 0))?;
-    grid(lab, &new, &first)?;
-    drop((first, second));
+        .without(write_pids(&place, &[">", ">>"], false)?)
+        .with(write_pids(&place, &[">", ">>"], cause(true, false))?)
+        .shows(|it| {
+            let refused = it.facts().iter().filter(|fact| fact.value == "EINVAL").count() == 2;
+            refused && it.outside("members afterwards").is_some_and(|it| *it == 1)
+        })?;
+    let child = stander("child")?;
+    grid(lab, &new, &child)?;
+    drop(child);
 
     lab.step(Step {
         goal: "Let a child be born in the cgroup, where others are moved after their birth.",
@@ -137,7 +142,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     drop((outsider, native));
 
     lab.step(Step {
-        goal: "Read cgroup.procs from outside of the members' PID namespace.",
+        goal: "Read cgroup.procs from a new PID namespace, in which the member has no number.",
         calls: &["clone3(CLONE_NEWPID)", "read(\"…/cgroup.procs\")"],
         by_hand: &["sudo unshare --pid --fork cat $new/cgroup.procs"],
     })?;
@@ -214,7 +219,6 @@ fn last_things(lab: &mut Lab, place: &Place) -> Result<()> {
 
 /// rmdir(2), with the kernel's answer as a value.
 pub(crate) fn rmdir(path: &std::path::Path) -> Result<Outcome> {
-    use ns_core::Named;
     Ok(Outcome::of(std::fs::remove_dir(path).named(|| "rmdir(…)".into()))?)
 }
 
@@ -228,38 +232,41 @@ fn listed(cgroup: &Cgroup, child: &Child) -> Result<Fact> {
 
 fn whereabouts(old: &Cgroup, new: &Cgroup, child: &Child) -> Result<Vec<Fact>> {
     Ok(vec![
-        Fact::outside("in the new cgroup", is_in(child.pid(), new)?),
-        Fact::outside("in the old one", old.procs()?.contains(&child.pid())),
+        Fact::outside("it is in the new cgroup", is_in(child.pid(), new)?),
+        Fact::outside("it is in the old one", old.procs()?.contains(&child.pid())),
         Fact::outside("/proc/PID/cgroup", Value::Name(cgroup_of(child.pid())?)),
     ])
 }
 
-fn redirect(cgroup: &Cgroup, child: &Child, how: &str) -> Result<Vec<Fact>> {
-    use ns_core::Named;
-    use std::io::Write;
-    let mut options = std::fs::OpenOptions::new();
-    match how {
+/// Writes PIDs to the cgroup.procs of a cgroup with a member: one by each redirection, or both of two each time.
+fn write_pids(place: &Place, redirections: &[&str], both: bool) -> Result<Vec<Fact>> {
+    let cgroup = place.create("target")?;
+    let (member, others) = (stander("member")?, [stander("first")?, stander("second")?]);
+    // Not by join(): there has to be a member under sabotage too.
+    cgroup.write("cgroup.procs", &member.pid().to_string())?;
+    let members =
+        |when: &str| -> Result<Fact> { Ok(Fact::outside(format!("members {when}"), cgroup.procs()?.len())) };
+    let mut facts = vec![members("before")?];
+    let pids = others.each_ref().map(|child| child.pid().to_string());
+    for (redirection, pid) in redirections.iter().zip(&pids) {
+        let (what, text) = if both { ("two PIDs", pids.join(" ")) } else { ("PID", pid.clone()) };
+        let answer = redirect(&cgroup, redirection, &text)?;
+        facts.push(Fact::outside(format!("echo {what} {redirection} cgroup.procs"), answer));
+    }
+    facts.push(members("afterwards")?);
+    Ok(facts)
+}
+
+/// Opens cgroup.procs as a shell does for `> cgroup.procs` or `>> cgroup.procs`, and writes `text`.
+fn redirect(cgroup: &Cgroup, redirection: &str, text: &str) -> Result<Outcome> {
+    let mut options = OpenOptions::new();
+    match redirection {
         ">>" => options.append(true),
         _ => options.write(true).truncate(true),
     };
     let opened = options.open(cgroup.path().join("cgroup.procs"));
-    let answer = opened.and_then(|mut file| file.write_all(child.pid().to_string().as_bytes()));
-    Ok(vec![
-        Fact::outside(
-            format!("echo PID {how} cgroup.procs"),
-            Outcome::of(answer.named(|| "write()".into()))?,
-        ),
-        Fact::outside("members afterwards", cgroup.procs()?.len()),
-    ])
-}
-
-fn write_pids(place: &Place, what: &str, pids: &str) -> Result<Vec<Fact>> {
-    let cgroup = place.create("target")?;
-    let answer = Outcome::of(cgroup.write("cgroup.procs", pids))?;
-    Ok(vec![
-        Fact::outside(format!("echo {what} > cgroup.procs"), answer),
-        Fact::outside("members afterwards", cgroup.procs()?.len()),
-    ])
+    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
+    Ok(Outcome::of(written.named(|| "write()".into()))?)
 }
 
 /// What else the kernel makes of a write to cgroup.procs.

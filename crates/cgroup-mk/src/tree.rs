@@ -18,7 +18,7 @@ pub(crate) const PATHS: Claim = Claim::holds(
     "paths",
     "A cgroup made in a cgroup is its child: its path in /proc/PID/cgroup is one part longer.",
 )
-.cause("mkdir in the other")
+.cause("mkdir inside a")
 .notes(&[50])
 .needs(&[A_PLACE]);
 pub(crate) const BUSY: Claim =
@@ -79,7 +79,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
 
 fn nest(lab: &mut Lab, place: &Place) -> Result<()> {
     lab.step(Step {
-        goal: "Make a cgroup inside a cgroup, and put a process into each.",
+        goal: "Make cgroup a, cgroup b inside it and another b beside it. Put a process into each.",
         calls: &["mkdir(\"…/a/b\")", "write(\"…/a/b/cgroup.procs\", \"PID\")"],
         by_hand: &["mkdir -p $new/a/b; find $new -type d; rmdir $new/a", "systemd-cgls --no-pager"],
     })?;
@@ -98,7 +98,7 @@ fn nest(lab: &mut Lab, place: &Place) -> Result<()> {
     let seen = |at: usize| -> Result<[Fact; 2]> {
         let deeper = i64::try_from(depths[at].0)? - i64::try_from(depths[0].0)?;
         Ok([
-            Fact::outside("parts more than the path of a", Value::Number(deeper)),
+            Fact::outside("parts more than in the path of a", Value::Number(deeper)),
             Fact::outside("/proc/PID/cgroup", Value::Name(depths[at].1.clone())),
         ])
     };
@@ -136,7 +136,7 @@ fn nest(lab: &mut Lab, place: &Place) -> Result<()> {
 
 fn limit(lab: &mut Lab, place: &Place) -> Result<()> {
     lab.step(Step {
-        goal: "Limit the depth, and the number of descendants, and make one cgroup more.",
+        goal: "Below a cgroup limit the depth to 1, then the number of descendants to 1. Make a child and a grandchild.",
         calls: &["write(\"…/cgroup.max.depth\", \"1\")", "mkdir(\"…/child/grandchild\")"],
         by_hand: &["echo 1 > $new/cgroup.max.depth; mkdir $new/a/c", "rmdir $new/a/b $new/a $new"],
     })?;
@@ -186,7 +186,7 @@ fn controllers(lab: &mut Lab) -> Result<()> {
         }
         let (handed, had) = (top.subtree_control()?, child.controllers()?);
         Ok([
-            Fact::outside("child/cgroup.controllers is cgroup.subtree_control", handed == had),
+            Fact::outside("child/cgroup.controllers equals cgroup.subtree_control", handed == had),
             Fact::outside("controllers in it", had.len()),
         ])
     };
