@@ -25,7 +25,7 @@ const TWO_CPUS: Need = Need::Probe(|| {
 
 pub(crate) const MAX: Claim = Claim::holds(
     "cpu-max",
-    "cpu: who has used up cpu.max waits for the next period, and cpu.stat counts it in nr_throttled.",
+    "cpu: whoever has used up cpu.max waits for the next period, and cpu.stat counts it in nr_throttled.",
 )
 .cause("cpu.max")
 .notes(&[40])
@@ -107,18 +107,24 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
                 me.pause()?;
                 let cpus = allowed()?.len();
                 let count = i64::try_from(cpus).unwrap_or(i64::MAX);
-                me.saw("CPUs", if cpus == 1 { Value::Number(1) } else { Value::Count(count) })?;
+                me.saw(
+                    "CPUs that it may use",
+                    if cpus == 1 { Value::Number(1) } else { Value::Count(count) },
+                )?;
                 let mut wanted = CpuSet::new();
                 wanted.set(other).named(|| "CPU_SET()".into())?;
                 let moved = sched_setaffinity(Pid::from_raw(0), &wanted);
-                me.saw("taskset to another", Outcome::of(moved.named(|| "sched_setaffinity()".into()))?)
+                me.saw(
+                    "sched_setaffinity() to another",
+                    Outcome::of(moved.named(|| "sched_setaffinity()".into()))?,
+                )
             })?;
             cgroup.write("cgroup.procs", &child.pid().to_string())?;
             child.release()?;
             Ok(child.hear_all()?)
         };
         lab.claim(CPUSET).without(confined(false)?).with(confined(true)?).shows(|it| {
-            *it == 1 && it.inside("taskset to another").is_some_and(|answer| *answer == "EINVAL")
+            *it == 1 && it.inside("sched_setaffinity() to another").is_some_and(|answer| *answer == "EINVAL")
         })?;
     }
     Ok(())

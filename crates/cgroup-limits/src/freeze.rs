@@ -47,7 +47,7 @@ pub(crate) const KILL: Claim =
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Freeze a cgroup, and see who goes on. There need be no controller for it.",
+        goal: "Freeze a cgroup: does a process in it or below go on? Move one in, send signals, kill all. No controller is needed.",
         calls: &[
             "write(\"…/cgroup.subtree_control\", \"+freezer\")",
             "write(\"…/cgroup.freeze\", \"1\")",
@@ -77,11 +77,11 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|answer| *answer != "EINVAL")?;
     lab.claim(FREEZES).without(goes_on(&place, false)?).with(goes_on(&place, true)?).shows(|it| {
         it.outside("frozen, in cgroup.events below").is_some_and(|it| *it == "yes")
-            && it.outside("it answers").is_some_and(|it| *it == "no")
+            && it.outside("the process answers").is_some_and(|it| *it == "no")
             && it.outside("it answers after the thaw").is_some_and(|it| *it == "yes")
     })?;
     lab.claim(MOVED_IN).without(moved(&place, false)?).with(moved(&place, true)?).shows(|it| {
-        it.outside("it answers").is_some_and(|it| *it == "no")
+        it.outside("the process answers").is_some_and(|it| *it == "no")
             && it.outside("it answers when moved out").is_some_and(|it| *it == "yes")
     })?;
     lab.claim(KILLED)
@@ -99,7 +99,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
 fn answerer(label: &str) -> Result<Child> {
     let answers = |me: &mut Witness| {
         me.pause()?;
-        me.saw("it answers", true)?;
+        me.saw("the process answers", true)?;
         me.stay()
     };
     Ok(Child::spawn(label, Namespaces::NONE, answers)?)
@@ -131,10 +131,10 @@ fn goes_on(place: &Place, freezes: bool) -> Result<Vec<Fact>> {
     child.release()?;
     let answers = answers_in_time(&mut child, frozen)?;
     top.thaw()?;
-    let after = answers || child.hear()?.what == "it answers";
+    let after = answers || child.hear()?.what == "the process answers";
     Ok(vec![
         Fact::outside("frozen, in cgroup.events below", frozen),
-        Fact::outside("it answers", answers),
+        Fact::outside("the process answers", answers),
         Fact::outside("it answers after the thaw", after),
     ])
 }
@@ -153,8 +153,8 @@ fn moved(place: &Place, freezes: bool) -> Result<Vec<Fact>> {
     child.release()?;
     let answers = answers_in_time(&mut child, frozen)?;
     warm.write("cgroup.procs", &pid)?;
-    let after = answers || child.hear()?.what == "it answers";
-    Ok(vec![Fact::outside("it answers", answers), Fact::outside("it answers when moved out", after)])
+    let after = answers || child.hear()?.what == "the process answers";
+    Ok(vec![Fact::outside("the process answers", answers), Fact::outside("it answers when moved out", after)])
 }
 
 /// What a signal does to a process that is frozen and handles SIGUSR1.
@@ -174,9 +174,11 @@ fn signalled(place: &Place, signal: Signal) -> Result<Vec<Fact>> {
     let fate = fate_of(&child, signal)?;
     cgroup.thaw()?;
     let last = child.hear()?;
+    // A word of its own, or the guard's on how it ended.
+    let end = if last.what == "caught" { format!("caught {}", last.value) } else { last.value.to_string() };
     Ok(vec![
         Fact::outside(format!("while frozen, after {signal}"), fate),
-        Fact::inside("sleeper", "after the thaw", last.value),
+        Fact::inside("sleeper", "after the thaw", end),
     ])
 }
 
@@ -210,7 +212,7 @@ fn killed(place: &Place, kills: bool) -> Result<Vec<Fact>> {
         cgroup.write("cgroup.procs", &child.pid().to_string())?;
         Ok(child)
     };
-    let mut members = [member("one in it", &top)?, member("one below", &below)?];
+    let mut members = [member("the one in it", &top)?, member("the one below", &below)?];
     if kills {
         top.limit("cgroup.kill", 1)?;
     }
@@ -219,7 +221,7 @@ fn killed(place: &Place, kills: bool) -> Result<Vec<Fact>> {
         // Who was killed hears no more of it, and says how it ended.
         let _ = child.release();
         let heard = child.hear()?;
-        facts.push(Fact::outside(child.label(), Value::Text(heard.value.to_string())));
+        facts.push(Fact::outside(format!("end of {}", child.label()), Value::Text(heard.value.to_string())));
     }
     Ok(facts)
 }

@@ -29,7 +29,7 @@ pub(crate) const TOUCHED: Claim = Claim::holds(
 .needs(&[MEMORY]);
 pub(crate) const MAX: Claim = Claim::holds(
     "memory-max",
-    "memory: who touches more than memory.max is killed by SIGKILL; no call fails.",
+    "memory: whoever touches more than memory.max is killed by SIGKILL; no call fails.",
 )
 .cause("memory.max")
 .notes(&[45])
@@ -45,7 +45,7 @@ pub(crate) const COUNTED: Claim = Claim::holds(
 .needs(&[MEMORY]);
 pub(crate) const KERNEL: Claim = Claim::holds(
     "memory-kernel",
-    "Memory of the kernel's counts as well: who fills pipes past memory.max is killed, without a page of its own.",
+    "Memory of the kernel's counts as well: whoever fills pipes past memory.max is killed, without a page of its own.",
 )
 .cause("memory.max")
 .notes(&[45])
@@ -127,8 +127,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         })?;
         lab.claim(STAYS).without(whose(&place, false)?).with(whose(&place, cause(true, false))?).shows(
             |it| {
-                it.outside("16 MiB are the old one's").is_some_and(|it| *it == "yes")
-                    && it.outside("16 MiB are the new one's").is_some_and(|it| *it == "no")
+                it.outside("16 MiB are charged to the old one").is_some_and(|it| *it == "yes")
+                    && it.outside("16 MiB are charged to the new one").is_some_and(|it| *it == "no")
             },
         )?;
     }
@@ -150,7 +150,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .shows(|it| it.inside("end").is_some_and(|end| *end == "killed by SIGKILL"))?;
         lab.claim(HIGH).without(grown(&place, false)?).with(grown(&place, true)?).shows(|it| {
             it.inside("touched").is_some()
-                && it.outside("high in memory.events").is_some_and(|it| *it == "yes")
+                && it.outside("memory.events counts high").is_some_and(|it| *it == "yes")
                 && it.outside("oom_kill").is_some_and(|count| *count == 0)
         })?;
     }
@@ -278,8 +278,8 @@ fn whose(place: &Place, moves_late: bool) -> Result<[Fact; 2]> {
     child.hear()?;
     new.write("cgroup.procs", &pid)?;
     Ok([
-        Fact::outside("16 MiB are the old one's", in_use(&old)? >= 16 * MIB),
-        Fact::outside("16 MiB are the new one's", in_use(&new)? >= 16 * MIB),
+        Fact::outside("16 MiB are charged to the old one", in_use(&old)? >= 16 * MIB),
+        Fact::outside("16 MiB are charged to the new one", in_use(&new)? >= 16 * MIB),
     ])
 }
 
@@ -316,7 +316,7 @@ fn grown(place: &Place, limited: bool) -> Result<Vec<Fact>> {
     // Little, because the further it is past the limit the longer it has to wait: up to two seconds at a time.
     let mut facts = fate_of(&cgroup, touch)?;
     let high = cgroup.flat_keyed("memory.events")?.get("high").copied().unwrap_or(0);
-    facts.push(Fact::outside("high in memory.events", high > 0));
+    facts.push(Fact::outside("memory.events counts high", high > 0));
     Ok(facts)
 }
 

@@ -40,7 +40,7 @@ pub(crate) const COUNTED_WHERE: Claim = Claim::holds_since(
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "pids: limit a cgroup to a number of processes, and fork.",
+        goal: "pids: limit a cgroup to 4 processes, and fork past that. Set the limit below the number of members; move one in.",
         calls: &["write(\"…/pids.max\", \"4\")", "fork()", "read(\"…/pids.current\")", "read(\"…/pids.events\")"],
         by_hand: &[
             "v2=$(findmnt -nfo TARGET -t cgroup2); v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir new  # as root",
@@ -60,7 +60,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         };
         lab.claim(MAX).without(forks(false)?).with(forks(true)?).shows(|it| {
             it.inside("fork()").is_some_and(|answer| *answer == "EAGAIN")
-                && it.inside("children").is_some_and(|count| *count == 3)
+                && it.inside("children, besides itself").is_some_and(|count| *count == 3)
         })?;
         lab.claim(BELOW).without(lowered(&place, false)?).with(lowered(&place, true)?).shows(|it| {
             it.outside("pids.current").is_some_and(|count| *count == 4)
@@ -83,14 +83,14 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             let mut facts = forked_in(&pair.below, 6)?;
             for (name, cgroup) in [("above", &pair.above), ("below", &pair.below)] {
                 let max = cgroup.flat_keyed("pids.events")?.get("max").copied().unwrap_or(0);
-                facts.push(Fact::outside(format!("max in pids.events {name}"), Value::from(max > 0)));
+                facts.push(Fact::outside(format!("pids.events {name} counts it"), Value::from(max > 0)));
             }
             Ok(facts)
         };
         // Of a limit in the cgroup itself the cgroups above are told too, in the file that counts the whole subtree.
         lab.claim(COUNTED_WHERE).without(counted(false)?).with(counted(true)?).shows(|it| {
-            it.outside("max in pids.events above").is_some_and(|it| *it == "yes")
-                && it.outside("max in pids.events below").is_some_and(|it| *it == "no")
+            it.outside("pids.events above counts it").is_some_and(|it| *it == "yes")
+                && it.outside("pids.events below counts it").is_some_and(|it| *it == "no")
         })?;
     }
     Ok(())
@@ -103,7 +103,7 @@ pub(crate) fn forked_in(cgroup: &Cgroup, wanted: usize) -> Result<Vec<Fact>> {
         let mut children = Vec::new();
         let answer = have_children(&mut children, wanted)?;
         me.saw("fork()", answer)?;
-        me.saw("children", children.len())
+        me.saw("children, besides itself", children.len())
     })?;
     cgroup.join(parent.pid())?;
     parent.release()?;
@@ -155,7 +155,8 @@ fn one_more(place: &Place, moves: bool) -> Result<Vec<Fact>> {
         first.release()?;
         first.hear()?
     };
-    Ok(vec![answer, Fact::outside("pids.current", number(&cgroup, "pids.current")?)])
+    let max = Fact::outside("pids.max", cgroup.read("pids.max")?);
+    Ok(vec![answer, max, Fact::outside("pids.current", number(&cgroup, "pids.current")?)])
 }
 
 /// A file that holds one number.

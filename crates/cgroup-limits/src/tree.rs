@@ -12,7 +12,7 @@ use crate::{CPU, CPUSET_V2, MEMORY, PIDS, Pair, find};
 
 pub(crate) const CANNOT_EXCEED: Claim =
     Claim::refuted("cannot-exceed", "The limit of a cgroup cannot exceed that of the cgroup above.", "least")
-        .cause("50, where 4 is above")
+        .cause("50 instead of 3, where 4 is above")
         .notes(&[51])
         .more(&[115])
         .needs(&[PIDS])
@@ -58,9 +58,11 @@ pub(crate) const NONSENSE: Claim = Claim::holds(
 .notes(&[40])
 .needs(&[CPU]);
 
+const READ_BACK: &str = "read back";
+
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Give a cgroup more than the cgroup above has, read it back, and hit the limit.",
+        goal: "In a cgroup called above make one called below. Give below more than above has, read it back, and hit the limit.",
         calls: &["write(\"…/above/pids.max\", \"4\")", "write(\"…/above/below/pids.max\", \"50\")", "fork()"],
         by_hand: &[
             "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir -p new/below; test -n \"$v1\" || echo +pids > new/cgroup.subtree_control",
@@ -76,8 +78,9 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             let answer = Outcome::of(pair.below.write("pids.max", &number.to_string()))?;
             let more = pair.below.read("pids.max")?.parse::<u32>().is_ok_and(|read| read > 4);
             Ok(vec![
-                Fact::outside("echo … > below/pids.max", answer),
+                Fact::outside(format!("echo {number} > below/pids.max"), answer),
                 Fact::outside("cat below/pids.max", pair.below.read("pids.max")?),
+                Fact::outside("cat above/pids.max", pair.above.read("pids.max")?),
                 Fact::outside("it exceeds the one above", more),
             ])
         };
@@ -89,7 +92,10 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
                 pair.above.limit("pids.max", 4)?;
             }
             pair.below.write("pids.max", "50")?;
-            let mut facts = vec![Fact::outside("cat below/pids.max", pair.below.read("pids.max")?)];
+            let mut facts = vec![
+                Fact::outside("cat below/pids.max", pair.below.read("pids.max")?),
+                Fact::outside("cat above/pids.max", pair.above.read("pids.max")?),
+            ];
             facts.extend(forked_in(&pair.below, 6)?);
             Ok(facts)
         };
@@ -128,8 +134,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             let same = pair.below.read("cpuset.cpus")? == cpus.all;
             let left = pair.below.read(pair.below.file(Knob::CPUS_NOW))? == cpus.first;
             Ok(vec![
-                Fact::outside("cpuset.cpus is what was written", same),
-                Fact::outside("cpuset.cpus.effective is the one of above", left),
+                Fact::outside("cpuset.cpus below is what was written", same),
+                Fact::outside("cpuset.cpus.effective below is what above has", left),
             ])
         };
         lab.claim(CPUS)
@@ -140,7 +146,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     above(lab)?;
 
     lab.step(Step {
-        goal: "Write to the files of limits what is no limit.",
+        goal: "Write to memory.max what is no whole page, and to cpu.max and others what is no limit.",
         calls: &["write(\"…/memory.max\", \"5000\")", "write(\"…/cpu.max\", \"500 100000\")"],
         by_hand: &[
             "v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir new",
@@ -151,12 +157,16 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     if lab.can_ask(&[ROUNDED])? {
         let cgroup = find(Want::Controller("memory"))?.create("rounded")?;
         let file = cgroup.file(Knob::MEMORY);
-        let kept = |bytes: u32| -> Result<Fact> {
+        let written = format!("written to {file}");
+        let kept = |bytes: u32| -> Result<Vec<Fact>> {
             cgroup.write(file, &bytes.to_string())?;
             let read = cgroup.read(file)?;
-            Ok(Fact::outside("it is read back as written", read == bytes.to_string()))
+            Ok(vec![Fact::outside(&written, bytes.to_string()), Fact::outside(READ_BACK, read)])
         };
-        lab.claim(ROUNDED).without(kept(4096)?).with(kept(cause(5000, 4096))?).shows(|it| *it == "no")?;
+        lab.claim(ROUNDED)
+            .without(kept(4096)?)
+            .with(kept(cause(5000, 4096))?)
+            .shows(|it| it.outside(&written) != it.outside(READ_BACK))?;
     }
     if lab.can_ask(&[NONSENSE])? {
         let cgroup = find(Want::Controller("cpu"))?.create("nonsense")?;
@@ -167,12 +177,16 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         };
         let written = |text: &str| -> Result<Vec<Fact>> {
             let answer = Outcome::of(cgroup.write(file, text))?;
-            Ok(vec![Fact::outside("the write", answer), Fact::outside("read back", cgroup.read(file)?)])
+            Ok(vec![
+                Fact::outside(format!("written to {file}"), text),
+                Fact::outside("answer", answer),
+                Fact::outside(READ_BACK, cgroup.read(file)?),
+            ])
         };
-        lab.claim(NONSENSE)
-            .without(written(good)?)
-            .with(written(cause(bad, good))?)
-            .shows(|it| *it == "EINVAL" && it.outside("read back").is_some_and(|it| *it == good))?;
+        lab.claim(NONSENSE).without(written(good)?).with(written(cause(bad, good))?).shows(|it| {
+            it.outside("answer").is_some_and(|it| *it == "EINVAL")
+                && it.outside(READ_BACK).is_some_and(|it| *it == good)
+        })?;
     }
     grid(lab)
 }
