@@ -17,7 +17,8 @@ use crate::census;
 /// What may be asked instead of the experiment.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Processes {
-    /// Compare these processes; one alone is compared with ns-compare itself
+    /// Compare these processes; one alone is compared with ns-compare itself. The exit status is then 0 if they share
+    /// every namespace, 1 if not, 2 in trouble
     #[arg(value_name = "PID", allow_negative_numbers = true)]
     pids: Vec<OsString>,
 

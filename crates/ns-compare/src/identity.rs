@@ -19,7 +19,7 @@ pub(crate) const LINKS: Claim = Claim::holds(
 .cause("CLONE_NEWUTS")
 .notes(&[18]);
 pub(crate) const TRACE: Claim =
-    Claim::holds("trace", "Who may not trace a process may not read its links in /proc/PID/ns: EACCES.")
+    Claim::holds("trace", "Whoever may not trace a process may not read its links in /proc/PID/ns: EACCES.")
         .cause("PR_SET_DUMPABLE 0")
         .notes(&[18]);
 pub(crate) const NO_CHILD_YET: Claim = Claim::holds(
@@ -85,7 +85,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     )?;
 
     lab.step(Step {
-        goal: "Without capabilities, read the link of a process that may be traced, and of one that may not.",
+        goal: "Without capabilities, read the link of a process that may be traced, and of one that forbade it.",
         calls: &["prctl(PR_SET_DUMPABLE, 0)", "capset([])", "readlink(\"/proc/PID/ns/uts\")"],
         by_hand: &["ls -l /proc/1/ns  # as an ordinary user"],
     })?;
@@ -95,7 +95,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|answer| *answer == "EACCES")?;
 
     lab.step(Step {
-        goal: "Look where one's next children will be born, before and after the first.",
+        goal: "Call unshare(CLONE_NEWPID). Where will the next children be born? Look before and after the first.",
         calls: &["unshare(CLONE_NEWPID)", "open(\"/proc/self/ns/pid_for_children\")", "fork()"],
         by_hand: &["unshare -Ur --pid readlink /proc/self/ns/pid_for_children; echo $?"],
     })?;
@@ -103,7 +103,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .without(for_children(Namespaces::NONE)?)
         .with(for_children(Namespaces::PID)?)
         .shows(|open| {
-            *open == "ENOENT" && open.inside("after the first child").is_some_and(|it| *it == "OK")
+            *open == "ENOENT" && open.inside("open(…) after the first child").is_some_and(|it| *it == "OK")
         })?;
 
     lab.step(Step {
@@ -200,7 +200,7 @@ fn for_children(namespaces: Namespaces) -> Result<Vec<Fact>> {
         namespace::unshare(namespaces)?;
         me.saw("open(pid_for_children)", Outcome::of(NsFile::for_children(Kind::Pid))?)?;
         let _first = Child::spawn("first child", Namespaces::NONE, Witness::stay)?;
-        me.saw("after the first child", Outcome::of(NsFile::for_children(Kind::Pid))?)
+        me.saw("open(…) after the first child", Outcome::of(NsFile::for_children(Kind::Pid))?)
     })?;
     Ok(caller.hear_all()?)
 }
@@ -223,7 +223,7 @@ impl Made {
 
 fn different(what: &str, numbers: &BTreeSet<u64>) -> [Fact; 2] {
     let count = Value::Count(i64::try_from(numbers.len()).unwrap_or(i64::MAX));
-    [Fact::outside(format!("different {what}"), count), Fact::outside("namespaces", MANY)]
+    [Fact::outside(format!("different {what}"), count), Fact::outside("namespaces made", MANY)]
 }
 
 fn one_after_another(keep: bool) -> Result<Made> {

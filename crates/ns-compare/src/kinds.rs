@@ -56,7 +56,7 @@ pub(crate) const COPY: Claim = Claim::holds(
     "copy",
     "A mount or UTS namespace begins as a copy of its maker's; an IPC or network namespace begins without its objects.",
 )
-.cause("CLONE_NEWIPC|CLONE_NEWNET|CLONE_NEWNS|CLONE_NEWUTS")
+.cause("new namespaces of the four kinds")
 .notes(&[4]);
 
 /// One kind: what is claimed, and how it is tried.
@@ -123,7 +123,7 @@ const TRIALS: [Trial; 8] = [
         kind: Kind::Time,
         claim: TIME,
         step: Step {
-            goal: "time: set the clock a day ahead inside, and read it on both sides.",
+            goal: "time: set the clock a day ahead inside, read it there and then outside, and compare.",
             calls: &[
                 "unshare(CLONE_NEWTIME)",
                 "write(\"/proc/self/timens_offsets\", \"monotonic 86400 0\")",
@@ -200,7 +200,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
 
     let seen_outside = |arm: fn(&Seen) -> &Observation| {
         let changes = seen.iter().filter(|it| change_is_seen(it.kind, arm(it)));
-        Fact::outside("changes that are seen", crate::list(changes.map(|it| it.kind)))
+        Fact::outside("changes seen outside", crate::list(changes.map(|it| it.kind)))
     };
     let (without, with) = (seen_outside(|it| &it.without), seen_outside(|it| &it.with));
     lab.claim(MEMBERS_ONLY)
@@ -210,7 +210,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(SEEN_ABOVE).without(without).with(with).shows(|changes| *changes == "pid")?;
 
     lab.step(Step {
-        goal: "Write to four resources first, then make the namespaces: what of it is there in the new ones?",
+        goal: "Set the hostname, mount, make a queue and devices; then make namespaces of the four kinds. What is there in them?",
         calls: &[
             "sethostname(\"outside\")",
             "mount(…)",
@@ -281,9 +281,18 @@ fn change_and_look(kind: Kind, namespaces: Namespaces) -> Result<Vec<Fact>> {
         let member = crate::pid_of(&maker.hear()?.value);
         let inside = maker.hear()?;
         let (what, value) = look(kind, Some(member))?;
+        let ahead = ahead(&inside.value, &value);
         me.tell(Fact::outside(what, value))?;
-        me.tell(inside)
+        me.tell(inside)?;
+        ahead.map_or(Ok(()), |hours| me.tell(Fact::outside("inside is ahead by", hours)))
     })
+}
+
+/// By how much one clock is ahead of another: in whole hours, which no pause between two looks changes.
+fn ahead(inside: &Value, outside: &Value) -> Option<String> {
+    const HOUR: i64 = 3_600_000_000_000;
+    let (Value::Nanoseconds(inside), Value::Nanoseconds(outside)) = (inside, outside) else { return None };
+    Some(format!("{} h", (inside - outside + HOUR / 2).div_euclid(HOUR)))
 }
 
 /// The kinds of which a child in new `namespaces` still finds what was written before they were made.
@@ -303,7 +312,7 @@ fn what_is_taken_along(namespaces: Namespaces) -> Result<Vec<Fact>> {
                     along.push(kind);
                 }
             }
-            me.saw("still there", crate::list(along))
+            me.saw("found afterwards", crate::list(along))
         })?;
         me.tell(child.hear()?)
     })

@@ -29,7 +29,7 @@ const NS_COMPARE: Experiment = Experiment {
     man: &["namespaces(7)", "clone(2)", "unshare(2)", "setns(2)", "ioctl_ns(2)"],
     examples: &[
         ("ns-compare", "run the experiment"),
-        ("ns-compare 812 913", "compare two processes: exit 0 if they share all, 1 if not"),
+        ("ns-compare 812 913", "compare two processes"),
         ("ns-compare $$", "compare one with ns-compare itself"),
         ("sudo ns-compare --all", "every namespace that has a member"),
         ("ns-compare --sabotage", "without the causes: no claim holds"),

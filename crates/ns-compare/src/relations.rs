@@ -10,7 +10,7 @@ pub(crate) const PARENT: Claim = Claim::holds(
     "parent",
     "ioctl(NS_GET_PARENT) opens the namespace in which a PID or user namespace was made.",
 )
-.cause("CLONE_NEWPID|CLONE_NEWUSER")
+.cause("CLONE_NEWPID and CLONE_NEWUSER")
 .more(&[5]);
 pub(crate) const NO_PARENT: Claim =
     Claim::holds("no-parent", "Only PID and user namespaces have a parent; the other six kinds give EINVAL.")
@@ -24,7 +24,7 @@ pub(crate) const OWNER: Claim = Claim::holds(
 .more(&[6]);
 pub(crate) const OUT_OF_SIGHT: Claim = Claim::holds(
     "out-of-sight",
-    "To who is in a user namespace, what is above it is out of sight: NS_GET_PARENT and NS_GET_USERNS give EPERM.",
+    "To whoever is in a user namespace, what is above it is out of sight: NS_GET_PARENT and NS_GET_USERNS give EPERM.",
 )
 .cause("setns(CLONE_NEWUSER)")
 .more(&[5, 6]);
