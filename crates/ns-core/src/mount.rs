@@ -10,14 +10,13 @@ use crate::error::{Error, Named, Result};
 use crate::{Kind, host};
 
 mod propagation;
+mod standing;
 mod tree;
 
 pub use procfs::process::MountInfo as Mount;
 pub use propagation::{Propagation, is_unbindable, master, peer_group, set_propagation};
-pub use tree::{
-    Restriction, Tree, bind_recursive, make_one_read_only, make_read_only, map_owners, move_to, overlay,
-    restrict,
-};
+pub use standing::{Restriction, bind_recursive, move_to, overlay, restrict};
+pub use tree::{Tree, map_owners};
 
 /// Makes every mount private, so that nothing mounted here propagates to the mount namespace that ours was copied
 /// from. systemd shares all mounts; unshare(2) keeps it so, and unshare(1) does what we do.

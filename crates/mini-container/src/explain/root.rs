@@ -8,9 +8,9 @@ use std::path::Path;
 use anyhow::Result;
 use lesson::{Claim, Lab, Step, cause};
 use nix::unistd::{chdir, chroot, fchdir};
+use ns_core::mount::Tree;
 use ns_core::{Fact, Named, Namespaces, Outcome, Spawn, Witness, mount};
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::mount::MountAttrFlags;
 
 use crate::run::{devices, kernel_files, place, root};
 
@@ -128,8 +128,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
     let [uncovered, covered] = [false, cause(true, false)].map(|covers| {
         in_a_box(move |me| {
-            let proc = place::new_filesystem("proc", &[], kernel_files::PLAIN)?;
-            place::attach(&proc, open_directory("/proc")?, "/proc")?;
+            let proc = Tree::new_filesystem("proc", &[], kernel_files::PLAIN)?;
+            proc.attach(Path::new("/proc"))?;
             if covers {
                 kernel_files::cover(&proc, &devices::open()?)?;
             }
@@ -165,8 +165,8 @@ pub(super) fn identity_of(path: &str) -> ns_core::Result<(u64, u64)> {
 
 /// Makes an empty directory in memory the root directory, in one of two ways.
 pub(super) fn enter_an_empty_root(pivots: bool) -> ns_core::Result<()> {
-    let memory = place::new_filesystem("tmpfs", &[("mode", "755")], MountAttrFlags::empty())?;
-    place::attach(&memory, open_directory("/mnt")?, "/mnt")?;
+    let memory = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[])?;
+    memory.attach(Path::new("/mnt"))?;
     if pivots {
         return root::enter(&memory);
     }
@@ -189,10 +189,10 @@ fn open_directory(path: &str) -> ns_core::Result<std::os::fd::OwnedFd> {
 }
 
 /// An empty root filesystem, and a container's root above it, both in memory.
-fn overlay_in_memory() -> ns_core::Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd)> {
-    let rootfs = place::new_filesystem("tmpfs", &[("mode", "755")], MountAttrFlags::empty())?;
-    place::attach(&rootfs, open_directory("/mnt")?, "/mnt")?;
-    let source = root::Source::Directory(place::copy_of(Path::new("/mnt"))?);
+fn overlay_in_memory() -> ns_core::Result<(Tree, Tree)> {
+    let rootfs = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[])?;
+    rootfs.attach(Path::new("/mnt"))?;
+    let source = root::Source::Directory(Tree::copy_of_all(Path::new("/mnt"))?);
     let (new_root, _) = root::build(&source, || Ok(()))?;
     Ok((rootfs, new_root))
 }
@@ -201,8 +201,8 @@ fn overlay_in_memory() -> ns_core::Result<(std::os::fd::OwnedFd, std::os::fd::Ow
 fn has_other_devices(own: bool) -> ns_core::Result<bool> {
     let directory = if own {
         let devices = devices::open()?;
-        let memory = place::new_filesystem("tmpfs", &[("mode", "755")], MountAttrFlags::empty())?;
-        place::attach(&memory, open_directory("/mnt")?, "/mnt")?;
+        let memory = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[])?;
+        memory.attach(Path::new("/mnt"))?;
         devices::dev(memory.as_fd(), &devices)?;
         "/mnt/dev"
     } else {

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::BufReader;
-use std::os::fd::OwnedFd;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use ns_core::{Error, Result};
@@ -33,7 +33,7 @@ pub(crate) struct Unpacked {
 pub(super) fn unpack(
     file: &File,
     path: &Path,
-    directory: &OwnedFd,
+    directory: BorrowedFd<'_>,
     tell: impl FnMut() -> Result<()>,
 ) -> Result<Unpacked> {
     let tell = RefCell::new(tell);
@@ -93,13 +93,13 @@ fn apply(bytes: &Bytes<'_>, layer: &Layer, unpacker: &mut Unpacker<'_>) -> Resul
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::fd::AsFd;
 
+    use ns_core::mount::Tree;
     use rustix::fs::{MemfdFlags, memfd_create};
-    use rustix::mount::MountAttrFlags;
     use tar::{Builder, Header};
 
     use super::*;
-    use crate::run::place;
 
     /// What comes of an archive with these files on a filesystem that has this little space.
     fn unpack_where(option: (&str, &str), files: u32, size: u64) -> String {
@@ -114,8 +114,8 @@ mod tests {
         let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).unwrap());
         file.write_all(&builder.into_inner().unwrap()).unwrap();
         // Mounted nowhere, so nothing is left of it.
-        let small = place::new_filesystem("tmpfs", &[option], MountAttrFlags::empty()).unwrap();
-        unpack(&file, Path::new("archive.tar"), &small, || Ok(())).unwrap_err().to_string()
+        let small = Tree::new_filesystem("tmpfs", &[option], &[]).unwrap();
+        unpack(&file, Path::new("archive.tar"), small.as_fd(), || Ok(())).unwrap_err().to_string()
     }
 
     #[test]

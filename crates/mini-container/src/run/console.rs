@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::poll::PollFlags;
+use ns_core::mount::Tree;
 use ns_core::{Child, Error, Named, Result, Witness};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, fstat, major, openat2};
 use rustix::io::Errno;
@@ -37,8 +38,8 @@ pub(super) fn make(me: &mut Witness, dev: BorrowedFd<'_>, pts: BorrowedFd<'_>) -
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let terminal = ioctl_tiocgptpeer(&master, flags).named(|| "ioctl(TIOCGPTPEER)".into())?;
     must_be_a_terminal(terminal.as_fd())?;
-    let copy = place::copy_of_open(terminal.as_fd())?;
-    place::attach(&copy, place::empty_file(dev, "console")?, "dev/console")?;
+    let console = Tree::copy_of_open(&terminal, "dev/console")?;
+    console.attach_to(place::empty_file(dev, "console")?, "dev/console")?;
     me.saw("console", i64::from(master.as_raw_fd()))?;
     me.pause()?;
     Ok(terminal)

@@ -5,10 +5,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use ns_core::mount::Restriction::{NoExec, NoSuid};
+use ns_core::mount::Tree;
 use ns_core::{Error, Named, Result};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, minor, mkdirat, openat, symlinkat};
-use rustix::mount::MountAttrFlags;
 
+use super::kernel_files::PLAIN;
 use super::place;
 
 /// Their names and numbers (Documentation/admin-guide/devices.txt).
@@ -51,19 +53,19 @@ pub(crate) fn open_in(directory: &Path) -> Result<Devices> {
 impl Devices {
     /// The null device, to be mounted: a copy each time, since a mount has one place. The kernel copies what stands in our
     /// mount namespace (before Linux 6.15 nothing else), so this is for while the old root is still there.
-    pub(crate) fn null(&self) -> Result<OwnedFd> {
-        place::copy_of_open(self.0[0].1.as_fd())
+    pub(crate) fn null(&self) -> Result<Tree> {
+        let (name, device) = &self.0[0];
+        Tree::copy_of_open(device, name)
     }
 }
 
 /// Mounts a new /dev, and gives it with its devpts.
-pub(crate) fn dev(root: BorrowedFd<'_>, devices: &Devices) -> Result<(OwnedFd, OwnedFd)> {
-    let harmless = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let dev = place::new_filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], harmless)?;
-    place::attach(&dev, place::directory(root, "dev")?, "dev")?;
+pub(crate) fn dev(root: BorrowedFd<'_>, devices: &Devices) -> Result<(Tree, Tree)> {
+    let harmless = &[NoSuid, NoExec];
+    let dev = Tree::new_filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], harmless)?;
+    dev.attach_to(place::directory(root, "dev")?, "dev")?;
     for (name, device) in &devices.0 {
-        let copy = place::copy_of_open(device.as_fd())?;
-        place::attach(&copy, place::empty_file(dev.as_fd(), name)?, name)?;
+        Tree::copy_of_open(device, name)?.attach_to(place::empty_file(dev.as_fd(), name)?, name)?;
     }
     let links = [
         ("fd", "/proc/self/fd"),
@@ -75,14 +77,13 @@ pub(crate) fn dev(root: BorrowedFd<'_>, devices: &Devices) -> Result<(OwnedFd, O
     for (name, target) in links {
         symlinkat(target, &dev, name).named(|| format!("symlink(\"{target}\", \"/dev/{name}\")"))?;
     }
-    let plain = harmless | MountAttrFlags::MOUNT_ATTR_NODEV;
     // Terminals of its own: none of the host's can be found by a number.
-    let pts = place::new_filesystem("devpts", &[("ptmxmode", "0666"), ("mode", "0620")], harmless)?;
-    place::attach(&pts, place::directory(dev.as_fd(), "pts")?, "dev/pts")?;
+    let pts = Tree::new_filesystem("devpts", &[("ptmxmode", "0666"), ("mode", "0620")], harmless)?;
+    pts.attach_to(place::directory(dev.as_fd(), "pts")?, "dev/pts")?;
     mkdirat(&dev, "shm", Mode::from_raw_mode(0o1777)).named(|| "mkdir /dev/shm".into())?;
-    let shm = place::new_filesystem("tmpfs", &[("mode", "1777"), ("size", "64m")], plain)?;
-    place::attach(&shm, place::directory(dev.as_fd(), "shm")?, "dev/shm")?;
-    let mqueue = place::new_filesystem("mqueue", &[], plain)?;
-    place::attach(&mqueue, place::directory(dev.as_fd(), "mqueue")?, "dev/mqueue")?;
+    let shm = Tree::new_filesystem("tmpfs", &[("mode", "1777"), ("size", "64m")], PLAIN)?;
+    shm.attach_to(place::directory(dev.as_fd(), "shm")?, "dev/shm")?;
+    let mqueue = Tree::new_filesystem("mqueue", &[], PLAIN)?;
+    mqueue.attach_to(place::directory(dev.as_fd(), "mqueue")?, "dev/mqueue")?;
     Ok((dev, pts))
 }

@@ -24,7 +24,7 @@ use super::bytes::Bytes;
 const RESERVE: u64 = 16 << 20;
 
 /// How many bytes can still be unpacked: so much as the filesystem takes, and as there is memory for at this moment.
-pub(super) fn room(directory: &OwnedFd) -> Result<u64> {
+pub(super) fn room(directory: BorrowedFd<'_>) -> Result<u64> {
     let filesystem = fstatvfs(directory).named(|| "statvfs()".into())?;
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let available = memory.lines().find_map(|line| {
@@ -38,7 +38,7 @@ pub(super) fn room(directory: &OwnedFd) -> Result<u64> {
 /// Makes the files of an archive below a root directory.
 pub(super) struct Unpacker<'a> {
     name: &'a str,
-    root: &'a OwnedFd,
+    root: BorrowedFd<'a>,
     /// What the layer in hand has brought, with the directories that it is in.
     added: HashSet<PathBuf>,
     /// Whether names that begin with `.wh.` remove what a layer below has.
@@ -49,7 +49,7 @@ pub(super) struct Unpacker<'a> {
 
 impl<'a> Unpacker<'a> {
     /// `image`: whether it is one, and has whiteouts.
-    pub(super) fn new(name: &'a str, root: &'a OwnedFd, image: bool) -> Unpacker<'a> {
+    pub(super) fn new(name: &'a str, root: BorrowedFd<'a>, image: bool) -> Unpacker<'a> {
         Unpacker { name, root, added: HashSet::new(), image, unmapped: 0 }
     }
 

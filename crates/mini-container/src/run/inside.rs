@@ -56,7 +56,7 @@ pub(super) fn build_and_run(
     let terminal = if with_console { Some(console::make(me, dev.as_fd(), pts.as_fd())?) } else { None };
     if asked.read_only {
         // Mounts are read-only one by one, so /dev stays as it is.
-        mount::make_one_read_only(new_root.as_fd())?;
+        new_root.make_one_read_only()?;
     }
     root::enter(&new_root)?;
 

@@ -8,11 +8,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ns_core::{Errno, Error, Named, Result};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
-};
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
 
 /// Finds `name` below `root` without following a symbolic link and without leaving the mount that `root` is. `None` if it is not there.
 pub(crate) fn find(root: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> {
@@ -70,7 +66,7 @@ pub(crate) fn directory(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
 
 /// Makes sure that in the finished container `name` leads to `mounted`. A link can make the mounts of two names cover
 /// each other, and a command that finds something else at /proc writes where it does not mean to (CVE-2025-52881).
-pub(crate) fn must_lead_to(root: BorrowedFd<'_>, name: &str, mounted: &OwnedFd) -> Result<()> {
+pub(crate) fn must_lead_to(root: BorrowedFd<'_>, name: &str, mounted: impl AsFd) -> Result<()> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let found = again(|| openat2(root, name, flags, Mode::empty(), resolve));
@@ -103,50 +99,4 @@ pub(crate) fn empty_file(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedF
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
     openat(directory, name, flags, Mode::from_raw_mode(0o644))
         .named(|| format!("open(\"{name}\", O_CREAT|O_EXCL)"))
-}
-
-/// A new filesystem of type `kind` that is mounted nowhere yet: fsopen(2), fsmount(2).
-pub(crate) fn new_filesystem(kind: &str, options: &[(&str, &str)], flags: MountAttrFlags) -> Result<OwnedFd> {
-    let call = || {
-        let options: Vec<_> = options
-            .iter()
-            .map(
-                |(key, value)| {
-                    if value.is_empty() { format!(" -o {key}") } else { format!(" -o {key}={value}") }
-                },
-            )
-            .collect();
-        format!("mount -t {kind}{}", options.concat())
-    };
-    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).named(call)?;
-    for (key, value) in options {
-        let set = if value.is_empty() {
-            fsconfig_set_flag(&context, *key)
-        } else {
-            fsconfig_set_string(&context, *key, *value)
-        };
-        set.named(call)?;
-    }
-    fsconfig_create(&context).named(call)?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, flags).named(call)
-}
-
-/// A copy of what is at `path` here, with all that is mounted below it, and mounted nowhere yet.
-pub(crate) fn copy_of(path: &std::path::Path) -> Result<OwnedFd> {
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    open_tree(CWD, path, flags).named(|| format!("open_tree(\"{}\", OPEN_TREE_CLONE)", path.display()))
-}
-
-/// As [`copy_of`], of what a descriptor refers to.
-pub(crate) fn copy_of_open(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    open_tree(fd, "", flags).named(|| "open_tree(fd, OPEN_TREE_CLONE)".into())
-}
-
-/// Mounts `what` on the place that `target` refers to.
-pub(crate) fn attach(what: &OwnedFd, target: impl AsFd, name: &str) -> Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(what, "", target, "", flags).named(|| format!("move_mount(fd, \"{name}\")"))
 }

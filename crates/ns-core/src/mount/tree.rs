@@ -1,121 +1,175 @@
-//! Mounts that stand already, shown elsewhere, moved, or made stricter: mount(2), open_tree(2), move_mount(2).
+//! Mounts as descriptors: open_tree(2), fsmount(2), move_mount(2), mount_setattr(2).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use nix::mount::MsFlags;
 use rustix::fs::CWD;
-use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
 
-use super::attempt;
+use super::Restriction;
 use crate::error::{Named, Result};
 use crate::sys::{self, MountAttr};
 use crate::{Kind, NsFile, host};
 
-/// Makes the tree of mounts at `source` visible at `target` too: [`super::bind`] takes the topmost alone.
-///
-/// # Errors
-/// Those of mount(2); [`crate::Error::WouldChangeHost`], without a call.
-pub fn bind_recursive(source: &Path, target: &Path) -> Result<()> {
-    attempt(&format!("--rbind {} {}", source.display(), target.display()), || {
-        let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
-        nix::mount::mount(Some(source), target, None::<&str>, flags, None::<&str>)
-    })
+/// A mount as a descriptor. A copy and a new filesystem stand nowhere until they are attached, and go with it if they
+/// never are.
+#[derive(Debug)]
+pub struct Tree {
+    fd: OwnedFd,
+    /// How messages call it.
+    name: String,
 }
 
-/// Moves the mount at `source` to `target`.
-///
-/// # Errors
-/// EINVAL where `source` is no mount point, its parent is shared, or it is locked by a more privileged mount namespace;
-/// [`crate::Error::WouldChangeHost`], without a call.
-pub fn move_to(source: &Path, target: &Path) -> Result<()> {
-    attempt(&format!("--move {} {}", source.display(), target.display()), || {
-        nix::mount::mount(Some(source), target, None::<&str>, MsFlags::MS_MOVE, None::<&str>)
-    })
-}
-
-/// A restriction of a mount, that does not touch the filesystem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Restriction {
-    /// Nothing can be written.
-    ReadOnly,
-    /// Set-user-ID bits have no effect.
-    NoSuid,
-    /// Device files cannot be opened.
-    NoDev,
-    /// Programs cannot be run.
-    NoExec,
-}
-
-impl Restriction {
-    /// The word that mount(8) has for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Restriction::ReadOnly => "ro",
-            Restriction::NoSuid => "nosuid",
-            Restriction::NoDev => "nodev",
-            Restriction::NoExec => "noexec",
-        }
+impl Tree {
+    /// A copy of the mount at `path` that is mounted nowhere (OPEN_TREE_CLONE).
+    ///
+    /// # Errors
+    /// Those of open_tree(2), which exists since Linux 5.2; [`crate::Error::WouldChangeHost`], without a call.
+    pub fn copy_of(path: &Path) -> Result<Tree> {
+        Tree::copy(CWD, path, OpenTreeFlags::empty(), path.display().to_string())
     }
 
-    const fn flag(self) -> MsFlags {
-        match self {
-            Restriction::ReadOnly => MsFlags::MS_RDONLY,
-            Restriction::NoSuid => MsFlags::MS_NOSUID,
-            Restriction::NoDev => MsFlags::MS_NODEV,
-            Restriction::NoExec => MsFlags::MS_NOEXEC,
+    /// As [`Tree::copy_of`], with copies of all that is mounted below it.
+    ///
+    /// # Errors
+    /// As [`Tree::copy_of`].
+    pub fn copy_of_all(path: &Path) -> Result<Tree> {
+        Tree::copy(CWD, path, OpenTreeFlags::AT_RECURSIVE, path.display().to_string())
+    }
+
+    /// As [`Tree::copy_of`], of the file or directory that is open as `fd`, whatever stands at its name by now. `name` is
+    /// for messages.
+    ///
+    /// # Errors
+    /// As [`Tree::copy_of`].
+    pub fn copy_of_open(fd: impl AsFd, name: &str) -> Result<Tree> {
+        Tree::copy(fd.as_fd(), Path::new(""), OpenTreeFlags::AT_EMPTY_PATH, name.into())
+    }
+
+    /// The mount at `path` itself.
+    ///
+    /// # Errors
+    /// Those of open_tree(2), which exists since Linux 5.2.
+    pub fn at(path: &Path) -> Result<Tree> {
+        let name = path.display().to_string();
+        let opened = open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLOEXEC);
+        Ok(Tree { fd: opened.named(|| format!("open_tree(\"{name}\", 0)"))?, name })
+    }
+
+    /// A new filesystem of type `kind` that is mounted nowhere: fsopen(2), fsmount(2). An option without a value, such as
+    /// `("userxattr", "")`, is a flag.
+    ///
+    /// # Errors
+    /// ENODEV for a type that the kernel does not know, EINVAL for an option, EPERM without CAP_SYS_ADMIN. cgroup2 has one
+    /// set of options for the machine, so it is refused in the cgroup namespace that we were started in
+    /// ([`crate::Error::WouldChangeHost`]).
+    pub fn new_filesystem(
+        kind: &str,
+        options: &[(&str, &str)],
+        restrictions: &[Restriction],
+    ) -> Result<Tree> {
+        let call = || {
+            let typed = options.iter().map(|(key, value)| format!(" -o {key}={value}"));
+            let typed: String = typed.map(|it| it.trim_end_matches('=').to_string()).collect();
+            format!("mount -t {kind}{typed}")
+        };
+        if kind == "cgroup2" {
+            host::require_left(Kind::Cgroup, call)?;
         }
+        let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).named(call)?;
+        for (key, value) in options {
+            let set = match *value {
+                "" => fsconfig_set_flag(&context, *key),
+                value => fsconfig_set_string(&context, *key, value),
+            };
+            set.named(call)?;
+        }
+        fsconfig_create(&context).named(call)?;
+        let attributes = restrictions.iter().map(|it| it.attribute()).collect();
+        let fd = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).named(call)?;
+        Ok(Tree { fd, name: kind.into() })
+    }
+
+    /// Puts it at `target`, a path, whose links are followed: a copy or a new filesystem is mounted there, a mount is moved.
+    ///
+    /// # Errors
+    /// EINVAL for a mount that was unmounted; [`crate::Error::WouldChangeHost`], without a call.
+    pub fn attach(&self, target: &Path) -> Result<()> {
+        let typed = format!("\"{}\", 0", target.display());
+        self.put(CWD, target, MoveMountFlags::empty(), &typed)
+    }
+
+    /// Puts it at `target`, beneath what is mounted there already (since Linux 6.5).
+    ///
+    /// # Errors
+    /// As [`Tree::attach`]; EINVAL also before Linux 6.5, and where nothing is mounted.
+    pub fn attach_beneath(&self, target: &Path) -> Result<()> {
+        let typed = format!("\"{}\", MOVE_MOUNT_BENEATH", target.display());
+        self.put(CWD, target, MoveMountFlags::MOVE_MOUNT_BENEATH, &typed)
+    }
+
+    /// Puts it on the file or directory that is open as `place`, whatever stands at its name by now: for a name that is not
+    /// to be trusted, and was looked up with care. `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Tree::attach`].
+    pub fn attach_to(&self, place: impl AsFd, name: &str) -> Result<()> {
+        let flags = MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        self.put(place.as_fd(), Path::new(""), flags, &format!("\"{name}\", 0"))
+    }
+
+    /// Makes it read-only, with those below it, and leaves its other restrictions as they are (mount_setattr(2), since Linux
+    /// 5.12). A mount that stands nowhere yet can so be read-only before anyone sees it.
+    ///
+    /// # Errors
+    /// EPERM without CAP_SYS_ADMIN; [`crate::Error::WouldChangeHost`], without a call.
+    pub fn make_read_only(&self) -> Result<()> {
+        self.set_read_only(true)
+    }
+
+    /// As [`Tree::make_read_only`], of that mount alone.
+    ///
+    /// # Errors
+    /// As [`Tree::make_read_only`].
+    pub fn make_one_read_only(&self) -> Result<()> {
+        self.set_read_only(false)
+    }
+
+    fn copy(from: BorrowedFd<'_>, path: &Path, flags: OpenTreeFlags, name: String) -> Result<Tree> {
+        let call = || format!("open_tree(\"{name}\", OPEN_TREE_CLONE)");
+        host::require_left(Kind::Mnt, call)?;
+        let flags = flags | OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let fd = open_tree(from, path, flags).named(call)?;
+        Ok(Tree { fd, name })
+    }
+
+    fn put(&self, at: BorrowedFd<'_>, path: &Path, flags: MoveMountFlags, typed: &str) -> Result<()> {
+        let call = || format!("move_mount({}, {typed})", self.name);
+        host::require_left(Kind::Mnt, call)?;
+        move_mount(&self.fd, "", at, path, flags | MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).named(call)
+    }
+
+    fn set_read_only(&self, recursively: bool) -> Result<()> {
+        let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY)", self.name);
+        host::require_left(Kind::Mnt, call)?;
+        let set = u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits());
+        sys::mount_setattr(self.fd.as_fd(), recursively, &MountAttr { set, ..MountAttr::default() })
+            .named(call)
     }
 }
 
-/// Gives the mount at `target` these restrictions, and takes all others away (`mount -o remount,bind,…`).
-///
-/// # Errors
-/// EPERM where one is taken away that a more privileged mount namespace has set; EINVAL where `target` is no mount point;
-/// [`crate::Error::WouldChangeHost`], without a call.
-pub fn restrict(target: &Path, restrictions: &[Restriction]) -> Result<()> {
-    let words: String = restrictions.iter().map(|it| format!(",{}", it.word())).collect();
-    attempt(&format!("-o remount,bind{words} {}", target.display()), || {
-        let flags = restrictions.iter().fold(MsFlags::empty(), |flags, it| flags | it.flag());
-        let remount = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flags;
-        nix::mount::mount(None::<&str>, target, None::<&str>, remount, None::<&str>)
-    })
+impl AsFd for Tree {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
-/// Mounts `upper` over `lower` at `target`: what is written goes to `upper`. `work` is an empty directory beside it.
-///
-/// # Errors
-/// ENODEV where the kernel has no overlayfs, EPERM in a user namespace before Linux 5.11;
-/// [`crate::Error::WouldChangeHost`], without a call.
-pub fn overlay(lower: &Path, upper: &Path, work: &Path, target: &Path) -> Result<()> {
-    let options =
-        format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
-    attempt(&format!("-t overlay -o {options} overlay {}", target.display()), || {
-        let options = Some(options.as_str());
-        nix::mount::mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), options)
-    })
-}
-
-/// Makes the mount that `fd` refers to read-only, with those below it, and leaves its other restrictions as they are
-/// (mount_setattr(2), since Linux 5.12). A mount that stands nowhere yet can so be read-only before anyone sees it.
-///
-/// # Errors
-/// EINVAL where `fd` is no mount; EPERM without CAP_SYS_ADMIN; [`crate::Error::WouldChangeHost`], without a call.
-pub fn make_read_only(fd: BorrowedFd<'_>) -> Result<()> {
-    set_read_only(fd, true)
-}
-
-/// As [`make_read_only`], of that mount alone.
-///
-/// # Errors
-/// As [`make_read_only`].
-pub fn make_one_read_only(fd: BorrowedFd<'_>) -> Result<()> {
-    set_read_only(fd, false)
-}
-
-/// Has a copy that stands nowhere yet (open_tree(2), OPEN_TREE_CLONE) show its files' owners through the ID map of `users`, a
-/// user namespace: a file of user N belongs to whoever is user N in there. The files do not change (MOUNT_ATTR_IDMAP,
-/// since Linux 5.12).
+/// Has a copy that stands nowhere yet ([`Tree::copy_of`], here or in another process) show its files' owners through the
+/// ID map of `users`, a user namespace: a file of user N belongs to whoever is user N in there. The files do not change
+/// (MOUNT_ATTR_IDMAP, since Linux 5.12).
 ///
 /// It asks for no mount namespace of our own: the kernel refuses it for a mount that anybody can see.
 ///
@@ -129,66 +183,4 @@ pub fn map_owners(fd: BorrowedFd<'_>, users: &NsFile) -> Result<()> {
         ..MountAttr::default()
     };
     sys::mount_setattr(fd, false, &attr).named(|| format!("mount_setattr(fd, MOUNT_ATTR_IDMAP, {users})"))
-}
-
-fn set_read_only(fd: BorrowedFd<'_>, recursively: bool) -> Result<()> {
-    let call = || "mount_setattr(fd, MOUNT_ATTR_RDONLY)".into();
-    host::require_left(Kind::Mnt, call)?;
-    let attr = MountAttr { set: u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()), ..MountAttr::default() };
-    sys::mount_setattr(fd, recursively, &attr).named(call)
-}
-
-/// A mount that open_tree(2) gave as a descriptor.
-#[derive(Debug)]
-pub struct Tree {
-    fd: OwnedFd,
-    path: PathBuf,
-}
-
-impl Tree {
-    /// A copy of the mount at `path` that is mounted nowhere. It lives as long as its descriptor (OPEN_TREE_CLONE).
-    ///
-    /// # Errors
-    /// Those of open_tree(2), which exists since Linux 5.2; [`crate::Error::WouldChangeHost`], without a call.
-    pub fn copy_of(path: &Path) -> Result<Tree> {
-        let call = || format!("open_tree(\"{}\", OPEN_TREE_CLONE)", path.display());
-        host::require_left(Kind::Mnt, call)?;
-        Tree::open(path, OpenTreeFlags::OPEN_TREE_CLONE).named(call)
-    }
-
-    /// The mount at `path` itself.
-    ///
-    /// # Errors
-    /// As [`Tree::copy_of`].
-    pub fn at(path: &Path) -> Result<Tree> {
-        Tree::open(path, OpenTreeFlags::empty()).named(|| format!("open_tree(\"{}\", 0)", path.display()))
-    }
-
-    /// Puts it at `target`: a copy is mounted there, a mount is moved.
-    ///
-    /// # Errors
-    /// EINVAL for a mount that was unmounted; [`crate::Error::WouldChangeHost`], without a call.
-    pub fn attach(&self, target: &Path) -> Result<()> {
-        self.put(target, MoveMountFlags::empty(), "0")
-    }
-
-    /// Puts it at `target`, beneath what is mounted there already (since Linux 6.5).
-    ///
-    /// # Errors
-    /// As [`Tree::attach`]; EINVAL also before Linux 6.5, and where nothing is mounted.
-    pub fn attach_beneath(&self, target: &Path) -> Result<()> {
-        self.put(target, MoveMountFlags::MOVE_MOUNT_BENEATH, "MOVE_MOUNT_BENEATH")
-    }
-
-    fn put(&self, target: &Path, flags: MoveMountFlags, typed: &str) -> Result<()> {
-        let call = || format!("move_mount({}, \"{}\", {typed})", self.path.display(), target.display());
-        host::require_left(Kind::Mnt, call)?;
-        rustix::mount::move_mount(&self.fd, "", CWD, target, flags | MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-            .named(call)
-    }
-
-    fn open(path: &Path, flags: OpenTreeFlags) -> rustix::io::Result<Tree> {
-        let fd = rustix::mount::open_tree(CWD, path, flags | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
-        Ok(Tree { fd, path: path.into() })
-    }
 }
