@@ -94,9 +94,14 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|file| *file == "OK")?;
 
     lab.step(Step {
-        goal: "Unmount outside what was copied; then remove, outside, what is a mount point inside.",
+        goal: "Unmount outside what was copied, and look for its file inside; then remove, outside, a directory that is a mount point inside.",
         calls: &["umount2(\"/mnt/door\", MNT_DETACH)", "rmdir(\"/mnt/door\")"],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Urm bash",
+            "mount -t tmpfs x /mnt; mkdir /mnt/y /mnt/z; mount -t tmpfs y /mnt/y; touch /mnt/y/file; unshare -m sleep 60 & sleep 1",
+            "umount /mnt/y; ls /mnt/y; nsenter -t $! -m ls /mnt/y",
+            "rmdir /mnt/y && echo removed; nsenter -t $! -m ls /mnt; kill $!; exit",
+        ],
     })?;
     lab.claim(KEPT)
         .without(unmount_outside(Namespaces::NONE)?)
@@ -107,11 +112,11 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .with(remove_outside(Namespaces::MNT)?)
         .shows(|seen| {
             seen.outside("rmdir() outside").is_some_and(|it| *it == "OK")
-                && seen.inside("seen inside").is_some_and(|it| *it == "no")
+                && seen.inside("mounted at the end").is_some_and(|it| *it == "no")
         })?;
 
     lab.step(Step {
-        goal: "Open the namespace of a process that mounts something and ends; enter it then.",
+        goal: "Open the mount namespace of a process that mounts something and ends; then enter it, and look for that mount.",
         calls: &["open(\"/proc/PID/ns/mnt\")", "exit(0)", "setns(fd, CLONE_NEWNS)"],
         by_hand: &[
             "unshare -Urm sh -c 'mount -t tmpfs inside /mnt; exec sleep 60' & sleep 1",
@@ -216,9 +221,9 @@ fn remove_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut inside = Child::spawn("inside", namespaces, |me| {
             mount::mount("tmpfs", Path::new(DOOR))?;
-            me.saw("mounted inside", sees(DOOR)?)?;
+            me.saw("mounted at first", sees(DOOR)?)?;
             me.pause()?;
-            me.saw("seen inside", sees(DOOR)?)
+            me.saw("mounted at the end", sees(DOOR)?)
         })?;
         let mounted = inside.hear()?;
         let removed = Outcome::of(fs::remove_dir(DOOR).named(|| format!("rmdir(\"{DOOR}\")")))?;

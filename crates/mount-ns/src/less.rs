@@ -41,7 +41,7 @@ pub(crate) const OWN: Claim = Claim::holds(
 .more(&[85]);
 pub(crate) const FLAGS: Claim = Claim::holds(
     "flags",
-    "Restrictions that it inherits cannot be taken away: ro, nosuid, nodev and noexec stay, EPERM.",
+    "The restrictions of inherited mounts cannot be taken away: ro, nosuid, nodev and noexec stay, EPERM.",
 )
 .cause("CLONE_NEWUSER")
 .more(&[74]);
@@ -68,7 +68,7 @@ impl Try {
             Try::BindBelow => "mount --bind /mnt /mnt/elsewhere",
             Try::BindAll => "mount --rbind /mnt /mnt/elsewhere",
             Try::MountOnTop => "mount -t tmpfs top /mnt/door",
-            Try::UnmountTop => "the same, and umount /mnt/door",
+            Try::UnmountTop => "mount top on /mnt/door; umount it",
         }
     }
 
@@ -90,9 +90,15 @@ const LESS: Namespaces = Namespaces::MNT.union(Namespaces::USER);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Copy a shared mount once more, in the same user namespace and in a new one.",
+        goal: "Copy a shared mount of peer group N once more, into a namespace of the same user namespace and of a new one.",
         calls: &["clone3(CLONE_NEWNS)", "clone3(CLONE_NEWUSER|CLONE_NEWNS)"],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Urm bash",
+            "mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b; grep \" /mnt \" /proc/self/mountinfo",
+            "unshare -m --propagation unchanged mount -t tmpfs y /mnt/a; findmnt /mnt/a",
+            "unshare -Urm --propagation unchanged mount -t tmpfs y /mnt/b; findmnt /mnt/b",
+            "unshare -Urm --propagation unchanged grep \" /mnt \" /proc/self/mountinfo; exit",
+        ],
     })?;
     lab.claim(SLAVES)
         .without(both_ways(None, SAME)?)
@@ -100,7 +106,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|copy| says(copy, "master:N", "yes", "no"))?;
 
     lab.step(Step {
-        goal: "Mount a tmpfs on /mnt/door, copy the namespace, and try to get rid of that mount, or around it.",
+        goal: "Mount a tmpfs on /mnt/door, copy the namespace, and try inside to get rid of that mount, or around it.",
         calls: &["umount2(\"/mnt/door\", MNT_DETACH)", "mount(\"/mnt\", \"/mnt/elsewhere\", NULL, MS_BIND)"],
         by_hand: &[
             "unshare -Urm bash",
@@ -117,7 +123,11 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             value(&attempt(&[what], LESS)?),
         ]);
     }
-    lab.table("With a mount that was made outside", &["try", "same user namespace", "new one"], rows)?;
+    lab.table(
+        "With a mount that was made outside, try inside",
+        &["try", "same user namespace", "new one"],
+        rows,
+    )?;
     let all =
         |answer: &'static str| move |seen: &Observation| seen.facts().iter().all(|it| it.value == answer);
     let get_rid = [Try::Unmount, Try::Move];

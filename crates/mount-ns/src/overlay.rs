@@ -32,7 +32,7 @@ pub(crate) const WHITEOUT: Claim = Claim::holds(
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     if lab.can_ask(&[COPY_UP, WHITEOUT])? {
         lab.step(Step {
-            goal: "Put an empty directory over one with files, change one and remove one; beside it, a bind mount.",
+            goal: "By an overlay, put an empty directory, the upper layer, over one with files, the lower layer. Change a file there, and remove one; do the same through a bind mount.",
             calls: &["mount(\"overlay\", \"/mnt/all\", \"overlay\", 0, \"lowerdir=…,upperdir=…,workdir=…\")"],
             by_hand: &[
                 "unshare -Urm bash",
@@ -42,11 +42,11 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             ],
         })?;
         lab.claim(COPY_UP).without(change(false)?).with(change(cause(true, false))?).shows(|file| {
-            file.inside("file below").is_some_and(|it| *it == "old")
+            file.inside("file in the lower layer").is_some_and(|it| *it == "old")
                 && file.inside("file through the mount").is_some_and(|it| *it == "new")
         })?;
         lab.claim(WHITEOUT).without(remove(false)?).with(remove(cause(true, false))?).shows(|file| {
-            file.inside("file below").is_some_and(|it| *it == "old")
+            file.inside("file in the lower layer").is_some_and(|it| *it == "old")
                 && file.inside("file in the upper layer").is_some_and(|it| *it == "device 0:0")
         })?;
     }
@@ -80,7 +80,7 @@ fn change(overlay: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
         let layers = Layers::mounted(overlay)?;
         write(&layers.all, "new")?;
-        me.saw("file below", file_in(&layers.lower)?)?;
+        me.saw("file in the lower layer", file_in(&layers.lower)?)?;
         me.saw("file in the upper layer", file_in(&layers.upper)?)?;
         me.saw("file through the mount", file_in(&layers.all)?)
     })
@@ -90,7 +90,7 @@ fn remove(overlay: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
         let layers = Layers::mounted(overlay)?;
         fs::remove_file(layers.all.join("file")).named(|| "unlink()".into())?;
-        me.saw("file below", file_in(&layers.lower)?)?;
+        me.saw("file in the lower layer", file_in(&layers.lower)?)?;
         me.saw("file in the upper layer", file_in(&layers.upper)?)?;
         me.saw("file through the mount", file_in(&layers.all)?)
     })

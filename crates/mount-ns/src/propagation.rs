@@ -77,7 +77,7 @@ const HOSTS: &str = "/proc/1/ns/mnt";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Share a mount, copy it into a new namespace, and set there how the copy propagates.",
+        goal: "Share a mount, copy it into a new namespace, and set there how the copy propagates. Then mount something on either, look for it on the other, and bind the copy.",
         calls: &["mount(NULL, \"/mnt\", NULL, MS_SLAVE)", "open(\"/proc/self/mountinfo\")"],
         by_hand: &[
             "unshare -Urm bash",
@@ -93,10 +93,10 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         rows.push(row(format!("--make-{}", set.word()), &copy(set)?.into()));
     }
     let user = both_ways(None, Namespaces::USER | Namespaces::MNT)?;
-    rows.push(row("nothing: a new user namespace".into(), &user.into()));
+    rows.push(row("nothing; CLONE_NEWUSER".into(), &user.into()));
     lab.table(
-        "A shared mount, copied; then, on the copy",
-        &["set inside", "mountinfo", "outside to inside", "inside to outside", "bind"],
+        "A shared mount of peer group N, and its copy: does a mount on the one get to the other?",
+        &["set on the copy", "mountinfo", "gets in", "gets out", "bind"],
         rows,
     )?;
     lab.claim(SHARED)
@@ -106,17 +106,17 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(PRIVATE)
         .without(copy(Shared)?)
         .with(copy(cause(Private, Shared))?)
-        .shows(|copy| says(copy, "-", "no", "no"))?;
+        .shows(|copy| says(copy, "no mark", "no", "no"))?;
     lab.claim(SLAVE)
         .without(copy(Shared)?)
         .with(copy(cause(Slave, Shared))?)
         .shows(|copy| says(copy, "master:N", "yes", "no"))?;
     lab.claim(UNBINDABLE).without(copy(Private)?).with(copy(cause(Unbindable, Private))?).shows(|copy| {
-        says(copy, "unbindable", "no", "no") && copy.inside("bind").is_some_and(|it| *it == "EINVAL")
+        says(copy, "unbindable", "no", "no") && copy.inside("mount --bind").is_some_and(|it| *it == "EINVAL")
     })?;
 
     lab.step(Step {
-        goal: "Make a mount unbindable, copy the namespace, and bind the copy.",
+        goal: "Make a mount unbindable, copy it into a new namespace, and bind the copy there.",
         calls: &["mount(NULL, \"/mnt/door\", NULL, MS_UNBINDABLE)", "unshare(CLONE_NEWNS)"],
         by_hand: &[
             "unshare -Urm bash",
@@ -144,7 +144,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|added| *added == 3)?;
 
     lab.step(Step {
-        goal: "Call unshare(2) alone, with a private and a shared mount; then make all private, as unshare(1) does.",
+        goal: "Call unshare(2) alone and mount something inside, below a private and below a shared mount; then make all mounts private first, as unshare(1) does.",
         calls: &["unshare(CLONE_NEWNS)", "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE)"],
         by_hand: &[
             "unshare -Urm bash",
@@ -200,19 +200,19 @@ pub(crate) fn both_ways(set: Option<Propagation>, namespaces: Namespaces) -> Res
             }
             me.saw("mountinfo", tag(PLACE, group)?)?;
             me.pause()?;
-            me.saw("outside to inside", sees(from_outside)?)?;
+            me.saw("a mount gets in", sees(from_outside)?)?;
             mount::mount("tmpfs", Path::new(from_inside))?;
             me.saw("seen inside", sees(from_inside)?)?;
             me.pause()?;
             let bound = mount::bind(Path::new(PLACE), Path::new(ELSEWHERE));
-            me.saw("bind", Outcome::of(bound)?)
+            me.saw("mount --bind", Outcome::of(bound)?)
         })?;
         me.tell(inside.hear()?)?;
         mount::mount("tmpfs", Path::new(from_outside))?;
         inside.release()?;
         me.tell(inside.hear()?)?;
         inside.hear()?;
-        me.tell(Fact::outside("inside to outside", sees(from_inside)?))?;
+        me.tell(Fact::outside("a mount gets out", sees(from_inside)?))?;
         inside.release()?;
         me.tell(inside.hear()?)
     })
@@ -230,15 +230,15 @@ fn tag(target: &str, group: Option<u32>) -> ns_core::Result<String> {
     } else if mount::is_unbindable(&mount) {
         "unbindable".into()
     } else {
-        "-".into()
+        "no mark".into()
     })
 }
 
 /// Whether the facts of [`both_ways`] are these.
 pub(crate) fn says(copy: &Observation, tag: &str, to_inside: &str, to_outside: &str) -> bool {
     copy.inside("mountinfo").is_some_and(|it| it == tag)
-        && copy.inside("outside to inside").is_some_and(|it| it == to_inside)
-        && copy.outside("inside to outside").is_some_and(|it| it == to_outside)
+        && copy.inside("a mount gets in").is_some_and(|it| it == to_inside)
+        && copy.outside("a mount gets out").is_some_and(|it| it == to_outside)
 }
 
 fn row(name: String, copy: &Observation) -> Vec<Value> {
@@ -246,9 +246,9 @@ fn row(name: String, copy: &Observation) -> Vec<Value> {
     vec![
         name.into(),
         of(copy.inside("mountinfo")),
-        of(copy.inside("outside to inside")),
-        of(copy.outside("inside to outside")),
-        of(copy.inside("bind")),
+        of(copy.inside("a mount gets in")),
+        of(copy.outside("a mount gets out")),
+        of(copy.inside("mount --bind")),
     ]
 }
 
@@ -259,7 +259,7 @@ fn bind_the_copy(outside: Propagation) -> Result<Vec<Fact>> {
         let mut inside = Child::spawn("inside", Namespaces::MNT, |me| {
             let tag = tag(DOOR, None)?;
             let bound = mount::bind(Path::new(DOOR), Path::new(ELSEWHERE));
-            me.saw("bind", Outcome::of(bound)?)?;
+            me.saw("mount --bind", Outcome::of(bound)?)?;
             me.saw("mountinfo of the copy", tag)
         })?;
         let (bound, copy) = (inside.hear()?, inside.hear()?);

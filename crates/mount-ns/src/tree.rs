@@ -65,7 +65,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         calls: &["mount(\"/mnt/new\", \"/mnt/old\", NULL, MS_BIND)", "stat()"],
         by_hand: &[
             "unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname",
-            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; mount --rbind /proc /mnt; ls /mnt | wc -l'",
+            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; mkdir -p /mnt/a/c /mnt/b; mount -t tmpfs y /mnt/a/c; mount --bind /mnt/a /mnt/b; findmnt -R /mnt; umount /mnt/b; mount --rbind /mnt/a /mnt/b; findmnt -R /mnt'",
         ],
     })?;
     lab.claim(BIND)
@@ -108,9 +108,14 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
 
     lab.step(Step {
-        goal: "Open a mount as a descriptor, itself and as a copy; unmount it; attach it elsewhere, on top and beneath.",
+        goal: "Open a mount as a descriptor, the mount itself and a copy; unmount it, and attach the descriptor elsewhere. Then attach one on top of another mount, and beneath it.",
         calls: &["open_tree(\"/mnt/door\", OPEN_TREE_CLONE)", "move_mount(fd, \"/mnt/elsewhere\")"],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Urm bash",
+            "mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; mount -t tmpfs y a; touch a/old; mount -t tmpfs z c; touch c/new",
+            "/usr/bin/python3 -c 'import ctypes,os; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"a\",1); os.system(\"umount a\"); print(call(429,tree,b\"\",-100,b\"b\",4))'; ls a b",
+            "/usr/bin/python3 -c 'import ctypes; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"c\",1); print(call(429,tree,b\"\",-100,b\"b\",0x204))'; ls b; umount b; ls b; exit",
+        ],
     })?;
     lab.claim(DETACHED).without(attach(false)?).with(attach(cause(true, false))?).shows(|seen| {
         seen.inside("move_mount()").is_some_and(|it| *it == "OK")
