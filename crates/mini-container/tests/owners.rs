@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use plain::{Directory, PROGRAM, mounts, rootfs, run, said};
+use plain::{Directory, mounts, program, rootfs, run, said};
 
 const OWNERS: &str = "stat -c %u:%g /etc/root /etc/mail; touch /etc/mail /new; stat -c %u:%g /etc/mail /new";
 const NOBODY: &str = "65534:65534";
@@ -104,7 +104,7 @@ fn an_ordinary_user_cannot_have_them_mapped() {
     }
     let path = rootfs.0.to_str().unwrap();
     let arguments = ["run", "--user", "auto", path, "stat", "-c", "%u:%g", "/etc/root", "/etc/mail"];
-    let output = as_a_user_with_a_range(PROGRAM, &arguments);
+    let output = as_a_user_with_a_range(&program(), &arguments);
     assert_eq!(said(&output), format!("{NOBODY}\n{NOBODY}"));
     let line = String::from_utf8_lossy(&output.stderr);
     assert_eq!(line.lines().count(), 1, "{line}");
@@ -113,7 +113,7 @@ fn an_ordinary_user_cannot_have_them_mapped() {
     for (file, owner) in [("etc/root", 64321), ("etc/mail", 600_007), ("etc", 64321), (".", 64321)] {
         chown(rootfs.at(file), Some(owner), Some(owner)).unwrap();
     }
-    let output = as_a_user_with_a_range(PROGRAM, &["run", "--user", "auto", path, "sh", "-c", OWNERS]);
+    let output = as_a_user_with_a_range(&program(), &["run", "--user", "auto", path, "sh", "-c", OWNERS]);
     assert_eq!(said(&output), "0:0\n8:8\n8:8\n0:0");
     assert!(output.stderr.is_empty(), "{output:?}");
 }

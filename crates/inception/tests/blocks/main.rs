@@ -22,9 +22,7 @@ use value::{Found, LEFT_OUT, Reading};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let checkout = checkout();
-    let here = std::env::current_exe().expect("this program has a path");
-    let programs =
-        here.parent().and_then(Path::parent).expect("tests are built two folders down").to_path_buf();
+    let programs = programs();
     let root = nix::unistd::getuid().is_root();
     let place = Arc::new(Place { checkout, programs, root, at_most: Duration::from_secs(60) });
     let mut trials = checks_of_the_checker();
@@ -54,6 +52,13 @@ fn main() -> ExitCode {
 fn checkout() -> PathBuf {
     let here = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&here).join("../..").canonicalize().expect("the checkout is there")
+}
+
+/// Where the built programs are: likewise.
+fn programs() -> PathBuf {
+    let driver = std::env::var("CARGO_BIN_EXE_inception");
+    let driver = driver.unwrap_or_else(|_| env!("CARGO_BIN_EXE_inception").into());
+    Path::new(&driver).parent().expect("it is in a directory").into()
 }
 
 impl Session {
@@ -303,8 +308,7 @@ fn ran(page: &str) -> Result<Vec<String>, String> {
     static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(10_000);
     let checkout = checkout();
     let root = nix::unistd::getuid().is_root();
-    let place =
-        Place { programs: checkout.join("target/debug"), checkout, root, at_most: Duration::from_secs(5) };
+    let place = Place { programs: programs(), checkout, root, at_most: Duration::from_secs(5) };
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     session::run(&place, &page::sessions("page", page)?.remove(0), number)
 }

@@ -52,6 +52,8 @@ pub(crate) struct Says {
 
 /// What needs a word of its own, with what it means to the reader of a skip.
 pub(crate) const NEEDS: &[(&str, &str)] = &[
+    ("busybox", "busybox: apt install busybox-static"),
+    ("cc", "a C compiler: apt install gcc libc6-dev"),
     ("cgroup", "a cgroup v2 of one's own"),
     ("controllers", "cgroup v2 alone, with its controllers: scripts/vm 13"),
     ("docker", "Docker's engine, started by scripts/docker-lab"),

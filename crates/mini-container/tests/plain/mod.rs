@@ -14,6 +14,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mini-container");
 
+/// The same; of a test that was carried to another machine, the one that its caller says.
+pub(crate) fn program() -> String {
+    std::env::var("CARGO_BIN_EXE_mini-container").unwrap_or_else(|_| PROGRAM.into())
+}
+
 /// A directory that is removed with the value.
 pub(crate) struct Directory(pub(crate) PathBuf);
 
@@ -82,7 +87,7 @@ pub(crate) fn copy_program(from: impl AsRef<Path>, to: &Path) {
 
 /// `mini-container run` with these arguments.
 pub(crate) fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
-    Command::new(PROGRAM).arg("run").args(arguments).stdin(Stdio::null()).output().unwrap()
+    Command::new(program()).arg("run").args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 /// A shell command in a container.
