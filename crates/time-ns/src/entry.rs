@@ -27,7 +27,7 @@ pub(crate) const EXECVE: Claim = Claim::holds_since(
 .more(&[100]);
 pub(crate) const TOO_LATE: Claim = Claim::holds_since(
     "too-late",
-    "After that execve() the offsets are fixed: `unshare -T -- bash`, as in time_namespaces(7), ends in EACCES.",
+    "execve() after unshare(CLONE_NEWTIME) fixes the offsets: time_namespaces(7)'s `unshare -T -- bash` ends in EACCES.",
     Kernel(6, 2),
 )
 .cause("execve()")
@@ -76,7 +76,7 @@ const DOCKERS: Namespaces = Namespaces::MNT
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Unshare, and make a child. Who is in the new namespace?",
+        goal: "Call unshare() for a time namespace, and make a child. Who is in the new namespace?",
         calls: &["unshare(CLONE_NEWTIME)", "readlink(\"/proc/self/ns/time\")", "fork()"],
         by_hand: &["unshare -Ur --time --fork sh -c 'readlink /proc/$PPID/ns/time /proc/$$/ns/time'"],
     })?;
@@ -88,7 +88,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
 
     lab.step(Step {
-        goal: "Unshare, set the offsets, and go on: in the same program, and in one that execve() starts in its place.",
+        goal: "Call unshare(), set the offsets to a day and a week, and go on: in the same program, and in one that execve() starts in its place.",
         calls: &["unshare(CLONE_NEWTIME)", "execve(\"/proc/self/exe\")", "write(\"/proc/self/timens_offsets\", …)"],
         by_hand: &["unshare -Ur --time bash -c 'echo monotonic 1 0 > /proc/self/timens_offsets'"],
     })?;
@@ -97,7 +97,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(TOO_LATE).without(stayed.answer).with(executed.answer).shows(|answer| *answer == "EACCES")?;
 
     lab.step(Step {
-        goal: "Enter the time namespace of a process, and leave it again: once our own, once that of a member.",
+        goal: "By setns(), enter a time namespace and go back: first from one's own into that same one, then into that of `member`, a process whose clock is a day ahead.",
         calls: &["open(\"/proc/PID/ns/time\")", "setns(ns, CLONE_NEWTIME)", "clock_gettime(CLOCK_MONOTONIC)"],
         by_hand: &[
             "unshare -Ur --time --fork --boottime 604800 sleep 60 &",
@@ -118,9 +118,11 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
 
     if lab.can_ask(&[CLONE3])? {
         lab.step(Step {
-            goal: "Let clone3() make the namespace, and the child in it set its offsets.",
+            goal: "Let clone3() make a child and its time namespace at once, and the child set the offsets.",
             calls: &["clone3(CLONE_NEWTIME)", "write(\"/proc/self/timens_offsets\", \"monotonic 1 0\")"],
-            by_hand: &[],
+            by_hand: &[
+                "unshare -Ur /usr/bin/python3 -c 'import ctypes,os,struct; ns=lambda: print(os.readlink(\"/proc/self/ns/time\"), flush=True); ns(); ctypes.CDLL(None).syscall(435, struct.pack(\"11Q\",128,0,0,0,17,0,0,0,0,0,0), 88) and os.wait() or (ns(), os.execlp(\"bash\",\"bash\",\"-c\",\"echo monotonic 1 0 > /proc/self/timens_offsets\"))'",
+            ],
         })?;
         lab.claim(CLONE3).without(bear(Namespaces::NONE)?).with(bear(Namespaces::TIME)?).shows(|child| {
             child.inside("ns/time").is_some_and(|it| *it == "another")
@@ -130,9 +132,12 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
 
     if lab.can_ask(&[THREADS])? {
         lab.step(Step {
-            goal: "Send one's children elsewhere by unshare(). Then start a thread, and a program by posix_spawn().",
+            goal: "Call unshare() for a PID or a time namespace, into which children will be born. Then start a thread, and a program by posix_spawn().",
             calls: &["unshare(…)", "clone3(CLONE_VM|CLONE_THREAD|…)", "clone3(CLONE_VM|CLONE_VFORK)"],
-            by_hand: &[],
+            by_hand: &[
+                "unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x80); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWTIME",
+                "unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x20000000); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWPID",
+            ],
         })?;
         lab.claim(THREADS)
             .without(start_after_unshare(Namespaces::PID)?)

@@ -86,7 +86,7 @@ fn main() -> std::process::ExitCode {
 
 fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Enter a new time namespace as it is, and one that is a day and a week ahead. Read the clocks in and out.",
+        goal: "Enter a new time namespace as it is, and one whose offsets put it ahead: by a day, and by a week since boot. Read the clocks inside and outside, and two of them once more without the vDSO, by a system call.",
         calls: &[
             "unshare(CLONE_NEWTIME)",
             "write(\"/proc/self/timens_offsets\", \"monotonic 86400 0\\nboottime 604800 0\\n\")",
@@ -98,7 +98,7 @@ fn run(lab: &mut Lab) -> Result<()> {
     let (plain, shifted) = (read(&CLOCKS, None)?, read(&CLOCKS, Some(LAST_WEEK))?);
     lab.picture(
         Picture::Clocks,
-        "Clocks outside, and inside the second",
+        "Clocks outside, and inside the one that is ahead",
         &["clock", "outside", "inside", "ahead by"],
         rows(&shifted),
     )?;
@@ -113,12 +113,12 @@ fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(ALONG).without(facts(&plain, &more)).with(facts(&shifted, &more)).shows(|ahead| {
         ahead.inside("CLOCK_MONOTONIC_RAW, ahead by").is_some_and(|it| *it == "86400 s")
             && ahead.inside("CLOCK_MONOTONIC_COARSE, ahead by").is_some_and(|it| *it == "86400 s")
-            && ahead.inside("CLOCK_MONOTONIC, no vDSO, ahead by").is_some_and(|it| *it == "86400 s")
-            && ahead.inside("CLOCK_BOOTTIME, no vDSO, ahead by").is_some_and(|it| *it == "604800 s")
+            && ahead.inside("CLOCK_MONOTONIC, syscall, ahead by").is_some_and(|it| *it == "86400 s")
+            && ahead.inside("CLOCK_BOOTTIME, syscall, ahead by").is_some_and(|it| *it == "604800 s")
     })?;
 
     lab.step(Step {
-        goal: "Ask /proc and sysinfo() for how long the machine has run, in and out.",
+        goal: "Ask /proc and sysinfo(), inside and outside, for how long the machine has run, and when a child began.",
         calls: &["read(\"/proc/uptime\")", "sysinfo()", "read(\"/proc/stat\")", "read(\"/proc/PID/stat\")"],
         by_hand: &["unshare -Ur --time --fork --boottime 604800 uptime --pretty; uptime --pretty"],
     })?;
@@ -128,7 +128,7 @@ fn run(lab: &mut Lab) -> Result<()> {
         ahead.inside("/proc/uptime, ahead by").is_some_and(|it| *it == "604800 s")
             && ahead.inside("sysinfo(), ahead by").is_some_and(|it| *it == "604800 s")
             && ahead.inside("btime of /proc/stat, ahead by").is_some_and(|it| *it == "-604800 s")
-            && ahead.inside("its start in /proc/PID/stat, ahead by").is_some_and(|it| *it == "604800 s")
+            && ahead.inside("start time of the child, ahead by").is_some_and(|it| *it == "604800 s")
     })?;
 
     entry::run(lab)?;

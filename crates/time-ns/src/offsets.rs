@@ -1,7 +1,7 @@
 //! /proc/PID/timens_offsets: what may be written to it, when, and by whom.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Lab, Observation, Step, cause};
 use ns_core::clock::{self, Clock};
 use ns_core::{Capability, Child, Error, Fact, Kind, Namespaces, NsFile, Outcome, Value, namespace, process};
 
@@ -63,33 +63,36 @@ const FAR: [&str; 3] =
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Write all sorts of things to the offsets of a namespace that has no member yet.",
+        goal: "Write all sorts of things to the offsets of a namespace that has no member yet. A clock may be given by its \
+               number: CLOCK_REALTIME is 0, CLOCK_MONOTONIC 1, CLOCK_BOOTTIME 7.",
         calls: &["unshare(CLONE_NEWTIME)", "write(\"/proc/self/timens_offsets\", …)"],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Ur /usr/bin/python3 -c 'import ctypes,os,sys; c=ctypes.CDLL(None,use_errno=True); c.unshare(128); f=os.open(\"/proc/self/timens_offsets\",1); [print(o, os.strerror(c.write(f,o.encode(),len(o)) < 0 and ctypes.get_errno()), sep=\": \") for o in sys.argv[1:]]' \"monotonic 86400 0\" \"7 86400 0\" \"monotonic 1.5 0\" \"monotonic 1 1000000000\" \"realtime 1 0\" \"monotonic 5000000000 0\"",
+        ],
     })?;
     let well_formed = write_each(&WELL_FORMED)?;
     let faulty = write_each(cause(&FAULTY, &WELL_FORMED))?;
     let far = write_each(cause(&FAR, &WELL_FORMED))?;
     let rows = [&well_formed, &faulty, &far].into_iter().flatten();
     let rows = rows.map(|fact| vec![fact.what.as_str().into(), fact.value.clone()]).collect();
-    lab.table("What may be written", &["written", "answer"], rows)?;
+    lab.table("What may be written to timens_offsets", &["written", "answer"], rows)?;
     lab.claim(MALFORMED)
         .without(count(&well_formed, "EINVAL"))
         .with(count(&faulty, "EINVAL"))
-        .shows(|refused| *refused == "all")?;
-    lab.claim(RANGE)
-        .without(count(&well_formed, "ERANGE"))
-        .with(count(&far, "ERANGE"))
-        .shows(|refused| *refused == "all")?;
+        .shows(are_all)?;
+    lab.claim(RANGE).without(count(&well_formed, "ERANGE")).with(count(&far, "ERANGE")).shows(are_all)?;
 
     lab.step(Step {
-        goal: "Write the offsets twice. In between, let the namespace have a member, which ends at once.",
+        goal: "Write the offsets of a new time namespace twice. In between, let it have a member, which ends at once.",
         calls: &[
             "write(\"/proc/self/timens_offsets\", \"monotonic 1 0\")",
             "fork()",
             "write(…, \"monotonic 2 0\")",
         ],
-        by_hand: &[],
+        by_hand: &[
+            "unshare -Ur --time --fork --monotonic 1 bash -c 'cat /proc/$PPID/timens_offsets; echo monotonic 2 0 > /proc/$PPID/timens_offsets'",
+            "unshare -Ur /usr/bin/python3 -c 'import ctypes,os; c=ctypes.CDLL(None,use_errno=True); c.unshare(128); write=lambda: print(os.strerror(c.write(os.open(\"/proc/self/timens_offsets\",1), b\"monotonic 1 0\", 13) < 0 and ctypes.get_errno()), flush=True); write(); write(); os.fork() or os._exit(0); os.wait(); write()'",
+        ],
     })?;
     lab.claim(FROZEN).without(write_twice(false)?).with(write_twice(cause(true, false))?).shows(|of| {
         of.inside("first write").is_some_and(|it| *it == "OK")
@@ -97,7 +100,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     })?;
 
     lab.step(Step {
-        goal: "Make a time namespace at 500 s: once from the initial namespace's clocks, once from a parent's at 1000 s.",
+        goal: "Make a time namespace with an offset of 500 s: in a parent without an offset, and in one with 1000 s.",
         calls: &["write(…, \"monotonic 1000 0\")", "setns(…)", "unshare(CLONE_NEWTIME)", "write(…, \"monotonic 500 0\")"],
         by_hand: &[
             "unshare -Ur --time --fork --boottime 1000 unshare --time --fork --boottime 500 cat /proc/uptime; cat /proc/uptime",
@@ -114,15 +117,17 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
         goal: "Note the time, enter a namespace whose clock is 0.05 s behind, and sleep until the time that was noted.",
         calls: &["clock_gettime(CLOCK_MONOTONIC)", "setns(…)", "clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, …)"],
-        by_hand: &[],
+        by_hand: &[
+            "time unshare -Ur --time --fork --monotonic -2 /usr/bin/python3 -c 'import ctypes,sys; t=int(sys.argv[1]); ctypes.CDLL(None).clock_nanosleep(1, 1, (ctypes.c_long*2)(t//10**9, t%10**9), None)' $(/usr/bin/python3 -c 'import time; print(time.monotonic_ns())')",
+        ],
     })?;
     lab.claim(DEADLINE)
         .without(sleep_until_now("monotonic 0 0")?)
         .with(sleep_until_now(cause("monotonic -1 950000000", "monotonic 0 0"))?)
-        .shows(|slept| slept.inside("at least 0.05 s").is_some_and(|it| *it == "yes"))?;
+        .shows(|slept| slept.inside("that is 0.05 s or more").is_some_and(|it| *it == "yes"))?;
 
     lab.step(Step {
-        goal: "Set offsets, and CLOCK_REALTIME to what it is already: without CAP_SYS_TIME, and with it.",
+        goal: "As root of a user namespace, set offsets, and CLOCK_REALTIME to what it is already: without CAP_SYS_TIME, and with it.",
         calls: &[
             "capset()",
             "write(\"/proc/self/timens_offsets\", \"monotonic 1 0\")",
@@ -134,8 +139,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         ],
     })?;
     lab.claim(PRIVILEGE).without(set_clocks(false)?).with(set_clocks(cause(true, false))?).shows(|set| {
-        set.inside("offset of CLOCK_MONOTONIC").is_some_and(|it| *it == "OK")
-            && set.inside("CLOCK_REALTIME").is_some_and(|it| *it == "EPERM")
+        set.inside("write(timens_offsets)").is_some_and(|it| *it == "OK")
+            && set.inside("clock_settime(CLOCK_REALTIME)").is_some_and(|it| *it == "EPERM")
     })?;
     Ok(())
 }
@@ -148,14 +153,19 @@ fn write_each(texts: &[&str]) -> Result<Vec<Fact>> {
     Ok(writer.hear_all()?)
 }
 
-fn count(answers: &[Fact], errno: &str) -> Vec<Fact> {
+/// How many of the answers are `errno`: `none of 6`, `3 of 6`, or `all of 6`.
+fn count(answers: &[Fact], errno: &str) -> Fact {
     let refused = answers.iter().filter(|answer| answer.value == *errno).count();
-    let all = if refused == answers.len() { "all" } else { "not all" };
-    let total = format!("{refused} of {}", answers.len());
-    vec![
-        Fact::inside("writer", format!("refused with {errno}"), all),
-        Fact::inside("writer", "in numbers", total),
-    ]
+    let refused = match refused {
+        0 => "none".into(),
+        all if all == answers.len() => "all".into(),
+        some => some.to_string(),
+    };
+    Fact::inside("writer", format!("refused with {errno}"), format!("{refused} of {}", answers.len()))
+}
+
+fn are_all(refused: &Observation) -> bool {
+    refused.value().as_str().is_some_and(|count| count.starts_with("all"))
 }
 
 fn write_twice(has_a_member: bool) -> Result<Vec<Fact>> {
@@ -206,7 +216,7 @@ fn sleep_until_now(offsets: &str) -> Result<Vec<Fact>> {
             shortest = shortest.min(Clock::Monotonic.now()? - now);
         }
         me.saw("slept, by outside's clock", Value::Nanoseconds(shortest))?;
-        me.saw("at least 0.05 s", shortest >= BEHIND)
+        me.saw("that is 0.05 s or more", shortest >= BEHIND)
     })?;
     Ok(sleeper.hear_all()?)
 }
@@ -217,8 +227,8 @@ fn set_clocks(capable: bool) -> Result<Vec<Fact>> {
         if !capable {
             process::drop_capability(Capability::CAP_SYS_TIME)?;
         }
-        me.saw("offset of CLOCK_MONOTONIC", Outcome::of(clock::write_offsets("monotonic 1 0"))?)?;
-        me.saw("CLOCK_REALTIME", try_to_set_the_time()?)
+        me.saw("write(timens_offsets)", Outcome::of(clock::write_offsets("monotonic 1 0"))?)?;
+        me.saw("clock_settime(CLOCK_REALTIME)", try_to_set_the_time()?)
     })?;
     Ok(setter.hear_all()?)
 }

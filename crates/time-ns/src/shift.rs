@@ -30,8 +30,8 @@ pub(crate) const CLOCKS: [Gauge; 7] = [
     Gauge { what: "CLOCK_BOOTTIME", read: |_| Clock::Boottime.now() },
     Gauge { what: "CLOCK_MONOTONIC_RAW", read: |_| Clock::MonotonicRaw.now() },
     Gauge { what: "CLOCK_MONOTONIC_COARSE", read: |_| Clock::MonotonicCoarse.now() },
-    Gauge { what: "CLOCK_MONOTONIC, no vDSO", read: |_| Clock::Monotonic.now_by_system_call() },
-    Gauge { what: "CLOCK_BOOTTIME, no vDSO", read: |_| Clock::Boottime.now_by_system_call() },
+    Gauge { what: "CLOCK_MONOTONIC, syscall", read: |_| Clock::Monotonic.now_by_system_call() },
+    Gauge { what: "CLOCK_BOOTTIME, syscall", read: |_| Clock::Boottime.now_by_system_call() },
 ];
 
 /// What else tells for how long the machine has run.
@@ -39,7 +39,7 @@ pub(crate) const SINCE_BOOT: [Gauge; 4] = [
     Gauge { what: "/proc/uptime", read: |_| Ok(clock::uptime()? * SECOND) },
     Gauge { what: "sysinfo()", read: |_| sysinfo_uptime() },
     Gauge { what: "btime of /proc/stat", read: |_| Ok(clock::boot_time()? * SECOND) },
-    Gauge { what: "its start in /proc/PID/stat", read: start_time },
+    Gauge { what: "start time of the child", read: start_time },
 ];
 
 /// A gauge, read on both sides.
