@@ -5,8 +5,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use ns_core::mount::{self, Propagation};
-use ns_core::{Child, Error, Kind, Namespaces, Witness, host, probe, root, signals, stage};
+use ns_core::mount::{self, Propagation, Restriction, Tree};
+use ns_core::{
+    Child, Errno, Error, Kind, Named, Namespaces, Outcome, Witness, host, probe, root, signals, stage,
+};
 
 mod plain;
 
@@ -17,6 +19,7 @@ const CHECKS: &[Check] = &[
     ("what_is_on_top_is_what_is_found", what_is_on_top_is_what_is_found),
     ("a_moved_mount_is_found_where_it_is_now", a_moved_mount_is_found_where_it_is_now),
     ("peers_have_one_number_and_slaves_know_it", peers_have_one_number_and_slaves_know_it),
+    ("an_open_place_is_not_its_name", an_open_place_is_not_its_name),
     ("a_root_is_what_was_made_the_root", a_root_is_what_was_made_the_root),
 ];
 
@@ -54,20 +57,26 @@ fn directory(name: &str) -> ns_core::Result<std::path::PathBuf> {
 fn no_call_reaches_the_mounts_of_the_host() -> Answer {
     // Places that are not there: should a guard be missing, the kernel has nothing to change.
     let [from, to] = [Path::new("/nowhere/a"), Path::new("/nowhere/b")];
-    let calls: [(&str, ns_core::Result<()>); 8] = [
+    let open = std::fs::File::open("/").named(|| "open(\"/\")".into())?;
+    let calls: [(&str, ns_core::Result<()>); 10] = [
         ("bind", mount::bind(from, to)),
         ("bind_recursive", mount::bind_recursive(from, to)),
         ("move_to", mount::move_to(from, to)),
         ("restrict", mount::restrict(to, &[])),
         ("set_propagation", mount::set_propagation(to, Propagation::Shared)),
         ("overlay", mount::overlay(from, from, from, to)),
-        ("open_tree", mount::Tree::copy_of(from).map(drop)),
+        ("open_tree", Tree::copy_of(from).map(drop)),
+        ("open_tree, AT_RECURSIVE", Tree::copy_of_all(from).map(drop)),
+        ("open_tree, AT_EMPTY_PATH", Tree::copy_of_open(&open, "/").map(drop)),
         ("pivot", root::pivot(from, to)),
     ];
     for (name, result) in calls {
         let refused = matches!(result, Err(Error::WouldChangeHost { kind: Kind::Mnt, .. }));
         assert!(refused, "{name}: {result:?}");
     }
+    // Its options are the machine's.
+    let cgroups = Tree::new_filesystem("cgroup2", &[], &[]);
+    assert!(matches!(cgroups, Err(Error::WouldChangeHost { kind: Kind::Cgroup, .. })), "{cgroups:?}");
     Ok(Ending::Passed)
 }
 
@@ -98,6 +107,22 @@ fn a_moved_mount_is_found_where_it_is_now() -> Answer {
         mount::move_to(&from, &to)?;
         me.saw("nothing is at the old place", mount::at(None, &from)?.is_none())?;
         me.saw("it is at the new one", mount::at(None, &to)?.map(|it| it.mnt_id) == moved)
+    })
+}
+
+fn an_open_place_is_not_its_name() -> Answer {
+    on_a_stage(|me| {
+        let [place, other] = [directory("place")?, directory("other")?];
+        let open = std::fs::File::open(&place).named(|| "open(place)".into())?;
+        let moved = Path::new(PLACE).join("moved");
+        std::fs::rename(&place, &moved).named(|| "rename(place, moved)".into())?;
+        std::os::unix::fs::symlink(&other, &place).named(|| "symlink(other, place)".into())?;
+        let memory = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[Restriction::ReadOnly])?;
+        memory.attach_to(&open, "place")?;
+        me.saw("it is mounted on what was opened", mount::at(None, &moved)?.is_some())?;
+        me.saw("and not where the name leads by now", mount::at(None, &other)?.is_none())?;
+        let written = Outcome::of(std::fs::write(moved.join("file"), "").named(|| "write()".into()))?;
+        me.saw("nothing can be written to it", written == Outcome::Failed(Errno::EROFS))
     })
 }
 
