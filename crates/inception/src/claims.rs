@@ -150,7 +150,7 @@ impl Claims {
         let width = self.screen.columns();
         let title = lesson::render::wrap(&format!("{}: {}", demo.title(), demo.question), width, "", "  ");
         let title = title.trim_end().trim_end_matches(':');
-        format!("{}\n{}\n", title.style(Style::new().bold()), grid(&heads, &rows, Some(2), width))
+        format!("{}\n{}\n", title.style(Style::new().bold()), grid(&heads, &rows, width))
     }
 }
 

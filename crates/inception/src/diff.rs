@@ -444,10 +444,9 @@ impl Comparison<'_> {
                 named(row).iter().map(|name| printable(name)).chain(cells).collect()
             };
             let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
-            let wraps = Some(heads.len() - 1);
             let heads: Vec<_> =
                 heads.iter().copied().chain(self.columns.iter().map(String::as_str)).collect();
-            grid(&heads, &rows, wraps, width)
+            grid(&heads, &rows, width)
         };
         let apart = drawn(&["experiment", "claim"], |row| vec![row.experiment.into(), row.head.id.clone()]);
         // What fits has a frame. One column takes less than two.

@@ -37,7 +37,7 @@ impl List {
             };
             let rows: Vec<_> = chosen.iter().map(row).collect();
             let width = self.screen.columns();
-            text += &grid(&["NN", "demo", "question"], &rows, Some(2), width);
+            text += &grid(&["NN", "demo", "question"], &rows, width);
             let number = chosen[0].number;
             let line = format!("inception run {number} runs one, inception read {number} explains it.");
             text += &format!("{}\n", wrap(&line, width, "", "").trim_end().dimmed());

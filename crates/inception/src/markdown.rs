@@ -141,10 +141,8 @@ impl Reader<'_> {
         }
         let heads = if rows.is_empty() { Vec::new() } else { rows.remove(0) };
         rows.iter_mut().for_each(|row| row.resize(heads.len(), String::new()));
-        let widest = |at: &usize| rows.iter().map(|row| display_width(&row[*at])).max();
-        let wraps = (0..heads.len()).max_by_key(widest);
         let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-        grid(&heads, &rows, wraps, width).trim_end().into()
+        grid(&heads, &rows, width).trim_end().into()
     }
 
     /// Words up to the end of what contains them, which is left. Each is styled by itself, so that a line can end

@@ -74,7 +74,7 @@ pub(crate) fn text(accounts: &[Account], sabotage: bool, stable: bool, width: us
         })
         .collect();
     let heads = ["demo", "hold", "refuted,\nas expected", "unexpected", "skipped", "time"];
-    let mut text = format!("\n{}", grid(&heads, &rows, None, width));
+    let mut text = format!("\n{}", grid(&heads, &rows, width));
     for account in accounts {
         text += &worth_a_word(account, sabotage, width);
     }

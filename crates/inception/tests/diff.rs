@@ -522,7 +522,8 @@ fn lines_fit_and_colour_adds_nothing() {
         assert!(styled.contains('\u{1b}'));
         assert_eq!(anstream::adapter::strip_str(&styled).to_string(), plain);
         // Five kernels have room on any usual screen.
-        assert_eq!(plain.starts_with('┌'), width >= 80, "{width}:\n{plain}");
+        let framed = plain.starts_with('┌');
+        assert!(if width < 60 { !framed } else { framed || width < 80 }, "{width}:\n{plain}");
     }
 }
 

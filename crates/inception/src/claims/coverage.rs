@@ -160,7 +160,7 @@ impl Coverage {
             };
             let rows_of: Vec<_> = rows.iter().map(row).collect();
             let title = &rows[0].sentence.section;
-            let table = grid(&["notes", "sentence", "judged by"], &rows_of, Some(1), width);
+            let table = grid(&["notes", "sentence", "judged by"], &rows_of, width);
             let _ = writeln!(text, "{}\n{table}", title.style(Style::new().bold()));
         }
         for fault in &self.faults {

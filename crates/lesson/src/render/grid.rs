@@ -3,38 +3,69 @@
 use tabled::builder::Builder;
 use tabled::settings::Style as Borders;
 use textwrap::core::display_width;
-use textwrap::{Options, WordSeparator, WrapAlgorithm};
 
-/// A column narrower than this is no pleasure to read.
-const LEAST: usize = 20;
+use super::lines::{fill, lay_out};
+
+/// A column of sentences that is narrower than this is no pleasure to read.
+const LEAST: usize = 16;
+/// A word longer than this is broken, if the table has no room else.
+const LONG_WORD: usize = 20;
 /// What a column costs besides its text: a blank on either side and a line.
 const FRAME: usize = 3;
 
 /// Rows under their `heads` in a frame, at most `width` columns wide; each row is as long as `heads`.
 ///
-/// The column `wraps`, if one is named, gives way. Where that is not enough, or none may, every row becomes a list
-/// of `head: cell`. Cells are set as they are: they may be styled, and what they hold was made [`printable`] before.
+/// Where they are wider, the heads give way first, then the cells, long words last. Where that is not enough, every
+/// row becomes a list of `head: cell`. Cells are set as they are: they may be styled, and what they hold was made
+/// [`printable`] before.
 ///
 /// [`printable`]: ns_core::fact::printable
-pub fn grid(heads: &[&str], rows: &[Vec<String>], wraps: Option<usize>, width: usize) -> String {
-    let mut rows = rows.to_vec();
-    let columns: Vec<usize> = (0..heads.len())
-        .map(|at| rows.iter().map(|row| widest(&row[at])).max().unwrap_or(0).max(widest(heads[at])))
-        .collect();
-    let needed = columns.iter().map(|column| column + FRAME).sum::<usize>() + 1;
-    if needed > width {
-        let room = wraps.and_then(|at| (width + columns[at]).checked_sub(needed).map(|room| (at, room)));
-        match room.filter(|(_, room)| *room >= LEAST) {
-            Some((at, room)) => rows.iter_mut().for_each(|row| row[at] = fill(&row[at], room)),
-            None => return stacked(heads, &rows, width),
-        }
-    }
+pub fn grid(heads: &[&str], rows: &[Vec<String>], width: usize) -> String {
+    let Some(widths) = widths(heads, rows, width.saturating_sub(FRAME * heads.len() + 1)) else {
+        return stacked(heads, rows, width);
+    };
     let mut table = Builder::default();
-    table.push_record(heads.iter().copied());
-    rows.into_iter().for_each(|row| table.push_record(row));
+    table.push_record(heads.iter().zip(&widths).map(|(head, width)| fill(head, *width, "")));
+    for row in rows {
+        table.push_record(row.iter().zip(&widths).map(|(cell, width)| {
+            // The next line of a cell is not to be taken for the next row.
+            fill(cell, *width, if longest_word(cell) + 2 <= *width { "  " } else { "" })
+        }));
+    }
     let mut table = table.build();
     table.with(Borders::sharp());
     table.to_string() + "\n"
+}
+
+/// How wide each column is if all share `room`; none when they cannot.
+fn widths(heads: &[&str], rows: &[Vec<String>], room: usize) -> Option<Vec<usize>> {
+    let of = |cell: fn(&str) -> usize, head: fn(&str) -> usize| -> Vec<usize> {
+        let cells = |at: usize| rows.iter().map(|row| cell(&row[at])).max().unwrap_or(0);
+        heads.iter().enumerate().map(|(at, text)| cells(at).max(head(text))).collect()
+    };
+    let (whole, heads_wrapped, all_wrapped) =
+        (of(widest, widest), of(widest, longest_word), of(longest_word, longest_word));
+    let readable: Vec<usize> =
+        all_wrapped.iter().zip(&heads_wrapped).map(|(least, whole)| *least.max(&LEAST.min(*whole))).collect();
+    let words_broken = readable.iter().map(|width| *width.min(&LONG_WORD)).collect();
+    grown(heads_wrapped.clone(), &whole, room)
+        .or_else(|| grown(readable, &heads_wrapped, room))
+        .or_else(|| grown(words_broken, &heads_wrapped, room))
+}
+
+/// The columns, the narrowest first, made wider up to what they `want`, while there is room; none when there is not
+/// even room for them as they are.
+fn grown(mut widths: Vec<usize>, want: &[usize], room: usize) -> Option<Vec<usize>> {
+    let left = room.checked_sub(widths.iter().sum())?;
+    for _ in 0..left {
+        let small =
+            widths.iter_mut().zip(want).filter(|(width, want)| **width < **want).map(|(width, _)| width);
+        match small.min() {
+            Some(width) => *width += 1,
+            None => break,
+        }
+    }
+    Some(widths)
 }
 
 fn stacked(heads: &[&str], rows: &[Vec<String>], width: usize) -> String {
@@ -43,7 +74,7 @@ fn stacked(heads: &[&str], rows: &[Vec<String>], width: usize) -> String {
         let filled = heads.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
         for (at, (head, cell)) in filled.enumerate() {
             let line = format!("{}: {}", head.replace('\n', " "), cell.replace('\n', " "));
-            text += &super::text::lay_out(&line, width, if at == 0 { "- " } else { "  " }, "    ");
+            text += &lay_out(&line, width, if at == 0 { "- " } else { "  " }, "    ");
         }
     }
     text
@@ -53,10 +84,8 @@ fn widest(cell: &str) -> usize {
     cell.lines().map(display_width).max().unwrap_or(0)
 }
 
-/// Names of programs and options stay whole where they can.
-fn fill(text: &str, width: usize) -> String {
-    let options = Options::new(width).wrap_algorithm(WrapAlgorithm::FirstFit);
-    textwrap::fill(text, options.word_separator(WordSeparator::AsciiSpace))
+fn longest_word(cell: &str) -> usize {
+    cell.split_whitespace().map(display_width).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -67,7 +96,7 @@ mod tests {
         let row = |name: &str, what: &str| vec![name.to_string(), what.to_string()];
         let rows =
             [row("pid-ns-init", "What can kill PID 1?"), row("time-ns", "Boot again without rebooting")];
-        grid(&["name", "question"], &rows, Some(1), width)
+        grid(&["name", "question"], &rows, width)
     }
 
     #[test]
@@ -88,9 +117,26 @@ mod tests {
     fn what_does_not_wraps() {
         assert!(
             drawn(45)
-                .contains("│ time-ns     │ Boot again without   │\n│             │ rebooting            │"),
+                .contains("│ time-ns     │ Boot again without   │\n│             │   rebooting          │"),
             "{}",
             drawn(45)
+        );
+    }
+
+    #[test]
+    fn heads_give_way_before_cells() {
+        let rows = [vec!["--make-shared".to_string(), "yes".into()]];
+        assert_eq!(
+            grid(&["set inside", "outside to inside"], &rows, 28),
+            "\
+┌───────────────┬─────────┐
+│ set inside    │ outside │
+│               │ to      │
+│               │ inside  │
+├───────────────┼─────────┤
+│ --make-shared │ yes     │
+└───────────────┴─────────┘
+"
         );
     }
 

@@ -2,9 +2,12 @@
 
 mod account;
 mod cast;
+mod command;
+mod evidence;
 mod grid;
 mod jsonl;
 mod junit;
+mod lines;
 mod lockstep;
 mod stable;
 mod tap;
@@ -20,10 +23,11 @@ pub use cast::Cast;
 pub use grid::grid;
 pub use jsonl::Jsonl;
 pub use junit::Junit;
+pub use lines::wrap;
 pub(crate) use lockstep::{Dismissed, Lockstep};
 pub use stable::Shown;
 pub use tap::Tap;
-pub use text::{Text, claim_head, wrap};
+pub use text::{Text, claim_head};
 
 use crate::cli::{Settings, Transcript};
 use crate::event::Event;

@@ -7,24 +7,18 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use ns_core::fact::printable;
-use ns_core::{Fact, Value, View};
+use ns_core::{Fact, Value};
 use owo_colors::{OwoColorize, Style};
-use tabled::builder::Builder;
-use tabled::settings::{Padding, Style as Borders};
-use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
-use unicode_width::UnicodeWidthStr;
 
+use super::evidence::{self, Shows};
+use super::lines::{self, NARROW, wrap};
 use super::stable::Shown;
-use super::{Renderer, grid};
+use super::{Renderer, command, grid};
 use crate::event::{Actor, Arm, ClaimHead, Event, Stage, Tally};
 use crate::judge::Verdict;
 
-/// Below this many columns, outside and inside are stacked.
-const SIDE_BY_SIDE: usize = 64;
-/// Below this many columns, nothing is indented.
-const NARROW: usize = 40;
-/// What stands left of a claim's evidence.
-const INDENT: usize = 9;
+/// How wide a verdict is, with a blank after it.
+const WORD: usize = evidence::INDENT;
 
 /// Writes events as text.
 #[derive(Debug)]
@@ -128,13 +122,16 @@ impl Page {
         let mut text = format!("\n{}\n", styled(goal.trim_end(), Style::new().cyan().bold()));
         if !calls.is_empty() {
             text += &styled_lines(
-                &self.wrap(&calls.join("; "), "   calls    ", "            "),
+                &lines::calls(calls, self.width, "   calls    ", "            "),
                 Style::new().dimmed(),
             );
         }
         for (at, command) in by_hand.iter().enumerate() {
             let head = if at == 0 { "   by hand  $ " } else { "            $ " };
-            text += &styled_lines(&self.wrap(command, head, "              "), Style::new().dimmed());
+            text += &styled_lines(
+                &command::lines(command, self.width, head, "                "),
+                Style::new().dimmed(),
+            );
         }
         text
     }
@@ -155,7 +152,7 @@ impl Page {
 
     fn judged(&mut self, id: &str, verdict: Verdict, expected: bool, without: &Arm, with: &Arm) -> String {
         let claim = self.claims.get(id).cloned();
-        let blank = self.indent();
+        let blank = evidence::indent(self.width);
         let mut text = self.verdict_line(id, verdict, expected);
         if !expected {
             let expect = claim.as_ref().map_or("?", |claim| claim.expect.as_str());
@@ -185,82 +182,32 @@ impl Page {
         let word = verdict.word().to_uppercase();
         let sentence =
             self.claims.get(id).map_or_else(|| id.to_string(), |claim| sentence(claim, self.verbose));
-        let line = self.wrap(&sentence, &format!("{word:INDENT$}"), &" ".repeat(INDENT));
+        let line = self.wrap(&sentence, &format!("{word:WORD$}"), &" ".repeat(WORD));
         let rest = line.strip_prefix(word.as_str()).unwrap_or(&line).to_string();
         format!("\n{}{rest}", styled(&word, style))
     }
 
-    /// Outside and inside side by side, the arms below each other; stacked where that is too wide.
+    /// What both arms showed, each below its name.
     fn evidence(&mut self, cause: &str, without: &Arm, with: &Arm) -> String {
-        let both = [without, with];
-        let has = |view| both.iter().any(|arm| arm.facts.iter().any(|fact| fact.view == view));
-        let views: Vec<View> = [View::Outside, View::Inside].into_iter().filter(|view| has(*view)).collect();
         let names = if cause.is_empty() {
             ["without".into(), "with".into()]
         } else {
             [format!("without {cause}"), format!("with {cause}")]
         };
-        if views.is_empty() {
-            return String::new();
-        }
-        let room = self.width.saturating_sub(INDENT);
-        if self.width < SIDE_BY_SIDE {
-            let mut text = String::new();
-            for (name, arm) in names.iter().zip(both) {
-                text += &styled_lines(&self.wrap(name, "  ", "  "), Style::new().dimmed());
-                for view in &views {
-                    for fact in arm.facts.iter().filter(|fact| fact.view == *view) {
-                        let line = format!("{:7} {}", word(*view), self.fact(fact));
-                        text += &self.wrap(&line, "    ", "            ");
-                    }
-                }
-            }
-            return text;
-        }
-        let lines: Vec<Vec<Vec<String>>> = both
-            .iter()
-            .map(|arm| {
-                let of = |view: &View| arm.facts.iter().filter(|fact| fact.view == *view).collect::<Vec<_>>();
-                views.iter().map(|view| of(view).into_iter().map(|fact| self.fact(fact)).collect()).collect()
-            })
-            .collect();
-        let widest =
-            |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| text.width()).max().unwrap_or(0);
-        // Each column but the first has a bar and two blanks around it.
-        let first = widest(&mut names.iter()).min(room / 3);
-        let wanted: Vec<_> = (0..views.len())
-            .map(|at| widest(&mut lines.iter().flat_map(|row| &row[at])).max(word(views[at]).width()))
-            .collect();
-        let widths = share(room - first - 3 * views.len(), &wanted);
-        let mut table = Builder::default();
-        table
-            .push_record([String::new()].into_iter().chain(views.iter().map(|view| word(*view).to_string())));
-        for (name, row) in names.iter().zip(&lines) {
-            let cell = |(lines, width): (&Vec<String>, &usize)| {
-                lines.iter().map(|line| fill(line, *width)).collect::<Vec<_>>().join("\n")
-            };
-            table.push_record([fill(name, first)].into_iter().chain(row.iter().zip(&widths).map(cell)));
-        }
-        let mut table = table.build();
-        table.with(Borders::empty().vertical('│')).with(Padding::new(0, 0, 0, 0));
-        table.modify(tabled::settings::object::Columns::new(1..), Padding::new(1, 1, 0, 0));
-        table.modify(tabled::settings::object::Columns::first(), Padding::new(0, 1, 0, 0));
-        let lines = table.to_string();
-        let mut text = String::new();
-        for (at, line) in lines.lines().enumerate() {
-            let line = format!("{}{}", " ".repeat(INDENT), line.trim_end());
-            text += &if at == 0 { styled(&line, Style::new().dimmed()) } else { line };
-            text.push('\n');
-        }
-        text
+        let mut arm = |name, arm: &Arm| Shows {
+            name,
+            facts: arm.facts.iter().map(|fact| (fact.view, self.fact(fact))).collect(),
+        };
+        let [before, after] = names;
+        evidence::draw(&[arm(before, without), arm(after, with)], self.width)
     }
 
     fn skipped(&mut self, id: &str, missing: &str, remedy: &str) -> String {
-        let blank = self.indent();
+        let blank = evidence::indent(self.width);
         let text = self.verdict_line(id, Verdict::Skipped, true);
         let reason = (missing.to_string(), remedy.to_string());
         if self.last_skip.as_ref() == Some(&reason) {
-            return text + &self.wrap("missing: the same", &blank, &blank);
+            return text + &self.wrap(&format!("missing: {missing}; to get it: as above"), &blank, &blank);
         }
         self.last_skip = Some(reason);
         text + &self.wrap(&format!("missing: {missing}"), &blank, &blank)
@@ -274,7 +221,7 @@ impl Page {
         let columns: Vec<String> = columns.iter().map(|column| printable(column)).collect();
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let indent = if self.width < NARROW { "" } else { "   " };
-        for line in grid(&columns, &rows, None, self.width - indent.len()).lines() {
+        for line in grid(&columns, &rows, self.width - indent.len()).lines() {
             text += &format!("{indent}{line}\n");
         }
         text
@@ -309,11 +256,6 @@ impl Page {
             Style::new().bold()
         };
         format!("\n{}\n", styled(self.wrap(&line, "", "  ").trim_end(), style))
-    }
-
-    /// What stands left of a claim's evidence: less where outside and inside are stacked.
-    fn indent(&self) -> String {
-        " ".repeat(if self.width < SIDE_BY_SIDE { 2 } else { INDENT })
     }
 
     fn fact(&mut self, fact: &Fact) -> String {
@@ -353,58 +295,11 @@ fn sentence(claim: &ClaimHead, with_id: bool) -> String {
     }
 }
 
-const fn word(view: View) -> &'static str {
-    match view {
-        View::Outside => "outside",
-        View::Inside => "inside",
-    }
-}
-
-/// Divides `room` columns: who wants less than an equal share gets that, and the others share what is left.
-fn share(room: usize, wanted: &[usize]) -> Vec<usize> {
-    let equal = room / wanted.len().max(1);
-    let modest: usize = wanted.iter().filter(|want| **want <= equal).sum();
-    let greedy = wanted.iter().filter(|want| **want > equal).count().max(1);
-    wanted
-        .iter()
-        .map(|want| if *want <= equal { *want } else { (*want).min((room - modest) / greedy) })
-        .collect()
-}
-
-/// Lines break at blanks alone: a path or an option that is cut in two cannot be read, nor copied.
-fn options(width: usize) -> Options<'static> {
-    Options::new(width.max(1))
-        .word_separator(WordSeparator::AsciiSpace)
-        .word_splitter(WordSplitter::NoHyphenation)
-        // The optimal fit may run over the width for a better shape; a terminal would break such a line.
-        .wrap_algorithm(WrapAlgorithm::FirstFit)
-}
-
-fn fill(text: &str, width: usize) -> String {
-    let text = printable(text);
-    textwrap::fill(&text, options(width).subsequent_indent(if width > 12 { "  " } else { "" }))
-}
-
-/// Text in lines of at most `width` columns, of which the `first` and the `rest` begin so. Line breaks in it stay;
-/// other control characters are shown and not obeyed.
-pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
-    lay_out(&text.split('\n').map(printable).collect::<Vec<_>>().join("\n"), width, first, rest)
-}
-
-/// As [`wrap`], for text whose control characters are our own: styles.
-pub(super) fn lay_out(text: &str, width: usize, first: &str, rest: &str) -> String {
-    // An indent that leaves no room would push the words off a narrow screen.
-    let (first, rest) = if width < NARROW { (first.trim_start(), "") } else { (first, rest) };
-    let mut out = textwrap::fill(text, options(width).initial_indent(first).subsequent_indent(rest));
-    out.push('\n');
-    out
-}
-
-fn styled(text: &str, style: Style) -> String {
+pub(super) fn styled(text: &str, style: Style) -> String {
     text.style(style).to_string()
 }
 
 /// Styles each line on its own, so that a pager that cuts lines keeps them whole.
-fn styled_lines(text: &str, style: Style) -> String {
+pub(super) fn styled_lines(text: &str, style: Style) -> String {
     text.lines().map(|line| styled(line, style) + "\n").collect()
 }
