@@ -140,7 +140,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             "PATH=$PATH:/sbin; mount -t tmpfs x /mnt; cd /mnt; mkdir usr proc dev d; cp -a /bin /lib* . 2>/dev/null",
             "for i in usr proc dev; do mount --rbind /$i $i; done",
             "chroot /mnt ls /; chroot /mnt perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
-            "chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
+            "chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F;\n\
+             chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
             "chroot /mnt nsenter --mount=/proc/self/ns/mnt ls /",
             "pivot_root . .; umount -l .; perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'; exit",
         ],

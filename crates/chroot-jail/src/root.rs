@@ -106,7 +106,9 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         goal: "Call chroot() with the working directory outside; then go in with chdir(\"/\").",
         calls: &["chdir(\"/mnt\")", "chroot(\"/mnt/jail\")", "getcwd()", "open(\"outside\")", "chdir(\"/\")"],
         by_hand: &[
-            "unshare -Urm perl -e 'mkdir \"/tmp/jail\"; chdir \"/etc\"; chroot \"/tmp/jail\"; open F, \"hostname\"; print <F>; open F, \"/etc/hostname\" or print \"$!\\n\"'",
+            "unshare -Urm perl -e 'mkdir \"/tmp/jail\"; chdir \"/etc\";\n\
+             chroot \"/tmp/jail\"; open F, \"hostname\"; print <F>;\n\
+             open F, \"/etc/hostname\" or print \"$!\\n\"'",
             "rmdir /tmp/jail",
         ],
     })?;

@@ -53,7 +53,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             "unshare --net sleep 60 & sleep 0.1; in=\"nsenter --net --target $!\"",
             "ip link add out type veth peer name in netns $!; ip link set out up; $in ip link set in up",
             "ip address add 10.0.0.1/24 dev out; $in ip address add 10.0.0.2/24 dev in; sleep 2",
-            "perl -MIO::Socket -e 'alarm 60; $l = IO::Socket::INET->new(LocalAddr => \"10.0.0.1:8080\", Listen => 1); \
+            "perl -MIO::Socket -e 'alarm 60;\n\
+             $l = IO::Socket::INET->new(LocalAddr => \"10.0.0.1:8080\", Listen => 1);\n\
              $c = $l->accept; sleep 60' &",
             "sleep 1; $in bash -c 'exec 3<>/dev/tcp/10.0.0.1/8080; sleep 2' & sleep 1; ip address delete 10.0.0.1/24 dev out",
             "kill %1; sleep 2; jobs; ip link show out",
