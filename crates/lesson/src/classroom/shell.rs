@@ -69,10 +69,17 @@ fn be_there(place: &Place, prompt: &str) -> Result<Option<Signal>> {
     })?;
     let shell = porter.hear()?.value.as_i64().and_then(|pid| i32::try_from(pid).ok());
     let endings = signals::Waiting::among(&[Signal::SIGHUP, Signal::SIGTERM])?;
-    let mut fds = [porter.pidfd(), endings.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    // A terminal that hangs up tells so to its foreground alone. That is not us, and a shell that was about to start a
+    // program when it was told may wait for that program for ever. So we watch the terminal ourselves: nothing is asked
+    // for, since that it hung up is always told.
+    let stdin = io::stdin();
+    let terminal = PollFd::new(stdin.as_fd(), PollFlags::empty());
+    let [porters, signal] = [porter.pidfd(), endings.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    let mut fds = [porters, signal, terminal];
     ns_core::poll_until(&mut fds, None)?;
     if !fds[0].any().unwrap_or(false) {
-        let ending = endings.take()?;
+        let hung_up = fds[2].any().unwrap_or(false).then_some(Signal::SIGHUP);
+        let ending = endings.take()?.or(hung_up);
         // A shell that is hung up tells its jobs.
         if let Some(shell) = shell.map(Pid::from_raw) {
             let _ = killpg(shell, Signal::SIGHUP);
