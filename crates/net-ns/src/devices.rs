@@ -27,11 +27,11 @@ pub(crate) const EXACTLY_ONE: Claim = Claim::holds(
     "exactly-one",
     "A device is in exactly one network namespace: moved, it is inside and no longer outside.",
 )
-.cause("RTM_SETLINK(IFLA_NET_NS_FD)")
+.cause("link set m0 netns")
 .notes(&[75]);
 pub(crate) const LOCAL: Claim =
     Claim::holds("local", "lo and bridges cannot be moved to another network namespace: EINVAL.")
-        .cause("lo, a bridge")
+        .cause("lo or a bridge as the device")
         .notes(&[75])
         .more(&[60]);
 pub(crate) const CLASH: Claim =
@@ -60,9 +60,9 @@ const NAME: &str = "/tmp/tenant";
 
 pub(crate) fn run(lab: &mut Lab, net: &Netlink) -> Result<()> {
     lab.step(Step {
-        goal: "From inside, make a device of a name that is taken outside, and set up a device of outside by its number.",
+        goal: "From inside, make a veth pair of the names d0, which is taken outside, and d0-peer. Then set up outside's d0 by its number.",
         calls: &["RTM_NEWLINK(\"d0\")", "RTM_SETLINK(index, IFF_UP)"],
-        by_hand: &["unshare --net sh -c 'ip link add d0 type veth; ip -brief link'"],
+        by_hand: &["unshare --net sh -c 'ip link add d0 type veth peer name d0-peer; ip -brief link'"],
     })?;
     lab.claim(NUMBERS)
         .without(make_d0(Namespaces::NONE)?)
@@ -75,13 +75,14 @@ pub(crate) fn run(lab: &mut Lab, net: &Netlink) -> Result<()> {
         .shows(|answer| *answer == "ENODEV")?;
 
     lab.step(Step {
-        goal: "Give the namespace of a process, the tenant, a name, and move devices there by that name.",
+        goal: "A process, the tenant, has a network with a device called `taken`. Give that network a name, and move devices \
+               there: the veth end m0 and others, lo, a bridge, and another `taken`. Then end the tenant.",
         calls: &["mount(\"/proc/PID/ns/net\", \"/tmp/tenant\", …, MS_BIND)", "open(\"/tmp/tenant\")", "RTM_SETLINK(IFLA_NET_NS_FD)"],
         by_hand: &[
             "mount -t tmpfs tmpfs /run; ip netns add tenant",
             "ip link add m0 type veth peer name m1; ip link set m0 netns tenant; ip link show m0; ip -n tenant link show m0",
             "ip link set lo netns tenant; ip link add br0 type bridge; ip link set br0 netns tenant",
-            "ip -n tenant link add m1 type veth; ip link set m1 netns tenant",
+            "ip -n tenant link add taken type veth; ip link add taken type veth; ip link set taken netns tenant",
             "ip netns delete tenant; sleep 1; ip link show m1",
         ],
     })?;
@@ -91,12 +92,12 @@ pub(crate) fn run(lab: &mut Lab, net: &Netlink) -> Result<()> {
         .with(tenant.take_in("m0", cause(true, false))?)
         .shows(|m0| *m0 == true && m0.outside("m0 is outside").is_some_and(|it| *it == false))?;
     lab.claim(LOCAL)
-        .without(tenant.refuse(&["m2"])?)
-        .with(tenant.refuse(cause(&["lo", "br0"], &["m6"]))?)
+        .without(tenant.refuse(&["veth0"])?)
+        .with(tenant.refuse(cause(&["lo", "br0"], &["veth1"]))?)
         .shows(|moves| moves.facts().iter().all(|it| it.value == "EINVAL"))?;
     lab.claim(CLASH)
-        .without(tenant.refuse(&["m3"])?)
-        .with(tenant.refuse(cause(&["m4"], &["m7"]))?)
+        .without(tenant.refuse(&["free"])?)
+        .with(tenant.refuse(cause(&["taken"], &["free1"]))?)
         .shows(|moved| *moved == "EEXIST")?;
     let (lives, gone) = tenant.end(net, cause(true, false))?;
     lab.claim(VIRTUAL_ENDS).without(lives).with(gone).shows(|m0| *m0 == "nowhere")?;
@@ -119,7 +120,7 @@ pub(crate) fn run(lab: &mut Lab, net: &Netlink) -> Result<()> {
 fn make_d0(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("child", namespaces, |me| {
         let net = Netlink::open()?;
-        let (d0, peer) = (LinkName::new("d0")?, LinkName::new("d9")?);
+        let (d0, peer) = (LinkName::new("d0")?, LinkName::new("d0-peer")?);
         me.saw("RTM_NEWLINK(\"d0\")", Outcome::of(net.create_veth(&d0, &peer, None))?)?;
         let names: Vec<_> = net.links()?.into_iter().map(|link| link.name).collect();
         me.saw("devices", names.join(" "))
@@ -144,16 +145,15 @@ impl Tenant<'_> {
     fn new(outside: &Netlink) -> Result<Tenant<'_>> {
         // It surrounds both arms of every trial, so it is there in every run.
         let child = Spawn::new("tenant").namespaces_always(Namespaces::NET).run(|me| {
-            Netlink::open()?.create_veth(&LinkName::new("m4")?, &LinkName::new("m5")?, None)?;
+            Netlink::open()?.create_veth(&LinkName::new("taken")?, &LinkName::new("peer")?, None)?;
             me.saw("ready", "yes")?;
             me.stay()
         });
         let mut child = child?;
         child.hear()?;
-        for (one, other) in
-            [("m0", "m1"), ("m2", "p2"), ("m3", "p3"), ("m4", "p4"), ("m6", "p6"), ("m7", "p7")]
-        {
-            outside.create_veth(&LinkName::new(one)?, &LinkName::new(other)?, None)?;
+        outside.create_veth(&LinkName::new("m0")?, &LinkName::new("m1")?, None)?;
+        for name in ["veth0", "veth1", "free", "free1", "taken"] {
+            outside.create_veth(&LinkName::new(name)?, &LinkName::new(&format!("{name}-peer"))?, None)?;
         }
         outside.create_bridge(&LinkName::new("br0")?)?;
         fs::write(NAME, "").named(|| format!("write(\"{NAME}\", \"\")"))?;

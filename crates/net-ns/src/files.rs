@@ -17,7 +17,7 @@ pub(crate) const PROC_NET: Claim = Claim::holds(
 .notes(&[70]);
 pub(crate) const SYSCTL: Claim = Claim::holds(
     "sysctl",
-    "It has settings in /proc/sys/net of its own: ip_forward set inside stays as it is outside.",
+    "A network namespace has its own settings in /proc/sys/net: ip_forward set inside stays as it is outside.",
 )
 .cause("CLONE_NEWNET")
 .notes(&[72])
@@ -94,7 +94,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         })?;
 
     lab.step(Step {
-        goal: "From outside, compare the files in /proc that are said to tell two networks apart.",
+        goal: "From outside, compare the files in /proc that are said to tell two networks apart, of a process here and of a child.",
         calls: &[
             "read(\"/proc/PID/net/sockstat\")",
             "read(\"/proc/PID/net/route\")",
@@ -150,8 +150,8 @@ fn listed_in_sys(namespaces: Namespaces, mounts: bool) -> Result<Vec<Fact>> {
             listed.sort();
             own.sort();
             me.saw("/sys/class/net lists its own devices", listed == own)?;
-            me.saw("listed", Value::Name(listed.join(" ")))?;
-            me.saw("its own", Value::Text(own.join(" ")))
+            me.saw("listed in /sys/class/net", Value::Name(listed.join(" ")))?;
+            me.saw("its own devices", Value::Text(own.join(" ")))
         })?;
         for fact in within.hear_all()? {
             me.tell(fact)?;

@@ -25,20 +25,20 @@ const DEVICES: Claim =
         .needs(&[Need::Probe(kernel_has_veth)]);
 const STACK: Claim = Claim::holds(
     "stack",
-    "It has an IPv4 and an IPv6 stack of its own: no address, and not even 127.0.0.1 until lo is set up.",
+    "A network namespace has its own IPv4 and IPv6 stack: no address, not even 127.0.0.1, until lo is up.",
 )
 .cause("CLONE_NEWNET")
 .notes(&[67])
 .more(&[55]);
 const ROUTES: Claim = Claim::holds(
     "routes",
-    "It has routing tables of its own: empty, and a route added inside is not outside.",
+    "A network namespace has its own routing tables: empty, and a route added inside is not outside.",
 )
 .cause("CLONE_NEWNET")
 .notes(&[68]);
 const FIREWALL: Claim = Claim::holds(
     "firewall",
-    "It has firewall rules of its own: of the tables outside none is there, and its own are not outside.",
+    "A network namespace has its own firewall rules: a table made outside is not inside, nor one made inside outside.",
 )
 .cause("CLONE_NEWNET")
 .notes(&[69])
@@ -99,7 +99,10 @@ fn main() -> std::process::ExitCode {
 const LO: u32 = 1;
 /// The address that the stage has beside 127.0.0.1.
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const OUR_TABLE: &str = "outside";
+/// The firewall table that the stage has.
+const HOSTS_TABLE: &str = "t-host";
+/// And the one that a child makes.
+const CHILDS_TABLE: &str = "t-child";
 
 fn run(lab: &mut Lab) -> Result<()> {
     if !lab.can_ask(&[DEVICES])? {
@@ -111,7 +114,8 @@ fn run(lab: &mut Lab) -> Result<()> {
     }
     let net = furnish_the_stage()?;
     lab.step(Step {
-        goal: "Give the stage devices, addresses and a route. Then look at each from a process in a network of its own.",
+        goal: "Give the stage a veth pair, d0 and d1, an address and a route. Then look for each from a process in a network of \
+               its own. (At port 9 nobody listens.)",
         calls: &["RTM_GETLINK", "RTM_GETADDR", "RTM_GETROUTE", "connect(127.0.0.1:9)", "RTM_NEWROUTE"],
         by_hand: &[
             "unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows",
@@ -131,23 +135,22 @@ fn run(lab: &mut Lab) -> Result<()> {
             && stack.inside("connect(127.0.0.1:9) with lo up").is_some_and(|it| *it == "ECONNREFUSED")
     })?;
     lab.claim(ROUTES).without(without.routes).with(with.routes).shows(|routes| {
-        *routes == "none"
-            && routes.outside("the route of the child is outside").is_some_and(|it| *it == false)
+        *routes == "none" && routes.outside("the child's route is there").is_some_and(|it| *it == false)
     })?;
 
     if lab.can_ask(&[FIREWALL])? {
         lab.step(Step {
-            goal: "Add a firewall table outside, and one inside, and list the tables on both sides.",
+            goal: "Make a firewall table outside, t-host, and one inside, t-child, and list the tables on both sides.",
             calls: &["NFT_MSG_NEWTABLE", "NFT_MSG_GETTABLE"],
-            by_hand: &["nft add table ip outside; nft list tables; unshare --net nft list tables  # apt install nftables"],
+            by_hand: &["nft add table ip t-host; unshare --net sh -c 'nft add table ip t-child; nft list tables'; nft list tables  # apt install nftables"],
         })?;
-        firewall::add_table(OUR_TABLE)?;
-        lab.claim(FIREWALL)
-            .without(add_a_table("first", Namespaces::NONE)?)
-            .with(add_a_table("second", Namespaces::NET)?)
-            .shows(|tables| {
-                *tables == "second" && tables.outside("tables").is_some_and(|it| *it == "outside first")
-            })?;
+        firewall::add_table(HOSTS_TABLE)?;
+        // First the arm with the cause: what is made without a network of one's own stays in the stage's.
+        let with = make_a_table(Namespaces::NET)?;
+        let without = make_a_table(Namespaces::NONE)?;
+        lab.claim(FIREWALL).without(without).with(with).shows(|tables| {
+            *tables == CHILDS_TABLE && tables.outside("tables").is_some_and(|it| *it == HOSTS_TABLE)
+        })?;
     }
     sockets::run(lab)?;
     files::run(lab)?;
@@ -195,7 +198,7 @@ fn look_around(stage: &Netlink, namespaces: Namespaces) -> Result<Seen> {
 
         me.saw("rows of /proc/net/route", in_words(&rows_of_routes()?))?;
         net.add_route(Some((Ipv4Addr::new(192, 0, 2, 0).into(), 24)), None, LO)?;
-        me.saw("its own route is there", rows_of_routes()?.iter().any(|row| row == "192.0.2.0"))?;
+        me.saw("the child's route is there", rows_of_routes()?.iter().any(|row| row == "192.0.2.0"))?;
         me.stay()
     })?;
     let mut facts = Vec::new();
@@ -205,7 +208,7 @@ fn look_around(stage: &Netlink, namespaces: Namespaces) -> Result<Seen> {
     let mut routes = facts.split_off(6);
     let stack = facts.split_off(2);
     let outside = rows_of_routes()?.iter().any(|row| row == "192.0.2.0");
-    routes.push(Fact::outside("the route of the child is outside", outside));
+    routes.push(Fact::outside("the child's route is there", outside));
     if outside {
         stage.delete_route(Some((Ipv4Addr::new(192, 0, 2, 0).into(), 24)), None, LO)?;
     }
@@ -231,9 +234,9 @@ fn in_words(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(" ") }
 }
 
-fn add_a_table(name: &'static str, namespaces: Namespaces) -> Result<Vec<Fact>> {
+fn make_a_table(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("child", namespaces, move |me: &mut Witness| {
-        firewall::add_table(name)?;
+        firewall::add_table(CHILDS_TABLE)?;
         me.saw("tables", in_words(&firewall::tables()?))?;
         me.stay()
     })?;

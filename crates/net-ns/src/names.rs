@@ -76,12 +76,16 @@ pub(crate) fn run(lab: &mut Lab, net: &Netlink) -> Result<()> {
         let called = tried.as_ref().map_or(Value::Text("–".into()), |called| called.as_str().into());
         rows.push(vec![(*name).into(), (name.len() as i64).into(), Outcome::of(tried)?.into(), called]);
     }
-    lab.table("Names", &["asked for", "bytes", "the kernel says", "it is called"], rows)?;
+    lab.table(
+        "What a device may be called",
+        &["asked for", "bytes", "the kernel says", "it is called"],
+        rows,
+    )?;
 
     let ask = |names: &[&str]| -> Result<Observation> {
         let facts = names.iter().map(|name| {
             let tried = net.try_name(name);
-            Ok(Fact::outside(format!("{name:?}"), Outcome::of(tried)?))
+            Ok(Fact::outside(format!("RTM_NEWLINK({name:?})"), Outcome::of(tried)?))
         });
         Ok(facts.collect::<Result<Vec<_>>>()?.into())
     };

@@ -13,10 +13,12 @@ use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, mount, name
 
 use crate::OURS;
 
-pub(crate) const PORTS: Claim =
-    Claim::holds("ports", "It has ports of its own: 8080 can be bound inside while it is taken outside.")
-        .cause("CLONE_NEWNET")
-        .notes(&[73]);
+pub(crate) const PORTS: Claim = Claim::holds(
+    "ports",
+    "A network namespace has its own ports: 8080 can be bound inside while it is taken outside.",
+)
+.cause("CLONE_NEWNET")
+.notes(&[73]);
 pub(crate) const LOW_PORTS: Claim = Claim::holds(
     "low-ports",
     "Root of a user namespace binds port 80 and opens raw sockets in a network that this namespace owns.",
@@ -25,7 +27,7 @@ pub(crate) const LOW_PORTS: Claim = Claim::holds(
 .more(&[61]);
 pub(crate) const ABSTRACT: Claim = Claim::holds(
     "abstract",
-    "It has abstract UNIX sockets of its own: one that listens outside is not there, and its name is free.",
+    "A network namespace has its own abstract UNIX sockets: one outside is not there, and its name is free.",
 )
 .cause("CLONE_NEWNET")
 .notes(&[74]);
@@ -92,7 +94,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         })?;
 
     lab.step(Step {
-        goal: "As root of a user namespace alone, take what is kept for root, here and in a network of one's own.",
+        goal: "As root of a new user namespace, take port 80 and a raw socket: in the network that was there, and in a new one.",
         calls: &["unshare(CLONE_NEWUSER)", "unshare(CLONE_NEWNET)", "bind(0.0.0.0:80)", "socket(AF_INET, SOCK_RAW)"],
         by_hand: &[
             "bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"",
