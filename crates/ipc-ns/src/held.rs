@@ -55,7 +55,7 @@ const NAME: &str = "/lab";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Attach a segment in a child, which then leaves by unshare(). Write to it from inside, read outside.",
+        goal: "Attach a segment in a child, which then leaves the namespace by unshare(). Write to it inside, read outside.",
         calls: &["shmat(ID)", "unshare(CLONE_NEWIPC)"],
         by_hand: &[],
     })?;
@@ -64,7 +64,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(ONLY_INSIDE)
         .without(stays)
         .with(leaves.clone())
-        .shows(|it| it.inside("reads what was written after").is_some_and(|it| *it != "yes"))?;
+        .shows(|it| it.inside("it reads what was written after it left").is_some_and(|it| *it != "yes"))?;
     lab.claim(ATTACHED)
         .without(read_from_outside(false, Namespaces::IPC)?)
         .with(if cause(true, false) { leaves } else { read_from_outside(false, Namespaces::IPC)? })
@@ -100,7 +100,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .shows(|it| *it == 1 && it.inside("when opened anew").is_some_and(|it| *it == 0))?;
 
     lab.step(Step {
-        goal: "Lock a semaphore with SEM_UNDO, leave, and live on. Is it locked?",
+        goal: "Lock a semaphore with SEM_UNDO, leave the namespace, and live on. Is it locked?",
         calls: &["semop(ID, {0, -1, SEM_UNDO})", "unshare(CLONE_NEWIPC)", "semctl(ID, 0, GETVAL)"],
         by_hand: &[],
     })?;
@@ -120,7 +120,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(KEPT)
         .without(enter_afterwards(false)?)
         .with(enter_afterwards(cause(true, false))?)
-        .shows(|found| *found == "found")?;
+        .shows(|it| it.inside("its queue is found then").is_some_and(|it| *it == "yes"))?;
     Ok(())
 }
 
@@ -136,7 +136,7 @@ fn read_from_outside(before: bool, namespaces: Namespaces) -> Result<Vec<Fact>> 
             me.pause()?;
             let late = Segment::attach(id);
             let segment = early.as_ref().or(late.as_ref().ok());
-            me.saw("reads what was written after", segment.is_some_and(|it| it.read() == 42))?;
+            me.saw("it reads what was written after it left", segment.is_some_and(|it| it.read() == 42))?;
             me.saw("shmat(id), outside", Outcome::of(late)?)
         })?;
         child.hear()?;
@@ -175,7 +175,7 @@ fn lock_and_leave(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let mut holder = Child::spawn("holder", Namespaces::NONE, move |me| {
             ipc::add_to_semaphore(set, -1, true)?;
             namespace::unshare(namespaces)?;
-            me.saw("it lives", true)?;
+            me.saw("its holder lives", true)?;
             me.stay()
         })?;
         let lives = holder.hear()?;
@@ -200,12 +200,10 @@ fn enter_afterwards(opens_before: bool) -> Result<Vec<Fact>> {
             Some(file) => Ok(file),
             None => open(only_member.pid()),
         };
-        let answer = match file.and_then(|file| file.enter(Some(Kind::Ipc))) {
-            Ok(()) if ipc::find_queue(KEY)?.is_some() => "found".to_string(),
-            Ok(()) => "not found".into(),
-            refused => Outcome::of(refused)?.to_string(),
-        };
-        me.saw("msgget(0x1ab, 0), after entering", answer)
+        let entered = Outcome::of(file.and_then(|file| file.enter(Some(Kind::Ipc))))?;
+        me.saw("open() and setns()", entered)?;
+        let found = entered == Outcome::Done && ipc::find_queue(KEY)?.is_some();
+        me.saw("its queue is found then", found)
     })
 }
 

@@ -1,18 +1,22 @@
 //! The limits below /proc/sys: whose they are, with what they begin, and whom they bind.
 
+use std::fs::File;
+
 use anyhow::Result;
 use lesson::{Claim, Lab, Need, Step, cause};
 use ns_core::probe::Missing;
-use ns_core::{Fact, Namespaces, Outcome, Value, ipc, uts};
+use ns_core::{Fact, Named, Namespaces, Outcome, Value, ipc, namespace, uts};
 
 use crate::{KEY, in_its_own, other};
 
 /// Where /proc/sys may be written at all, which containers forbid.
 const WRITABLE: Need = Need::Probe(|| {
-    let opened = std::fs::OpenOptions::new().write(true).open("/proc/sys/kernel/msgmax");
+    let opened = std::fs::OpenOptions::new().write(true).open(MSGMAX);
     let missing = Missing::new("a /proc/sys that may be written", "run outside of a container");
     Ok(opened.is_err().then_some(missing))
 });
+
+const MSGMAX: &str = "/proc/sys/kernel/msgmax";
 
 /// The limits of System V IPC, and numbers that none of them has by default.
 const OF_SYSV: [(&str, &str); 8] = [
@@ -62,6 +66,14 @@ pub(crate) const FULL: Claim = Claim::holds(
 .cause("CLONE_NEWIPC")
 .notes(&[64])
 .needs(&[WRITABLE]);
+pub(crate) const OPENED: Claim = Claim::holds(
+    "limit-opened",
+    "An open /proc/sys/kernel/msgmax stays with the IPC namespace in which it was opened, whoever reads it.",
+)
+.cause("open() before unshare()")
+.notes(&[64])
+.more(&[50])
+.needs(&[WRITABLE]);
 pub(crate) const NOT_ALL: Claim = Claim::holds(
     "not-all",
     "The rest of /proc/sys/kernel is not the IPC namespace's: a hostname that is set inside changes outside.",
@@ -71,11 +83,11 @@ pub(crate) const NOT_ALL: Claim = Claim::holds(
 .needs(&[WRITABLE]);
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if !lab.can_ask(&[SYSV, MQUEUE, DEFAULTS, FULL, NOT_ALL])? {
+    if !lab.can_ask(&[SYSV, MQUEUE, DEFAULTS, FULL, OPENED, NOT_ALL])? {
         return Ok(());
     }
     lab.step(Step {
-        goal: "Write each limit in a child, and read it in its parent before and after.",
+        goal: "Write each limit in a child in a new IPC namespace, and read it in its parent before and after.",
         calls: &["write(\"/proc/sys/kernel/msgmax\", \"4242\")", "write(\"/proc/sys/fs/mqueue/msg_max\", \"20\")"],
         by_hand: &[
             "unshare --ipc sh -c 'cd /proc/sys; echo 4242 > kernel/msgmax; echo 20 > fs/mqueue/msg_max; head kernel/msgmax fs/mqueue/msg_max'",
@@ -87,8 +99,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             .without(write_inside(files, Namespaces::NONE)?)
             .with(write_inside(files, Namespaces::IPC)?)
             .shows(|it| {
-                it.inside("read there afterwards").is_some_and(|it| *it == "as written")
-                    && it.inside("outside, changed").is_some_and(|it| *it == 0)
+                it.inside("read inside afterwards").is_some_and(|it| *it == "as written")
+                    && it.inside(&changed_outside(files)).is_some_and(|it| *it == 0)
             })?;
     }
     let mut rows = Vec::new();
@@ -97,7 +109,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         let default = seen.first().map_or("".into(), |fact| fact.value.clone());
         rows.push(vec![format!("/proc/sys/{file}").into(), default, Value::from(written)]);
     }
-    lab.table("The limits of an IPC namespace", &["file", "in a new one", "written above"], rows)?;
+    lab.table("The limits of an IPC namespace", &["file", "in a new one", "written inside"], rows)?;
 
     lab.step(Step {
         goal: "Change a limit, and read it in a new namespace; reach a limit, and go on in a new namespace.",
@@ -129,6 +141,19 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.claim(FULL).without(fill(Namespaces::NONE)?).with(fill(Namespaces::IPC)?).shows(|it| *it == "OK")?;
 
     lab.step(Step {
+        goal: "Write 4242 to msgmax and open it, leave the namespace, and read the open file; then open it anew.",
+        calls: &["open(\"/proc/sys/kernel/msgmax\")", "unshare(CLONE_NEWIPC)", "read(fd)"],
+        by_hand: &[
+            "echo 4242 > /proc/sys/kernel/msgmax; exec 8< /proc/sys/kernel/msgmax",
+            "unshare --ipc sh -c 'cat <&8; cat /proc/sys/kernel/msgmax'; exec 8<&-",
+        ],
+    })?;
+    lab.claim(OPENED)
+        .without(read_after_leaving(false)?)
+        .with(read_after_leaving(cause(true, false))?)
+        .shows(|it| *it == "4242" && it.inside("when opened anew").is_some_and(|it| *it == "8192"))?;
+
+    lab.step(Step {
         goal: "In a new IPC namespace change what two files of /proc/sys/kernel show: hostname and msgmax. Read outside.",
         calls: &["sethostname(\"inside\")", "write(\"/proc/sys/kernel/msgmax\", \"4242\")"],
         by_hand: &["unshare --ipc hostname inside; cat /proc/sys/kernel/hostname"],
@@ -142,8 +167,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
                 "kernel/hostname" => uts::set_hostname("inside"),
                 limit => ipc::set_limit(limit, "4242"),
             })?;
-            me.saw("outside, the file has changed", ipc::limit(file)? != before)?;
-            me.saw("the file", file)
+            me.saw(format!("{file} has changed outside"), ipc::limit(file)? != before)
         })
     };
     lab.claim(NOT_ALL)
@@ -151,6 +175,25 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         .with(write(cause("kernel/msgmax", "kernel/hostname"))?)
         .shows(|changed| *changed == "no")?;
     Ok(())
+}
+
+/// Reads a limit by a file that was opened before its namespace was left, or after.
+fn read_after_leaving(opens_before: bool) -> Result<Vec<Fact>> {
+    in_its_own(move |me| {
+        ipc::set_limit("kernel/msgmax", "4242")?;
+        let open = || File::open(MSGMAX).named(|| format!("open(\"{MSGMAX}\")"));
+        let early = open()?;
+        namespace::unshare(Namespaces::IPC)?;
+        let file = if opens_before { early } else { open()? };
+        let text = std::io::read_to_string(file).named(|| format!("read(\"{MSGMAX}\")"))?;
+        me.saw("read from the open file", text.trim_end())?;
+        me.saw("when opened anew", ipc::limit("kernel/msgmax")?)
+    })
+}
+
+/// What is asked of `files` outside.
+fn changed_outside(files: &[(&str, &str)]) -> String {
+    format!("of {} files, changed outside", files.len())
 }
 
 /// Writes all `files` in a child, and says how many of them changed for its parent.
@@ -164,10 +207,9 @@ fn write_inside(files: &'static [(&str, &str)], namespaces: Namespaces) -> Resul
                 ipc::set_limit(file, value)?;
                 as_written &= ipc::limit(file)? == *value;
             }
-            me.saw("read there afterwards", if as_written { "as written" } else { "otherwise" })
+            me.saw("read inside afterwards", if as_written { "as written" } else { "otherwise" })
         })?;
         let changed = read_all()?.iter().zip(&before).filter(|(after, before)| after != before).count();
-        me.saw("outside, changed", changed)?;
-        me.saw("of files", files.len())
+        me.saw(changed_outside(files), changed)
     })
 }

@@ -23,10 +23,12 @@ const BY_KEY: Claim = Claim::holds(
 .cause("CLONE_NEWIPC")
 .notes(&[60])
 .more(&[46]);
-const BY_ID: Claim =
-    Claim::holds("by-id", "A queue's identifier, which needs no key, is EINVAL in another IPC namespace.")
-        .cause("CLONE_NEWIPC")
-        .notes(&[60]);
+const BY_ID: Claim = Claim::holds(
+    "by-id",
+    "An object's identifier, which stands for it without a key, is EINVAL in another IPC namespace.",
+)
+.cause("CLONE_NEWIPC")
+.notes(&[60]);
 const LISTED: Claim =
     Claim::holds("listed", "/proc/sysvipc lists the objects of the IPC namespace of whoever opens the file.")
         .cause("CLONE_NEWIPC")
@@ -87,6 +89,7 @@ const IPC_NS: Experiment = Experiment {
         limits::MQUEUE,
         limits::DEFAULTS,
         limits::FULL,
+        limits::OPENED,
         limits::NOT_ALL,
     ],
     run,
@@ -101,7 +104,7 @@ fn main() -> std::process::ExitCode {
 
 fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Make a queue, a semaphore and a shared memory segment. Look for them from a child.",
+        goal: "Make a queue, a semaphore and a shared memory segment. Look for them from a child in a new IPC namespace.",
         calls: &[
             "clone3(CLONE_NEWIPC)",
             "msgget(0x1ab, IPC_CREAT|IPC_EXCL)",
@@ -149,7 +152,7 @@ fn run(lab: &mut Lab) -> Result<()> {
         .shows(|seen| seen.facts().iter().all(|fact| fact.value == 0))?;
 
     lab.step(Step {
-        goal: "Send a message, and let the child make a queue of the same key, send another, and receive.",
+        goal: "Send a message. Let a child in a new IPC namespace make a queue of the same key, send another, and receive.",
         calls: &["msgget(0x1ab, IPC_CREAT|IPC_EXCL)", "msgsnd(…, \"from the child\")", "msgrcv(…)"],
         by_hand: &["unshare --ipc sh -c 'ipcmk --queue; ipcs --queues'; ipcs --queues"],
     })?;

@@ -64,7 +64,7 @@ const BENCH: &str = "/tmp";
 
 pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     lab.step(Step {
-        goal: "Make a POSIX message queue. Open it, and make another of its name, from a child.",
+        goal: "Make a POSIX message queue. Open it, and make another of its name, from a child in a new IPC namespace.",
         calls: &["mq_open(\"/lab\", O_CREAT|O_EXCL)", "clone3(CLONE_NEWIPC)", "mq_open(\"/lab\", O_RDWR)"],
         by_hand: &[
             "mount -t tmpfs none /mnt; mkdir /mnt/a /mnt/b; mount -t mqueue none /mnt/a; touch /mnt/a/lab; cat /mnt/a/lab",
@@ -114,7 +114,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
                     } else {
                         Outcome::of(MessageQueue::open(NAME))?
                     };
-                    me.saw("the other namespace's is opened", answer)
+                    me.saw("open() of the other namespace's", answer)
                 })
             })
         };
