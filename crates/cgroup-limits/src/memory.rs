@@ -147,7 +147,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         lab.claim(GROUP)
             .without(two_of(&place, false)?)
             .with(two_of(&place, true)?)
-            .shows(|it| it.inside("end").is_some_and(|end| *end == "killed by SIGKILL"))?;
+            .shows(|it| it.inside(FRUGAL).is_some_and(|end| *end == "killed by SIGKILL"))?;
         lab.claim(HIGH).without(grown(&place, false)?).with(grown(&place, true)?).shows(|it| {
             it.inside("touched").is_some()
                 && it.outside("memory.events counts high").is_some_and(|it| *it == "yes")
@@ -283,6 +283,8 @@ fn whose(place: &Place, moves_late: bool) -> Result<[Fact; 2]> {
     ])
 }
 
+const FRUGAL: &str = "end of the one that takes nothing";
+
 /// One that takes too much, and one beside it that takes nothing: what becomes of the second.
 fn two_of(place: &Place, together: bool) -> Result<Vec<Fact>> {
     let cgroup = place.create("limited")?;
@@ -293,7 +295,7 @@ fn two_of(place: &Place, together: bool) -> Result<Vec<Fact>> {
     }
     let mut frugal = Child::spawn("frugal", Namespaces::NONE, |me| {
         me.pause()?;
-        me.saw("it lives on", true)
+        me.saw("end", "none: it lives on")
     })?;
     cgroup.write("cgroup.procs", &frugal.pid().to_string())?;
     // Of its count nothing is shown: with the group the kernel may count the largest twice.
@@ -302,7 +304,8 @@ fn two_of(place: &Place, together: bool) -> Result<Vec<Fact>> {
     facts.iter_mut().for_each(|fact| fact.what = "end of the one that takes too much".into());
     // Who was killed hears no more of it.
     let _ = frugal.release();
-    facts.insert(0, frugal.hear()?);
+    let last = frugal.hear()?;
+    facts.insert(0, Fact { what: FRUGAL.into(), ..last });
     Ok(facts)
 }
 

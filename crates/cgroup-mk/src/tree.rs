@@ -187,13 +187,13 @@ fn controllers(lab: &mut Lab) -> Result<()> {
         let (handed, had) = (top.subtree_control()?, child.controllers()?);
         Ok([
             Fact::outside("child/cgroup.controllers equals cgroup.subtree_control", handed == had),
-            Fact::outside("controllers in it", had.len()),
+            Fact::outside("controllers in each", had.len()),
         ])
     };
     lab.claim(OFFERED)
         .without(offered(false)?)
         .with(offered(true)?)
-        .shows(|it| *it == "yes" && it.outside("controllers in it").is_some_and(|it| *it == 1))?;
+        .shows(|it| *it == "yes" && it.outside("controllers in each").is_some_and(|it| *it == 1))?;
     let tree = |hands_down: bool| -> Result<(Cgroup, Cgroup)> {
         let top = place.create("top")?;
         let child = top.child(&"child".parse()?)?;
