@@ -17,7 +17,7 @@ use crate::letters::{Worlds, both_arrived, first_was_lost};
 
 pub(crate) const BY_ITSELF: Claim = Claim::refuted(
     "by-itself",
-    "veth bridges: two pairs that meet in one namespace join the worlds at their far ends.",
+    "veth bridges: two pairs whose near ends meet in one namespace join the worlds at their far ends.",
     "joins",
 )
 .cause("two cables")
@@ -45,8 +45,9 @@ pub(crate) fn run(
     without_a_cable: Vec<Fact>,
 ) -> Result<()> {
     lab.step(Step {
-        goal: "Give a and b a cable each, whose near ends pa and pb are out here with a bridge. The first letter \
-               finds none of them in the bridge, or both, or pa alone; the second finds both.",
+        goal: "Give a and b a cable each that ends out here: a0 leads to pa, b0 to pb, and beside them is a bridge, br0. \
+               Then a writes its two letters to b, three times over. The first of the two finds neither pa nor pb a port of br0, then \
+               both, then pa alone; the second always finds both.",
         calls: &[
             "RTM_NEWLINK(IFLA_INFO_KIND=\"bridge\")",
             "RTM_SETLINK(pb, IFLA_MASTER=br0)",

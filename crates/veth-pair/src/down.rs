@@ -36,7 +36,8 @@ enum Set {
 
 pub(crate) fn run(lab: &mut Lab, stage: &Netlink, worlds: &mut Worlds) -> Result<()> {
     lab.step(Step {
-        goal: "Set one end down, look at the other, and write; set it up again, and write again.",
+        goal: "Set one end of a cable down, and look at the other: vb and va, both out here, then b0 and a0, in b and a. While b0 \
+               is down, a writes its first letter; the second follows when it is up again.",
         calls: &["RTM_SETLINK(vb, ~IFF_UP)", "RTM_GETLINK(va)", "sendto(b)"],
         by_hand: &[
             "ip link add va type veth peer name vb; ip link set va up; ip link show va",

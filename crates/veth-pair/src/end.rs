@@ -22,7 +22,7 @@ pub(crate) const NAMESPACE_ENDS: Claim = Claim::holds(
 
 pub(crate) fn delete_one(lab: &mut Lab, worlds: &Worlds) -> Result<()> {
     lab.step(Step {
-        goal: "Delete the end in a, and look for the end in b.",
+        goal: "Delete the cable's end in a, a0, and look for its end in b, b0.",
         calls: &["RTM_DELLINK(a0)", "RTM_GETLINK(b0)"],
         by_hand: &["ip -n a link delete a0; ip -n b -brief link"],
     })?;
@@ -40,7 +40,8 @@ pub(crate) fn delete_one(lab: &mut Lab, worlds: &Worlds) -> Result<()> {
 pub(crate) fn end_a_namespace(lab: &mut Lab, stage: &Netlink) -> Result<()> {
     lab.step(Step {
         goal: "Lay a cable into each of three namespaces, and end their only processes one after another. The first \
-               namespace we hold open; the end of the third says that the kernel has come past the second.",
+               namespace we hold open, the second is let go; when the cable of the third is gone, the kernel has come past \
+               the second.",
         calls: &["open(\"/proc/PID/ns/net\")", "exit(0)", "close(ns/net)", "RTM_GETLINK"],
         by_hand: &[
             "unshare --net sleep 60 & sleep 0.1; ip link add out type veth peer name in netns $!",

@@ -178,7 +178,7 @@ fn write_letters(me: &mut Witness) -> ns_core::Result<()> {
                 answers.push(hear(&socket)?);
             }
         }
-        me.saw("answers", if answers.is_empty() { "none".into() } else { answers.join(", ") })?;
+        me.saw("a heard", if answers.is_empty() { "none".into() } else { answers.join(", ") })?;
     }
 }
 

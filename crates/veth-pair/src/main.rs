@@ -83,7 +83,8 @@ fn run(lab: &mut Lab) -> Result<()> {
     let stage = Netlink::open()?;
 
     lab.step(Step {
-        goal: "Start a and b, two processes in network namespaces of their own. In b, make a bridge, and a veth pair.",
+        goal: "Start a and b, two processes in network namespaces of their own. In b, make a bridge, `alone`, and a veth pair, \
+               `one` and `other`.",
         calls: &["clone3(CLONE_NEWNET)", "RTM_NEWLINK(IFLA_INFO_KIND=\"veth\", VETH_INFO_PEER)", "RTM_GETLINK"],
         by_hand: &[
             "unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows",
@@ -102,7 +103,9 @@ fn run(lab: &mut Lab) -> Result<()> {
         })?;
 
     lab.step(Step {
-        goal: "Let a write to b, before there is a cable between them, and through it.",
+        goal: "Let a write two letters to b, \"first\" and \"second\", which b answers by the same words: before there is a cable \
+               between them, and through one, with the ends a0 in a and b0 in b. How many packets did each device send and \
+               receive?",
         calls: &[
             "RTM_NEWLINK(…, IFLA_NET_NS_FD)",
             "RTM_NEWADDR",
@@ -128,7 +131,8 @@ fn run(lab: &mut Lab) -> Result<()> {
     })?;
 
     lab.step(Step {
-        goal: "Look where the ends of both pairs are, and by what numbers one end names the other.",
+        goal: "Look where the ends of both pairs are: `one` and `other`, made in b alone, and b0 and a0, made by one call in b \
+               and in a. By what numbers does the near end, `one` or b0, name the far one?",
         calls: &["RTM_GETLINK", "RTM_GETNSID"],
         by_hand: &["ip -n b link show; ip -n a link show", "ip -n b -d link show b0; ip -n b netns list-id"],
     })?;
@@ -141,7 +145,7 @@ fn run(lab: &mut Lab) -> Result<()> {
     })?;
     lab.claim(NAMES).without(beside.names).with(across.names).shows(|end| {
         end.outside("iflink") == end.outside("index of the other")
-            && end.outside("link-netnsid") == end.outside("number of a in b")
+            && end.outside("link-netnsid") == end.outside("b's number for a's network")
             && end.outside("link-netnsid").is_some_and(|it| *it != "none")
     })?;
 
@@ -193,7 +197,7 @@ impl Ends {
                 Fact::outside("iflink", near.peer_index),
                 Fact::outside("index of the other", in_a.or(in_b).map(|link| link.index)),
                 Fact::outside("link-netnsid", near.peer_namespace),
-                Fact::outside("number of a in b", b.net.number_of(a.namespace.as_fd())?),
+                Fact::outside("b's number for a's network", b.net.number_of(a.namespace.as_fd())?),
             ],
         })
     }
