@@ -4,7 +4,7 @@ use caps::{CapSet, Capability};
 use rustix::thread::CapabilitiesSecureBits;
 
 use crate::error::{Error, Named, Result};
-use crate::process;
+use crate::{files, process};
 
 /// The sets of the caller, each a mask with the bit 1 << N for capability N, and its securebits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,12 +46,7 @@ pub fn own() -> Result<Sets> {
 /// # Errors
 /// When /proc is no procfs.
 pub fn all() -> Result<u64> {
-    let path = "/proc/sys/kernel/cap_last_cap";
-    let text = std::fs::read_to_string(path).named(|| format!("read(\"{path}\")"))?;
-    let last: u32 = text
-        .trim()
-        .parse()
-        .map_err(|_| Error::Unreadable { what: path.into(), message: format!("no number: {text:?}") })?;
+    let last: u32 = files::number("/proc/sys/kernel/cap_last_cap")?;
     Ok(u64::MAX >> (63 - last.min(63)))
 }
 

@@ -7,7 +7,7 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use nix::unistd::Pid;
 
 use crate::error::{Error, Named, Result};
-use crate::{Kind, host, sabotage, sys};
+use crate::{Kind, files, host, sabotage, sys};
 
 /// A clock of clock_gettime(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +121,7 @@ pub fn write_offsets(text: &str) -> Result<()> {
 /// # Errors
 /// ENOENT where the kernel lacks time namespaces.
 pub fn offsets(process: Option<Pid>) -> Result<(i64, i64)> {
-    let path = format!("/proc/{}/timens_offsets", process.map_or("self".into(), |pid| pid.to_string()));
+    let path = files::of(process, "timens_offsets");
     let text = std::fs::read_to_string(&path).named(|| format!("read(\"{path}\")"))?;
     let of = |clock: &str| {
         text.lines()

@@ -8,7 +8,7 @@ use std::io::Write;
 use nix::unistd::Pid;
 
 use crate::error::{Error, Named, Result};
-use crate::sabotage;
+use crate::{files, sabotage};
 
 /// The kernel takes at most this many lines (Linux 4.15; five before).
 pub const MOST_EXTENTS: usize = 340;
@@ -156,7 +156,7 @@ pub fn write_setgroups(process: Option<Pid>, text: &str) -> Result<()> {
 /// # Errors
 /// ENOENT when there is no such process or file.
 pub fn read(process: Option<Pid>, file: &str) -> Result<String> {
-    let path = path(process, file);
+    let path = files::of(process, file);
     let text = std::fs::read_to_string(&path).named(|| format!("read(\"{path}\")"))?;
     let lines: Vec<_> =
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
@@ -168,14 +168,8 @@ pub fn read(process: Option<Pid>, file: &str) -> Result<String> {
 /// # Errors
 /// When /proc is no procfs.
 pub fn overflow_ids() -> Result<(u32, u32)> {
-    let read = |file: &str| {
-        let path = format!("/proc/sys/kernel/{file}");
-        let text = std::fs::read_to_string(&path).named(|| format!("read(\"{path}\")"))?;
-        text.trim()
-            .parse()
-            .map_err(|_| Error::Unreadable { what: path, message: format!("no number: {text:?}") })
-    };
-    Ok((read("overflowuid")?, read("overflowgid")?))
+    let number = |file: &str| files::number(&format!("/proc/sys/kernel/{file}"));
+    Ok((number("overflowuid")?, number("overflowgid")?))
 }
 
 fn unless_sabotaged(process: Option<Pid>, file: &str, text: &str) -> Result<()> {
@@ -183,7 +177,7 @@ fn unless_sabotaged(process: Option<Pid>, file: &str, text: &str) -> Result<()> 
 }
 
 fn write(process: Option<Pid>, file: &str, text: &str) -> Result<()> {
-    let path = path(process, file);
+    let path = files::of(process, file);
     let as_typed = || format!("echo '{}' > {path}", shorten(text));
     let mut file = std::fs::OpenOptions::new().write(true).open(&path).named(as_typed)?;
     // One call: the kernel takes a map whole or not at all.
@@ -196,10 +190,6 @@ fn write(process: Option<Pid>, file: &str, text: &str) -> Result<()> {
             message: format!("took {written} of {} bytes", text.len()),
         })
     }
-}
-
-fn path(process: Option<Pid>, file: &str) -> String {
-    format!("/proc/{}/{file}", process.map_or("self".into(), |pid| pid.to_string()))
 }
 
 fn shorten(text: &str) -> String {

@@ -2,7 +2,6 @@
 //!
 //! All of it outlives its maker, so nothing is made in the IPC namespace that we were started in.
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
@@ -133,9 +132,7 @@ pub fn add_to_semaphore(set: i32, by: i16, undo: bool) -> Result<()> {
 
 /// A shared memory segment that is attached, until it is dropped.
 #[derive(Debug)]
-pub struct Segment {
-    address: *mut u8,
-}
+pub struct Segment(sys::Attached);
 
 impl Segment {
     /// Attaches the segment of an identifier that [`SysV::make`] or [`SysV::find`] gave.
@@ -143,27 +140,17 @@ impl Segment {
     /// # Errors
     /// EINVAL if there is no such segment, EACCES where it is another user's.
     pub fn attach(id: i32) -> Result<Segment> {
-        Ok(Segment { address: sys::shmat(id).named(|| format!("shmat({id})"))? })
+        sys::Attached::to(id).map(Segment).named(|| format!("shmat({id})"))
     }
 
     /// The number at its beginning. A new segment is full of zeros.
     pub fn read(&self) -> u64 {
-        sys::shared_number(self).load(Ordering::SeqCst)
+        self.0.number().load(Ordering::SeqCst)
     }
 
     /// Writes the number at its beginning.
     pub fn write(&self, number: u64) {
-        sys::shared_number(self).store(number, Ordering::SeqCst);
-    }
-
-    pub(crate) fn address(&self) -> *mut u8 {
-        self.address
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        sys::shmdt(self.address);
+        self.0.number().store(number, Ordering::SeqCst);
     }
 }
 
@@ -196,8 +183,7 @@ impl MessageQueue {
         let call = || format!("mq_open(\"{name}\", {typed})");
         // The C library takes the slash away, and here there is none between us and the kernel.
         let without = name.strip_prefix('/').ok_or(Errno::EINVAL).named(call)?;
-        let text = CString::new(without).map_err(|_| Error::Input(format!("{}: a NUL", call())))?;
-        Ok(MessageQueue { fd: sys::mq_open(&text, flags).named(call)?, name: name.into() })
+        Ok(MessageQueue { fd: sys::mq_open(&sys::c_string(without)?, flags).named(call)?, name: name.into() })
     }
 
     /// Sends a message.

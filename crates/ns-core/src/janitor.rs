@@ -88,7 +88,7 @@ pub fn start() -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Input`] for any other path; those of [`start`].
-pub fn register_cgroup(path: &Path) -> Result<()> {
+pub(crate) fn register_cgroup(path: &Path) -> Result<()> {
     register(Leftover::new(Kind::Cgroup, path)?)
 }
 
@@ -99,7 +99,7 @@ pub fn register_cgroup(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Input`] for any other path; those of [`start`].
-pub fn register_directory(path: &Path) -> Result<()> {
+pub(crate) fn register_directory(path: &Path) -> Result<()> {
     register(Leftover::new(Kind::Directory, path)?)
 }
 
@@ -146,7 +146,7 @@ pub fn finish() -> Result<()> {
 
 /// The writing end of the pipe to the watcher, if there is one.
 ///
-/// Every child that we make inherits a copy, and must close it ([`leave_to_parent`]): while any copy is open, the
+/// Every child that we make inherits a copy, and must close it, as ours do at once: while any copy is open, the
 /// pipe does not end, and the watcher takes us for alive.
 pub fn writer_fd() -> Option<RawFd> {
     let slot = locked();
@@ -157,7 +157,7 @@ pub fn writer_fd() -> Option<RawFd> {
 ///
 /// Closes the child's copy of [`writer_fd`]. The guards that the child has copies of do nothing from here on when
 /// they are dropped. What the child registers itself makes a watcher of its own.
-pub fn leave_to_parent() {
+pub(crate) fn leave_to_parent() {
     Owner::renew();
     drop(locked().take());
 }

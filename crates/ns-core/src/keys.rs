@@ -13,7 +13,7 @@ use crate::{Kind, host, sys};
 pub fn add(description: &str) -> Result<i32> {
     let call = || format!("add_key(\"user\", {description:?}, KEY_SPEC_USER_KEYRING)");
     host::require_left(Kind::User, call)?;
-    sys::add_user_key(&c_string(description)?).named(call)
+    sys::add_user_key(&sys::c_string(description)?).named(call)
 }
 
 /// The serial number of the key of that description, if the caller's user keyring has one.
@@ -21,7 +21,7 @@ pub fn add(description: &str) -> Result<i32> {
 /// # Errors
 /// Those of keyctl(2), other than ENOKEY.
 pub fn find(description: &str) -> Result<Option<i32>> {
-    match sys::find_user_key(&c_string(description)?) {
+    match sys::find_user_key(&sys::c_string(description)?) {
         Ok(serial) => Ok(Some(serial)),
         Err(Errno::ENOKEY) => Ok(None),
         Err(errno) => {
@@ -36,8 +36,4 @@ pub fn find(description: &str) -> Result<Option<i32>> {
 /// Those of keyctl(2).
 pub fn user_keyring() -> Result<i32> {
     sys::user_keyring().named(|| "keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_USER_KEYRING)".into())
-}
-
-fn c_string(text: &str) -> Result<std::ffi::CString> {
-    std::ffi::CString::new(text).map_err(|_| crate::Error::Input(format!("{text:?} has a NUL")))
 }

@@ -10,6 +10,7 @@ pub mod clock;
 mod deadline;
 pub mod error;
 pub mod fact;
+mod files;
 pub mod host;
 pub mod idmap;
 pub mod ipc;
@@ -38,7 +39,7 @@ pub use deadline::{poll_until, take_all_day, until};
 pub use error::{Error, Named, Outcome, Result};
 pub use fact::{Fact, Value, View};
 pub use namespace::{Kind, Namespaces, NsFile, NsHandle, NsId};
-pub use sys::stdout_was_closed;
+pub use sys::{c_string, stdout_was_closed};
 
 pub use caps::Capability;
 pub use nix::errno::Errno;

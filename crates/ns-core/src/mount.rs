@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use procfs::process::{MountInfo, Process};
 
 use crate::error::{Error, Named, Result};
-use crate::{Kind, host};
+use crate::{Kind, files, host};
 
 mod propagation;
 mod standing;
@@ -92,11 +92,10 @@ pub fn unmount(target: &Path) -> Result<()> {
 /// # Errors
 /// ENOENT when there is no such process, EINVAL when it has no mount namespace any more.
 pub fn list(process: Option<Pid>) -> Result<Vec<MountInfo>> {
-    let who = process.map_or("self".into(), |pid| pid.to_string());
     let found =
         process.map_or_else(Process::myself, |pid| Process::new(pid.as_raw())).and_then(|it| it.mountinfo());
     found.map(|mounts| mounts.0).map_err(|error| Error::Unreadable {
-        what: format!("/proc/{who}/mountinfo"),
+        what: files::of(process, "mountinfo"),
         message: error.to_string(),
     })
 }

@@ -19,7 +19,7 @@ pub use handle::NsHandle;
 
 use crate::child;
 use crate::error::{Error, Named, Result};
-use crate::{sabotage, sys};
+use crate::{files, sabotage, sys};
 
 /// A kind of namespace, in the order of namespaces(7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -185,7 +185,7 @@ impl fmt::Display for NsId {
 }
 
 /// Reads what a link under /proc/PID/ns says, such as `uts:[4026531838]`. `None` if it says something else.
-pub fn parse_link(text: &str) -> Option<(Kind, u64)> {
+fn parse_link(text: &str) -> Option<(Kind, u64)> {
     let (kind, rest) = text.split_once(":[")?;
     Some((Kind::from_link(kind)?, rest.strip_suffix(']')?.parse().ok()?))
 }
@@ -305,8 +305,7 @@ impl NsFile {
     /// # Errors
     /// As [`of`].
     pub fn of(process: Option<Pid>, kind: Kind) -> Result<NsFile> {
-        let who = process.map_or("self".into(), |pid| pid.to_string());
-        NsFile::open(format!("/proc/{who}/ns/{kind}"))
+        NsFile::open(files::of(process, &format!("ns/{kind}")))
     }
 
     /// Opens the namespace that the caller's next children of `kind` (PID or time) will be born into.

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::error::{Error, Named, Outcome, Result};
 use crate::namespace::NsFile;
-use crate::{Kind, Signal, host, sys};
+use crate::{Kind, Signal, files, host, sys};
 
 const LAST: &str = "/proc/sys/kernel/ns_last_pid";
 const MAX: &str = "/proc/sys/kernel/pid_max";
@@ -64,10 +64,7 @@ pub fn set_last(last: i32) -> Result<()> {
 /// # Errors
 /// When /proc is no procfs.
 pub fn max() -> Result<i32> {
-    let text = fs::read_to_string(MAX).named(|| format!("read(\"{MAX}\")"))?;
-    text.trim()
-        .parse()
-        .map_err(|_| Error::Unreadable { what: MAX.into(), message: format!("no number: {text:?}") })
+    files::number(MAX)
 }
 
 /// Sets [`max`]. Refused in the PID namespace that we were started in; but **before Linux 6.14 the whole machine has

@@ -9,7 +9,7 @@ use nix::unistd::getuid;
 use crate::child::Child;
 use crate::error::{Error, Named, Result};
 use crate::namespace::{Kind, Namespaces};
-use crate::{process, stage};
+use crate::{files, process, stage};
 
 /// What the kernel's command line says of a machine that is thrown away.
 const THROW_AWAY: &str = "inception.throwaway";
@@ -71,9 +71,10 @@ pub fn stage(namespaces: Namespaces) -> Result<Option<Missing>> {
 /// The fact of this machine that makes the kernel answer `errno` to `call`, which asked for `namespaces`.
 pub fn why_refused(call: &str, errno: Errno, namespaces: Namespaces) -> Missing {
     let what = format!("{call} gives {errno:?}");
+    let is_number = |file: &str, number: i64| files::number(file) == Ok(number);
     for kind in namespaces.kinds() {
         let file = format!("/proc/sys/user/max_{kind}_namespaces");
-        if read_number(&file) == Some(0) {
+        if is_number(&file, 0) {
             return Missing::new(format!("{file} is 0"), format!("sysctl user.max_{kind}_namespaces=10000"));
         }
         if !Path::new(&format!("/proc/self/ns/{kind}")).exists() {
@@ -83,13 +84,13 @@ pub fn why_refused(call: &str, errno: Errno, namespaces: Namespaces) -> Missing 
             );
         }
     }
-    if read_number("/proc/sys/kernel/unprivileged_userns_clone") == Some(0) && !getuid().is_root() {
+    if is_number("/proc/sys/kernel/unprivileged_userns_clone", 0) && !getuid().is_root() {
         return Missing::new(
             "kernel.unprivileged_userns_clone is 0",
             "sysctl kernel.unprivileged_userns_clone=1, or run as root",
         );
     }
-    if read_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
+    if is_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1) {
         return Missing::new(
             "kernel.apparmor_restrict_unprivileged_userns is 1",
             "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root",
@@ -195,8 +196,4 @@ pub fn is_chrooted() -> bool {
     // In a chroot the mount of the root directory is not among those we can see, unless it is a mount point itself.
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     !text.lines().any(|line| line.split(' ').nth(4) == Some("/"))
-}
-
-fn read_number(path: &str) -> Option<i64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
 }

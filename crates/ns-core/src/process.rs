@@ -1,16 +1,15 @@
 //! What /proc says of a process, and who the caller is.
 
 use std::os::fd::RawFd;
-use std::time::Duration;
 
 use nix::errno::Errno;
 pub use nix::sys::reboot::RebootMode;
 use nix::unistd::{Gid, Pid, Uid, seteuid, setgroups, setresgid, setresuid};
 use procfs::process::{Process, Status};
 
-use crate::deadline::Deadline;
+use crate::deadline::until;
 use crate::error::{Error, Named, Result};
-use crate::{Kind, child, host, sys};
+use crate::{Kind, child, files, host, sys};
 
 /// How many threads the caller has: the entries of /proc/self/task.
 ///
@@ -46,19 +45,12 @@ pub fn state(process: Pid) -> Result<char> {
 /// [`Error::Deadline`] if it is in none in time.
 pub fn wait_for_state(process: Pid, states: &[char]) -> Result<Option<char>> {
     // A process that is not our child changes its state without an event for us.
-    let deadline = Deadline::new();
-    loop {
-        match state(process) {
-            Ok(state) if states.contains(&state) => return Ok(Some(state)),
-            Err(Error::Call { errno: Errno::ENOENT | Errno::ESRCH, .. }) => return Ok(None),
-            Err(error) => return Err(error),
-            Ok(_) => deadline.poll_for(
-                Duration::from_millis(1),
-                &mut [],
-                &format!("state of process {process}"),
-            )?,
-        };
-    }
+    until(&format!("state of process {process}"), || match state(process) {
+        Ok(state) if states.contains(&state) => Ok(Some(Some(state))),
+        Ok(_) => Ok(None),
+        Err(Error::Call { errno: Errno::ENOENT | Errno::ESRCH, .. }) => Ok(Some(None)),
+        Err(error) => Err(error),
+    })
 }
 
 /// The name of a process's program, at most 15 bytes (proc_pid_comm(5)). It may hold any byte but NUL.
@@ -195,14 +187,13 @@ fn open(process: Option<Pid>) -> Result<Process> {
 }
 
 fn unreadable(process: Option<Pid>, file: &str, error: &procfs::ProcError) -> Error {
-    let who = process.map_or("self".into(), |pid| pid.to_string());
     let errno = match error {
         procfs::ProcError::NotFound(_) => Some(Errno::ENOENT),
         procfs::ProcError::PermissionDenied(_) => Some(Errno::EACCES),
         procfs::ProcError::Io(error, _) => error.raw_os_error().map(Errno::from_raw),
         _ => None,
     };
-    let what = format!("/proc/{who}/{file}").trim_end_matches('/').to_string();
+    let what = files::of(process, file).trim_end_matches('/').to_string();
     match errno {
         Some(errno) => Error::Call { call: format!("open(\"{what}\")"), errno },
         None => Error::Unreadable { what, message: error.to_string() },

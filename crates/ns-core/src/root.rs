@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::Pid;
 
 use crate::error::{Named, Result};
-use crate::{Kind, host};
+use crate::{Kind, files, host};
 
 /// Makes `directory` the root of this process, and of the children that it makes from then on. The working directory
 /// stays where it is.
@@ -45,7 +45,6 @@ pub fn working_directory(process: Option<Pid>) -> Result<PathBuf> {
 }
 
 fn link(process: Option<Pid>, name: &str) -> Result<PathBuf> {
-    let who = process.map_or("self".into(), |pid| pid.to_string());
-    let path = format!("/proc/{who}/{name}");
+    let path = files::of(process, name);
     std::fs::read_link(&path).named(|| format!("readlink(\"{path}\")"))
 }

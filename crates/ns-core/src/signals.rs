@@ -29,7 +29,7 @@ pub struct Caught {
 #[derive(Debug)]
 pub struct Signals {
     arrived: OwnedFd,
-    _handler_writes: OwnedFd,
+    handler_writes: OwnedFd,
 }
 
 /// Installs a handler for each of `signals`.
@@ -41,7 +41,7 @@ pub fn catch(signals: &[Signal]) -> Result<Signals> {
     for signal in signals {
         sys::handle_signal(*signal, write.as_fd())?;
     }
-    Ok(Signals { arrived, _handler_writes: write })
+    Ok(Signals { arrived, handler_writes: write })
 }
 
 impl Signals {
@@ -62,6 +62,13 @@ impl Signals {
         let [a, b, c, d, e, f, g, h] = record;
         let signal = Signal::try_from(i32::from_ne_bytes([a, b, c, d])).named(|| "read(pipe)".into())?;
         Ok(Caught { signal, sender: Pid::from_raw(i32::from_ne_bytes([e, f, g, h])) })
+    }
+}
+
+impl Drop for Signals {
+    /// The handlers stay, and tell nobody.
+    fn drop(&mut self) {
+        sys::forget_handled(self.handler_writes.as_fd());
     }
 }
 

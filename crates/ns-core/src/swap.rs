@@ -58,7 +58,7 @@ impl Swap {
         header[PAGE - 10..].copy_from_slice(b"SWAPSPACE2");
         file.write_all_at(&header, 0).named(call)?;
         file.sync_all().named(call)?;
-        sys::swapon(&path).named(|| format!("swapon(\"{}\")", path.display()))?;
+        sys::swapon(&sys::c_string(&path)?).named(|| format!("swapon(\"{}\")", path.display()))?;
         Ok(swap)
     }
 }
@@ -66,7 +66,7 @@ impl Swap {
 impl Drop for Swap {
     fn drop(&mut self) {
         // Drop has no one to tell. A file in use as swap space cannot be removed.
-        let _ = sys::swapoff(&self.path);
+        let _ = sys::c_string(&self.path).map(|path| sys::swapoff(&path));
         let _ = std::fs::remove_file(&self.path);
     }
 }

@@ -1,7 +1,7 @@
 //! Every `unsafe` of the workspace, here and in the modules below, each behind a signature that is safe to call.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -22,6 +22,15 @@ pub(crate) use nsfs::*;
 
 /// libc's constant of this name overflows its type, so the kernel's own value stands here (linux/sched.h).
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// A text as system calls take it: with a NUL at its end.
+///
+/// # Errors
+/// [`Error::Input`] where it has one before.
+pub fn c_string(text: impl AsRef<OsStr>) -> Result<CString> {
+    let text = text.as_ref();
+    CString::new(text.as_encoded_bytes()).map_err(|_| Error::Input(format!("{text:?} has a NUL")))
+}
 
 /// What clone3(2) gives back.
 pub(crate) enum Forked {
@@ -66,7 +75,8 @@ pub(crate) fn clone3(
     args.set_tid = if numbers.is_empty() { 0 } else { numbers.as_ptr() as u64 };
     args.set_tid_size = numbers.len() as u64;
     // SAFETY: this process has one thread (checked above), so no lock is held by a thread that the child lacks;
-    // without CLONE_VM the child runs on its own copy of the stack.
+    // without CLONE_VM the child runs on its own copy of the stack. The kernel reads `args` and `numbers` and writes
+    // `pidfd`, all of which live through the call.
     let mut answer = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
     let only_clone3 = into != 0 || !numbers.is_empty() || flags & libc::CLONE_NEWTIME as u64 != 0;
     if answer == -1 && Errno::last() == Errno::ENOSYS && !only_clone3 {
@@ -191,6 +201,12 @@ pub(crate) fn handle_signal(signal: Signal, to: BorrowedFd<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Has the handler write no more to `to`, whose number may be another file's once it is closed.
+pub(crate) fn forget_handled(to: BorrowedFd<'_>) {
+    // Unless another has taken its place meanwhile.
+    let _ = CAUGHT.compare_exchange(to.as_raw_fd(), -1, Ordering::Relaxed, Ordering::Relaxed);
+}
+
 /// Gives a signal back its default disposition.
 pub(crate) fn default_signal(signal: Signal) -> Result<()> {
     let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
@@ -247,15 +263,13 @@ pub(crate) fn count_page_faults(cgroup: BorrowedFd<'_>, cpu: i32) -> Result<Owne
 }
 
 /// swapon(2)
-pub(crate) fn swapon(path: &std::path::Path) -> Result<(), Errno> {
-    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)?;
+pub(crate) fn swapon(path: &CStr) -> Result<(), Errno> {
     // SAFETY: the path is a string that ends in NUL and outlives the call.
     Errno::result(unsafe { libc::swapon(path.as_ptr(), 0) }).map(drop)
 }
 
 /// swapoff(2)
-pub(crate) fn swapoff(path: &std::path::Path) -> Result<(), Errno> {
-    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)?;
+pub(crate) fn swapoff(path: &CStr) -> Result<(), Errno> {
     // SAFETY: the path is a string that ends in NUL and outlives the call.
     Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop)
 }

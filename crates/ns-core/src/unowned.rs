@@ -29,7 +29,7 @@ pub fn remove_no_module() -> Result<()> {
 /// # Errors
 /// EPERM, ENOENT.
 pub fn swap_off_nothing() -> Result<()> {
-    sys::swapoff(Path::new("/proc/self/no_such_file")).named(|| "swapoff(\"no such file\")".into())
+    sys::swapoff(c"/proc/self/no_such_file").named(|| "swapoff(\"no such file\")".into())
 }
 
 /// mknod(2) of a character device in a mount namespace of our own.

@@ -47,7 +47,7 @@ pub fn set_hostname(name: &str) -> Result<()> {
     nix::unistd::sethostname(name).named(call)
 }
 
-/// Sets the NIS domain name by setdomainname(2). Errors as [`set_hostname`].
+/// Sets the NIS domain name by setdomainname(2), once we have left the UTS namespace that we were started in.
 ///
 /// # Errors
 /// As [`set_hostname`].
@@ -57,7 +57,7 @@ pub fn set_domain_name(name: &str) -> Result<()> {
     rustix::system::setdomainname(name.as_bytes()).named(call)
 }
 
-/// Sets the hostname by writing to /proc/sys/kernel/hostname. Errors as [`set_hostname`].
+/// Sets the hostname by writing to /proc/sys/kernel/hostname, once we have left the UTS namespace that we were started in.
 ///
 /// # Errors
 /// As [`set_hostname`].

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, setsid};
-use ns_core::{Errno, Error, Named, Result, Signal, process, signals};
+use ns_core::{Errno, Error, Named, Result, Signal, c_string, process, signals};
 
 use super::layers::Config;
 use super::root;
@@ -40,7 +40,7 @@ pub(super) fn become_it(
     let search = variables["PATH"].as_str();
     let mut refused = None;
     for path in candidates(name, search) {
-        let Ok(c_path) = CString::new(path.as_os_str().as_bytes()) else { continue };
+        let Ok(c_path) = c_string(&path) else { continue };
         match execve(&c_path, &arguments, &environment) {
             // The next directory of PATH may have it, as execvp(3) says.
             Err(Errno::ENOENT) if !path.is_symlink() && !path.exists() => {}
@@ -71,10 +71,8 @@ fn prepare(
     signals::start_afresh()?;
     // Rust ignores it, and what is ignored stays so over execve(2).
     signals::reset(Signal::SIGPIPE)?;
-    let c_string =
-        |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Error::Input(format!("{text:?} has a NUL")));
-    let arguments = command.iter().map(|it| c_string(it)).collect::<Result<_>>()?;
-    let environment = variables.iter().map(|(name, value)| c_string(OsStr::new(&format!("{name}={value}"))));
+    let arguments = command.iter().map(c_string).collect::<Result<_>>()?;
+    let environment = variables.iter().map(|(name, value)| c_string(format!("{name}={value}")));
     let environment = environment.collect::<Result<_>>()?;
     if let Some(directory) = &config.directory {
         // Relative to the root, where we are.

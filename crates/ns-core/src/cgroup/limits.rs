@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use nix::poll::{PollTimeout, poll};
-
 use super::{Cgroup, Version, ending};
-use crate::deadline::Deadline;
+use crate::deadline::until;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
@@ -106,12 +104,7 @@ impl Cgroup {
             Version::V2 => ending::wait_for_line(&self.directory, "frozen 1"),
             Version::V1 => {
                 // FREEZING for a moment, and no event tells of its end.
-                let deadline = Deadline::new();
-                while self.read("freezer.state")? != "FROZEN" {
-                    deadline.check(&format!("{} to freeze", self.label()))?;
-                    let _ = poll(&mut [], PollTimeout::from(1_u8));
-                }
-                Ok(())
+                until(&format!("{} to freeze", self.label()), || Ok(self.is_frozen()?.then_some(())))
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fs;
 use nix::unistd::Pid;
 
 use crate::error::{Named, Result};
+use crate::files;
 
 /// A line of /proc/PID/cgroup (cgroups(7), "/proc files"): one cgroup, in one hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +22,7 @@ impl Membership {
     /// # Errors
     /// ENOENT when the process is gone, or /proc no procfs.
     pub fn all_of(process: Option<Pid>) -> Result<Vec<Membership>> {
-        let who = process.map_or_else(|| "self".into(), |pid| pid.to_string());
-        let file = format!("/proc/{who}/cgroup");
+        let file = files::of(process, "cgroup");
         let text = fs::read(&file).named(|| format!("cat {file}"))?;
         Ok(String::from_utf8_lossy(&text).lines().filter_map(Membership::parse).collect())
     }

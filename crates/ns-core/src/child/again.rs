@@ -1,7 +1,6 @@
 //! A child that becomes this program afresh, to see what execve(2) changes.
 
 use std::convert::Infallible;
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
@@ -11,7 +10,7 @@ use super::Witness;
 use super::gate::{self, Ours};
 use super::life::live;
 use crate::deadline::{take_all_day, takes_all_day};
-use crate::error::{Error, Named, Result};
+use crate::error::{Named, Result};
 use crate::{sabotage, sys};
 
 /// The argument that hands the switch of [`crate::sabotage`] on over an execve(2).
@@ -34,7 +33,7 @@ impl Witness {
         let all_day = if takes_all_day() { ALL_DAY } else { "" };
         let mut arguments = Vec::new();
         for text in [self.label.as_str(), role, sabotaged, all_day] {
-            arguments.push(CString::new(text).map_err(|_| Error::Input(format!("{text:?} has a NUL")))?);
+            arguments.push(sys::c_string(text)?);
         }
         nix::unistd::execv(c"/proc/self/exe", &arguments)
             .named(|| format!("execve(\"/proc/self/exe\", {role})"))

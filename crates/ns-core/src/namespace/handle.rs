@@ -1,10 +1,8 @@
 //! A name for a namespace that does not hold it: its file handle, open_by_handle_at(2).
 
-use std::ffi::CString;
-
 use super::NsFile;
-use crate::error::{Error, Named, Result};
-use crate::{Kind, Pid, sys};
+use crate::error::{Named, Result};
+use crate::{Kind, Pid, files, sys};
 
 /// The file handle of a namespace: it can be kept as bytes, and does not keep the namespace.
 #[derive(Debug, Clone)]
@@ -19,10 +17,9 @@ impl NsHandle {
     /// # Errors
     /// EOPNOTSUPP before Linux 6.18. As [`super::of`].
     pub fn of(process: Pid, kind: Kind) -> Result<NsHandle> {
-        let path = format!("/proc/{process}/ns/{kind}");
+        let path = files::of(Some(process), &format!("ns/{kind}"));
         let call = || format!("name_to_handle_at(\"{path}\")");
-        let name = CString::new(path.as_str()).map_err(|_| Error::Input(call()))?;
-        let bytes = sys::name_to_handle(&name).named(call)?;
+        let bytes = sys::name_to_handle(&sys::c_string(&path)?).named(call)?;
         Ok(NsHandle { bytes, path })
     }
 

@@ -2,6 +2,8 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 use nix::errno::Errno;
 
@@ -83,24 +85,32 @@ pub(crate) fn semop(set: i32, by: i16, undo: bool) -> Result<(), Errno> {
     Errno::result(unsafe { libc::semop(set, &raw mut operation, 1) }).map(drop)
 }
 
-/// shmat(2): where the segment is now. It stays there until [`shmdt`] or the end of the process.
-pub(crate) fn shmat(segment: i32) -> Result<*mut u8, Errno> {
-    // SAFETY: the kernel chooses a place that is not in use.
-    let at = unsafe { libc::shmat(segment, std::ptr::null(), 0) };
-    if at as isize == -1 { Err(Errno::last()) } else { Ok(at.cast()) }
+/// Where a shared memory segment is attached, by shmat(2), until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Attached(NonNull<AtomicU64>);
+
+impl Attached {
+    /// shmat(2), for reading and writing.
+    pub(crate) fn to(segment: i32) -> Result<Attached, Errno> {
+        // SAFETY: the kernel chooses a place that is not in use.
+        let at = unsafe { libc::shmat(segment, std::ptr::null(), 0) };
+        let failed = at as isize == -1;
+        NonNull::new(at.cast()).filter(|_| !failed).map(Attached).ok_or_else(Errno::last)
+    }
+
+    /// The number at its beginning. Others may write it at any time, so it is atomic.
+    pub(crate) fn number(&self) -> &AtomicU64 {
+        // SAFETY: shmat() gave the address (the field is private), which is that of whole pages, readable and writable;
+        // they stay until drop(), which this borrow of self outlives not; and all who use them do so by an atomic.
+        unsafe { self.0.as_ref() }
+    }
 }
 
-/// A number in a segment of at least eight bytes. Others may write it at any time, so it is atomic.
-pub(crate) fn shared_number(segment: &crate::ipc::Segment) -> &std::sync::atomic::AtomicU64 {
-    // SAFETY: a Segment's address is that of a page which shmat() has mapped for reading and writing, which no reference
-    // but those of this function is into, and which stays as long as the Segment.
-    unsafe { std::sync::atomic::AtomicU64::from_ptr(segment.address().cast()) }
-}
-
-/// shmdt(2).
-pub(crate) fn shmdt(address: *mut u8) {
-    // SAFETY: only a Segment calls this, at its end, when no reference into it is left.
-    unsafe { libc::shmdt(address.cast()) };
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // SAFETY: the address is shmat()'s, and with self no reference into the pages is left.
+        unsafe { libc::shmdt(self.0.as_ptr().cast()) };
+    }
 }
 
 /// mq_open(2): the queue of `name`, which begins without a slash here, not waiting when it is empty or full. A new one has

@@ -1,0 +1,25 @@
+//! The kernel's files in /proc: where one is, and the number in it.
+
+use std::str::FromStr;
+
+use nix::unistd::Pid;
+
+use crate::error::{Error, Named, Result};
+
+/// The path of the file `name` of a process (`None`: the caller), such as `/proc/self/uid_map`.
+pub(crate) fn of(process: Option<Pid>, name: &str) -> String {
+    match process {
+        Some(pid) => format!("/proc/{pid}/{name}"),
+        None => format!("/proc/self/{name}"),
+    }
+}
+
+/// The number that is all there is in the file at `path`.
+///
+/// # Errors
+/// Those of open(2); [`Error::Unreadable`] for anything but a number.
+pub(crate) fn number<T: FromStr>(path: &str) -> Result<T> {
+    let text = std::fs::read_to_string(path).named(|| format!("read(\"{path}\")"))?;
+    let unreadable = |_| Error::Unreadable { what: path.into(), message: format!("no number: {text:?}") };
+    text.trim().parse().map_err(unreadable)
+}
