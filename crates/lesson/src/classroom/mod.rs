@@ -13,6 +13,7 @@ mod question;
 mod score;
 mod shell;
 mod subject;
+mod telling;
 mod terminal;
 mod why;
 
@@ -20,6 +21,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::Signal;
+use ns_core::Value;
 use owo_colors::{OwoColorize, Style};
 
 pub use answers::Answers;
@@ -28,7 +30,9 @@ pub use score::{Prediction, Score};
 
 use crate::cli::{Settings, Transcript, complain};
 use crate::event::{ClaimHead, Event};
+use crate::judge::Verdict;
 use crate::model::Experiment;
+use crate::render::Shown;
 use crate::status::{AS_EXPECTED, LEFT};
 use page::Page;
 use subject::Subject;
@@ -57,6 +61,10 @@ struct Class<'a> {
     score: Option<Score>,
     /// How many were predicted right in this run, of how many.
     right: (usize, usize),
+    /// What was asked in this run.
+    asked: Vec<Question>,
+    /// The claims that a refuted sentence was put right by, in this run.
+    told: Vec<String>,
 }
 
 /// Runs an experiment as the settings' `pause` and `predict` have it. Gives the exit status.
@@ -88,7 +96,8 @@ pub(crate) fn attend(experiment: &'static Experiment, settings: &Settings) -> Re
     let score = keeps.then(open_score).flatten();
     // What waits for us in the namespaces waits all day.
     ns_core::take_all_day();
-    let mut class = Class { experiment, settings, terminal, answers, score, right: (0, 0) };
+    let mut class =
+        Class { experiment, settings, terminal, answers, score, right: (0, 0), asked: vec![], told: vec![] };
     loop {
         let mut subject = Subject::start(experiment.name, settings)?;
         let mut page = Page::new(settings)?;
@@ -111,6 +120,8 @@ impl Class<'_> {
     /// One run, from its first event to its last.
     fn run(&mut self, subject: &mut Subject, page: &mut Page<'_>) -> Result<Next> {
         self.right = (0, 0);
+        self.asked.clear();
+        self.told.clear();
         let mut claims = HashMap::new();
         let mut kernel = String::new();
         // In a review, a step that nothing is asked about is not shown.
@@ -199,7 +210,13 @@ impl Class<'_> {
             let turn = if self.answers.is_some() { 0 } else { times };
             let head = claims.get(claim);
             let question = head.and_then(|head| {
-                Question::of(head, *verdict, [without, with], |value| page.value(value), turn)
+                // By names: the number of a process that has ended is no help, and never the same again.
+                let mut names = Shown::new(true);
+                let show = |value: &Value| {
+                    if self.settings.stable { page.value(value) } else { names.value(value) }
+                };
+                let question = Question::of(head, *verdict, [without, with], show, turn);
+                question.and_then(|it| self.not_given_away(it, head, *verdict))
             });
             if let Some(question) = question {
                 page.say(&set(&question, page.columns()))?;
@@ -211,6 +228,11 @@ impl Class<'_> {
                 let right = question.answers[given].right;
                 self.right = (self.right.0 + usize::from(right), self.right.1 + 1);
                 self.keep(claim, &question.answers[given].text, right, kernel)?;
+                self.asked.push(question);
+            }
+            if let (Verdict::Refuted, Some(correction)) = (verdict, head.and_then(|it| it.correction.clone()))
+            {
+                self.told.push(correction);
             }
             for event in held.drain(..) {
                 page.show(&event)?;
@@ -221,6 +243,20 @@ impl Class<'_> {
             page.show(&event)?;
         }
         Ok(Next::On)
+    }
+
+    /// The question, or another about the same claim, if what was asked before has given its answer away; `None` if
+    /// there is nothing left to ask. A review asks what it was told to.
+    fn not_given_away(&self, question: Question, head: &ClaimHead, verdict: Verdict) -> Option<Question> {
+        if !self.settings.ask.is_empty() {
+            return Some(question);
+        }
+        let whether = Question::whether(head, verdict);
+        let is_told = self.told.contains(&head.id);
+        match self.asked.iter().find(|it| question.is_given_away_by(it)) {
+            Some(before) => (!is_told && !question.is_within(before)).then_some(whether),
+            None => (!is_told || question.asks != whether.asks).then_some(question),
+        }
     }
 
     /// The place of the answer that was given, or what was wanted instead.

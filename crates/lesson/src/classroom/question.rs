@@ -3,6 +3,7 @@
 use ns_core::fact::printable;
 use ns_core::{Fact, Value, View};
 
+use super::telling::telling;
 use crate::event::{Arm, ClaimHead, Misconception};
 use crate::judge::Verdict;
 
@@ -53,12 +54,7 @@ impl Question {
         let about_the_sentence = claim.misconceptions.iter().any(|it| it.answer == YES || it.answer == NO);
         let observed = if about_the_sentence { None } else { Observed::of(claim, without, with, &mut show) };
         let Some(Observed { asks, seen, believed }) = observed else {
-            let holds = verdict == Verdict::Holds;
-            let answers = [(YES, holds), (NO, !holds)].map(|(text, right)| {
-                let why = claim.misconceptions.iter().find(|it| it.answer == text && !right);
-                Answer { text: text.into(), right, why: why.map(|it| it.why.clone()) }
-            });
-            return Some(Question { asks: format!("Is it so? {}", claim.text), answers: answers.into() });
+            return Some(Question::whether(claim, verdict));
         };
         let mut answers: Vec<Answer> = Vec::new();
         for (at, text) in seen.into_iter().enumerate() {
@@ -74,6 +70,26 @@ impl Question {
         }
         shuffle(&mut answers, seed(&claim.id) ^ turn);
         Some(Question { asks, answers })
+    }
+
+    /// Asks whether the sentence is so, which holds or is refuted.
+    pub fn whether(claim: &ClaimHead, verdict: Verdict) -> Question {
+        let holds = verdict == Verdict::Holds;
+        let answers = [(YES, holds), (NO, !holds)].map(|(text, right)| {
+            let why = claim.misconceptions.iter().find(|it| it.answer == text && !right);
+            Answer { text: text.into(), right, why: why.map(|it| it.why.clone()) }
+        });
+        Question { asks: format!("Is it so? {}", claim.text), answers: answers.into() }
+    }
+
+    /// Whether `other` gives the answer to this question away: it asked the same, and the same is right.
+    pub fn is_given_away_by(&self, other: &Question) -> bool {
+        self.asks == other.asks && self.answers[self.right()].text == other.answers[other.right()].text
+    }
+
+    /// Whether it has no answer that `other` did not have.
+    pub fn is_within(&self, other: &Question) -> bool {
+        self.answers.iter().all(|it| other.answers.iter().any(|other| other.text == it.text))
     }
 
     /// The place of the answer that `given` means: its number from 1, or its text.
@@ -122,16 +138,33 @@ impl Observed {
         if !is_one {
             believed.clone_from(&claim.misconceptions);
         }
-        let views = |view| right.iter().chain(&wrong).any(|it| it.view == view);
-        let both = views(View::Inside) && views(View::Outside);
+        let sides = Sides::of(claim, without, with);
+        let both = right.iter().chain(&wrong).any(|it| it.view != right[0].view);
+        let mark = |what: &str, view: View| match view {
+            View::Outside if both && !names_a_side(what) => " (outside)",
+            View::Inside if both && !names_a_side(what) => " (inside)",
+            _ => "",
+        };
         let mut set = |facts: &[Fact]| {
             let one = |fact: &Fact| {
                 let value = show(&fact.value);
-                let from = if both && fact.view == View::Outside { " (outside)" } else { "" };
-                if is_one { value } else { format!("{}{from} = {value}", fact.what) }
+                if is_one { value } else { format!("{}{} = {value}", fact.what, mark(&fact.what, fact.view)) }
             };
             facts.iter().map(one).collect::<Vec<_>>().join("; ")
         };
+        if !is_one {
+            // What people believe is set as what was seen, or it would be told by its looks.
+            for it in &mut believed {
+                let one = |fact: &str| match fact.split_once(" = ") {
+                    Some((what, value)) => {
+                        let seen = right.iter().chain(&wrong).find(|it| it.what == what);
+                        format!("{what}{} = {value}", seen.map_or("", |it| mark(what, it.view)))
+                    }
+                    None => fact.into(),
+                };
+                it.answer = it.answer.split("; ").map(one).collect::<Vec<_>>().join("; ");
+            }
+        }
         let seen: Vec<String> =
             [&right, &wrong].into_iter().filter(|it| !it.is_empty()).map(|it| set(it)).collect();
         let is_short = [&right, &wrong].iter().all(|it| it.len() <= FACTS)
@@ -140,57 +173,37 @@ impl Observed {
             return None;
         }
         let lead = if claim.cause.is_empty() { String::new() } else { format!("With {}: ", claim.cause) };
-        let asks = if is_one { format!("{lead}{what} = ?") } else { format!("{lead}what is seen?") };
+        let is_told = both || !sides.matter || right.iter().chain(&wrong).any(|it| names_a_side(&it.what));
+        let asks = match (is_one, right[0].view) {
+            (true, _) if is_told => format!("{lead}{what} = ?"),
+            (true, View::Inside) => format!("{lead}inside, {what} = ?"),
+            (true, View::Outside) => format!("{lead}outside, {what} = ?"),
+            (false, _) if is_told => format!("{lead}what is seen?"),
+            (false, View::Inside) => format!("{lead}what is seen inside?"),
+            (false, View::Outside) => format!("{lead}what is seen from outside?"),
+        };
         Some(Observed { asks, seen, believed })
     }
 }
 
-/// The facts that tell what is seen with the cause, of which there is one at least, and what without it.
-fn telling(claim: &ClaimHead, without: &Arm, with: &Arm) -> Option<(Vec<Fact>, Vec<Fact>)> {
-    let same = |a: &Fact, b: &Fact| a.view == b.view && a.what == b.what;
-    let lacks =
-        |facts: &[Fact], fact: &Fact| !facts.iter().any(|it| same(it, fact) && it.value == fact.value);
-    let only = |these: &[Fact], those: &[Fact]| -> Vec<Fact> {
-        these.iter().filter(|fact| lacks(those, fact)).cloned().collect()
-    };
-    // What people have beliefs about is what is asked about, even where the arms agree in it.
-    let answers = claim.misconceptions.iter().flat_map(|it| it.answer.split("; "));
-    let named: Vec<&str> = answers.filter_map(|it| Some(it.split_once(" = ")?.0)).collect();
-    let about = |facts: &[Fact]| -> Vec<Fact> {
-        facts.iter().filter(|fact| named.contains(&fact.what.as_str())).cloned().collect()
-    };
-    let right = about(&with.facts);
-    if !right.is_empty() {
-        let mut wrong = about(&without.facts);
-        if only(&wrong, &right).is_empty() {
-            wrong.clear();
-        }
-        return Some((right, wrong));
-    }
-    let (mut right, mut wrong) = (only(&with.facts, &without.facts), only(&without.facts, &with.facts));
-    if right.is_empty() && wrong.is_empty() && !claim.misconceptions.is_empty() {
-        return Some((with.facts.clone(), wrong)).filter(|(right, _)| !right.is_empty());
-    }
-    // What differs from run to run anyway says nothing where something else differs, too.
-    if right.iter().any(|it| is_steady(&it.value)) {
-        right.retain(|it| is_steady(&it.value));
-        let says = |fact: &Fact| is_steady(&fact.value) || right.iter().any(|it| same(it, fact));
-        if wrong.iter().any(says) {
-            wrong.retain(says);
-        }
-    }
-    let is_told = right.iter().chain(&wrong).any(|it| is_steady(&it.value));
-    Some((right, wrong)).filter(|(right, wrong)| is_told && !right.is_empty() && !wrong.is_empty())
+/// Whether a question has to say from which side something is seen.
+struct Sides {
+    matter: bool,
 }
 
-/// Whether a value is the same in every run, so that people can expect it.
-fn is_steady(value: &Value) -> bool {
-    match value {
-        Value::Text(_) | Value::Number(_) | Value::Outcome(_) => true,
-        Value::Pid(pid) => *pid <= 99,
-        Value::Namespace(_) | Value::Name(_) | Value::Nanoseconds(_) | Value::Count(_) => false,
-        Value::List(values) => values.iter().all(is_steady),
+impl Sides {
+    /// They do not where nobody is inside: all is seen by the experiment itself, of what is no namespace.
+    fn of(claim: &ClaimHead, without: &Arm, with: &Arm) -> Sides {
+        let is_inside = without.facts.iter().chain(&with.facts).any(|it| it.view == View::Inside);
+        let is_namespace = ["CLONE_NEW", "setns", "namespace"].iter().any(|it| claim.cause.contains(it));
+        Sides { matter: is_inside || is_namespace }
     }
+}
+
+/// Whether the words say themselves on which side.
+fn names_a_side(what: &str) -> bool {
+    let mut words = what.split(|c: char| !c.is_alphanumeric() && c != '/' && c != '"');
+    words.any(|word| word == "inside" || word == "outside")
 }
 
 /// FNV-1a, which gives a name the same number in every build.
@@ -252,7 +265,7 @@ mod tests {
         let (without, with) =
             (arm(false, &[("getpid()", Value::Pid(812))]), arm(true, &[("getpid()", Value::Pid(1))]));
         let question = ask(&claim, Verdict::Holds, &without, &with);
-        assert_eq!(question.asks, "With CLONE_NEWPID: getpid() = ?");
+        assert_eq!(question.asks, "With CLONE_NEWPID: inside, getpid() = ?");
         assert_eq!(texts(&question), ["0", "1", "7", "812"]);
         assert_eq!(question.answers[question.right()].text, "1");
         let believed = question.answers.iter().find(|it| it.text == "812").unwrap();
@@ -278,7 +291,7 @@ mod tests {
         let believed = ask(&head(&[("kill() = EPERM", "It may not.")]), Verdict::Refuted, &same, &same);
         assert_eq!(
             (believed.asks.as_str(), texts(&believed)),
-            ("With CLONE_NEWPID: kill() = ?", vec!["EPERM", "OK"])
+            ("With CLONE_NEWPID: inside, kill() = ?", vec!["EPERM", "OK"])
         );
     }
 
@@ -290,7 +303,7 @@ mod tests {
         let with =
             arm(true, &[("kill()", text("OK")), ("heard", text("SIGUSR1")), ("its PID", Value::Pid(813))]);
         let question = ask(&head(&[]), Verdict::Holds, &without, &with);
-        assert_eq!(question.asks, "With CLONE_NEWPID: what is seen?");
+        assert_eq!(question.asks, "With CLONE_NEWPID: what is seen inside?");
         assert_eq!(texts(&question), ["end = SIGTERM", "heard = SIGUSR1"]);
         let without = arm(false, &[("getpid()", Value::Pid(812)), ("its PID", Value::Pid(812))]);
         let with = arm(true, &[("getpid()", Value::Pid(1)), ("its PID", Value::Pid(813))]);
