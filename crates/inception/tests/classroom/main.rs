@@ -445,7 +445,7 @@ fn a_prediction_comes_before_what_gives_it_away(person: &Person) -> Result<(), F
     desk.open(80, &["pid-ns-init", "--predict"]);
     desk.ends_with("Your answer, 1 to 2 (? lists the keys):")?;
     let screen = desk.screen();
-    ensure(screen.contains("PREDICT  With CLONE_NEWPID: getpid() = ?"), || screen.clone())?;
+    ensure(screen.contains("PREDICT  With CLONE_NEWPID: inside, getpid() = ?"), || screen.clone())?;
     ensure(!screen.contains("is PID") && !screen.contains("HOLDS"), || screen.clone())?;
     desk.press("x");
     desk.shows("No key of ours. The keys: 1 to 2, r, q or ?.", 1)?;

@@ -28,13 +28,17 @@ pub fn grid(heads: &[&str], rows: &[Vec<String>], width: usize) -> String {
     table.push_record(heads.iter().zip(&widths).map(|(head, width)| fill(head, *width, "")));
     for row in rows {
         table.push_record(row.iter().zip(&widths).map(|(cell, width)| {
-            // The next line of a cell is not to be taken for the next row.
-            fill(cell, *width, if longest_word(cell) + 2 <= *width { "  " } else { "" })
+            cell.split('\n').map(|line| set(line, *width)).collect::<Vec<_>>().join("\n")
         }));
     }
     let mut table = table.build();
     table.with(Borders::sharp());
     table.to_string() + "\n"
+}
+
+/// A line of a cell: what of it is below is not to be taken for the next.
+fn set(line: &str, width: usize) -> String {
+    fill(line, width, if longest_word(line) + 2 <= width { "  " } else { "" })
 }
 
 /// How wide each column is if all share `room`; none when they cannot.
@@ -146,6 +150,14 @@ mod tests {
             drawn(30),
             "- name: pid-ns-init\nquestion: What can kill PID 1?\n- name: time-ns\nquestion: Boot again without\nrebooting\n"
         );
+    }
+
+    #[test]
+    fn lines_of_a_cell_stay_lines() {
+        let rows = [vec!["N1".to_string(), "mini-container processes\ndocker-view kinds".into()]];
+        let drawn = grid(&["notes", "judged by"], &rows, 30);
+        assert!(drawn.contains("│   processes       │\n│       │ docker-view kinds │"), "{drawn}");
+        assert!(drawn.lines().all(|line| display_width(line) <= 30), "{drawn}");
     }
 
     #[test]
