@@ -43,13 +43,13 @@ const HELP: Help = Help {
         ("inception claims --list", "every sentence that is put to the kernel"),
         ("inception diff A.jsonl B.jsonl", "what two kernels say differently"),
     ],
-    after: "A claim is a sentence about the kernel. An experiment tries its claims, each with\n\
-            its cause and without. A demo is an experiment by its number, with a walk by\n\
-            hand (demos/) and a doc (docs/).\n\n\
-            Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.",
+    after: concat!(
+        "A claim is a sentence about the kernel. An experiment tries its claims, each with\n\
+         its cause and without. A demo is an experiment by its number, with a walk by\n\
+         hand (demos/) and a doc (docs/).\n\n",
+        lesson::exit_status!()
+    ),
 };
-
-const STATUS: &str = "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.";
 
 const COMMANDS: &[Help] = &[
     Help {
@@ -73,7 +73,7 @@ const COMMANDS: &[Help] = &[
             ("inception run 11 --pause", "stop at each step, for a class; ? lists the keys"),
             ("inception run 11 --predict", "be asked what you expect, before it is shown"),
         ],
-        after: STATUS,
+        after: lesson::exit_status!(),
     },
     Help {
         name: "inception read",
@@ -94,7 +94,7 @@ const COMMANDS: &[Help] = &[
             ("inception report 11 -o - --stable > page.html", "to standard output, the same in every run"),
             ("inception report --pictures figures", "each picture as an SVG file of its own"),
         ],
-        after: STATUS,
+        after: lesson::exit_status!(),
     },
     Help {
         name: "inception review",
@@ -115,7 +115,10 @@ const COMMANDS: &[Help] = &[
             ("inception claims --list", "judge none"),
             ("inception claims --coverage", "what the notes say, and which claims judge it"),
         ],
-        after: "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked. With --coverage: 0 every sentence of the notes is judged\nor has a reason, 1 one has neither.",
+        after: concat!(
+            lesson::exit_status!(),
+            "\nWith --coverage: 0 every sentence of the notes is judged or has a reason, 1 one\nhas neither."
+        ),
     },
     Help {
         name: "inception diff",

@@ -256,7 +256,7 @@ fn shown(printed: io::Result<()>) -> u8 {
 
 /// Reads the command line of an experiment. The error is the exit status, with all said that is to be said.
 pub(crate) fn parse<More: Args>(experiment: &Experiment) -> Result<(Settings, More), u8> {
-    let after = "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.";
+    let after = crate::exit_status!();
     let help =
         Help { name: experiment.name, about: experiment.question, examples: experiment.examples, after };
     #[cfg(feature = "manual")]

@@ -1,5 +1,14 @@
 //! Exit statuses, as docs/DESIGN.md promises them.
 
+/// What the help of whatever runs experiments says about its exit status.
+#[macro_export]
+macro_rules! exit_status {
+    () => {
+        "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n\
+         77 nothing could be asked, 130 left before its end by q or Ctrl-C."
+    };
+}
+
 /// Every verdict is as expected.
 pub const AS_EXPECTED: u8 = 0;
 /// A verdict is not as expected, or a claim was skipped where all must run.

@@ -73,7 +73,7 @@ const EXPLAIN: Help = Help {
         ("mini-container explain --sabotage", "without the causes: no claim holds"),
         ("mini-container explain --format jsonl", "as data"),
     ],
-    after: "Exit status: 0 every verdict as expected, 1 one is not, 2 broken or misused,\n77 nothing could be asked.",
+    after: lesson::exit_status!(),
 };
 
 impl clap::Args for Commands {

@@ -35,7 +35,7 @@ pub fn swap_off_nothing() -> Result<()> {
 /// mknod(2) of a character device in a mount namespace of our own.
 ///
 /// # Errors
-/// EPERM without CAP_MKNOD in the first user namespace, but for 0:0, overlayfs's whiteout (since Linux 5.8);
+/// EPERM without CAP_MKNOD in the initial user namespace, but for 0:0, overlayfs's whiteout (since Linux 5.8);
 /// [`crate::Error::WouldChangeHost`].
 pub fn make_device(path: &Path, major: u64, minor: u64) -> Result<()> {
     let call = || format!("mknod(\"{}\", S_IFCHR, {major}:{minor})", path.display());

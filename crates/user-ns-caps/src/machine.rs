@@ -1,4 +1,4 @@
-//! What no namespace holds: the clock, the kernel's code, swap, devices. Only the first user namespace counts there.
+//! What no namespace holds: the clock, the kernel's code, swap, devices. Only the initial user namespace counts there.
 //!
 //! Every call is one that changes nothing when it is allowed.
 

@@ -43,7 +43,7 @@ pub(crate) const ONE_FOR_ALL: Claim = Claim::holds(
 /// What the kernel allows (the depth of the parent may not be above 32).
 const MOST: i64 = 33;
 const TRIED: usize = 36;
-/// PROC_USER_INIT_INO: the first user namespace has the same inode number on every machine.
+/// PROC_USER_INIT_INO: the initial user namespace has the same inode number on every machine.
 const FIRST: u64 = 0xeffffffd;
 
 const MADE: &str = "unshare() calls that succeeded";
