@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use lesson::render::{grid, wrap};
-use lesson::{ClaimHead, Event, SCHEMA, Screen, Verdict, status};
+use lesson::{ClaimHead, Event, Screen, Verdict, status};
 use ns_core::fact::printable;
 use owo_colors::{OwoColorize, Style};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::demos;
 use crate::format::Format;
@@ -78,12 +78,6 @@ struct Run {
     watch: Watch,
 }
 
-/// What a line of another version has in common with ours.
-#[derive(Deserialize)]
-struct Versioned {
-    schema: u32,
-}
-
 /// Reads a transcript.
 ///
 /// # Errors
@@ -101,18 +95,9 @@ fn read(file: &Path) -> Result<Transcript> {
 
 impl Transcript {
     fn take(&mut self, line: &[u8]) -> Result<()> {
-        let event = trial::event(line).map_err(|why| {
-            let version = serde_json::from_slice::<Versioned>(line).map_or(SCHEMA, |line| line.schema);
-            if version != SCHEMA {
-                anyhow!("its events are of version {version}, and this program reads {SCHEMA}")
-            } else if line.ends_with(b"\n") {
-                anyhow!(why)
-            } else {
-                anyhow!("cut short, {why}")
-            }
-        })?;
-        if let Event::Begin { schema, experiment, question, kernel, sabotage, stage, .. } = &event {
-            ensure!(*schema == SCHEMA, "its events are of version {schema}, and this program reads {SCHEMA}");
+        let event = trial::event(line)
+            .map_err(|why| if line.ends_with(b"\n") { anyhow!(why) } else { anyhow!("cut short, {why}") })?;
+        if let Event::Begin { experiment, question, kernel, sabotage, stage, .. } = &event {
             ensure!(!sabotage, "a run with --sabotage says nothing about the kernel");
             if let Some(unfinished) = self.unfinished() {
                 bail!("cut short before it, '{}' has not ended", unfinished.experiment);

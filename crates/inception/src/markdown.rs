@@ -178,8 +178,11 @@ impl Reader<'_> {
             Tag::Link { dest_url, .. } => {
                 let text = self.words(style.underline());
                 let address = printable(dest_url);
+                let plain = anstream::adapter::strip_str(&text).to_string();
+                let plain = plain.trim_matches('`');
+                // A path may be said from the top, and lead there from the document.
                 let says_it =
-                    address.starts_with('#') || anstream::adapter::strip_str(&text).to_string() == address;
+                    address.starts_with('#') || plain.contains(['.', '/']) && address.ends_with(plain);
                 if says_it { text } else { format!("{text} ({address})") }
             }
             Tag::Image { dest_url, .. } => {

@@ -7,6 +7,7 @@ use clap::Args;
 use lesson::{ClaimHead, Event, SCHEMA, Tally, Verdict};
 use ns_core::End;
 use ns_core::fact::printable;
+use serde::Deserialize;
 
 use crate::demos::Demo;
 use crate::outbox::Outbox;
@@ -133,12 +134,8 @@ impl Watch {
     pub(crate) fn follow(&mut self, event: &Event) -> Result<()> {
         ensure!(self.status.is_none(), "it goes on after its end");
         match event {
-            Event::Begin { schema, claims, .. } => {
+            Event::Begin { claims, .. } => {
                 ensure!(!self.begun, "it begins twice");
-                ensure!(
-                    *schema == SCHEMA,
-                    "its events are of version {schema}, and this program reads {SCHEMA}: build both anew"
-                );
                 self.begun = true;
                 self.claims = claims.iter().map(|head| Settled { head: head.clone(), fate: None }).collect();
             }
@@ -191,7 +188,21 @@ impl Watch {
 
 /// The event in a line, or why there is none.
 pub(crate) fn event(line: &[u8]) -> Result<Event, String> {
-    serde_json::from_slice(line).map_err(|error| format!("no event ({error}): {}", beginning_of(line)))
+    /// What a line of another version has in common with ours.
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: u32,
+    }
+    let event = serde_json::from_slice(line);
+    if let Err(_) | Ok(Event::Begin { .. }) = event {
+        let version = serde_json::from_slice(line).map_or(SCHEMA, |Versioned { schema }| schema);
+        if version != SCHEMA {
+            return Err(format!(
+                "an event of version {version}, and this program reads {SCHEMA}: take both from one build"
+            ));
+        }
+    }
+    event.map_err(|error| format!("no event ({error}): {}", beginning_of(line)))
 }
 
 fn beginning_of(line: &[u8]) -> String {
@@ -231,7 +242,7 @@ mod tests {
         let later = BEGIN.replace(r#""schema":1"#, r#""schema":2"#);
         assert_eq!(
             fault(&[&later]),
-            "its events are of version 2, and this program reads 1: build both anew"
+            "its line 1 is an event of version 2, and this program reads 1: take both from one build"
         );
     }
 

@@ -437,8 +437,11 @@ fn misuse_gets_one_line_that_names_file_and_line() {
         ("cut", "cut: line 2: cut short, 'fake' has not ended"),
         ("cut-between", "cut-between: line 3: cut short before it, 'fake' has not ended"),
         ("headless", "headless: line 1: a transcript begins with 'begin'"),
-        ("newer", "newer: line 1: its events are of version 2, and this program reads 1"),
-        ("newest", "newest: line 1: its events are of version 3, and this program reads 1"),
+        ("newer", "newer: line 1: an event of version 2, and this program reads 1: take both from one build"),
+        (
+            "newest",
+            "newest: line 1: an event of version 3, and this program reads 1: take both from one build",
+        ),
         ("sabotaged", "sabotaged: line 1: a run with --sabotage says nothing about the kernel"),
         ("twice", "twice: line 4: 'fake' a second time; give each run a file"),
         (

@@ -311,6 +311,54 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_says_from_which_side_and_so_does_what_is_believed() {
+        let text = |text: &str| Value::Text(text.into());
+        let arm = |effect, seen: &str| Arm {
+            effect,
+            facts: vec![
+                Fact::inside("child", "socket", text(seen)),
+                Fact::outside("devices", text(seen)),
+                Fact::outside("seen outside", text(seen)),
+            ],
+        };
+        let question = ask(&head(&[]), Verdict::Holds, &arm(false, "no"), &arm(true, "yes"));
+        assert_eq!(question.asks, "With CLONE_NEWPID: what is seen?");
+        let right = "socket (inside) = yes; devices (outside) = yes; seen outside = yes";
+        assert_eq!(question.answers[question.right()].text, right);
+        let believed = [("socket = no; devices = yes; seen outside = yes", "It is.")];
+        let question = ask(&head(&believed), Verdict::Holds, &arm(false, "no"), &arm(true, "yes"));
+        assert!(
+            texts(&question).contains(&"socket (inside) = no; devices (outside) = yes; seen outside = yes")
+        );
+        // Nobody is inside of a file.
+        let only = |seen: &str| Arm { effect: true, facts: vec![Fact::outside("mkdir", text(seen))] };
+        let claim = ClaimHead { cause: "a newline".into(), ..head(&[]) };
+        assert_eq!(
+            ask(&claim, Verdict::Holds, &only("OK"), &only("EINVAL")).asks,
+            "With a newline: mkdir = ?"
+        );
+        assert_eq!(
+            ask(&head(&[]), Verdict::Holds, &only("OK"), &only("EINVAL")).asks,
+            "With CLONE_NEWPID: outside, mkdir = ?"
+        );
+    }
+
+    #[test]
+    fn what_was_asked_before_gives_the_same_question_away() {
+        let of = |values: [&str; 2]| {
+            let [without, with] =
+                values.map(|it| arm(it == values[1], &[("kill()", Value::Text(it.into()))]));
+            ask(&head(&[]), Verdict::Holds, &without, &with)
+        };
+        let before = of(["OK", "EPERM"]);
+        assert!(of(["OK", "EPERM"]).is_given_away_by(&before) && of(["OK", "EPERM"]).is_within(&before));
+        assert!(
+            of(["ESRCH", "EPERM"]).is_given_away_by(&before) && !of(["ESRCH", "EPERM"]).is_within(&before)
+        );
+        assert!(!of(["EPERM", "OK"]).is_given_away_by(&before), "another is right");
+    }
+
+    #[test]
     fn what_cannot_be_told_is_not_asked() {
         let arm = arm(true, &[("getpid()", Value::Pid(1))]);
         let claim = head(&[]);

@@ -64,8 +64,11 @@ fn once(facts: &mut Vec<Fact>) {
     *facts = kept;
 }
 
-/// What the experiment did not do in one arm, or what names the cause itself.
+/// What the experiment did not do in one arm, or what names the cause or the verdict itself.
 fn gives_away(fact: &Fact, cause: &str) -> bool {
+    if fact.what.contains("against the ") {
+        return true;
+    }
     let Some(text) = fact.value.as_str() else { return false };
     text.starts_with("not tried") || text == cause || cause.split_whitespace().any(|word| word == text)
 }
@@ -87,15 +90,39 @@ fn differ(right: &[Fact], wrong: &[Fact]) -> bool {
     !wrong.is_empty() && right.iter().any(lacks)
 }
 
-/// Leaves out of both what only one of them speaks of, if what is left tells them apart.
+/// Makes both speak of the same things where they can. An arm often does what the cause is not about: what comes of
+/// that is an answer only as what could have come of the other.
 fn compare(right: &mut Vec<Fact>, wrong: &mut Vec<Fact>) {
+    if right.len() == wrong.len() && right.iter().zip(wrong.iter()).all(|(a, b)| is_alike(a, b)) {
+        for (fact, other) in right.iter().zip(wrong) {
+            other.what.clone_from(&fact.what);
+        }
+        return;
+    }
     let common = |these: &[Fact], those: &[Fact]| -> Vec<Fact> {
         these.iter().filter(|fact| those.iter().any(|it| same(it, fact))).cloned().collect()
     };
     let (ours, theirs) = (common(right, wrong), common(wrong, right));
     if differ(&ours, &theirs) {
         (*right, *wrong) = (ours, theirs);
+        return;
     }
+    let is_outcome = |fact: &Fact| fact.value.as_outcome().is_some();
+    let is_uniform = wrong.iter().all(|it| it.value == wrong[0].value);
+    if right.iter().chain(wrong.iter()).all(is_outcome) && is_uniform {
+        let value = wrong[0].value.clone();
+        *wrong = right.iter().map(|fact| Fact { value: value.clone(), ..fact.clone() }).collect();
+    }
+}
+
+/// Whether two facts answer the same question about two things: how the kernel answered, or words of which one differs.
+fn is_alike(a: &Fact, b: &Fact) -> bool {
+    let words = |fact: &Fact| fact.what.split_whitespace().map(String::from).collect::<Vec<_>>();
+    let (these, those) = (words(a), words(b));
+    let differing = these.iter().zip(&those).filter(|(a, b)| a != b).count();
+    let one_word = these.len() == those.len() && these.len() > 1 && differing == 1;
+    let are_outcomes = a.value.as_outcome().is_some() && b.value.as_outcome().is_some();
+    a.view == b.view && (a.what == b.what || are_outcomes || one_word)
 }
 
 /// Whether a value is the same in every run, so that people can expect it.
@@ -105,5 +132,102 @@ fn is_steady(value: &Value) -> bool {
         Value::Pid(pid) => *pid <= 99,
         Value::Namespace(_) | Value::Name(_) | Value::Nanoseconds(_) | Value::Count(_) => false,
         Value::List(values) => values.iter().all(is_steady),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ns_core::{Errno, Outcome};
+
+    fn ok() -> Value {
+        Value::Outcome(Outcome::Done)
+    }
+
+    fn refused() -> Value {
+        Value::Outcome(Outcome::Failed(Errno::EINVAL))
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    /// What is told with the cause, and without it.
+    fn told(cause: &str, with: &[(&str, Value)], without: &[(&str, Value)]) -> [Vec<String>; 2] {
+        let claim = ClaimHead {
+            id: "x".into(),
+            text: "X.".into(),
+            cause: cause.into(),
+            expect: "holds".into(),
+            correction: None,
+            notes: vec![],
+            more: vec![],
+            misconceptions: vec![],
+        };
+        let arm = |effect, facts: &[(&str, Value)]| Arm {
+            effect,
+            facts: facts.iter().map(|(what, value)| Fact::inside("child", *what, value.clone())).collect(),
+        };
+        let (right, wrong) = telling(&claim, &arm(false, without), &arm(true, with)).unwrap();
+        [right, wrong].map(|it| it.iter().map(|it| format!("{} = {}", it.what, it.value)).collect())
+    }
+
+    #[test]
+    fn what_the_other_arm_did_is_no_answer_but_how_the_kernel_answered_is() {
+        let paired = told("a 16th byte", &[("16 bytes", refused())], &[("15 bytes", ok())]);
+        assert_eq!(paired, [["16 bytes = EINVAL"], ["16 bytes = OK"]]);
+        let several =
+            told("a bridge", &[("move lo", refused()), ("move br0", refused())], &[("move m2", ok())]);
+        assert_eq!(several, [["move lo = EINVAL", "move br0 = EINVAL"], ["move lo = OK", "move br0 = OK"]]);
+        let words = told(
+            "%d",
+            &[("one made as n%d is called", text("n0"))],
+            &[("one made as nd is called", text("nd"))],
+        );
+        assert_eq!(words, [["one made as n%d is called = n0"], ["one made as n%d is called = nd"]]);
+        let ends = told(
+            "an outside sender",
+            &[("end", text("killed"))],
+            &[("after its own SIGKILL", text("lives on"))],
+        );
+        assert_eq!(
+            ends,
+            [["end = killed"], ["after its own SIGKILL = lives on"]],
+            "two ends are two answers"
+        );
+    }
+
+    #[test]
+    fn what_one_arm_alone_has_or_did_not_try_gives_nothing_away() {
+        let common = told(
+            "mount -t proc",
+            &[("mount()", ok()), ("readlink", Value::Number(1))],
+            &[("readlink", Value::Number(7))],
+        );
+        assert_eq!(common, [["readlink = 1"], ["readlink = 7"]]);
+        let untried = told(
+            "CLONE_NEWPID",
+            &[("levels", Value::Number(32)), ("one more", text("ENOSPC"))],
+            &[("levels", Value::Number(36)), ("one more", text("not tried"))],
+        );
+        assert_eq!(untried, [["levels = 32"], ["levels = 36"]]);
+        let named = told(
+            "CLONE_NEWTIME",
+            &[("unshared", text("CLONE_NEWTIME")), ("pthread_create()", ok())],
+            &[("unshared", text("CLONE_NEWPID")), ("pthread_create()", refused())],
+        );
+        assert_eq!(named, [["pthread_create() = OK"], ["pthread_create() = EINVAL"]]);
+        let counted = told(
+            "CLONE_NEWPID",
+            &[("answers against the claim", Value::Number(0)), ("signals sent", Value::Number(8))],
+            &[("answers against the claim", Value::Number(8)), ("signals sent", Value::Number(16))],
+        );
+        assert_eq!(counted, [["signals sent = 8"], ["signals sent = 16"]]);
+        let twice = told(
+            "a call",
+            &[("hostname", text("a")), ("hostname", text("a"))],
+            &[("hostname", text("b")), ("hostname", text("b"))],
+        );
+        assert_eq!(twice, [["hostname = a"], ["hostname = b"]]);
     }
 }
