@@ -82,6 +82,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(lab: &mut Lab) -> Result<()> {
+    office::stay_on_this_cpu()?;
     lab.step(Step {
         goal: "Where one namespace of a kind may live, make one, and try to make another: while its only member \
                lives, and when it has ended. So with each of the eight kinds.",

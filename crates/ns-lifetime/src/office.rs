@@ -6,10 +6,22 @@
 
 use anyhow::Result;
 use lesson::Observation;
-use ns_core::{Child, Error, Fact, Kind, Namespaces, Outcome, Spawn, Witness, limit, stage, until};
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
+use ns_core::{
+    Child, Error, Fact, Kind, Named, Namespaces, Outcome, Pid, Spawn, Witness, limit, stage, until,
+};
 
 /// How often the undertaker is waited for.
 const ROUNDS: usize = 2;
+
+/// Keeps this process, and all that it starts, on the CPU that it is on. The kernel's workers and its RCU callbacks take
+/// up what they are given in its order on each CPU, not across them.
+pub(crate) fn stay_on_this_cpu() -> Result<()> {
+    let cpu = sched_getcpu().named(|| "sched_getcpu()".into())?;
+    let mut only = CpuSet::new();
+    only.set(cpu).named(|| format!("CPU_SET({cpu})"))?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &only).named(|| format!("sched_setaffinity({cpu})"))?)
+}
 
 /// In an office where `most` namespaces of `kind` may live, `make` makes them and ends what need not stay; it returns
 /// what does. The first fact is what the kernel says to one more, once it has had the time to take down the dead.
