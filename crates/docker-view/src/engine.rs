@@ -6,17 +6,17 @@
 //! that was killed leaves, the next start removes: the label names its owner.
 
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child as Started, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::poll::{PollFd, PollFlags};
 use ns_core::janitor::TemporaryDirectory;
 use ns_core::probe::Missing;
-use ns_core::{Kind, Pid, namespace, process};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use ns_core::{Kind, Pid, namespace, poll_until, process};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{PidfdFlags, pidfd_open};
@@ -320,16 +320,10 @@ fn wait(child: &mut Started) -> Result<i32> {
     use std::os::unix::process::ExitStatusExt;
     let pid = rustix::process::Pid::from_child(child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("pidfd_open()")?;
-    let patience = Timespec { tv_sec: i64::try_from(PATIENCE.as_secs()).unwrap_or(90), tv_nsec: 0 };
-    loop {
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience)) {
-            Ok(0) => {
-                let _ = child.kill();
-                bail!("nothing within {} s", PATIENCE.as_secs());
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            other => break other.map(drop).context("poll(pidfd)")?,
-        }
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    if !poll_until(&mut fds, Some(Instant::now() + PATIENCE))? {
+        let _ = child.kill();
+        bail!("nothing within {} s", PATIENCE.as_secs());
     }
     let status = child.wait().context("wait4()")?;
     Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))

@@ -194,13 +194,15 @@ pub(crate) fn event(line: &[u8]) -> Result<Event, String> {
         schema: u32,
     }
     let event = serde_json::from_slice(line);
-    if let Err(_) | Ok(Event::Begin { .. }) = event {
-        let version = serde_json::from_slice(line).map_or(SCHEMA, |Versioned { schema }| schema);
-        if version != SCHEMA {
-            return Err(format!(
-                "an event of version {version}, and this program reads {SCHEMA}: take both from one build"
-            ));
-        }
+    let version = match &event {
+        Ok(Event::Begin { schema, .. }) => *schema,
+        Ok(_) => SCHEMA,
+        Err(_) => serde_json::from_slice(line).map_or(SCHEMA, |Versioned { schema }| schema),
+    };
+    if version != SCHEMA {
+        return Err(format!(
+            "an event of version {version}, and this program reads {SCHEMA}: take both from one build"
+        ));
     }
     event.map_err(|error| format!("no event ({error}): {}", beginning_of(line)))
 }

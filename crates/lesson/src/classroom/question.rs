@@ -138,7 +138,6 @@ impl Observed {
         if !is_one {
             believed.clone_from(&claim.misconceptions);
         }
-        let sides = Sides::of(claim, without, with);
         let both = right.iter().chain(&wrong).any(|it| it.view != right[0].view);
         let mark = |what: &str, view: View| match view {
             View::Outside if both && !names_a_side(what) => " (outside)",
@@ -173,7 +172,9 @@ impl Observed {
             return None;
         }
         let lead = if claim.cause.is_empty() { String::new() } else { format!("With {}: ", claim.cause) };
-        let is_told = both || !sides.matter || right.iter().chain(&wrong).any(|it| names_a_side(&it.what));
+        let is_told = both
+            || !has_sides(claim, [without, with])
+            || right.iter().chain(&wrong).any(|it| names_a_side(&it.what));
         let asks = match (is_one, right[0].view) {
             (true, _) if is_told => format!("{lead}{what} = ?"),
             (true, View::Inside) => format!("{lead}inside, {what} = ?"),
@@ -186,18 +187,12 @@ impl Observed {
     }
 }
 
-/// Whether a question has to say from which side something is seen.
-struct Sides {
-    matter: bool,
-}
-
-impl Sides {
-    /// They do not where nobody is inside: all is seen by the experiment itself, of what is no namespace.
-    fn of(claim: &ClaimHead, without: &Arm, with: &Arm) -> Sides {
-        let is_inside = without.facts.iter().chain(&with.facts).any(|it| it.view == View::Inside);
-        let is_namespace = ["CLONE_NEW", "setns", "namespace"].iter().any(|it| claim.cause.contains(it));
-        Sides { matter: is_inside || is_namespace }
-    }
+/// Whether there are two sides that something can be seen from. There are not where nobody is inside: all is seen by the
+/// experiment itself, of what is no namespace.
+fn has_sides(claim: &ClaimHead, arms: [&Arm; 2]) -> bool {
+    let is_inside = arms.iter().any(|arm| arm.facts.iter().any(|it| it.view == View::Inside));
+    let is_namespace = ["CLONE_NEW", "setns", "namespace"].iter().any(|it| claim.cause.contains(it));
+    is_inside || is_namespace
 }
 
 /// Whether the words say themselves on which side.

@@ -6,8 +6,6 @@ use crate::event::{Arm, ClaimHead};
 
 /// The facts that tell what is seen with the cause, of which there is one at least, and what without it.
 pub(super) fn telling(claim: &ClaimHead, without: &Arm, with: &Arm) -> Option<(Vec<Fact>, Vec<Fact>)> {
-    let lacks =
-        |facts: &[Fact], fact: &Fact| !facts.iter().any(|it| same(it, fact) && it.value == fact.value);
     let only = |these: &[Fact], those: &[Fact]| -> Vec<Fact> {
         these.iter().filter(|fact| lacks(those, fact)).cloned().collect()
     };
@@ -53,11 +51,15 @@ fn same(a: &Fact, b: &Fact) -> bool {
     a.view == b.view && a.what == b.what
 }
 
+fn lacks(facts: &[Fact], fact: &Fact) -> bool {
+    !facts.iter().any(|it| same(it, fact) && it.value == fact.value)
+}
+
 /// Two processes that saw the same thing are one answer.
 fn once(facts: &mut Vec<Fact>) {
     let mut kept: Vec<Fact> = Vec::new();
     for fact in facts.drain(..) {
-        if !kept.iter().any(|it| same(it, &fact) && it.value == fact.value) {
+        if lacks(&kept, &fact) {
             kept.push(fact);
         }
     }
@@ -86,8 +88,7 @@ fn leave_out(right: &mut Vec<Fact>, wrong: &mut Vec<Fact>, is_out: impl Fn(&Fact
 }
 
 fn differ(right: &[Fact], wrong: &[Fact]) -> bool {
-    let lacks = |fact: &Fact| !wrong.iter().any(|it| same(it, fact) && it.value == fact.value);
-    !wrong.is_empty() && right.iter().any(lacks)
+    !wrong.is_empty() && right.iter().any(|fact| lacks(wrong, fact))
 }
 
 /// Makes both speak of the same things where they can. An arm often does what the cause is not about: what comes of

@@ -5,7 +5,7 @@ use textwrap::core::Word;
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// Below this many columns, nothing is indented.
-pub(super) const NARROW: usize = 40;
+const NARROW: usize = 40;
 
 /// Text in lines of at most `width` columns, of which the `first` and the `rest` begin so. Line breaks in it stay;
 /// other control characters are shown and not obeyed.
@@ -15,16 +15,18 @@ pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> String {
 
 /// As [`wrap`], for text whose control characters are our own: styles.
 pub(super) fn lay_out(text: &str, width: usize, first: &str, rest: &str) -> String {
-    let (first, rest) = indents(width, first, rest);
-    textwrap::fill(text, options(width).initial_indent(first).subsequent_indent(rest)) + "\n"
+    set(text, options(width), first, rest)
 }
 
 /// System calls as typed, one after another: their lines end at blanks and between flags.
 pub(super) fn calls(calls: &[String], width: usize, first: &str, rest: &str) -> String {
-    let (first, rest) = indents(width, first, rest);
     let options = options(width).word_separator(WordSeparator::Custom(words_and_flags));
-    textwrap::fill(&printable(&calls.join("; ")), options.initial_indent(first).subsequent_indent(rest))
-        + "\n"
+    set(&printable(&calls.join("; ")), options, first, rest)
+}
+
+fn set<'a>(text: &str, options: Options<'a>, first: &'a str, rest: &'a str) -> String {
+    let (first, rest) = indents(options.width, first, rest);
+    textwrap::fill(text, options.initial_indent(first).subsequent_indent(rest)) + "\n"
 }
 
 /// Text as wide as a cell of a table. It may be styled; what it holds was made [`printable`] before.

@@ -1,6 +1,7 @@
 //! For people: at a terminal, in a pipe, without colour and on a projector.
 //!
-//! Colour repeats what a word already says. Lines fit the width, from 20 columns up.
+//! Colour repeats what a word already says. Lines fit the width, from 20 columns up, but for a command that cannot be
+//! broken and say the same.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -11,7 +12,7 @@ use ns_core::{Fact, Value};
 use owo_colors::{OwoColorize, Style};
 
 use super::evidence::{self, Shows};
-use super::lines::{self, NARROW, wrap};
+use super::lines::{self, wrap};
 use super::stable::Shown;
 use super::{Renderer, command, grid};
 use crate::event::{Actor, Arm, ClaimHead, Event, Stage, Tally};
@@ -220,7 +221,7 @@ impl Page {
             rows.iter().map(|row| row.iter().map(|value| self.values.value(value)).collect()).collect();
         let columns: Vec<String> = columns.iter().map(|column| printable(column)).collect();
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let indent = if self.width < NARROW { "" } else { "   " };
+        let (_, indent) = lines::indents(self.width, "", "   ");
         for line in grid(&columns, &rows, self.width - indent.len()).lines() {
             text += &format!("{indent}{line}\n");
         }

@@ -55,7 +55,7 @@ impl Missing {
             if let Some(point) = layout.v1_mount(controller) {
                 let what = format!("the controller {shown} is on cgroup v1 ({}), not on v2", point.display());
                 // systemd mounts what it is told to; any other init finds no such controller on v1.
-                let remedy = if Path::new("/run/systemd/system").is_dir() {
+                let remedy = if is_systemd() {
                     "boot with systemd.unified_cgroup_hierarchy=1".into()
                 } else {
                     format!("boot with cgroup_no_v1={shown}")

@@ -72,9 +72,11 @@ impl Tree {
         restrictions: &[Restriction],
     ) -> Result<Tree> {
         let call = || {
-            let typed = options.iter().map(|(key, value)| format!(" -o {key}={value}"));
-            let typed: String = typed.map(|it| it.trim_end_matches('=').to_string()).collect();
-            format!("mount -t {kind}{typed}")
+            let typed = options.iter().map(|(key, value)| match *value {
+                "" => format!(" -o {key}"),
+                value => format!(" -o {key}={value}"),
+            });
+            format!("mount -t {kind}{}", typed.collect::<String>())
         };
         if kind == "cgroup2" {
             host::require_left(Kind::Cgroup, call)?;
