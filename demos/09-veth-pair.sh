@@ -20,14 +20,14 @@ settle '[[ $(readlink /proc/$b/ns/net) != "$(readlink /proc/$a/ns/net)" ]] && gr
 say 'A new network has a loopback, and it is down. There is nobody to talk to:'
 try '$in_a ip -brief link; $in_a ping -c 1 10.0.0.2'
 
-say 'A veth pair is a cable: two devices that are born together, here with an end in each world.'
+say 'A veth pair is two devices that are created together, here with an end in each namespace.'
 try '$in_a ip link add a0 type veth peer name b0 netns $b
 $in_a ip address add 10.0.0.1/24 dev a0; $in_a ip link set a0 up
 $in_b ip address add 10.0.0.2/24 dev b0; $in_b ip link set b0 up'
 settle '$in_a ip link show a0 | grep LOWER_UP && $in_b ip link show b0 | grep LOWER_UP'
 try '$in_a ping -c 1 10.0.0.2; $in_b ip -brief address show b0'
 
-say 'Pull the far end, and the near end knows. Delete it, and the near end is gone too: there are no half cables.'
+say 'Set the far end down, and the near end loses its carrier. Delete it, and the near end is gone too.'
 try '$in_b ip link set b0 down; $in_a ip -brief link show a0
 $in_b ip link delete b0; $in_a ip -brief link show a0'
 

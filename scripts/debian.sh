@@ -60,6 +60,9 @@ enter_debian() {
     # A link to what is not there would be copied as such.
     cat /etc/resolv.conf >etc/resolv.conf.new
     mv etc/resolv.conf.new etc/resolv.conf
+    # Whoever else this machine trusts; the package ca-certificates takes them in.
+    mkdir -p usr/local/share/ca-certificates
+    cp /usr/local/share/ca-certificates/*.crt usr/local/share/ca-certificates 2>/dev/null || true
     hostname debian
     # Not chroot: the kernel gives no user namespace to whoever is in one.
     pivot_root . mnt

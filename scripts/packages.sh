@@ -26,7 +26,10 @@ supply() {
     # The lists of a fresh machine are empty or old. What apt says is of interest only when it fails.
     local said
     export DEBIAN_FRONTEND=noninteractive
-    if ! said=$({ apt-get update && apt-get install --yes --no-install-recommends "${apt_options[@]}" "$@"; } 2>&1); then
+    # apt's lock may be another's, who will be done with it: a script that runs beside this one, or the machine's own.
+    local wait=(-o DPkg::Lock::Timeout=300)
+    if ! said=$({ apt-get "${wait[@]}" update &&
+        apt-get "${wait[@]}" install --yes --no-install-recommends "${apt_options[@]}" "$@"; } 2>&1); then
         tail -n 5 <<<"$said"
         printf 'failed: apt-get install %s\n' "$*"
         return 1
@@ -45,10 +48,21 @@ is_new_enough() {
     printf '%s\n' "$oldest_cargo" "$version" | sort -CV
 }
 
-# supply_cargo: a cargo that can build this, from Debian; says what to do where one is in the way.
+# Whether cargo could not tell with whom it speaks: nothing that it depends on brings the certificates along.
+lacks_certificates() {
+    has apt-get && [[ ! -e ${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt} ]]
+}
+
+# supply_cargo: a cargo that can build this and fetch what it needs, from Debian; says what to do where one is in the way.
 supply_cargo() {
-    local packages=(cargo)
-    has_cargo && return 0
+    local packages=(cargo) certificates=()
+    if lacks_certificates; then
+        certificates=(ca-certificates)
+    fi
+    if has_cargo; then
+        supply "${certificates[@]}"
+        return
+    fi
     # Debian 12's own is 0.66; what builds its browsers is newer, and excludes it.
     if [[ -e /etc/os-release ]] && (
         . /etc/os-release
@@ -64,5 +78,5 @@ supply_cargo() {
         printf '%s is too old; needed is %s: install it by rustup\n' "$(cargo --version)" "$oldest_cargo"
         return 1
     fi
-    supply "${packages[@]}"
+    supply "${packages[@]}" "${certificates[@]}"
 }

@@ -18,18 +18,19 @@ misuse() {
     exit 2
 }
 
-# The experiments: the crates that depend on `lesson`, less the driver.
+# The experiments: every one has its demos/NN-NAME.sh, as `cargo xtask pairs` sees to.
 experiments() {
-    local manifest name
-    for manifest in crates/*/Cargo.toml; do
-        name=$(basename "$(dirname "$manifest")")
-        if [[ $name != inception ]] && awk '
-            /^\[/ { inside = $0 == "[dependencies]" }
-            inside && /^lesson[ .=]/ { found = 1 }
-            END { exit !found }' "$manifest"; then
-            printf '%s\n' "$name"
-        fi
-    done
+    local demo
+    for demo in demos/[0-9][0-9]-*.sh; do
+        experiment_of "$demo"
+    done | sort
+}
+
+# xtask ARGUMENT...: what reads events, cargo's JSON or Markdown. It is built for this machine, whatever else is being
+# built for another.
+xtask() {
+    env -u CARGO_ENCODED_RUSTFLAGS cargo build --quiet --locked --package xtask || return 2
+    "$target/debug/xtask" "$@"
 }
 
 # experiment_of FILE: the name in docs/NN-NAME.md or demos/NN-NAME.sh.
@@ -37,14 +38,6 @@ experiment_of() {
     local name=${1##*/}
     name=${name#[0-9][0-9]-}
     printf '%s\n' "${name%.*}"
-}
-
-# question NAME: what an experiment asks, as its help says on the first line.
-question() {
-    local help
-    help=$("$target/debug/$1" --help)
-    help=${help%%$'\n'*}
-    printf '%s\n' "${help#"$1: "}"
 }
 
 # What a transcript depends on: the kernel, the privilege, how cgroups are mounted, and in how many different ones we

@@ -6,129 +6,113 @@
 //!
 //! Nothing is judged by a clock. Where a limit makes a process wait, the kernel's own count tells, or who comes first.
 
+mod cgroups;
+mod contention;
 mod cpu;
 mod freeze;
 mod io;
 mod memory;
 mod others;
+mod partition;
+mod perf;
 mod pids;
+mod protection;
+mod requirements;
+mod swap;
 mod tree;
 
 use anyhow::Result;
-use lesson::{Experiment, Lab, Need};
-use ns_core::cgroup::{Cgroup, HandedDown, Layout, Place, Version, Want};
-use ns_core::probe::{self, Missing};
-use ns_core::{Capability, Fact, Namespaces};
+use lesson::{Experiment, Step};
+use ns_core::cgroup::{EnabledControllers, Layout};
+use ns_core::{Capability, Fact, Namespaces, Value, probe};
 
 const CGROUP_LIMITS: Experiment = Experiment {
     name: "cgroup-limits",
     question: "What does a limit do?",
+    setup: "A process does too much, without a limit and with one.",
+    arms: ["no limit", "limit"],
+    in_short: "past a limit fork() fails, a process is killed, or it waits. The strictest limit above applies.",
     notes: "What is a cgroup?",
     man: &["cgroups(7)", "cpuset(7)", "sched_setaffinity(2)", "systemd.resource-control(5)"],
     examples: &[
         ("cgroup-limits", "run the experiment in the nearest cgroup that may be written"),
         ("systemd-run --user --scope -p Delegate=yes cgroup-limits", "as an ordinary user of systemd"),
-        ("cgroup-limits --sabotage", "without the causes: no claim holds"),
+        ("cgroup-limits --sabotage", "without the factors: no claim holds"),
     ],
-    stage: Namespaces::NONE,
-    needs: &[],
-    claims: &[
-        pids::MAX,
-        pids::BELOW,
-        pids::MOVED_IN,
-        pids::COUNTED_WHERE,
-        memory::TOUCHED,
-        memory::MAX,
-        memory::COUNTED,
-        memory::KERNEL,
-        memory::STAYS,
-        memory::GROUP,
-        memory::HIGH,
-        memory::SWAP,
-        cpu::MAX,
-        cpu::ABOVE,
-        cpu::CPUSET,
-        io::STAT,
-        io::MAX,
-        freeze::NO_CONTROLLER,
-        freeze::FREEZES,
-        freeze::MOVED_IN,
-        freeze::KILLED,
-        freeze::KILL,
-        others::PERF,
-        others::PERF_COUNTS,
-        others::HUGETLB,
-        others::RDMA,
-        tree::CANNOT_EXCEED,
-        tree::LEAST,
-        tree::LEAST_MEMORY,
-        tree::CPUS,
-        tree::ROUNDED,
-        tree::NONSENSE,
+    sandbox: Namespaces::NONE,
+    requires: &[],
+    steps: &[
+        LIST_THE_CONTROLLERS,
+        pids::LIMIT_PIDS,
+        memory::LIMIT_MEMORY,
+        memory::MOVE_AN_OWNER,
+        memory::ANSWER_OTHERWISE,
+        memory::OUTGROW_INTO_SWAP,
+        cpu::LIMIT_CPU,
+        cpu::LIMIT_CPUSET,
+        io::LIMIT_IO,
+        freeze::FREEZE_AND_KILL,
+        others::COUNT_EVENTS,
+        others::TAKE_A_HUGE_PAGE,
+        others::ENABLE_RDMA,
+        tree::GIVE_MORE_BELOW,
+        tree::WRITE_NO_LIMIT,
+        memory::CHOOSE_A_VICTIM,
+        memory::READ_MEMINFO,
+        contention::SHARE_CPU,
+        contention::PRESS,
+        contention::MOVE_WHO_IS_PINNED,
+        partition::TAKE_A_CPU,
+        protection::WAIT_PAST_HIGH,
+        protection::PROTECT,
+        protection::PROTECT_FOR_GOOD,
     ],
-    run,
+    prepare: Some(prepare),
 };
+
+fn prepare() -> Result<()> {
+    Ok(ns_core::cgroup::sweep().map(drop)?)
+}
 
 fn main() -> std::process::ExitCode {
     lesson::main(&CGROUP_LIMITS)
 }
 
-fn run(lab: &mut Lab) -> Result<()> {
-    ns_core::cgroup::sweep()?;
-    let _handed = hand_down_the_rest()?;
-    lab.saw(Fact::outside("the layout of this machine", Layout::detect()?.kind().to_string()))?;
-    pids::run(lab)?;
-    memory::run(lab)?;
-    cpu::run(lab)?;
-    io::run(lab)?;
-    freeze::run(lab)?;
-    others::run(lab)?;
-    tree::run(lab)
-}
+const LIST_THE_CONTROLLERS: Step = Step {
+    title: "Compare the notes' list of controllers with this machine's.",
+    calls: &["read(\"…/cgroup.controllers\")", "read(\"/proc/self/mountinfo\")"],
+    by_hand: &["v2=$(findmnt -nfo TARGET -t cgroup2); cat $v2/cgroup.controllers; cat /proc/cgroups"],
+    claims: &[],
+    run: |lab| {
+        lab.once(|_| enable_the_rest())?;
+        let layout = Layout::detect()?;
+        lab.saw(Fact::outside("the layout of this machine", layout.kind().to_string()))?;
+        let columns = ["controller", "in the notes", "in cgroup.controllers", "mounted on v1"];
+        lab.table("Controllers, and where this machine has them", &columns, list(&layout))
+    },
+};
 
-/// On a machine to throw away the root hands down what systemd does not, so that every claim can be asked there.
-fn hand_down_the_rest() -> ns_core::Result<Option<HandedDown>> {
+/// On a machine to throw away the root enables for its children what systemd does not, so that every claim can be
+/// asked there.
+fn enable_the_rest() -> Result<Option<EnabledControllers>> {
     if probe::throw_away()?.or(probe::capability(Capability::CAP_SYS_ADMIN)).is_some() {
         return Ok(None);
     }
     let layout = Layout::detect()?;
     let mut rest = vec!["cpuset", "io", "hugetlb", "rdma"];
     rest.retain(|name| layout.v2_controllers().iter().any(|own| own == name));
-    HandedDown::by_the_root(&rest).map(Some)
+    Ok(Some(EnabledControllers::in_the_root(&rest)?))
 }
 
-pub(crate) const PIDS: Need = Need::Probe(|| missing(Want::Controller("pids")));
-pub(crate) const PIDS_V2: Need = Need::Probe(|| missing(Want::ControllerV2("pids")));
-pub(crate) const MEMORY: Need = Need::Probe(|| missing(Want::Controller("memory")));
-pub(crate) const MEMORY_V2: Need = Need::Probe(|| missing(Want::ControllerV2("memory")));
-pub(crate) const CPU: Need = Need::Probe(|| missing(Want::Controller("cpu")));
-pub(crate) const CPUSET: Need = Need::Probe(|| missing(Want::Controller("cpuset")));
-pub(crate) const CPUSET_V2: Need = Need::Probe(|| missing(Want::ControllerV2("cpuset")));
-pub(crate) const ANY_V2: Need = Need::Probe(|| missing(Want::AnyV2));
-
-/// What is missing for a place, as a need.
-pub(crate) fn missing(want: Want<'_>) -> ns_core::Result<Option<Missing>> {
-    Ok(Place::find(want)?.err())
-}
-
-/// A place that a need has found before.
-pub(crate) fn find(want: Want<'_>) -> Result<Place> {
-    Place::find(want)?.map_err(|missing| anyhow::anyhow!("{}", missing.what))
-}
-
-/// A cgroup and one below it, both with the controller that the place gives.
-pub(crate) struct Pair {
-    // The child goes first.
-    pub(crate) below: Cgroup,
-    pub(crate) above: Cgroup,
-}
-
-impl Pair {
-    pub(crate) fn new(place: &Place, controller: &str) -> Result<Pair> {
-        let above = place.create("above")?;
-        if place.version() == Version::V2 {
-            above.enable(controller)?;
-        }
-        Ok(Pair { below: above.child(&"below".parse()?)?, above })
-    }
+/// The notes' controllers, and those besides, with where this machine has them.
+fn list(layout: &Layout) -> Vec<Vec<Value>> {
+    let controllers =
+        ["cpu", "cpuset", "freezer", "hugetlb", "io", "memory", "perf_event", "pids", "rdma", "misc", "dmem"];
+    let row = |name: &str| {
+        let on_v1 = layout.v1(if name == "io" { "blkio" } else { name }).is_some();
+        let on_v2 = layout.v2_controllers().iter().any(|own| own == name);
+        let noted = !matches!(name, "misc" | "dmem");
+        vec![name.into(), Value::from(noted), on_v2.into(), on_v1.into()]
+    };
+    controllers.into_iter().map(row).collect()
 }

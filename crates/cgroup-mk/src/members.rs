@@ -1,259 +1,269 @@
 //! Who is in a cgroup: cgroup.procs, which is read as a list and written as a command.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Observation, Step, cause};
-use ns_core::cgroup::{Cgroup, Place, Want};
-use ns_core::{Child, Fact, Named, Namespaces, Outcome, Pid, Spawn, Value, Witness, process, stage};
+use lesson::{Claim, Lab, Requirement, Row, Step, inside, outside, right, wrong};
+use nix::poll::{PollFd, PollFlags};
+use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
+use ns_core::{
+    Child, Deadline, Fact, Kind, Named, Namespaces, Outcome, Pid, Reporter, Spawn, Value, process, sandbox,
+};
 
-use crate::{A_PLACE, cgroup_of, find, is_in};
+use crate::cgroups::{A_PARENT, cgroup_of, is_in, rmdir, start_idle};
 
-pub(crate) const LISTED: Claim = Claim::holds("listed", "cgroup.procs lists the PIDs of the members.")
-    .cause("a member")
+const LISTED: Claim = Claim::holds("listed", "cgroup.procs lists the PIDs of the members.")
+    .factor("a member")
     .notes(&[34])
-    .needs(&[A_PLACE]);
-pub(crate) const MOVES: Claim =
-    Claim::holds("moves", "A process whose PID is written to cgroup.procs leaves its cgroup for this one.")
-        .cause("echo PID > cgroup.procs")
-        .notes(&[29, 35])
-        .needs(&[A_PLACE]);
-pub(crate) const APPENDED: Claim =
+    .requires(&[A_PARENT])
+    .arms("not written", "PID written")
+    .core(&[Row::outside("cgroup.procs lists it", "cgroup.procs lists it")])
+    .asks(
+        "The PID of a process is written to cgroup.procs of a new cgroup. What does the file have when it is read?",
+        &[
+            right("that PID"),
+            wrong("nothing: a write to it is a command", "files that take commands often cannot be read"),
+            wrong("whatever was written, be it a PID or not", "that is what any other file has"),
+        ],
+    );
+const MOVES: Claim = Claim::holds(
+    "moves",
+    "A process whose PID is written to cgroup.procs leaves its cgroup for this one.",
+)
+.factor("echo PID > cgroup.procs")
+.notes(&[29, 35])
+.requires(&[A_PARENT])
+.arms("not written", "PID written")
+.core(&[Row::outside("in its old cgroup", "it is in the old one")])
+.asks(
+    "A process is in the cgroup `old`. Its PID is written to cgroup.procs of `new`. Where is it then?",
+    &[
+        right("in `new` alone"),
+        wrong("in both", "in version 1 it is in several, one in each hierarchy"),
+        wrong("in `old`; its next children are in `new`", "setns() into a PID namespace works so"),
+    ],
+);
+
+pub(crate) const JOIN: Step = Step {
+    title: "Start two processes, and write the PID of one to cgroup.procs of a new cgroup.",
+    calls: &["write(\"…/cgroup.procs\", \"PID\")", "read(\"/proc/PID/cgroup\")"],
+    by_hand: &["sleep 99 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs; grep ^0:: /proc/$!/cgroup"],
+    claims: &[LISTED, MOVES],
+    run: |lab| {
+        let places = lab.arms(false, true, places_of)?;
+        lab.judge(LISTED, places.only(&["cgroup.procs lists it"]))
+            .shows(outside("cgroup.procs lists it").is("yes"))?;
+        lab.judge(
+            MOVES,
+            places.only(&["it is in the new cgroup", "it is in the old one", "/proc/PID/cgroup"]),
+        )
+        .shows(outside("it is in the new cgroup").is("yes") & outside("it is in the old one").is("no"))
+    },
+};
+
+const APPENDED: Claim =
     Claim::refuted("appended", "A PID has to be appended to cgroup.procs, like a line to a list.", "command")
-        .cause("> instead of >>")
+        .factor("> instead of >>")
         .notes(&[35])
-        .needs(&[A_PLACE])
-        .misconceptions(&[(lesson::YES, "it is always written with >>, and reads like a list")]);
-pub(crate) const COMMAND: Claim = Claim::holds(
+        .requires(&[A_PARENT])
+        .arms(">>", ">")
+        .core(&[Row::outside("members, 1 before", "members afterwards")])
+        .asks(
+            "cgroup.procs lists one PID. Another is written with `>`, not with `>>`. How many members are there then?",
+            &[
+                right("two"),
+                wrong("one: the new", "`>` empties a file first, and cgroup.procs reads like a list"),
+                wrong("one: the old", "examples use `>>`, so a write without is thought to fail"),
+                wrong("none", "`>` removes the old, and a PID that is not appended does not count"),
+            ],
+        );
+const COMMAND: Claim = Claim::holds(
     "command",
     "A write to cgroup.procs, > or >>, is a command: it moves one PID and keeps the rest; two PIDs are EINVAL.",
 )
-.cause("a second PID in the write")
+.factor("a second PID in the write")
 .notes(&[35])
-.needs(&[A_PLACE]);
-pub(crate) const BORN_IN: Claim = Claim::holds(
+.requires(&[A_PARENT])
+.arms("one PID", "two PIDs")
+.core(&[Row::outside("echo > cgroup.procs", "echo … > cgroup.procs")])
+.asks(
+    "Two PIDs are written to cgroup.procs, in one write. What happens?",
+    &[
+        right("EINVAL: neither is moved"),
+        wrong("both are moved", "the file is read as a list, so it should take one"),
+        wrong("the first is moved, and the rest is ignored", "that is what scanf() would make of it"),
+    ],
+);
+
+pub(crate) const WRITE_PIDS: Step = Step {
+    title: "To a cgroup with a member, write PIDs as one might write to a list: by >, by >>, and two at once.",
+    calls: &[
+        "open(\"…/cgroup.procs\", O_APPEND)",
+        "open(\"…/cgroup.procs\", O_TRUNC)",
+        "write(fd, \"PID PID\")",
+    ],
+    by_hand: &[
+        "sleep 98 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs",
+        "echo 1 2 > $new/cgroup.procs",
+    ],
+    claims: &[APPENDED, COMMAND],
+    run: |lab| {
+        lab.compare(APPENDED, ">>", ">", |redirection| write_pids(&[redirection], 1))?
+            .shows(outside("members afterwards").is_not(2))?;
+        lab.compare(COMMAND, 1, 2, |at_once| write_pids(&[">", ">>"], at_once))?.shows(
+            outside("echo … > cgroup.procs").is("EINVAL")
+                & outside("echo … >> cgroup.procs").is("EINVAL")
+                & outside("members afterwards").is(1),
+        )?;
+        show_writes(lab)
+    },
+};
+
+const CREATED_IN: Claim = Claim::holds(
     "born-in",
-    "clone3() can start a child in another cgroup than its parent's: nobody moves it there.",
+    "clone3(CLONE_INTO_CGROUP) creates a child in another cgroup than its parent's: nobody moves it there.",
 )
-.cause("CLONE_INTO_CGROUP")
+.factor("CLONE_INTO_CGROUP")
 .more(&[111])
-.needs(&[A_PLACE]);
-pub(crate) const OTHER_NUMBERS: Claim = Claim::holds(
+.requires(&[A_PARENT]);
+
+pub(crate) const CREATE_INSIDE: Step = Step {
+    title: "Create a child in the cgroup itself, where others are moved later.",
+    calls: &["clone3(CLONE_INTO_CGROUP)"],
+    by_hand: &[],
+    claims: &[CREATED_IN],
+    run: |lab| {
+        lab.compare(CREATED_IN, false, true, |inside| {
+            let new = CgroupParent::require(CgroupRequest::AnyV2)?.create("new")?;
+            let spawn = Spawn::new("child");
+            let spawn = if inside { spawn.into_cgroup(new.fd()) } else { spawn };
+            let child = spawn.run(Reporter::stay)?;
+            Ok(Fact::outside("it is in the new cgroup", is_in(child.pid(), &new)?))
+        })?
+        .shows(outside("it is in the new cgroup").is("yes"))
+    },
+};
+
+const OTHER_PIDS: Claim = Claim::holds(
     "other-numbers",
     "cgroup.procs has the PIDs of its reader's PID namespace, and a 0 for each member that has none there.",
 )
-.cause("CLONE_NEWPID")
+.factor("CLONE_NEWPID")
 .notes(&[34])
-.needs(&[A_PLACE]);
-pub(crate) const ZOMBIE: Claim = Claim::holds(
+.requires(&[A_PARENT, Requirement::Namespace(Kind::Pid)]);
+
+pub(crate) const READ_FROM_ANOTHER_PID_NAMESPACE: Step = Step {
+    title: "Read cgroup.procs from a new PID namespace, in which the member has no number.",
+    calls: &["clone3(CLONE_NEWPID)", "read(\"…/cgroup.procs\")"],
+    by_hand: &["sudo unshare --pid --fork cat $new/cgroup.procs"],
+    claims: &[OTHER_PIDS],
+    run: |lab| {
+        // Who lacks the privilege needs a user namespace to make another: then both arms get one.
+        let needed = sandbox::needed(Namespaces::PID);
+        lab.compare(OTHER_PIDS, needed - Namespaces::PID, needed, read_members)?
+            .shows(inside("cat cgroup.procs").is(0))
+    },
+};
+
+const ZOMBIE: Claim = Claim::holds(
     "zombie",
     "A zombie is not listed and keeps no cgroup from being removed, though its /proc/PID/cgroup names it still.",
 )
-.cause("the member's end")
+.factor("the member's end")
 .notes(&[34])
-.needs(&[A_PLACE]);
-pub(crate) const BUSY: Claim =
-    Claim::holds("busy", "A cgroup with a member cannot be removed: rmdir gives EBUSY.")
-        .cause("a member")
-        .more(&[104])
-        .needs(&[A_PLACE]);
-pub(crate) const POPULATED: Claim = Claim::holds(
+.more(&[104])
+.requires(&[A_PARENT]);
+
+pub(crate) const END_A_MEMBER: Step = Step {
+    title: "Let a member end, and do not wait for it: a zombie. Then remove its cgroup.",
+    calls: &["_exit(0)", "read(\"…/cgroup.procs\")", "rmdir(\"…\")"],
+    by_hand: &[],
+    claims: &[ZOMBIE],
+    run: |lab| {
+        lab.compare(ZOMBIE, false, true, remove_with_a_member)?.shows(
+            outside("cgroup.procs lists it").is("no")
+                & outside("/proc/PID/cgroup names it").is("yes")
+                & outside("rmdir").from("EBUSY").to("OK"),
+        )
+    },
+};
+
+const BUSY: Claim = Claim::holds("busy", "A cgroup with a member cannot be removed: rmdir gives EBUSY.")
+    .factor("a member")
+    .more(&[104])
+    .requires(&[A_PARENT]);
+const POPULATED: Claim = Claim::holds(
     "populated",
     "A member turns `populated` to 1 in the cgroup.events of the cgroup above as well.",
 )
-.cause("a member")
+.factor("a member")
 .more(&[103])
-.needs(&[A_PLACE]);
+.requires(&[A_PARENT]);
+const POLLED: Claim = Claim::holds(
+    "polled",
+    "poll() on cgroup.events wakes when the last member below has ended: `populated` is 0 again.",
+)
+.factor("the last member's end")
+.more(&[103])
+.requires(&[A_PARENT]);
 
-const CLAIMS: [Claim; 9] =
-    [LISTED, MOVES, APPENDED, COMMAND, BORN_IN, OTHER_NUMBERS, ZOMBIE, BUSY, POPULATED];
+pub(crate) const REMOVE: Step = Step {
+    title: "Try to remove a cgroup, empty and with a member. Ask its parent whether anybody is there, and wait by poll() \
+            for the news that nobody is.",
+    calls: &["rmdir(\"…\")", "read(\"…/cgroup.events\")", "poll(events, POLLPRI)"],
+    by_hand: &["rmdir $new; cat $new/cgroup.events", "kill %1 %2; wait; cat $new/cgroup.events; rmdir $new"],
+    claims: &[BUSY, POPULATED, POLLED],
+    run: |lab| {
+        let removals = lab.arms(false, true, remove_below)?;
+        lab.judge(BUSY, removals.clone()).shows(outside("rmdir").is("EBUSY"))?;
+        lab.judge(POPULATED, removals).shows(outside("populated, in the parent").is(1))?;
+        lab.compare(POLLED, false, true, poll_until_one_is_empty)?.shows(
+            outside("poll() wakes for the cgroup above").is("yes")
+                & outside("populated, in the cgroup above").is(0),
+        )
+    },
+};
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if !lab.can_ask(&CLAIMS)? {
-        return Ok(());
+/// Where a process of an old cgroup is, once its PID is written to the cgroup.procs of a new one, or without that.
+fn places_of(moves: bool) -> Result<Vec<Fact>> {
+    let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
+    let (old, new) = (parent.create("old")?, parent.create("new")?);
+    let process = start_idle("process")?;
+    old.join(process.pid())?;
+    if moves {
+        new.join(process.pid())?;
     }
-    let place = find(Want::AnyV2)?;
-    let (old, new) = (place.create("old")?, place.create("new")?);
-    lab.step(Step {
-        goal: "Start two processes, and write the PID of one to cgroup.procs of a new cgroup.",
-        calls: &["write(\"…/cgroup.procs\", \"PID\")", "read(\"/proc/PID/cgroup\")"],
-        by_hand: &[
-            "sleep 99 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs; grep ^0:: /proc/$!/cgroup",
-        ],
-    })?;
-    let bystander = stander("bystander")?;
-    let member = stander("member")?;
-    for child in [&bystander, &member] {
-        old.join(child.pid())?;
-    }
-    new.join(member.pid())?;
-    lab.claim(LISTED)
-        .without(listed(&new, &bystander)?)
-        .with(listed(&new, &member)?)
-        .shows(|listed| *listed == "yes")?;
-    lab.claim(MOVES)
-        .without(whereabouts(&old, &new, &bystander)?)
-        .with(whereabouts(&old, &new, &member)?)
-        .shows(|it| {
-            it.outside("it is in the new cgroup").is_some_and(|it| *it == "yes")
-                && it.outside("it is in the old one").is_some_and(|it| *it == "no")
-        })?;
-    drop((bystander, member));
-
-    lab.step(Step {
-        goal: "To a cgroup with a member, write PIDs as one might write to a list: by >, by >>, and two at once.",
-        calls: &[
-            "open(\"…/cgroup.procs\", O_APPEND)",
-            "open(\"…/cgroup.procs\", O_TRUNC)",
-            "write(fd, \"PID PID\")",
-        ],
-        by_hand: &[
-            "sleep 98 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs",
-            "echo 1 2 > $new/cgroup.procs",
-        ],
-    })?;
-    lab.claim(APPENDED)
-        .without(write_pids(&place, &[">>"], false)?)
-        .with(write_pids(&place, &[cause(">", ">>")], false)?)
-        .shows(|it| it.outside("members afterwards").is_some_and(|it| *it != 2))?;
-    lab.claim(COMMAND)
-        .without(write_pids(&place, &[">", ">>"], false)?)
-        .with(write_pids(&place, &[">", ">>"], cause(true, false))?)
-        .shows(|it| {
-            let refused = it.facts().iter().filter(|fact| fact.value == "EINVAL").count() == 2;
-            refused && it.outside("members afterwards").is_some_and(|it| *it == 1)
-        })?;
-    let child = stander("child")?;
-    grid(lab, &new, &child)?;
-    drop(child);
-
-    lab.step(Step {
-        goal: "Let a child be born in the cgroup, where others are moved after their birth.",
-        calls: &["clone3(CLONE_INTO_CGROUP)"],
-        by_hand: &[],
-    })?;
-    let outsider = Spawn::new("outsider").run(Witness::stay)?;
-    let native = Spawn::new("native").born_in(new.fd()).run(Witness::stay)?;
-    let birthplace = |child: &Child| -> Result<Fact> {
-        Ok(Fact::outside("it is in the new cgroup", is_in(child.pid(), &new)?))
-    };
-    lab.claim(BORN_IN).without(birthplace(&outsider)?).with(birthplace(&native)?).shows(|it| *it == "yes")?;
-    drop((outsider, native));
-
-    lab.step(Step {
-        goal: "Read cgroup.procs from a new PID namespace, in which the member has no number.",
-        calls: &["clone3(CLONE_NEWPID)", "read(\"…/cgroup.procs\")"],
-        by_hand: &["sudo unshare --pid --fork cat $new/cgroup.procs"],
-    })?;
-    let member = stander("member")?;
-    // Not by join(): the reader has to find somebody there under sabotage too.
-    new.write("cgroup.procs", &member.pid().to_string())?;
-    // Who lacks the privilege needs a user namespace to make another: then both arms get one.
-    let needed = stage::needed(Namespaces::PID);
-    lab.claim(OTHER_NUMBERS)
-        .without(read_by(needed - Namespaces::PID, &new)?)
-        .with(read_by(needed, &new)?)
-        .shows(|pids| *pids == 0)?;
-    drop(member);
-
-    drop((old, new));
-    last_things(lab, &place)
-}
-
-/// What a member's end, and its presence, mean for the cgroup.
-fn last_things(lab: &mut Lab, place: &Place) -> Result<()> {
-    lab.step(Step {
-        goal: "Let a member end, and do not wait for it: a zombie. Then remove the cgroup from under it.",
-        calls: &["_exit(0)", "read(\"…/cgroup.procs\")", "rmdir(\"…\")"],
-        by_hand: &[],
-    })?;
-    let member = |ends: bool| -> Result<Observation> {
-        let cgroup = place.create("last")?;
-        let mortal = stander("mortal")?;
-        cgroup.join(mortal.pid())?;
-        if ends {
-            mortal.release()?;
-            process::wait_for_state(mortal.pid(), &['Z'])?;
-        }
-        let listed = listed(&cgroup, &mortal)?;
-        let named = Fact::outside("/proc/PID/cgroup names it", is_in(mortal.pid(), &cgroup)?);
-        Ok([listed, named, Fact::outside("rmdir", rmdir(cgroup.path())?)].into())
-    };
-    lab.claim(ZOMBIE).without(member(false)?).with(member(cause(true, false))?).shows(|it| {
-        *it == "no"
-            && it.outside("/proc/PID/cgroup names it").is_some_and(|it| *it == "yes")
-            && it.outside("rmdir").is_some_and(|it| *it == "OK")
-    })?;
-
-    lab.step(Step {
-        goal: "Try to remove a cgroup, empty and with a member. Ask its parent whether anybody is there.",
-        calls: &["rmdir(\"…\")", "read(\"…/cgroup.events\")"],
-        by_hand: &[
-            "rmdir $new; cat $new/cgroup.events",
-            "kill %1 %2; wait; cat $new/cgroup.events; rmdir $new",
-        ],
-    })?;
-    let removal = |joins: bool| -> Result<Observation> {
-        let top = place.create("top")?;
-        let middle = top.child(&"middle".parse()?)?;
-        let member = stander("member")?;
-        if joins {
-            middle.join(member.pid())?;
-        }
-        let populated = top.events()?.get("populated").copied().unwrap_or(0);
-        let answer = rmdir(middle.path())?;
-        Ok([
-            Fact::outside("rmdir", answer),
-            Fact::outside("populated, in the parent", Value::Number(i64::try_from(populated)?)),
-        ]
-        .into())
-    };
-    lab.claim(BUSY).without(removal(false)?).with(removal(true)?).shows(|answer| *answer == "EBUSY")?;
-    lab.claim(POPULATED)
-        .without(removal(false)?)
-        .with(removal(true)?)
-        .shows(|it| it.outside("populated, in the parent").is_some_and(|it| *it == 1))?;
-    Ok(())
-}
-
-/// rmdir(2), with the kernel's answer as a value.
-pub(crate) fn rmdir(path: &std::path::Path) -> Result<Outcome> {
-    Ok(Outcome::of(std::fs::remove_dir(path).named(|| "rmdir(…)".into()))?)
-}
-
-fn stander(label: &str) -> ns_core::Result<Child> {
-    Child::spawn(label, Namespaces::NONE, Witness::stay)
-}
-
-fn listed(cgroup: &Cgroup, child: &Child) -> Result<Fact> {
-    Ok(Fact::outside("cgroup.procs lists it", cgroup.procs()?.contains(&child.pid())))
-}
-
-fn whereabouts(old: &Cgroup, new: &Cgroup, child: &Child) -> Result<Vec<Fact>> {
     Ok(vec![
-        Fact::outside("it is in the new cgroup", is_in(child.pid(), new)?),
-        Fact::outside("it is in the old one", old.procs()?.contains(&child.pid())),
-        Fact::outside("/proc/PID/cgroup", Value::Name(cgroup_of(child.pid())?)),
+        lists(&new, &process)?,
+        Fact::outside("it is in the new cgroup", is_in(process.pid(), &new)?),
+        Fact::outside("it is in the old one", old.procs()?.contains(&process.pid())),
+        Fact::outside("/proc/PID/cgroup", Value::Name(cgroup_of(process.pid())?)),
     ])
 }
 
-/// Writes PIDs to the cgroup.procs of a cgroup with a member: one by each redirection, or both of two each time.
-fn write_pids(place: &Place, redirections: &[&str], both: bool) -> Result<Vec<Fact>> {
-    let cgroup = place.create("target")?;
-    let (member, others) = (stander("member")?, [stander("first")?, stander("second")?]);
-    // Not by join(): there has to be a member under sabotage too.
-    cgroup.write("cgroup.procs", &member.pid().to_string())?;
-    let members =
+fn lists(cgroup: &Cgroup, child: &Child) -> Result<Fact> {
+    Ok(Fact::outside("cgroup.procs lists it", cgroup.procs()?.contains(&child.pid())))
+}
+
+/// Writes PIDs to the cgroup.procs of a cgroup with a member, so many `at_once`, by each redirection.
+fn write_pids(redirections: &[&str], at_once: usize) -> Result<Vec<Fact>> {
+    let cgroup = CgroupParent::require(CgroupRequest::AnyV2)?.create("target")?;
+    let member = start_idle("member")?;
+    cgroup.join(member.pid())?;
+    let count =
         |when: &str| -> Result<Fact> { Ok(Fact::outside(format!("members {when}"), cgroup.procs()?.len())) };
-    let mut facts = vec![members("before")?];
-    let pids = others.each_ref().map(|child| child.pid().to_string());
-    for (redirection, pid) in redirections.iter().zip(&pids) {
-        let (what, text) = if both { ("two PIDs", pids.join(" ")) } else { ("PID", pid.clone()) };
-        let answer = redirect(&cgroup, redirection, &text)?;
-        facts.push(Fact::outside(format!("echo {what} {redirection} cgroup.procs"), answer));
+    let mut facts = vec![Fact::outside("PIDs at once", at_once), count("before")?];
+    let mut others = Vec::new();
+    for redirection in redirections {
+        let movers = (0..at_once).map(|_| start_idle("other")).collect::<ns_core::Result<Vec<_>>>()?;
+        let pids: Vec<_> = movers.iter().map(|child| child.pid().to_string()).collect();
+        others.extend(movers);
+        let answer = redirect(&cgroup, redirection, &pids.join(" "))?;
+        facts.push(Fact::outside(format!("echo … {redirection} cgroup.procs"), answer));
     }
-    facts.push(members("afterwards")?);
+    facts.push(count("afterwards")?);
     Ok(facts)
 }
 
@@ -270,7 +280,9 @@ fn redirect(cgroup: &Cgroup, redirection: &str, text: &str) -> Result<Outcome> {
 }
 
 /// What else the kernel makes of a write to cgroup.procs.
-fn grid(lab: &mut Lab, cgroup: &Cgroup, child: &Child) -> Result<()> {
+fn show_writes(lab: &mut Lab) -> Result<()> {
+    let cgroup = CgroupParent::require(CgroupRequest::AnyV2)?.create("target")?;
+    let child = start_idle("child")?;
     let mut gone = Child::spawn("gone", Namespaces::NONE, |_| Ok(()))?;
     gone.wait()?;
     let pid = child.pid();
@@ -291,16 +303,78 @@ fn grid(lab: &mut Lab, cgroup: &Cgroup, child: &Child) -> Result<()> {
     lab.table("What the kernel answers to a write to cgroup.procs", &["written", "answer"], rows)
 }
 
-fn read_by(namespaces: Namespaces, cgroup: &Cgroup) -> Result<Fact> {
-    let path = cgroup.path().join("cgroup.procs");
-    let mut reader = Child::spawn("reader", namespaces, move |me| {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let pids: Vec<Value> = text
-            .lines()
-            .filter_map(|line| line.parse().ok())
-            .map(|pid: i32| Value::from(Pid::from_raw(pid)))
-            .collect();
-        me.saw("cat cgroup.procs", pids.into_iter().next().unwrap_or("nothing".into()))
+/// What a child in new `namespaces` reads of a cgroup with one member.
+fn read_members(namespaces: Namespaces) -> Result<Fact> {
+    let new = CgroupParent::require(CgroupRequest::AnyV2)?.create("new")?;
+    let member = start_idle("member")?;
+    new.join(member.pid())?;
+    let mut reader = Child::spawn("reader", namespaces, |me| {
+        let text = std::fs::read_to_string(new.path().join("cgroup.procs")).unwrap_or_default();
+        let pid = text.lines().find_map(|line| line.parse().ok());
+        me.report("cat cgroup.procs", pid.map_or("nothing".into(), |pid| Value::from(Pid::from_raw(pid))))
     })?;
-    Ok(reader.hear()?)
+    Ok(reader.fact()?)
+}
+
+/// Removes a cgroup with a member, who lives or has ended.
+fn remove_with_a_member(ended: bool) -> Result<[Fact; 3]> {
+    let cgroup = CgroupParent::require(CgroupRequest::AnyV2)?.create("last")?;
+    let member = start_idle("member")?;
+    cgroup.join(member.pid())?;
+    if ended {
+        member.wake()?;
+        process::wait_for_state(member.pid(), &['Z'])?;
+    }
+    Ok([
+        lists(&cgroup, &member)?,
+        Fact::outside("/proc/PID/cgroup names it", is_in(member.pid(), &cgroup)?),
+        rmdir(&cgroup)?,
+    ])
+}
+
+/// Removes a cgroup below another, with a member or without.
+fn remove_below(has_member: bool) -> Result<Vec<Fact>> {
+    let top = CgroupParent::require(CgroupRequest::AnyV2)?.create("top")?;
+    let middle = top.child(&"middle".parse()?)?;
+    let member = start_idle("member")?;
+    if has_member {
+        middle.join(member.pid())?;
+    }
+    let populated = top.events()?.get("populated").copied().unwrap_or(0);
+    Ok(vec![
+        rmdir(&middle)?,
+        Fact::outside("populated, in the parent", Value::Number(i64::try_from(populated)?)),
+    ])
+}
+
+/// Two cgroups have a member each, one of them in a cgroup below. One member ends, `below` or the other: for which of the
+/// two cgroup.events does poll() wake?
+fn poll_until_one_is_empty(below: bool) -> Result<Vec<Fact>> {
+    let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
+    let (top, other) = (parent.create("top")?, parent.create("other")?);
+    let middle = top.child(&"middle".parse()?)?;
+    let mut members = [start_idle("member below")?, start_idle("member of the other")?];
+    for (cgroup, member) in [&middle, &other].into_iter().zip(&members) {
+        cgroup.join(member.pid())?;
+    }
+    let files = [open_events(&top)?, open_events(&other)?];
+    let ends = &mut members[usize::from(!below)];
+    ends.wake()?;
+    ends.wait()?;
+    let mut fds = files.each_ref().map(|file| PollFd::new(file.as_fd(), PollFlags::POLLPRI));
+    Deadline::new().poll(&mut fds, "news of either cgroup")?;
+    let woken = fds[0].any() == Some(true);
+    let populated = top.events()?.get("populated").copied().unwrap_or(0);
+    Ok(vec![
+        Fact::outside("poll() wakes for the cgroup above", woken),
+        Fact::outside("populated, in the cgroup above", Value::Number(i64::try_from(populated)?)),
+    ])
+}
+
+/// The cgroup.events of a cgroup, read once: from then on poll() tells of changes.
+fn open_events(cgroup: &Cgroup) -> Result<File> {
+    let path = cgroup.path().join("cgroup.events");
+    let mut file = File::open(&path).named(|| format!("open(\"{}\")", path.display()))?;
+    file.read_to_string(&mut String::new()).named(|| format!("read(\"{}\")", path.display()))?;
+    Ok(file)
 }

@@ -3,186 +3,198 @@
 //! The limit is `pids.max`, which is called so on both versions, and whether it binds shows at once.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Observation, Step, cause};
-use ns_core::cgroup::{Nsdelegate, Place, Version, Want, nsdelegate};
-use ns_core::probe::{self, Missing};
-use ns_core::{Child, Fact, Namespaces, Outcome, Witness};
+use lesson::{Claim, Requirement, Row, Step, first, inside, right, wrong};
+use ns_core::cgroup::{CgroupParent, CgroupRequest, Nsdelegate, Version, nsdelegate};
+use ns_core::probe::{self, Unmet};
+use ns_core::{Child, Fact, Namespaces, Outcome, Reporter};
 
-use crate::paths::{Family, born_in, path_of, shown};
-use crate::{A_PLACE, ROOT, find, missing};
+use crate::cgroups::{Tree, into_cgroup, path_of, shown};
+use crate::requirements::{A_PARENT, ROOT};
 
 /// A limit of processes.
-const PIDS: Need = Need::Probe(|| missing(Want::Controller("pids")));
+const PIDS: Requirement = Requirement::CgroupParent(CgroupRequest::Controller("pids"));
+const ROOM: Requirement = Requirement::Probe(probe::processes);
 /// A hierarchy where the root of a namespace is no boundary.
-const NO_BOUNDARY: Need = Need::Probe(without_boundary);
+const NO_BOUNDARY: Requirement = Requirement::Probe(without_boundary);
 /// One where it is.
-const A_BOUNDARY: Need = Need::Probe(with_boundary);
+const A_BOUNDARY: Requirement = Requirement::Probe(with_boundary);
 
-pub(crate) const PREVENTS: Claim = Claim::refuted(
+const PREVENTS: Claim = Claim::refuted(
     "prevents",
     "A cgroup namespace prevents its members from escaping the limits of the cgroups above.",
     "escapes",
 )
-.cause("CLONE_NEWCGROUP")
+.factor("CLONE_NEWCGROUP")
 .notes(&[28])
-.needs(&[PIDS, NO_BOUNDARY])
+.requires(&[PIDS, ROOM, NO_BOUNDARY])
 .misconceptions(&[(lesson::YES, "the manual page names it among the uses; and systemd mounts with nsdelegate, so whoever tries it there is held")]);
-pub(crate) const ESCAPES: Claim = Claim::holds(
+const ESCAPES: Claim = Claim::holds(
     "escapes",
     "Without nsdelegate a process that may write to cgroup.procs outside the root moves there, past the limits.",
 )
-.cause("a write outside the root")
+.factor("a write outside the root")
 .notes(&[28])
-.needs(&[PIDS, NO_BOUNDARY]);
-pub(crate) const BOUNDARY: Claim = Claim::holds(
+.requires(&[PIDS, ROOM, NO_BOUNDARY]);
+
+pub(crate) const BREAK_OUT: Step = Step {
+    title: "Limit the root of a namespace to one process. Let that one move itself to the cgroup beside, and fork.",
+    calls: &["unshare(CLONE_NEWCGROUP)", "write(\"…/sibling/cgroup.procs\", \"0\")", "fork()"],
+    by_hand: &[
+        "findmnt -nro OPTIONS -t cgroup2  # is nsdelegate among them?",
+        "unshare --cgroup sh -c '/bin/echo $$ > $1/sibling/cgroup.procs; grep ^0:: /proc/self/cgroup' sh $new",
+        "kill %1 %2; wait; echo $$ > $own/cgroup.procs; rmdir $new/inner $new/sibling $new",
+    ],
+    claims: &[PREVENTS, ESCAPES],
+    run: |lab| {
+        let parent = CgroupParent::require(CgroupRequest::Controller("pids"))?;
+        let _cleared = set_boundary(parent.version(), false)?;
+        lab.saw(Fact::outside("the version of the cgroup", parent.version().to_string()))?;
+        lab.compare(PREVENTS, Namespaces::NONE, Namespaces::CGROUP, |namespaces| {
+            break_out(&parent, namespaces, true)
+        })?
+        .shows(inside(FORK_AFTER).is("EAGAIN"))?;
+        lab.compare(ESCAPES, false, true, |tries| break_out(&parent, Namespaces::CGROUP, tries))?
+            .shows(inside(PATH).is("/../sibling") & inside(FORK_AFTER).from("EAGAIN").to("OK"))
+    },
+};
+
+const BOUNDARY: Claim = Claim::holds(
     "boundary",
-    "With nsdelegate no process leaves the root of its namespace: the cgroup.procs of all others answer ENOENT.",
+    "With nsdelegate a process cannot move itself to a cgroup beside its namespace's root: the write gives ENOENT.",
 )
-.cause("CLONE_NEWCGROUP")
+.factor("CLONE_NEWCGROUP")
 .notes(&[28])
-.needs(&[A_PLACE, A_BOUNDARY]);
-pub(crate) const OWN_LIMITS: Claim = Claim::holds(
+.requires(&[A_PARENT, A_BOUNDARY])
+.core(&[Row::first("go to sibling")])
+.asks(
+    "cgroup2 is mounted with nsdelegate. A process moves itself to a cgroup beside its namespace's root. What happens?",
+    &[
+        right("ENOENT"),
+        wrong("it is moved", "without nsdelegate it is: the namespace alone keeps nobody in"),
+        wrong("EACCES", "a matter of permission has EACCES or EPERM, and the file is there to be seen"),
+        wrong("it is moved, and so is its namespace's root", "the root is taken for wherever the process is"),
+    ],
+);
+const OWN_LIMITS: Claim = Claim::holds(
     "own-limits",
-    "With nsdelegate the limits of the root cannot be written from inside, though its files are there: EPERM.",
+    "With nsdelegate cgroup.max.descendants of the root, a limit, cannot be written from inside: EPERM.",
 )
-.cause("CLONE_NEWCGROUP")
+.factor("CLONE_NEWCGROUP")
 .notes(&[28])
-.needs(&[A_PLACE, A_BOUNDARY]);
-pub(crate) const BELOW: Claim = Claim::holds(
+.requires(&[A_PARENT, A_BOUNDARY]);
+const BELOW: Claim = Claim::holds(
     "below",
     "Below the root a namespace makes cgroups and sets limits of its own, with nsdelegate too.",
 )
-.cause("a cgroup below the root")
+.factor("a cgroup below the root")
 .notes(&[28])
-.needs(&[A_PLACE, A_BOUNDARY]);
-pub(crate) const OPTION: Claim = Claim::holds(
+.requires(&[A_PARENT, A_BOUNDARY]);
+
+pub(crate) const STAND_AT_THE_BOUNDARY: Step = Step {
+    title: "Try the same where nsdelegate is set, and to write the limits of the root and of a cgroup below.",
+    calls: &["write(\"…/sibling/cgroup.procs\", \"0\")", "write(\"…/home/cgroup.max.descendants\", \"9\")"],
+    by_hand: &[
+        "mkdir $new; echo $$ > $new/cgroup.procs; unshare --cgroup sh -c '/bin/echo 9 > $1/cgroup.max.descendants' sh $new",
+        "unshare --cgroup sh -c 'mkdir $1/x; echo 9 > $1/x/cgroup.max.descendants; rmdir $1/x' sh $new",
+        "echo $$ > $own/cgroup.procs; rmdir $new",
+    ],
+    claims: &[BOUNDARY, OWN_LIMITS, BELOW],
+    run: |lab| {
+        let (none, own) = (Namespaces::NONE, Namespaces::CGROUP);
+        let _set = set_boundary(Version::V2, true)?;
+        lab.compare(BOUNDARY, none, own, |namespaces| write(namespaces, Target::Beside))?
+            .shows(inside(Target::Beside.typed()).is("ENOENT"))?;
+        lab.compare(OWN_LIMITS, none, own, |namespaces| write(namespaces, Target::Root))?
+            .shows(inside(Target::Root.typed()).is("EPERM"))?;
+        lab.compare(BELOW, Target::Root, Target::Below, |target| write(own, target))?
+            .shows(first().from("EPERM").to("OK"))
+    },
+};
+
+const OPTION: Claim = Claim::holds(
     "option",
     "It is the mount option nsdelegate, of the whole machine, that makes the root of a namespace a boundary.",
 )
-.cause("nsdelegate")
+.factor("nsdelegate")
 .notes(&[28])
-.needs(&[A_PLACE, ROOT, Need::ThrowAway]);
+.requires(&[A_PARENT, ROOT, Requirement::ThrowAway]);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Limit the root of a namespace to one process. Let that one move itself to the cgroup beside, and fork.",
-        calls: &["unshare(CLONE_NEWCGROUP)", "write(\"…/sibling/cgroup.procs\", \"0\")", "fork()"],
-        by_hand: &[
-            "findmnt -nro OPTIONS -t cgroup2  # is nsdelegate among them?",
-            "unshare --cgroup sh -c '/bin/echo $$ > $1/sibling/cgroup.procs; grep ^0:: /proc/self/cgroup' sh $new",
-            "kill %1 %2; wait; echo $$ > $own/cgroup.procs; rmdir $new/inner $new/sibling $new",
-        ],
-    })?;
-    if lab.can_ask(&[PREVENTS, ESCAPES])? {
-        let place = find(Want::Controller("pids"))?;
-        let _cleared = set_boundary(place.version(), false)?;
-        lab.saw(Fact::outside("the version of the cgroup", place.version().to_string()))?;
-        let plain = break_out(&place, Namespaces::NONE, true)?;
-        let inside = break_out(&place, Namespaces::CGROUP, true)?;
-        let stays = break_out(&place, Namespaces::CGROUP, false)?;
-        lab.claim(PREVENTS)
-            .without(plain)
-            .with(inside.clone())
-            .shows(|it| it.inside(FORK_AFTER).is_some_and(|answer| *answer == "EAGAIN"))?;
-        lab.claim(ESCAPES).without(stays.clone()).with(cause(inside, stays)).shows(|it| {
-            it.inside(PATH).is_some_and(|path| *path == "/../sibling")
-                && it.inside(FORK_AFTER).is_some_and(|answer| *answer == "OK")
-        })?;
-    }
-    if lab.can_ask(&[BOUNDARY, OWN_LIMITS, BELOW])? {
-        let place = find(Want::AnyV2)?;
-        let _set = set_boundary(Version::V2, true)?;
-        lab.step(Step {
-            goal: "Try the same where nsdelegate is set, and to write the limits of the root and of a cgroup below.",
-            calls: &["write(\"…/sibling/cgroup.procs\", \"0\")", "write(\"…/home/cgroup.max.descendants\", \"9\")"],
-            by_hand: &[
-                "mkdir $new; echo $$ > $new/cgroup.procs; unshare --cgroup sh -c '/bin/echo 9 > $1/cgroup.max.descendants' sh $new",
-                "unshare --cgroup sh -c 'mkdir $1/x; echo 9 > $1/x/cgroup.max.descendants; rmdir $1/x' sh $new",
-                "echo $$ > $own/cgroup.procs; rmdir $new",
-            ],
-        })?;
-        let plain = at_the_boundary(&place, Namespaces::NONE)?;
-        let inside = at_the_boundary(&place, Namespaces::CGROUP)?;
-        lab.claim(BOUNDARY)
-            .without(of(&plain, LEAVE))
-            .with(of(&inside, LEAVE))
-            .shows(|answer| *answer == "ENOENT")?;
-        lab.claim(OWN_LIMITS)
-            .without(of(&plain, LIMIT))
-            .with(of(&inside, LIMIT))
-            .shows(|answer| *answer == "EPERM")?;
-        lab.claim(BELOW)
-            .without(of(&inside, LIMIT))
-            .with(of(&inside, cause(LIMIT_BELOW, LIMIT)))
-            .shows(|answer| *answer == "OK")?;
-    }
-    if lab.can_ask(&[OPTION])? {
-        let place = find(Want::AnyV2)?;
-        lab.step(Step {
-            goal: "Mount version 2 without nsdelegate, and with it, and try to leave.",
-            calls: &["mount(MS_REMOUNT, \"nsdelegate\")", "write(\"…/sibling/cgroup.procs\", \"0\")"],
-            by_hand: &["mount -o remount,nsdelegate $v2  # for the whole machine"],
-        })?;
-        let leave = |option: bool| -> Result<Observation> {
+pub(crate) const SET_THE_OPTION: Step = Step {
+    title: "Mount version 2 without nsdelegate, and with it, and try to leave.",
+    calls: &["mount(MS_REMOUNT, \"nsdelegate\")", "write(\"…/sibling/cgroup.procs\", \"0\")"],
+    by_hand: &["mount -o remount,nsdelegate $v2  # for the whole machine"],
+    claims: &[OPTION],
+    run: |lab| {
+        lab.compare(OPTION, false, true, |option| {
             let _set = Nsdelegate::set(option)?;
-            Ok(of(&at_the_boundary(&place, Namespaces::CGROUP)?, LEAVE))
-        };
-        lab.claim(OPTION)
-            .without(leave(false)?)
-            .with(leave(cause(true, false))?)
-            .shows(|answer| *answer == "ENOENT")?;
-    }
-    Ok(())
-}
+            write(Namespaces::CGROUP, Target::Beside)
+        })?
+        .shows(inside(Target::Beside.typed()).is("ENOENT"))
+    },
+};
 
 const FORK_BEFORE: &str = "fork(), limited to one process";
-const WRITE: &str = "echo 0 > …-top/sibling/cgroup.procs";
 const FORK_AFTER: &str = "fork() then";
 const PATH: &str = "/proc/self/cgroup";
 
 /// A process in a cgroup of which it is the only one allowed; what it can do there, and after it has tried to leave.
-fn break_out(place: &Place, namespaces: Namespaces, tries: bool) -> Result<Vec<Fact>> {
-    let Family { home, sibling, top } = &Family::new(place)?;
+fn break_out(parent: &CgroupParent, namespaces: Namespaces, tries: bool) -> Result<Vec<Fact>> {
+    let Tree { home, sibling, top } = &Tree::new(parent)?;
     let controllers =
-        if place.version() == Version::V1 { home.controllers()?.join(",") } else { String::new() };
+        if parent.version() == Version::V1 { home.controllers()?.join(",") } else { String::new() };
     if top.version() == Version::V2 {
         top.enable("pids")?;
     }
-    home.write("pids.max", "1")?;
-    let mut prisoner = born_in(home, "prisoner", namespaces, move |me| {
-        me.saw(FORK_BEFORE, fork()?)?;
+    home.limit("pids.max", 1)?;
+    let mut member = into_cgroup(home, "member", namespaces, |me| {
+        me.report(FORK_BEFORE, fork()?)?;
         if tries {
             // 0 stands for the writer. The mount from before has a name for every cgroup.
-            me.saw(WRITE, Outcome::of(sibling.write("cgroup.procs", "0"))?)?;
+            me.report(Target::Beside.typed(), Outcome::of(sibling.write("cgroup.procs", "0"))?)?;
         }
-        me.saw(FORK_AFTER, fork()?)?;
-        me.saw(PATH, shown(&path_of(None, &controllers)?))
+        me.report(FORK_AFTER, fork()?)?;
+        me.report(PATH, shown(&path_of(None, &controllers)?))
     })?;
-    Ok(prisoner.hear_all()?)
+    Ok(member.facts()?)
 }
 
 fn fork() -> ns_core::Result<Outcome> {
-    Outcome::of(Child::spawn("child", Namespaces::NONE, Witness::stay))
+    Outcome::of(Child::spawn("child", Namespaces::NONE, Reporter::stay))
 }
 
-const LEAVE: &str = "echo 0 > …-top/sibling/cgroup.procs";
-const LIMIT: &str = "echo 9 > …-top/home/cgroup.max.descendants";
-const LIMIT_BELOW: &str = "echo 9 > …-top/home/below/cgroup.max.descendants";
+/// Where a member of a namespace writes.
+#[derive(Clone, Copy)]
+enum Target {
+    /// The cgroup.procs of the cgroup beside the root.
+    Beside,
+    /// A limit of the root itself.
+    Root,
+    /// A limit of a cgroup below the root.
+    Below,
+}
 
-/// What a process may write from inside: beside, at and below the root of its namespace.
-fn at_the_boundary(place: &Place, namespaces: Namespaces) -> Result<Vec<Fact>> {
-    let Family { home, sibling, .. } = &Family::new(place)?;
-    let mut member = born_in(home, "member", namespaces, move |me| {
-        let below = home.child(&"below".parse()?)?;
-        me.saw(LIMIT_BELOW, Outcome::of(below.write("cgroup.max.descendants", "9"))?)?;
-        me.saw(LIMIT, Outcome::of(home.write("cgroup.max.descendants", "9"))?)?;
-        me.saw(LEAVE, Outcome::of(sibling.write("cgroup.procs", "0"))?)
+impl Target {
+    fn typed(self) -> &'static str {
+        match self {
+            Target::Beside => "echo 0 > …-top/sibling/cgroup.procs",
+            Target::Root => "echo 9 > …-top/home/cgroup.max.descendants",
+            Target::Below => "echo 9 > …-top/home/below/cgroup.max.descendants",
+        }
+    }
+}
+
+/// What the kernel answers to a write by a process that has moved into new `namespaces` in a cgroup of its own.
+fn write(namespaces: Namespaces, target: Target) -> Result<Fact> {
+    let Tree { home, sibling, .. } = &Tree::new(&CgroupParent::require(CgroupRequest::AnyV2)?)?;
+    let mut member = into_cgroup(home, "member", namespaces, |me| {
+        let written = match target {
+            Target::Beside => sibling.write("cgroup.procs", "0"),
+            Target::Root => home.write("cgroup.max.descendants", "9"),
+            Target::Below => home.child(&"below".parse()?)?.write("cgroup.max.descendants", "9"),
+        };
+        me.report(target.typed(), Outcome::of(written)?)
     })?;
-    Ok(member.hear_all()?)
-}
-
-fn of(facts: &[Fact], what: &str) -> Observation {
-    facts.iter().filter(|fact| fact.what == what).cloned().collect::<Vec<_>>().into()
+    Ok(member.fact()?)
 }
 
 /// Sets or clears the boundary where it is not as wanted already. Version 1 has none.
@@ -190,24 +202,24 @@ fn set_boundary(version: Version, on: bool) -> Result<Option<Nsdelegate>> {
     if version == Version::V1 || nsdelegate()? == on { Ok(None) } else { Ok(Some(Nsdelegate::set(on)?)) }
 }
 
-fn without_boundary() -> ns_core::Result<Option<Missing>> {
-    let version = Place::find(Want::Controller("pids"))?.ok().map(|place| place.version());
+fn without_boundary() -> ns_core::Result<Option<Unmet>> {
+    let version = CgroupParent::find(CgroupRequest::Controller("pids"))?.ok().map(|parent| parent.version());
     if version != Some(Version::V2) || !nsdelegate()? { Ok(None) } else { may_remount() }
 }
 
-fn with_boundary() -> ns_core::Result<Option<Missing>> {
+fn with_boundary() -> ns_core::Result<Option<Unmet>> {
     if nsdelegate()? {
         return Ok(None);
     }
     Ok(may_remount()?.map(|_| {
-        Missing::new("nsdelegate among the mount options of cgroup2", "boot with systemd, which mounts it so")
+        Unmet::new("nsdelegate among the mount options of cgroup2", "boot with systemd, which mounts it so")
     }))
 }
 
 /// The option is one of the whole machine.
-fn may_remount() -> ns_core::Result<Option<Missing>> {
+fn may_remount() -> ns_core::Result<Option<Unmet>> {
     Ok(match probe::throw_away()? {
-        None => ROOT.missing()?,
-        missing => missing,
+        None => ROOT.unmet()?,
+        unmet => unmet,
     })
 }

@@ -1,225 +1,240 @@
 //! Delegation: what an ordinary user may do in a cgroup that root has given to him, and what not.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Lab, Need, Step, cause};
-use ns_core::cgroup::{Cgroup, Place, Want};
-use ns_core::probe::Missing;
+use lesson::{Claim, Requirement, Step, first};
+use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
+use ns_core::probe::Unmet;
 use ns_core::{Capability, Child, Fact, Named, Namespaces, Outcome, Value, process};
 
-use crate::{A_PLACE, find, put, stander};
+use crate::cgroups::A_PARENT;
 
 /// The user to whom root gives. It needs no entry in /etc/passwd.
 pub(crate) const USER: u32 = 1000;
 
-/// Who gives a cgroup away, and then acts as somebody else.
-const NEEDS: &[Need] =
-    &[A_PLACE, Need::Capability(Capability::CAP_CHOWN), Need::Capability(Capability::CAP_SETUID), A_USER];
 /// Root of a user namespace has the capabilities, and maybe nobody to become.
-pub(crate) const A_USER: Need = Need::Probe(|| {
+pub(crate) const A_USER: Requirement = Requirement::Probe(|| {
     let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
-        me.saw("setresuid(1000)", Outcome::of(process::become_user(USER))?)
+        me.report("setresuid(1000)", Outcome::of(process::become_user(USER))?)
     })?;
-    let missing = Missing::new("a second user here", "run as root of the machine: sudo …");
-    Ok((child.hear()?.value != *"OK").then_some(missing))
+    let unmet = Unmet::new("a second user here", "run as root of the machine: sudo …");
+    Ok((child.fact()?.value != *"OK").then_some(unmet))
 });
+/// Who gives a cgroup away, and then acts as somebody else.
+const NEEDS: &[Requirement] = &[
+    A_PARENT,
+    Requirement::Capability(Capability::CAP_CHOWN),
+    Requirement::Capability(Capability::CAP_SETUID),
+    A_USER,
+];
 
-pub(crate) const MKDIR: Claim =
+/// What is given to a user: the directory, and the files that cgroup-v2.rst names for it ("Model of Delegation").
+const DIRECTORY: &[&str] = &["."];
+const DIRECTORY_AND_PROCS: &[&str] = &[".", "cgroup.procs"];
+const ALL: &[&str] = &[".", "cgroup.procs", "cgroup.subtree_control"];
+
+const MKDIR: Claim =
     Claim::holds("delegated-mkdir", "Whoever owns the directory of a cgroup may make cgroups in it.")
-        .cause("chown USER of the directory")
+        .factor("chown USER of the directory")
         .more(&[108])
-        .needs(NEEDS);
-pub(crate) const PROCS: Claim = Claim::holds(
+        .requires(NEEDS);
+const PROCS: Claim = Claim::holds(
     "delegated-procs",
     "To move a process inside, the owner needs the cgroup.procs of the common ancestor as well.",
 )
-.cause("chown USER cgroup.procs")
+.factor("chown USER cgroup.procs")
 .more(&[108])
-.needs(NEEDS);
-pub(crate) const SUBTREE_CONTROL: Claim = Claim::holds(
+.requires(NEEDS);
+const SUBTREE_CONTROL: Claim = Claim::holds(
     "delegated-controllers",
-    "To hand controllers down, the owner needs cgroup.subtree_control: a third file to be given.",
+    "To enable controllers for children, the owner needs cgroup.subtree_control: a third file to be given.",
 )
-.cause("chown USER cgroup.subtree_control")
+.factor("chown USER cgroup.subtree_control")
 .more(&[108])
-.needs(NEEDS);
-pub(crate) const LIMITS: Claim = Claim::holds(
+.requires(NEEDS);
+const LIMITS: Claim = Claim::holds(
     "delegated-limits",
-    "The limits of the delegated cgroup stay root's: EACCES. Those of the cgroups below are the owner's.",
+    "A limit of the delegated cgroup, such as cgroup.max.depth, stays root's: EACCES. One below is the owner's.",
 )
-.cause("a limit of the delegated cgroup itself")
+.factor("a limit of the delegated cgroup itself")
 .more(&[108])
-.needs(NEEDS);
-pub(crate) const ANCESTOR: Claim = Claim::holds(
+.requires(NEEDS);
+
+pub(crate) const GIVE: Step = Step {
+    title: "Give a cgroup to a user, file by file, and let the user try what each is good for.",
+    calls: &["chown(\"…/given\", 1000)", "setresuid(1000)", "mkdir(\"…/given/child\")"],
+    by_hand: &[
+        "cd $own; cat /sys/kernel/cgroup/delegate; mkdir given; chown 1000 given",
+        "as='setpriv --reuid 1000 --clear-groups bash -c'; $as 'mkdir given/child'",
+        "sleep 95 & echo $! > given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"",
+        "chown 1000 given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"",
+        "$as 'echo > given/cgroup.subtree_control'; $as 'echo 1 > given/cgroup.max.depth'",
+    ],
+    claims: &[MKDIR, PROCS, SUBTREE_CONTROL, LIMITS],
+    run: |lab| {
+        if let Ok(files) = fs::read_to_string("/sys/kernel/cgroup/delegate") {
+            // The files that exist: those of a controller come with it.
+            let files = files.lines().filter(|file| file.starts_with("cgroup."));
+            lab.saw(Fact::outside(
+                "cat /sys/kernel/cgroup/delegate",
+                Value::from(files.collect::<Vec<_>>()),
+            ))?;
+        }
+        let succeeds = || first().from("EACCES").to("OK");
+        lab.compare(MKDIR, &[][..], DIRECTORY, make_child)?.shows(succeeds())?;
+        lab.compare(PROCS, DIRECTORY, DIRECTORY_AND_PROCS, move_inside)?.shows(succeeds())?;
+        lab.compare(SUBTREE_CONTROL, DIRECTORY_AND_PROCS, ALL, write_subtree_control)?.shows(succeeds())?;
+        lab.compare(LIMITS, "a", ".", limit_depth)?.shows(first().is("EACCES"))
+    },
+};
+
+const ANCESTOR: Claim = Claim::holds(
     "common-ancestor",
     "No process comes in from outside, not even the owner's: EACCES, by the common ancestor's cgroup.procs.",
 )
-.cause("a source outside of what is delegated")
+.factor("a source outside of what is delegated")
 .more(&[108])
-.needs(NEEDS);
-pub(crate) const OPENER: Claim = Claim::holds(
+.requires(NEEDS);
+const OPENER: Claim = Claim::holds(
     "opener",
     "Who opened cgroup.procs is asked, not who writes: what a user opened helps root no further.",
 )
-.cause("a user who opened the file")
+.factor("a user who opened the file")
 .more(&[108])
-.needs(NEEDS);
+.requires(NEEDS);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if !lab.can_ask(&[MKDIR, PROCS, SUBTREE_CONTROL, LIMITS, ANCESTOR, OPENER])? {
-        return Ok(());
-    }
-    let place = find(Want::AnyV2)?;
-    lab.step(Step {
-        goal: "Give a cgroup to a user, file by file, and let the user try what each is good for.",
-        calls: &["chown(\"…/given\", 1000)", "setresuid(1000)", "mkdir(\"…/given/child\")"],
-        by_hand: &[
-            "cd $own; cat /sys/kernel/cgroup/delegate; mkdir given; chown 1000 given",
-            "as='setpriv --reuid 1000 --clear-groups bash -c'; $as 'mkdir given/child'",
-            "sleep 95 & echo $! > given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"",
-            "chown 1000 given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"",
-            "$as 'echo > given/cgroup.subtree_control'; $as 'echo 1 > given/cgroup.max.depth'",
-        ],
+pub(crate) const BRING_IN: Step = Step {
+    title: "Let the user move a process of his own from one delegated cgroup to another, and in from outside.",
+    calls: &["write(\"…/given/b/cgroup.procs\", \"PID\")"],
+    by_hand: &[
+        "$as 'mkdir given/a given/b'; sleep 94 & echo $! > given/a/cgroup.procs",
+        "$as \"echo $! > given/b/cgroup.procs\"; cat given/b/cgroup.procs; mkdir out; echo $! > out/cgroup.procs",
+        "$as \"echo $! > given/b/cgroup.procs\"",
+    ],
+    claims: &[ANCESTOR, OPENER],
+    run: |lab| {
+        lab.compare(ANCESTOR, false, true, move_in)?.shows(first().is("EACCES"))?;
+        lab.compare(OPENER, 0, USER, write_what_was_opened)?.shows(first().is("EACCES"))
+    },
+};
+
+fn make_child(files: &[&str]) -> Result<Fact> {
+    let given = give(&CgroupParent::require(CgroupRequest::AnyV2)?, files)?;
+    as_user("mkdir given/child", given.path().join("child"), |path| {
+        fs::create_dir(path).named(|| "mkdir(given/child)".into())
+    })
+}
+
+fn move_inside(files: &[&str]) -> Result<Fact> {
+    let (given, [_, to]) = give_with_children(&CgroupParent::require(CgroupRequest::AnyV2)?, files)?;
+    let member = start_as_user()?;
+    given.join(member.pid())?;
+    move_as_user(&member, &to)
+}
+
+fn write_subtree_control(files: &[&str]) -> Result<Fact> {
+    let given = give(&CgroupParent::require(CgroupRequest::AnyV2)?, files)?;
+    let file = given.path().join("cgroup.subtree_control");
+    as_user("echo > given/cgroup.subtree_control", file, |path| write(path, ""))
+}
+
+/// Limits the depth of what is given, or of a cgroup in it.
+fn limit_depth(of: &str) -> Result<Fact> {
+    let (given, _children) = give_with_children(&CgroupParent::require(CgroupRequest::AnyV2)?, ALL)?;
+    let file = given.path().join(of).join("cgroup.max.depth");
+    as_user(&format!("echo 1 > given/{of}/cgroup.max.depth"), file, |path| write(path, "1"))
+}
+
+/// Moves a process of the user's own into what is given, from within or from outside.
+fn move_in(from_outside: bool) -> Result<Fact> {
+    let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
+    let (_given, [from, to]) = give_with_children(&parent, ALL)?;
+    let outside = parent.create("outside")?;
+    let member = start_as_user()?;
+    let source = if from_outside { &outside } else { &from };
+    source.join(member.pid())?;
+    move_as_user(&member, &to)
+}
+
+/// Root writes to a cgroup.procs that root or a user has opened.
+fn write_what_was_opened(opener: u32) -> Result<Fact> {
+    let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
+    let (_given, [_, to]) = give_with_children(&parent, ALL)?;
+    let outside = parent.create("outside")?;
+    let member = start_as_user()?;
+    outside.join(member.pid())?;
+    let mut root = Child::spawn("root", Namespaces::NONE, |me| {
+        let opened = process::with_effective_user(opener, || open(&to.path().join("cgroup.procs")))?;
+        let answer = (&opened).write_all(format!("{}\n", member.pid()).as_bytes());
+        me.report("write(fd, \"PID\"), by root", Outcome::of(answer.named(|| "write(fd)".into()))?)
     })?;
-    if let Ok(files) = std::fs::read_to_string("/sys/kernel/cgroup/delegate") {
-        // The files that exist: those of a controller come with it.
-        let files = files.lines().filter(|file| file.starts_with("cgroup."));
-        lab.saw(Fact::outside("cat /sys/kernel/cgroup/delegate", Value::from(files.collect::<Vec<_>>())))?;
-    }
-    let make = |files: &[&str]| -> Result<Fact> {
-        let given = give(&place, files)?;
-        as_user("mkdir given/child", given.path().join("child"), |path| {
-            std::fs::create_dir(path).named(|| "mkdir(given/child)".into())
-        })
-    };
-    lab.claim(MKDIR).without(make(&[])?).with(make(cause(&["."], &[]))?).shows(|it| *it == "OK")?;
-
-    let move_inside = |files: &[&str]| -> Result<Fact> {
-        let (given, [_, to]) = give_with_children(&place, files)?;
-        let member = child_of_the_user()?;
-        put(&given, &member)?;
-        let pid = member.pid();
-        as_user("echo PID > given/b/cgroup.procs", to.path().join("cgroup.procs"), move |path| {
-            write(path, &pid.to_string())
-        })
-    };
-    lab.claim(PROCS)
-        .without(move_inside(&["."])?)
-        .with(move_inside(cause(&[".", "cgroup.procs"], &["."]))?)
-        .shows(|answer| *answer == "OK")?;
-    let control = |files: &[&str]| -> Result<Fact> {
-        let given = give(&place, files)?;
-        as_user("echo > given/cgroup.subtree_control", given.path().join("cgroup.subtree_control"), |path| {
-            write(path, "")
-        })
-    };
-    let (two, three) = (&[".", "cgroup.procs"][..], &[".", "cgroup.procs", "cgroup.subtree_control"][..]);
-    lab.claim(SUBTREE_CONTROL)
-        .without(control(two)?)
-        .with(control(cause(three, two))?)
-        .shows(|answer| *answer == "OK")?;
-    let limit = |of: &'static str| -> Result<Fact> {
-        let (given, _children) = give_with_children(&place, three)?;
-        let file = given.path().join(of).join("cgroup.max.depth");
-        as_user(&format!("echo 1 > given/{of}/cgroup.max.depth"), file, |path| write(path, "1"))
-    };
-    lab.claim(LIMITS).without(limit("a")?).with(limit(cause(".", "a"))?).shows(|it| *it == "EACCES")?;
-
-    lab.step(Step {
-        goal: "Let the user move a process of his own from one delegated cgroup to another, and in from outside.",
-        calls: &["write(\"…/given/b/cgroup.procs\", \"PID\")"],
-        by_hand: &[
-            "$as 'mkdir given/a given/b'; sleep 94 & echo $! > given/a/cgroup.procs",
-            "$as \"echo $! > given/b/cgroup.procs\"; cat given/b/cgroup.procs; mkdir out; echo $! > out/cgroup.procs",
-            "$as \"echo $! > given/b/cgroup.procs\"",
-        ],
-    })?;
-    let move_in = |from_outside: bool| -> Result<Fact> {
-        let (_given, [from, to]) = give_with_children(&place, three)?;
-        let outside = place.create("outside")?;
-        let member = child_of_the_user()?;
-        put(if from_outside { &outside } else { &from }, &member)?;
-        let pid = member.pid();
-        as_user("echo PID > given/b/cgroup.procs", to.path().join("cgroup.procs"), move |path| {
-            write(path, &pid.to_string())
-        })
-    };
-    lab.claim(ANCESTOR)
-        .without(move_in(false)?)
-        .with(move_in(cause(true, false))?)
-        .shows(|answer| *answer == "EACCES")?;
-    let write_what_was_opened = |opener: u32| -> Result<Fact> {
-        let (_given, [_, to]) = give_with_children(&place, three)?;
-        let outside = place.create("outside")?;
-        let member = child_of_the_user()?;
-        put(&outside, &member)?;
-        let (file, pid) = (to.path().join("cgroup.procs"), member.pid());
-        let mut root = Child::spawn("root", Namespaces::NONE, move |me| {
-            let opened = process::with_effective_user(opener, || open(&file))?;
-            let answer = (&opened).write_all(format!("{pid}\n").as_bytes());
-            me.saw("write(fd, \"PID\"), by root", Outcome::of(answer.named(|| "write(fd)".into()))?)
-        })?;
-        Ok(root.hear()?)
-    };
-    lab.claim(OPENER)
-        .without(write_what_was_opened(0)?)
-        .with(write_what_was_opened(cause(USER, 0))?)
-        .shows(|answer| *answer == "EACCES")?;
-    Ok(())
+    Ok(root.fact()?)
 }
 
 /// A cgroup of which these files are the user's; `.` is its directory.
-fn give(place: &Place, files: &[&str]) -> Result<Cgroup> {
-    let given = place.create("given")?;
+fn give(parent: &CgroupParent, files: &[&str]) -> Result<Cgroup> {
+    let given = parent.create("given")?;
+    permit(given.path())?;
     for file in files {
-        own(&given.path().join(file), USER)?;
+        chown(&given.path().join(file))?;
     }
     Ok(given)
 }
 
 /// The same, with two children that are the user's, as those are that he makes himself.
-pub(crate) fn give_with_children(place: &Place, files: &[&str]) -> Result<(Cgroup, [Cgroup; 2])> {
-    let given = give(place, files)?;
+pub(crate) fn give_with_children(parent: &CgroupParent, files: &[&str]) -> Result<(Cgroup, [Cgroup; 2])> {
+    let given = give(parent, files)?;
     let children = [given.child(&"a".parse()?)?, given.child(&"b".parse()?)?];
     for child in &children {
-        own(child.path(), USER)?;
-        for entry in std::fs::read_dir(child.path()).context("ls given/…")? {
-            own(&entry.context("ls given/…")?.path(), USER)?;
+        permit(child.path())?;
+        chown(child.path())?;
+        for entry in fs::read_dir(child.path()).context("ls given/…")? {
+            chown(&entry.context("ls given/…")?.path())?;
         }
     }
     Ok((given, children))
 }
 
-pub(crate) fn own(path: &Path, user: u32) -> Result<()> {
-    std::os::unix::fs::chown(path, Some(user), None).with_context(|| format!("chown {}", path.display()))
+/// Makes it the user's.
+pub(crate) fn chown(path: &Path) -> ns_core::Result<()> {
+    std::os::unix::fs::chown(path, Some(USER), None).named(|| "chown USER".into())
 }
 
-/// A process that belongs to the user.
-pub(crate) fn child_of_the_user() -> Result<Child> {
+/// Makes a directory what it is with the usual umask(2), whatever ours is.
+fn permit(directory: &Path) -> ns_core::Result<()> {
+    fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).named(|| "chmod 0755".into())
+}
+
+/// An idle process that is the user's.
+pub(crate) fn start_as_user() -> Result<Child> {
     let mut child = Child::spawn("member", Namespaces::NONE, |me| {
         process::become_user(USER)?;
-        me.saw("it is the user's", true)?;
+        me.report("it is the user's", true)?;
         me.stay()
     })?;
-    child.hear()?;
+    child.fact()?;
     Ok(child)
 }
 
+/// What the kernel answers when the user moves a process.
+pub(crate) fn move_as_user(process: &Child, to: &Cgroup) -> Result<Fact> {
+    let pid = process.pid();
+    as_user("echo PID > given/b/cgroup.procs", to.path().join("cgroup.procs"), |path| {
+        write(path, &pid.to_string())
+    })
+}
+
 /// What the kernel answers to the user. Named by `what`, since only the user of both arms knows the paths.
-pub(crate) fn as_user(
-    what: &str,
-    path: PathBuf,
-    attempt: impl FnOnce(&Path) -> ns_core::Result<()>,
-) -> Result<Fact> {
-    let what = what.to_string();
-    let mut user = Child::spawn("user", Namespaces::NONE, move |me| {
+fn as_user(what: &str, path: PathBuf, attempt: impl FnOnce(&Path) -> ns_core::Result<()>) -> Result<Fact> {
+    let mut user = Child::spawn("user", Namespaces::NONE, |me| {
         process::become_user(USER)?;
-        me.saw(what, Outcome::of(attempt(&path))?)
+        me.report(what, Outcome::of(attempt(&path))?)
     })?;
-    Ok(user.hear()?)
+    Ok(user.fact()?)
 }
 
 fn open(path: &Path) -> ns_core::Result<File> {
@@ -227,11 +242,6 @@ fn open(path: &Path) -> ns_core::Result<File> {
 }
 
 /// One write(2) of a line, as echo has it.
-pub(crate) fn write(path: &Path, text: &str) -> ns_core::Result<()> {
+fn write(path: &Path, text: &str) -> ns_core::Result<()> {
     (&open(path)?).write_all(format!("{text}\n").as_bytes()).named(|| "write(…)".into())
-}
-
-/// A process that is root's.
-pub(crate) fn child_of_root() -> Result<Child> {
-    Ok(stander("member")?)
 }

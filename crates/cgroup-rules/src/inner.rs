@@ -1,319 +1,362 @@
 //! Members above other cgroups: the rule that is called "no internal processes", and how much of that it says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Lab, Need, Observation, Step, cause};
-use ns_core::cgroup::{Cgroup, Layout, Place, Want};
-use ns_core::probe::Missing;
-use ns_core::{Fact, Outcome, Value};
+use lesson::{Claim, Requirement, Row, Step, first, outside, right, wrong};
+use ns_core::cgroup::{CgroupParent, CgroupRequest, Layout};
+use ns_core::probe::Unmet;
+use ns_core::{Error, Fact, Outcome, Value};
 
-use crate::{A_PLACE, find, put, stander};
+use crate::cgroups::{A_PARENT, start_idle, start_in, with_child};
 
-/// A place that hands down a controller of whole processes: a domain controller.
-pub(crate) const A_DOMAIN_CONTROLLER: Need = Need::Probe(|| Ok(first_of(&DOMAIN)?.err()));
-/// A place that hands down a controller that can tell threads apart: a threaded controller.
-const A_THREADED_CONTROLLER: Need = Need::Probe(|| Ok(first_of(&THREADED)?.err()));
+/// A parent that enables a controller of whole processes for its children: a domain controller.
+pub(crate) const A_DOMAIN_CONTROLLER: Requirement = Requirement::Probe(|| Ok(find_one_of(&DOMAIN)?.err()));
+/// A parent that enables a controller that can tell threads apart: a threaded controller.
+const A_THREADED_CONTROLLER: Requirement = Requirement::Probe(|| Ok(find_one_of(&THREADED)?.err()));
 /// The root of the tree, and not what a container sees of it.
-pub(crate) const A_ROOT: Need = Need::Probe(|| {
-    let missing = Missing::new("the root of v2's tree is not mounted here", "run outside of a container");
-    Ok(root().is_err().then_some(missing))
+pub(crate) const A_ROOT: Requirement = Requirement::Probe(|| {
+    let unmet = Unmet::new("the root of v2's tree is not mounted here", "run outside of a container");
+    Ok(root().is_err().then_some(unmet))
 });
-/// A root that hands something down.
-const A_DISTRIBUTING_ROOT: Need = Need::Probe(|| {
-    let hands_down = root().is_ok_and(|root| {
-        let handed = std::fs::read_to_string(root.join("cgroup.subtree_control")).unwrap_or_default();
-        DOMAIN.iter().any(|controller| handed.split_whitespace().any(|it| it == *controller))
+/// A root that enables a domain controller for its children.
+const A_DISTRIBUTING_ROOT: Requirement = Requirement::Probe(|| {
+    let enables = root().is_ok_and(|root| {
+        let enabled = std::fs::read_to_string(root.join("cgroup.subtree_control")).unwrap_or_default();
+        has_domain_controller(&enabled)
     });
     let remedy = "boot with cgroup v2 alone, as Debian does";
-    Ok((!hands_down).then(|| Missing::new("the root of v2 hands no domain controller down", remedy)))
+    Ok((!enables).then(|| Unmet::new("the root of v2 enables no domain controller for its children", remedy)))
 });
 
 const DOMAIN: [&str; 6] = ["memory", "io", "hugetlb", "rdma", "misc", "dmem"];
 const THREADED: [&str; 3] = ["pids", "cpu", "cpuset"];
 
-pub(crate) const ONLY_LEAVES: Claim = Claim::refuted(
+const ONLY_LEAVES: Claim = Claim::refuted(
     "only-leaves",
     "Processes can be assigned to the root and to leaves only, never to a cgroup with children.",
     "inner",
 )
-.cause("a child cgroup")
+.factor("a child cgroup")
 .notes(&[56])
-.needs(&[A_PLACE])
-.misconceptions(&[(
-    lesson::YES,
-    "the rule is called \"no internal processes\", which says more than it means",
-)]);
-pub(crate) const INNER: Claim = Claim::holds(
+.requires(&[A_PARENT])
+.arms("a leaf", "has a child")
+.core(&[Row::first("echo PID > procs")])
+.asks(
+    "A cgroup has a child cgroup, and no controller is enabled for it. You write a PID to the parent's cgroup.procs.",
+    &[
+        right("the process moves in"),
+        wrong("EBUSY: only leaves take processes", "'no internal processes' is quoted without its condition"),
+        wrong("the process moves into the child", "members are thought to sink to the leaves"),
+    ],
+);
+const INNER: Claim = Claim::holds(
     "inner",
-    "A cgroup and its child may have members at once, while no domain controller is handed down.",
+    "A cgroup and its child may have members at once, while no domain controller is enabled for children.",
 )
-.cause("members in both")
+.factor("members in both")
 .notes(&[56])
-.needs(&[A_PLACE]);
-pub(crate) const DOMAIN_CONTROLLER: Claim = Claim::holds(
+.requires(&[A_PARENT])
+.arms("one joins", "both join")
+.core(&[
+    Row::outside("members above", "members of top"),
+    Row::outside("members below", "members of top/child"),
+])
+.asks(
+    "One process joined a cgroup, and another its child. How many members has each?",
+    &[
+        right("one each"),
+        wrong("the parent 2, the child 1", "what is in a child is thought to be in its parent too"),
+        wrong("the parent 0, the child 2", "members are thought to sink to the leaves"),
+    ],
+);
+
+pub(crate) const PUT_MEMBERS_ABOVE_MEMBERS: Step = Step {
+    title: "Put a process into a cgroup that has a child, and another into the child.",
+    calls: &["mkdir(\"…/top/child\")", "write(\"…/top/cgroup.procs\", \"PID\")"],
+    by_hand: &[
+        "mkdir child; sleep 99 & echo $! > cgroup.procs; sleep 98 & echo $! > child/cgroup.procs",
+        "cat cgroup.procs child/cgroup.procs",
+    ],
+    claims: &[ONLY_LEAVES, INNER],
+    run: |lab| {
+        lab.compare(ONLY_LEAVES, false, true, join_top)?.shows(first().from("OK").to("EBUSY"))?;
+        lab.compare(INNER, false, true, count_members)?
+            .shows(outside("members of top").is(1) & outside("members of top/child").is(1))
+    },
+};
+
+const DOMAIN_CONTROLLER: Claim = Claim::holds(
     "domain-controller",
-    "A cgroup with a member cannot hand a domain controller such as memory down: EBUSY.",
+    "A cgroup below the root that has a member cannot enable a domain controller for children: EBUSY.",
 )
-.cause("a member")
+.factor("a member")
 .notes(&[57, 58])
 .more(&[106])
-.needs(&[A_DOMAIN_CONTROLLER]);
-pub(crate) const NO_ENTRY: Claim =
-    Claim::holds("no-entry", "No process gets into a cgroup that hands a domain controller down: EBUSY.")
-        .cause("+CONTROLLER in cgroup.subtree_control")
-        .notes(&[57])
-        .more(&[106])
-        .needs(&[A_DOMAIN_CONTROLLER]);
-pub(crate) const LEAF: Claim = Claim::holds(
-    "leaf",
-    "Once its members have moved down into a leaf, a cgroup can hand a domain controller down.",
+.requires(&[A_DOMAIN_CONTROLLER])
+.arms("no member", "a member")
+.core(&[Row::first("+memory or the like")])
+.asks(
+    "A cgroup has a member and a child. You enable a domain controller such as memory for its children.",
+    &[
+        right("EBUSY: a domain controller needs a cgroup without members"),
+        wrong("it works: the child gets memory.max", "in version 1 every cgroup could have both"),
+        wrong(
+            "ENOENT: the controller is not available",
+            "that is what a controller gives that is not enabled above",
+        ),
+    ],
+);
+const NO_ENTRY: Claim = Claim::holds(
+    "no-entry",
+    "No process enters a cgroup below the root that enables a domain controller for children: EBUSY.",
 )
-.cause("moving the member into a leaf")
+.factor("+CONTROLLER in cgroup.subtree_control")
 .notes(&[57])
-.needs(&[A_DOMAIN_CONTROLLER]);
-pub(crate) const NO_LEVEL_SKIPPED: Claim = Claim::holds(
-    "no-level-skipped",
-    "A controller skips no level: each cgroup above has to hand it down, else +CONTROLLER is ENOENT.",
+.more(&[106])
+.requires(&[A_DOMAIN_CONTROLLER]);
+const LEAF: Claim = Claim::holds(
+    "leaf",
+    "Once its members have moved down into a leaf, a cgroup can enable a domain controller for children.",
 )
-.cause("a level that hands nothing down")
+.factor("moving the member into a leaf")
+.notes(&[57])
+.requires(&[A_DOMAIN_CONTROLLER]);
+const NO_LEVEL_SKIPPED: Claim = Claim::holds(
+    "no-level-skipped",
+    "A controller skips no level: each cgroup above has to enable it for its children, else +CONTROLLER is ENOENT.",
+)
+.factor("a level that enables nothing")
 .more(&[105])
-.needs(&[A_DOMAIN_CONTROLLER]);
-pub(crate) const CANNOT_DISTRIBUTE: Claim = Claim::refuted(
+.requires(&[A_DOMAIN_CONTROLLER]);
+const ROOT: Claim = Claim::holds(
+    "root",
+    "The root is exempt: it has members, and enables domain controllers for its children.",
+)
+.factor("being the root")
+.notes(&[56, 57])
+.requires(&[A_DOMAIN_CONTROLLER, A_ROOT, A_DISTRIBUTING_ROOT]);
+
+pub(crate) const ENABLE_A_DOMAIN_CONTROLLER: Step = Step {
+    title: "Enable a domain controller beside a member, put a member in beside the controller, and find the way out.",
+    calls: &["write(\"…/cgroup.subtree_control\", \"+memory\")", "write(\"…/cgroup.procs\", \"PID\")"],
+    by_hand: &[
+        "domain=$(grep -owE 'memory|io|hugetlb|misc' cgroup.controllers | head -n 1); echo +$domain > cgroup.subtree_control",
+        "mkdir leaf; echo $(<cgroup.procs) > leaf/cgroup.procs",
+        "echo +$domain > cgroup.subtree_control; echo $! > cgroup.procs",
+    ],
+    claims: &[DOMAIN_CONTROLLER, NO_ENTRY, LEAF, NO_LEVEL_SKIPPED, ROOT],
+    run: |lab| {
+        let domain = domain_controller()?;
+        lab.saw(Fact::outside("the domain controller", Value::Name(domain.name.clone())))?;
+        lab.compare(DOMAIN_CONTROLLER, false, true, |member| domain.enable_beside(member, false))?
+            .shows(first().is("EBUSY"))?;
+        lab.compare(NO_ENTRY, false, true, |enabled| domain.enter(enabled))?.shows(first().is("EBUSY"))?;
+        lab.compare(LEAF, false, true, |moved| domain.enable_after_a_move(moved))?
+            .shows(first().from("EBUSY").to("OK"))?;
+        lab.compare(NO_LEVEL_SKIPPED, false, true, |skipped| domain.enable_at_the_third_level(skipped))?
+            .shows(first().is("ENOENT"))?;
+        lab.compare(ROOT, false, true, |is_root| domain.look_at_members(is_root))?
+            .shows(outside("it has members").is("yes") & outside("it enables a domain controller").is("yes"))
+    },
+};
+
+const CANNOT_DISTRIBUTE: Claim = Claim::refuted(
     "cannot-distribute",
     "A cgroup that is not the root cannot have members and distribute resources to its children at once.",
     "exempt",
 )
-.cause("a member")
+.factor("a member")
 .notes(&[57])
-.needs(&[A_THREADED_CONTROLLER]);
-pub(crate) const EXEMPT: Claim = Claim::holds(
+.requires(&[A_THREADED_CONTROLLER])
+.arms("no member", "a member")
+.core(&[Row::first("+pids or the like")])
+.asks(
+    "The same cgroup with a member: you enable pids, which is a threaded controller, for its children.",
+    &[
+        right("it works"),
+        wrong("EBUSY, as for memory", "the rule is often given for all controllers"),
+        wrong(
+            "EOPNOTSUPP: the child must be threaded first",
+            "threaded controllers are thought to need threaded cgroups",
+        ),
+    ],
+);
+const EXEMPT: Claim = Claim::holds(
     "exempt",
     "Threaded controllers are exempt: beside a member, +pids succeeds where +memory is EBUSY.",
 )
-.cause("a threaded controller")
+.factor("a threaded controller")
 .notes(&[57])
 .more(&[106])
-.needs(&[A_DOMAIN_CONTROLLER, A_THREADED_CONTROLLER]);
-pub(crate) const SILENTLY: Claim = Claim::holds(
+.requires(&[A_DOMAIN_CONTROLLER, A_THREADED_CONTROLLER])
+.arms("+memory", "+pids")
+.core(&[Row::first("beside a member")])
+.asks(
+    "Which controllers can a cgroup with members enable for its children?",
+    &[
+        right("threaded ones, such as cpu and pids"),
+        wrong("none", "'no internal processes' is quoted without its exception"),
+        wrong("all but memory", "memory is the usual example"),
+        wrong("all", "in version 1 that was so"),
+    ],
+);
+const SILENTLY: Claim = Claim::holds(
     "silently",
-    "+pids beside a member makes the cgroup `domain threaded`, its empty children `domain invalid`, without a word.",
+    "+pids beside a member succeeds, and makes the cgroup `domain threaded`, its empty child `domain invalid`.",
 )
-.cause("a member")
+.factor("a member")
 .notes(&[57])
 .more(&[107])
-.needs(&[A_THREADED_CONTROLLER]);
-pub(crate) const POPULATED_CHILD: Claim =
+.requires(&[A_THREADED_CONTROLLER]);
+const POPULATED_CHILD: Claim =
     Claim::holds("populated-child", "Where a child has members too, +pids beside a member is EBUSY.")
-        .cause("a member of the child")
+        .factor("a member of the child")
         .notes(&[57])
-        .needs(&[A_THREADED_CONTROLLER]);
-pub(crate) const ROOT: Claim = Claim::holds(
-    "root",
-    "The root is exempt: it has members, and hands domain controllers down to its children.",
-)
-.cause("being the root")
-.notes(&[56, 57])
-.needs(&[A_DOMAIN_CONTROLLER, A_ROOT, A_DISTRIBUTING_ROOT]);
+        .requires(&[A_THREADED_CONTROLLER]);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if lab.can_ask(&[ONLY_LEAVES, INNER])? {
-        members_above_members(lab)?;
-    }
-    if lab.can_ask(&[DOMAIN_CONTROLLER, NO_ENTRY, LEAF, NO_LEVEL_SKIPPED])? {
-        domain_controllers(lab)?;
-    }
-    if lab.can_ask(&[CANNOT_DISTRIBUTE, SILENTLY, POPULATED_CHILD])? {
-        threaded_controllers(lab)?;
-    }
-    if lab.can_ask(&[EXEMPT])? {
-        // As root the two are handed down at the same place, and for an ordinary user by the same user manager.
-        let (domain, threaded) = (known(&DOMAIN)?, known(&THREADED)?);
-        lab.claim(EXEMPT)
-            .without(enable_beside(&domain, true, false)?)
-            .with(enable_beside(cause(&threaded, &domain), true, false)?)
-            .shows(|answer| *answer == "OK")?;
-    }
-    if lab.can_ask(&[ROOT])? {
-        exempt_root(lab)?;
-    }
-    Ok(())
+pub(crate) const ENABLE_A_THREADED_CONTROLLER: Step = Step {
+    title: "Enable a threaded controller beside a member, and ask for the cgroups' types.",
+    calls: &["write(\"…/cgroup.subtree_control\", \"+pids\")", "read(\"…/cgroup.type\")"],
+    by_hand: &[
+        "echo +pids > cgroup.subtree_control; mkdir -p other/child; sleep 97 & echo $! > other/cgroup.procs",
+        "echo +pids > other/cgroup.subtree_control; cat other/cgroup.type other/child/cgroup.type",
+        "echo $! > other/child/cgroup.procs",
+    ],
+    claims: &[CANNOT_DISTRIBUTE, EXEMPT, SILENTLY, POPULATED_CHILD],
+    run: |lab| {
+        let threaded = find_one_of(&THREADED)?.map_err(Error::Unmet)?;
+        lab.saw(Fact::outside("the threaded controller", Value::Name(threaded.name.clone())))?;
+        let answers = lab.arms(false, true, |member| threaded.enable_beside(member, false))?;
+        lab.judge(CANNOT_DISTRIBUTE, answers.clone()).shows(first().from("OK").to("EBUSY"))?;
+        // As root the two are enabled by the same cgroup, and for an ordinary user by the same user manager.
+        lab.compare(EXEMPT, &DOMAIN[..], &THREADED[..], |controllers| {
+            find_one_of(controllers)?.map_err(Error::Unmet)?.enable_beside(true, false)
+        })?
+        .shows(first().from("EBUSY").to("OK"))?;
+        lab.judge(SILENTLY, answers).shows(
+            outside("cgroup.type of top").is("domain threaded")
+                & outside("cgroup.type of top/child").is("domain invalid"),
+        )?;
+        lab.compare(POPULATED_CHILD, false, true, |member| threaded.enable_beside(true, member))?
+            .shows(first().is("EBUSY"))
+    },
+};
+
+fn join_top(has_child: bool) -> Result<Fact> {
+    let top = CgroupParent::require(CgroupRequest::AnyV2)?.create("top")?;
+    let _child = has_child.then(|| top.child(&"child".parse()?)).transpose()?;
+    let member = start_idle("member")?;
+    Ok(Fact::outside("echo PID > top/cgroup.procs", Outcome::of(top.join(member.pid()))?))
 }
 
-fn members_above_members(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Put a process into a cgroup that has a child, and another into the child.",
-        calls: &["mkdir(\"…/top/child\")", "write(\"…/top/cgroup.procs\", \"PID\")"],
-        by_hand: &[
-            "mkdir child; sleep 99 & echo $! > cgroup.procs; sleep 98 & echo $! > child/cgroup.procs",
-            "cat cgroup.procs child/cgroup.procs",
-        ],
-    })?;
-    let place = find(Want::AnyV2)?;
-    let join = |has_child: bool| -> Result<Fact> {
-        let top = place.create("top")?;
-        let _child = has_child.then(|| child_of(&top)).transpose()?;
-        let member = stander("member")?;
-        Ok(Fact::outside("echo PID > top/cgroup.procs", Outcome::of(top.join(member.pid()))?))
-    };
-    lab.claim(ONLY_LEAVES)
-        .without(join(false)?)
-        .with(join(cause(true, false))?)
-        .shows(|answer| *answer != "OK")?;
-    let both = |joins: bool| -> Result<Observation> {
-        let top = place.create("top")?;
-        let child = child_of(&top)?;
-        let (first, second) = (stander("first")?, stander("second")?);
-        put(&top, &first)?;
-        if joins {
-            child.join(second.pid())?;
-        }
-        Ok([
-            Fact::outside("members of top", top.procs()?.len()),
-            Fact::outside("members of top/child", child.procs()?.len()),
-        ]
-        .into())
-    };
-    lab.claim(INNER)
-        .without(both(false)?)
-        .with(both(true)?)
-        .shows(|it| *it == 1 && it.outside("members of top/child").is_some_and(|it| *it == 1))?;
-    Ok(())
-}
-
-fn domain_controllers(lab: &mut Lab) -> Result<()> {
-    let (controller, place) = known(&DOMAIN)?;
-    let on = format!("+{controller}");
-    lab.step(Step {
-        goal: "Enable a domain controller beside a member, put a member in beside the controller, and find the way out.",
-        calls: &["write(\"…/cgroup.subtree_control\", \"+memory\")", "write(\"…/cgroup.procs\", \"PID\")"],
-        by_hand: &[
-            "cat cgroup.controllers cgroup.subtree_control; echo +memory > cgroup.subtree_control",
-            "mkdir leaf; echo $(<cgroup.procs) > leaf/cgroup.procs",
-            "echo +memory > cgroup.subtree_control; echo $! > cgroup.procs",
-        ],
-    })?;
-    lab.saw(Fact::outside("the domain controller", Value::Name(controller.clone())))?;
-    let domain = (controller, place);
-    lab.claim(DOMAIN_CONTROLLER)
-        .without(enable_beside(&domain, false, false)?)
-        .with(enable_beside(&domain, cause(true, false), false)?)
-        .shows(|answer| *answer == "EBUSY")?;
-    let place = domain.1;
-    let enter = |hands_down: bool| -> Result<Fact> {
-        let top = place.create("top")?;
-        if hands_down {
-            top.limit("cgroup.subtree_control", &on)?;
-        }
-        let visitor = stander("visitor")?;
-        let answer = top.write("cgroup.procs", &visitor.pid().to_string());
-        Ok(Fact::outside("echo PID > cgroup.procs", Outcome::of(answer)?))
-    };
-    lab.claim(NO_ENTRY).without(enter(false)?).with(enter(true)?).shows(|answer| *answer == "EBUSY")?;
-    let make_room = |moves: bool| -> Result<Fact> {
-        let top = place.create("top")?;
-        let leaf = top.child(&"leaf".parse()?)?;
-        let member = stander("member")?;
-        put(&top, &member)?;
-        if moves {
-            leaf.join(member.pid())?;
-        }
-        let answer = top.write("cgroup.subtree_control", &on);
-        Ok(Fact::outside("echo +controller > cgroup.subtree_control", Outcome::of(answer)?))
-    };
-    lab.claim(LEAF).without(make_room(false)?).with(make_room(true)?).shows(|answer| *answer == "OK")?;
-    let hand_on = |skips: bool| -> Result<Fact> {
-        let top = place.create("top")?;
-        let middle = child_of(&top)?;
-        let low = child_of(&middle)?;
-        top.write("cgroup.subtree_control", &on)?;
-        if !skips {
-            middle.write("cgroup.subtree_control", &on)?;
-        }
-        let answer = low.write("cgroup.subtree_control", &on);
-        Ok(Fact::outside("echo +controller > cgroup.subtree_control", Outcome::of(answer)?))
-    };
-    lab.claim(NO_LEVEL_SKIPPED)
-        .without(hand_on(false)?)
-        .with(hand_on(cause(true, false))?)
-        .shows(|answer| *answer == "ENOENT")?;
-    Ok(())
-}
-
-fn threaded_controllers(lab: &mut Lab) -> Result<()> {
-    let threaded = known(&THREADED)?;
-    lab.step(Step {
-        goal: "Enable a threaded controller beside a member, and ask for the cgroups' types.",
-        calls: &["write(\"…/cgroup.subtree_control\", \"+pids\")", "read(\"…/cgroup.type\")"],
-        by_hand: &[
-            "echo +pids > cgroup.subtree_control; mkdir -p other/child; sleep 97 & echo $! > other/cgroup.procs",
-            "echo +pids > other/cgroup.subtree_control; cat other/cgroup.type other/child/cgroup.type",
-            "echo $! > other/child/cgroup.procs",
-        ],
-    })?;
-    lab.saw(Fact::outside("the threaded controller", Value::Name(threaded.0.clone())))?;
-    let (alone, beside) =
-        (enable_beside(&threaded, false, false)?, enable_beside(&threaded, cause(true, false), false)?);
-    lab.claim(CANNOT_DISTRIBUTE)
-        .without(alone.clone())
-        .with(beside.clone())
-        .shows(|answer| *answer != "OK")?;
-    lab.claim(SILENTLY).without(alone).with(beside.clone()).shows(|it| {
-        it.outside("cgroup.type of top").is_some_and(|it| *it == "domain threaded")
-            && it.outside("cgroup.type of top/child").is_some_and(|it| *it == "domain invalid")
-    })?;
-    lab.claim(POPULATED_CHILD)
-        .without(beside)
-        .with(enable_beside(&threaded, true, cause(true, false))?)
-        .shows(|answer| *answer == "EBUSY")?;
-    Ok(())
-}
-
-/// Enables a controller in a cgroup with a child, where it, the child or both have a member.
-fn enable_beside(
-    (controller, place): &(String, Place),
-    member_above: bool,
-    member_below: bool,
-) -> Result<Vec<Fact>> {
-    let top = place.create("top")?;
-    let child = child_of(&top)?;
-    let mut members = Vec::new();
-    for (cgroup, _) in [(&top, member_above), (&child, member_below)].into_iter().filter(|(_, has)| *has) {
-        let member = stander("member")?;
-        put(cgroup, &member)?;
-        members.push(member);
-    }
-    let answer = top.write("cgroup.subtree_control", &format!("+{controller}"));
-    Ok(vec![
-        Fact::outside(format!("echo +{controller} > cgroup.subtree_control"), Outcome::of(answer)?),
-        Fact::outside("cgroup.type of top", top.read("cgroup.type")?),
-        Fact::outside("cgroup.type of top/child", child.read("cgroup.type")?),
+/// The members of a cgroup that has one, and of its child, which has one too or none.
+fn count_members(in_both: bool) -> Result<[Fact; 2]> {
+    let (top, child) = with_child(&CgroupParent::require(CgroupRequest::AnyV2)?)?;
+    let _first = start_in(&top, "first")?;
+    let _second = in_both.then(|| start_in(&child, "second")).transpose()?;
+    Ok([
+        Fact::outside("members of top", top.procs()?.len()),
+        Fact::outside("members of top/child", child.procs()?.len()),
     ])
 }
 
-fn exempt_root(lab: &mut Lab) -> Result<()> {
-    let (controller, place) = known(&DOMAIN)?;
-    let top = place.create("top")?;
-    let _child = child_of(&top)?;
-    let member = stander("member")?;
-    put(&top, &member)?;
-    let _ = top.enable(&controller); // refused, as was seen above
-    let look = |directory: PathBuf| -> Result<[Fact; 2]> {
-        let read = |file: &str| -> Result<String> {
+/// A controller, and a cgroup that enables it for those made in it.
+pub(crate) struct Controller {
+    pub(crate) name: String,
+    pub(crate) parent: CgroupParent,
+}
+
+impl Controller {
+    /// Enables it in a cgroup with a child, where it, the child or both have a member.
+    fn enable_beside(&self, member_above: bool, member_below: bool) -> Result<Vec<Fact>> {
+        let (top, child) = with_child(&self.parent)?;
+        let _above = member_above.then(|| start_in(&top, "member")).transpose()?;
+        let _below = member_below.then(|| start_in(&child, "member")).transpose()?;
+        let answer = Outcome::of(top.enable(&self.name))?;
+        Ok(vec![
+            Fact::outside(format!("echo +{} > cgroup.subtree_control", self.name), answer),
+            Fact::outside("cgroup.type of top", top.read("cgroup.type")?),
+            Fact::outside("cgroup.type of top/child", child.read("cgroup.type")?),
+        ])
+    }
+
+    /// The name of a file that it puts into a cgroup, as this kernel calls it: `memory.max`, `hugetlb.2MB.max`.
+    ///
+    /// # Errors
+    /// When it puts none there.
+    pub(crate) fn file(&self) -> Result<String> {
+        let (top, child) = with_child(&self.parent)?;
+        let before = names_in(child.path())?;
+        top.enable(&self.name)?;
+        best_known(&before, names_in(child.path())?).with_context(|| format!("a file of {}", self.name))
+    }
+
+    /// Puts a process into a cgroup that enables it for children, or enables nothing.
+    fn enter(&self, enabled: bool) -> Result<Fact> {
+        let top = self.parent.create("top")?;
+        if enabled {
+            top.enable(&self.name)?;
+        }
+        let visitor = start_idle("visitor")?;
+        Ok(Fact::outside("echo PID > cgroup.procs", Outcome::of(top.join(visitor.pid()))?))
+    }
+
+    /// Enables it in a cgroup whose member has moved into a leaf below, or has not.
+    fn enable_after_a_move(&self, moved: bool) -> Result<Fact> {
+        let top = self.parent.create("top")?;
+        let leaf = top.child(&"leaf".parse()?)?;
+        let member = start_in(&top, "member")?;
+        if moved {
+            leaf.join(member.pid())?;
+        }
+        Ok(Fact::outside("echo +controller > cgroup.subtree_control", Outcome::of(top.enable(&self.name))?))
+    }
+
+    /// Enables it in a grandchild, where the child between has been skipped, or not.
+    fn enable_at_the_third_level(&self, skipped: bool) -> Result<Fact> {
+        let (top, middle) = with_child(&self.parent)?;
+        let low = middle.child(&"child".parse()?)?;
+        top.enable(&self.name)?;
+        if !skipped {
+            middle.enable(&self.name)?;
+        }
+        Ok(Fact::outside("echo +controller > cgroup.subtree_control", Outcome::of(low.enable(&self.name))?))
+    }
+
+    /// Whether the root, or a cgroup of ours with a member, has members and enables a domain controller for its children.
+    fn look_at_members(&self, is_root: bool) -> Result<[Fact; 2]> {
+        let (top, _child) = with_child(&self.parent)?;
+        let _member = start_in(&top, "member")?;
+        let _ = top.enable(&self.name); // refused, as was seen above
+        let directory = if is_root { root()? } else { top.path().to_path_buf() };
+        let read = |file: &str| {
             std::fs::read_to_string(directory.join(file)).with_context(|| format!("cat …/{file}"))
         };
-        let handed = read("cgroup.subtree_control")?;
-        let domain = DOMAIN.iter().any(|controller| handed.split_whitespace().any(|it| it == *controller));
         Ok([
             Fact::outside("it has members", !read("cgroup.procs")?.is_empty()),
-            Fact::outside("it hands a domain controller down", domain),
+            Fact::outside(
+                "it enables a domain controller",
+                has_domain_controller(&read("cgroup.subtree_control")?),
+            ),
         ])
-    };
-    let ours = || top.path().to_path_buf();
-    lab.claim(ROOT).without(look(ours())?).with(look(cause(root()?, ours()))?).shows(|it| {
-        *it == "yes" && it.outside("it hands a domain controller down").is_some_and(|it| *it == "yes")
-    })?;
-    Ok(())
+    }
+}
+
+fn names_in(cgroup: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(cgroup).context("ls top/child")?;
+    entries.map(|entry| Ok(entry.context("ls top/child")?.file_name().to_string_lossy().into())).collect()
+}
+
+/// Of the files in a cgroup, one that was not there before. `memory.pressure` is there without a controller.
+fn best_known(before: &[String], after: Vec<String>) -> Option<String> {
+    let added = after.into_iter().filter(|name| !before.contains(name));
+    // The one that has the limit, if there is one.
+    added.min_by_key(|name| (!name.ends_with(".max"), name.clone()))
+}
+
+fn has_domain_controller(enabled: &str) -> bool {
+    enabled.split_whitespace().any(|controller| DOMAIN.contains(&controller))
 }
 
 /// The root of v2's tree: the one cgroup that has no cgroup.type.
@@ -324,30 +367,58 @@ pub(crate) fn root() -> Result<PathBuf> {
     Ok(mount.into())
 }
 
-fn child_of(cgroup: &Cgroup) -> Result<Cgroup> {
-    Ok(cgroup.child(&"child".parse()?)?)
-}
-
-/// The first of these controllers that is handed down to a place, and that place.
-pub(crate) fn first_of(controllers: &[&str]) -> ns_core::Result<Result<(String, Place), Missing>> {
-    let mut missing = None;
-    for controller in controllers {
-        match Place::find(Want::ControllerV2(controller))? {
-            Ok(place) => return Ok(Ok(((*controller).into(), place))),
+/// The first of these controllers that a parent enables for those made in it.
+fn find_one_of(controllers: &[&str]) -> ns_core::Result<Result<Controller, Unmet>> {
+    let mut unmet = None;
+    for name in controllers {
+        match CgroupParent::find(CgroupRequest::ControllerV2(name))? {
+            Ok(parent) => return Ok(Ok(Controller { name: (*name).into(), parent })),
             Err(why) => {
                 // The first is what every Debian has; a later one only tells more if that one is taken by v1.
-                missing.get_or_insert(why);
+                unmet.get_or_insert(why);
             }
         }
     }
-    Ok(Err(missing.unwrap_or_else(|| Missing::new("no controller", "run a kernel that has one"))))
+    Ok(Err(unmet.unwrap_or_else(|| Unmet::new("no controller", "run a kernel that has one"))))
 }
 
-fn known(controllers: &[&str]) -> Result<(String, Place)> {
-    first_of(controllers)?.map_err(|missing| anyhow::anyhow!("{}", missing.what))
+/// A domain controller, as a requirement has found before.
+pub(crate) fn domain_controller() -> Result<Controller> {
+    Ok(find_one_of(&DOMAIN)?.map_err(Error::Unmet)?)
 }
 
-/// A place with a domain controller that a need has found before.
-pub(crate) fn domain_controller() -> Result<(String, Place)> {
-    known(&DOMAIN)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files in a cgroup that no controller is enabled for, some of them.
+    const ALWAYS: [&str; 5] =
+        ["cgroup.procs", "cgroup.max.depth", "cpu.stat", "io.pressure", "memory.pressure"];
+
+    fn picked(added: &[&str]) -> Option<String> {
+        let directory = std::env::temp_dir().join(format!("cgroup-rules-{}-{added:?}", std::process::id()));
+        let make = |name: &&str| std::fs::write(directory.join(name), "");
+        std::fs::create_dir(&directory).unwrap();
+        ALWAYS.iter().try_for_each(make).unwrap();
+        let before = names_in(&directory).unwrap();
+        added.iter().try_for_each(make).unwrap();
+        let after = names_in(&directory).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        best_known(&before, after)
+    }
+
+    #[test]
+    fn the_file_that_collides_is_one_that_the_kernel_makes() {
+        let hugetlb =
+            ["hugetlb.2MB.current", "hugetlb.2MB.events", "hugetlb.2MB.max", "hugetlb.2MB.rsvd.max"];
+        let cases: [(&[&str], _); 4] = [
+            (&hugetlb, Some("hugetlb.2MB.max")),
+            (&["memory.current", "memory.high", "memory.max", "memory.swap.max"], Some("memory.max")),
+            (&["io.stat"], Some("io.stat")),
+            (&[], None),
+        ];
+        for (added, expected) in cases {
+            assert_eq!(picked(added).as_deref(), expected);
+        }
+    }
 }

@@ -6,22 +6,64 @@
 //!
 //! What is shown by hand is one session as root, from a cgroup that systemd delegates, with the variables of its first step.
 
+mod cgroups;
 mod delegation;
 mod inner;
 mod names;
 mod threads;
 mod v1;
+mod v1_hierarchies;
 mod v1_mounts;
 
-use anyhow::{Context, Result};
-use lesson::{Claim, Experiment, Lab, Need, Step, cause};
-use nix::unistd::gettid;
-use ns_core::cgroup::{self, Cgroup, Layout, Place, Want};
-use ns_core::probe::Missing;
-use ns_core::{Child, Fact, Namespaces, Outcome, Pid, Value, Witness};
+use anyhow::Result;
+use lesson::{Claim, Experiment, Lab, Step, first, outside};
+use ns_core::cgroup::{self, CgroupParent, CgroupRequest, Layout};
+use ns_core::{Fact, Namespaces, Outcome};
 
-/// A place for cgroups of version 2, whatever its controllers.
-pub(crate) const A_PLACE: Need = Need::Probe(|| missing(Want::AnyV2));
+use cgroups::A_PARENT;
+
+const CGROUP_RULES: Experiment = Experiment {
+    name: "cgroup-rules",
+    question: "Which cgroups may hold processes, and how do v1 and v2 differ?",
+    setup: "The same write to a cgroup's files, with one thing changed.",
+    arms: ["", ""],
+    in_short: "members and children go together; members and a domain controller for the children do not.",
+    notes: "What is a cgroup?",
+    man: &["cgroups(7)"],
+    examples: &[
+        ("cgroup-rules", "run the experiment in the nearest cgroup that may be written"),
+        ("systemd-run --user --scope -p Delegate=yes cgroup-rules", "as an ordinary user of systemd"),
+        ("scripts/vm 13 --user root -- cgroup-rules", "in a machine where v1 may be mounted beside v2"),
+        ("cgroup-rules --sabotage", "without the factors: no claim holds"),
+    ],
+    sandbox: Namespaces::NONE,
+    requires: &[],
+    steps: &[
+        ENABLE_EACH,
+        inner::PUT_MEMBERS_ABOVE_MEMBERS,
+        inner::ENABLE_A_DOMAIN_CONTROLLER,
+        inner::ENABLE_A_THREADED_CONTROLLER,
+        threads::MAKE_THREADED,
+        threads::MOVE_A_THREAD,
+        delegation::GIVE,
+        delegation::BRING_IN,
+        names::MAKE_STRANGE_NAMES,
+        names::COLLIDE,
+        v1_mounts::MOUNT_V2_AGAIN,
+        v1::COUNT_HIERARCHIES,
+        v1::MOVE_IN_V1,
+        v1::GIVE_IN_V1,
+        v1_mounts::NAME_A_HIERARCHY,
+        v1_mounts::LOOK_FOR_A_CONTROLLER,
+        v1_mounts::MOUNT_V1,
+        v1_mounts::EMPTY_CGROUPS,
+    ],
+    prepare: Some(|| Ok(cgroup::sweep().map(drop)?)),
+};
+
+fn main() -> std::process::ExitCode {
+    lesson::main(&CGROUP_RULES)
+}
 
 /// Controllers that v1 alone has; what they did is done otherwise in v2 (cgroups(7), "Cgroups version 2").
 const OF_V1_ALONE: [&str; 5] = ["freezer", "devices", "cpuacct", "net_cls", "net_prio"];
@@ -30,14 +72,14 @@ const V1_HAS_MORE: Claim = Claim::holds(
     "v1-has-more",
     "v1 has controllers that v2 does not know: +devices in cgroup.subtree_control gives EINVAL.",
 )
-.cause("a controller of v1 alone")
+.factor("a controller of v1 alone")
 .notes(&[49])
-.needs(&[A_PLACE]);
+.requires(&[A_PARENT]);
 const FREEZER: Claim =
     Claim::refuted("freezer", "The freezer is a controller of v2: it can be enabled.", "no-freezer")
-        .cause("+freezer")
+        .factor("+freezer")
         .notes(&[42])
-        .needs(&[A_PLACE])
+        .requires(&[A_PARENT])
         .misconceptions(&[(
             "echo +freezer > cgroup.subtree_control = OK",
             "in version 1 it is a controller, and the list of controllers is often given for both",
@@ -46,131 +88,44 @@ const NO_FREEZER: Claim = Claim::holds(
     "no-freezer",
     "Every cgroup of v2 but the root has cgroup.freeze, with no controller enabled.",
 )
-.cause("a cgroup that is not the root")
+.factor("a cgroup that is not the root")
 .notes(&[42])
-.needs(&[A_PLACE, inner::A_ROOT]);
+.requires(&[A_PARENT, inner::A_ROOT]);
 
-const CGROUP_RULES: Experiment = Experiment {
-    name: "cgroup-rules",
-    question: "Which cgroups may hold processes, and how do v1 and v2 differ?",
-    notes: "What is a cgroup?",
-    man: &["cgroups(7)"],
-    examples: &[
-        ("cgroup-rules", "run the experiment in the nearest cgroup that may be written"),
-        ("systemd-run --user --scope -p Delegate=yes cgroup-rules", "as an ordinary user of systemd"),
-        ("scripts/vm 13 --user root -- cgroup-rules", "in a machine where v1 may be mounted beside v2"),
-        ("cgroup-rules --sabotage", "without the causes: no claim holds"),
+const ENABLE_EACH: Step = Step {
+    title: "Try to enable each controller that the kernel has in a new cgroup of v2.",
+    calls: &["read(\"/proc/cgroups\")", "write(\"…/cgroup.subtree_control\", \"+CONTROLLER\")"],
+    by_hand: &[
+        "systemd-run --quiet --pty -p Delegate=yes bash  # as root; exit ends all that is in it",
+        "v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup)",
+        "mkdir $own/shell $own/rules; echo $$ > $own/shell/cgroup.procs; cd $own/rules; cut -f1,2 /proc/cgroups",
+        "for c in $(<../cgroup.controllers); do echo +$c > ../cgroup.subtree_control; done",
+        "for c in cpu memory devices freezer; do echo +$c > cgroup.subtree_control; done",
+        "echo -cpu -memory > cgroup.subtree_control; ls cgroup.freeze $v2/cgroup.freeze",
     ],
-    stage: Namespaces::NONE,
-    needs: &[],
-    claims: &[
-        V1_HAS_MORE,
-        FREEZER,
-        NO_FREEZER,
-        inner::ONLY_LEAVES,
-        inner::INNER,
-        inner::DOMAIN_CONTROLLER,
-        inner::NO_ENTRY,
-        inner::LEAF,
-        inner::NO_LEVEL_SKIPPED,
-        inner::CANNOT_DISTRIBUTE,
-        inner::EXEMPT,
-        inner::SILENTLY,
-        inner::POPULATED_CHILD,
-        inner::ROOT,
-        threads::THREADED,
-        threads::TWO_CGROUPS,
-        threads::STAYS,
-        threads::ONE_WAY,
-        threads::INVALID,
-        threads::PROCS,
-        threads::NO_DOMAIN_CONTROLLER,
-        delegation::MKDIR,
-        delegation::PROCS,
-        delegation::SUBTREE_CONTROL,
-        delegation::LIMITS,
-        delegation::ANCESTOR,
-        delegation::OPENER,
-        names::NEWLINE,
-        names::LONG,
-        names::RAW,
-        names::COLLISION,
-        v1_mounts::ONE_TREE,
-        v1::LINES,
-        v1::TWO_PLACES,
-        v1::INNER,
-        v1::THREADS,
-        v1::RENAME,
-        v1::BRINGS_IN,
-        v1::ANYBODY,
-        v1_mounts::NAMED,
-        v1_mounts::EITHER,
-        v1_mounts::TAKEN,
-        v1_mounts::RETURNS,
-        v1_mounts::IN_USE,
-        v1_mounts::RELEASE_AGENT,
-    ],
-    run,
+    claims: &[V1_HAS_MORE, FREEZER, NO_FREEZER],
+    run: |lab| {
+        // Whether cpu is on v2, and enabled above, is for the machine to say. v2 knows it in any case.
+        lab.compare(V1_HAS_MORE, "cpu", "devices", enable)?
+            .shows(first().from("ENOENT").or("OK").to("EINVAL"))?;
+        lab.compare(FREEZER, "nonsense", "freezer", enable)?.shows(first().from("EINVAL").to("OK"))?;
+        show_controllers(lab)?;
+        lab.compare(NO_FREEZER, true, false, |is_root| {
+            let cgroup = CgroupParent::require(CgroupRequest::AnyV2)?.create("new")?;
+            let directory = if is_root { inner::root()? } else { cgroup.path().to_path_buf() };
+            Ok(Fact::outside("it has cgroup.freeze", directory.join("cgroup.freeze").exists()))
+        })?
+        .shows(outside("it has cgroup.freeze").is("yes"))
+    },
 };
 
-fn main() -> std::process::ExitCode {
-    lesson::main(&CGROUP_RULES)
+/// Enables a controller in a new cgroup.
+fn enable(controller: &str) -> Result<Fact> {
+    let answer = CgroupParent::require(CgroupRequest::AnyV2)?.create("new")?.enable(controller);
+    Ok(Fact::outside(format!("echo +{controller} > cgroup.subtree_control"), Outcome::of(answer)?))
 }
 
-fn run(lab: &mut Lab) -> Result<()> {
-    cgroup::sweep()?;
-    if lab.can_ask(&[V1_HAS_MORE, FREEZER])? {
-        controllers(lab)?;
-    }
-    if lab.can_ask(&[NO_FREEZER])? {
-        let has_file = |directory: &std::path::Path| {
-            Fact::outside("it has cgroup.freeze", directory.join("cgroup.freeze").exists())
-        };
-        let cgroup = find(Want::AnyV2)?.create("new")?;
-        let root = inner::root()?;
-        lab.claim(NO_FREEZER)
-            .without(has_file(&root))
-            .with(has_file(cause(cgroup.path(), &root)))
-            .shows(|has| *has == "yes")?;
-    }
-    inner::run(lab)?;
-    threads::run(lab)?;
-    delegation::run(lab)?;
-    names::run(lab)?;
-    v1_mounts::one_tree(lab)?;
-    // From here on new hierarchies may be mounted, in a mount namespace of our own.
-    let mounted = v1_mounts::two_hierarchies()?;
-    v1::run(lab)?;
-    v1_mounts::run(lab, mounted)
-}
-
-/// Which controllers a new cgroup could hand on.
-fn controllers(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Try to enable each controller that the kernel has in a new cgroup of v2.",
-        calls: &["read(\"/proc/cgroups\")", "write(\"…/cgroup.subtree_control\", \"+CONTROLLER\")"],
-        by_hand: &[
-            "systemd-run --quiet --pty -p Delegate=yes bash  # as root; exit ends all that is in it",
-            "v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup)",
-            "mkdir $own/shell $own/rules; echo $$ > $own/shell/cgroup.procs; cd $own/rules; cut -f1,2 /proc/cgroups",
-            "for c in $(<../cgroup.controllers); do echo +$c > ../cgroup.subtree_control; done",
-            "for c in cpu memory devices freezer; do echo +$c > cgroup.subtree_control; done",
-            "echo -cpu -memory > cgroup.subtree_control; ls cgroup.freeze $v2/cgroup.freeze",
-        ],
-    })?;
-    let place = find(Want::AnyV2)?;
-    let enable = |controller: &str| -> Result<Fact> {
-        let answer = place.create("new")?.write("cgroup.subtree_control", &format!("+{controller}"));
-        Ok(Fact::outside(format!("echo +{controller} > cgroup.subtree_control"), Outcome::of(answer)?))
-    };
-    lab.claim(V1_HAS_MORE)
-        .without(enable("cpu")?)
-        .with(enable(cause("devices", "cpu"))?)
-        .shows(|answer| *answer == "EINVAL")?;
-    lab.claim(FREEZER)
-        .without(enable("nonsense")?)
-        .with(enable(cause("freezer", "nonsense"))?)
-        .shows(|answer| *answer != "EINVAL")?;
+fn show_controllers(lab: &mut Lab) -> Result<()> {
     let layout = Layout::detect()?;
     let listed = std::fs::read_to_string("/proc/cgroups").unwrap_or_default();
     let listed = listed.lines().filter(|line| !line.starts_with('#'));
@@ -187,54 +142,4 @@ fn controllers(lab: &mut Lab) -> Result<()> {
         rows.push(vec![of_v2.into(), on.into(), enable(of_v2)?.value]);
     }
     lab.table("The kernel's controllers, and what the new cgroup answers", &["controller", "on", "+"], rows)
-}
-
-/// What is missing for a place, as a need.
-pub(crate) fn missing(want: Want<'_>) -> ns_core::Result<Option<Missing>> {
-    Ok(Place::find(want)?.err())
-}
-
-/// A place that a need has found before.
-pub(crate) fn find(want: Want<'_>) -> Result<Place> {
-    Place::find(want)?.map_err(|missing| anyhow::anyhow!("{}", missing.what))
-}
-
-/// A process that is there, and nothing else.
-pub(crate) fn stander(label: &str) -> ns_core::Result<Child> {
-    Child::spawn(label, Namespaces::NONE, Witness::stay)
-}
-
-/// Puts a process into a cgroup where that is not the cause: in both arms, and under sabotage too.
-pub(crate) fn put(cgroup: &Cgroup, process: &Child) -> Result<()> {
-    Ok(cgroup.write("cgroup.procs", &process.pid().to_string())?)
-}
-
-/// A process with a second thread, and that thread's ID.
-pub(crate) fn two_threads() -> Result<(Child, Pid)> {
-    let mut process = Child::spawn("process", Namespaces::NONE, |me| {
-        let (tell, hear) = std::sync::mpsc::channel();
-        // It ends with the process, which ends by _exit().
-        std::thread::spawn(move || {
-            let _ = tell.send(gettid());
-            loop {
-                std::thread::park();
-            }
-        });
-        let thread = hear.recv().map_err(|error| ns_core::Error::Input(error.to_string()))?;
-        me.saw("its second thread", thread)?;
-        me.stay()
-    })?;
-    let thread = process.hear()?.value.as_i64().context("a thread ID")?;
-    Ok((process, Pid::from_raw(i32::try_from(thread)?)))
-}
-
-/// The path of a thread's cgroup, seen from `top`: `top`, `top/child`, or `elsewhere`.
-///
-/// `hierarchy` begins its line of /proc/PID/cgroup from the second colon field on: empty for v2.
-pub(crate) fn seen_from(top: &Cgroup, hierarchy: &str, thread: Pid) -> Result<Value> {
-    // A thread is found in /proc by its number, though it is not listed there.
-    let path = cgroup::path_of(Some(thread), hierarchy)?;
-    let name = top.path().file_name().unwrap_or_default().to_string_lossy();
-    let below = path.as_deref().and_then(|path| path.split_once(&*name)).map(|(_, below)| below);
-    Ok(below.map_or("elsewhere".into(), |below| format!("top{below}")).into())
 }

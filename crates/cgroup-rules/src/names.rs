@@ -4,106 +4,135 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use lesson::{Claim, Lab, Step, cause};
-use ns_core::cgroup::{Cgroup, Want};
-use ns_core::janitor::TemporaryDirectory;
+use anyhow::{Context, Result, ensure};
+use lesson::{Claim, Lab, Requirement, Step, first, outside};
+use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
+use ns_core::cleanup::TemporaryDirectory;
+use ns_core::probe::Unmet;
 use ns_core::{Fact, Named, Outcome, Value};
 
-use crate::inner::A_DOMAIN_CONTROLLER;
-use crate::{A_PLACE, find, inner, stander};
+use crate::cgroups::{A_PARENT, start_idle, with_child};
+use crate::inner::{A_DOMAIN_CONTROLLER, domain_controller};
 
-pub(crate) const NEWLINE: Claim = Claim::holds(
+const NEWLINE: Claim = Claim::holds(
     "newline",
     "Besides a slash, a name may not have a newline, since /proc/PID/cgroup has lines: EINVAL.",
 )
-.cause("a newline")
+.factor("a newline")
 .notes(&[32])
-.needs(&[A_PLACE]);
-pub(crate) const LONG: Claim = Claim::holds(
+.requires(&[A_PARENT]);
+const LONG: Claim = Claim::holds(
     "long",
-    "A cgroup's name may be longer than 255 bytes, where other filesystems say ENAMETOOLONG.",
+    "A cgroup's name may be longer than 255 bytes, for which a directory of a usual filesystem gives ENAMETOOLONG.",
 )
-.cause("cgroupfs")
+.factor("cgroupfs")
 .notes(&[32])
-.needs(&[A_PLACE]);
-pub(crate) const RAW: Claim = Claim::holds(
-    "raw",
-    "/proc/PID/cgroup gives a name byte by byte: a terminal that shows it obeys the escape sequence in it.",
-)
-.cause("an escape sequence in the name")
-.notes(&[32])
-.needs(&[A_PLACE]);
-pub(crate) const COLLISION: Claim = Claim::holds(
-    "collision",
-    "A child called memory.max keeps memory from being enabled: its file has no place any more, EEXIST.",
-)
-.cause("a child called like the controller's file")
-.notes(&[32, 33])
-.needs(&[A_DOMAIN_CONTROLLER]);
+.requires(&[A_PARENT, Requirement::Probe(a_directory)]);
+const RAW: Claim =
+    Claim::holds("raw", "/proc/PID/cgroup gives a cgroup's name byte by byte, an escape sequence in it too.")
+        .factor("an escape sequence in the name")
+        .notes(&[32])
+        .requires(&[A_PARENT]);
 
 /// Bold and back: harmless, should it get through.
 const ESCAPE: &str = "\u{1b}[1m\u{1b}[0m";
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if lab.can_ask(&[NEWLINE, LONG, RAW])? {
-        what_is_taken(lab)?;
-    }
-    if lab.can_ask(&[COLLISION])? {
-        collision(lab)?;
-    }
-    Ok(())
+pub(crate) const MAKE_STRANGE_NAMES: Step = Step {
+    title: "Make cgroups of strange names, and one whose name has an escape sequence with a member in it.",
+    calls: &["mkdir(\"…/a\\nb\")", "read(\"/proc/PID/cgroup\")"],
+    by_hand: &[
+        "mkdir new; mkdir new/$'a\\nb' new/cgroup.procs; mkdir new/$'\\e[1m' new/memory.max; ls -b new",
+        "mkdir new/$(printf %256s | tr ' ' n); mkdir /tmp/$(printf %256s | tr ' ' n)",
+        "sleep 93 & echo $! > new/$'\\e[1m'/cgroup.procs; grep ^0:: /proc/$!/cgroup | cat -v",
+    ],
+    claims: &[NEWLINE, LONG, RAW],
+    run: |lab| {
+        lab.compare(NEWLINE, "a b", "a\nb", |name| {
+            let answer = mkdir_in_new(name.as_bytes())?;
+            Ok(Fact::outside(format!("mkdir \"{}\"", name.escape_default()), answer))
+        })?
+        .shows(first().is("EINVAL"))?;
+        lab.compare(LONG, false, true, |in_a_cgroup| {
+            let answer = if in_a_cgroup {
+                mkdir_in_new(&[b'n'; 256])?
+            } else {
+                mkdir(TemporaryDirectory::new("plain")?.path(), &[b'n'; 256])?
+            };
+            Ok(Fact::outside("mkdir, 256 bytes", answer))
+        })?
+        .shows(first().from("ENAMETOOLONG").to("OK"))?;
+        lab.compare(RAW, "bold", ESCAPE, read_path_of_a_member)?
+            .shows(outside("/proc/PID/cgroup has a byte 27").is("yes"))?;
+        show_names(lab)
+    },
+};
+
+const COLLISION: Claim = Claim::holds(
+    "collision",
+    "A controller is not enabled for a cgroup with a child that has the name of one of its files: EEXIST.",
+)
+.factor("a child named like the controller's file")
+.notes(&[32, 33])
+.requires(&[A_DOMAIN_CONTROLLER]);
+
+pub(crate) const COLLIDE: Step = Step {
+    title: "Give a grandchild the name of a file that a controller would put there, and enable the controller.",
+    calls: &["mkdir(\"…/top/child/memory.max\")", "write(\"…/top/cgroup.subtree_control\", \"+memory\")"],
+    by_hand: &[
+        "f=$(ls $domain.*max | head -n 1); mkdir -p clash/child/$f; echo +$domain > clash/cgroup.subtree_control",
+        "rmdir clash/child/$f; echo +$domain > clash/cgroup.subtree_control",
+    ],
+    claims: &[COLLISION],
+    run: |lab| {
+        let domain = domain_controller()?;
+        let file = domain.file()?;
+        lab.saw(Fact::outside("a file of the controller", Value::Name(file.clone())))?;
+        lab.compare(COLLISION, "lab", file.as_str(), |name| {
+            let (top, child) = with_child(&domain.parent)?;
+            ensure!(mkdir(child.path(), name.as_bytes())? == Outcome::Done, "mkdir top/child/{name}");
+            let answer = Outcome::of(top.enable(&domain.name))?;
+            Ok(Fact::outside(format!("echo +{} > top/cgroup.subtree_control", domain.name), answer))
+        })?
+        .shows(first().is("EEXIST"))
+    },
+};
+
+fn a_directory() -> ns_core::Result<Option<Unmet>> {
+    let refused = TemporaryDirectory::new("probe").err();
+    Ok(refused.map(|error| Unmet::new(error.to_string(), "set TMPDIR to a directory that you may write to")))
 }
 
-fn what_is_taken(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Make cgroups of strange names, and one whose name has an escape sequence with a member in it.",
-        calls: &["mkdir(\"…/a\\nb\")", "read(\"/proc/PID/cgroup\")"],
-        by_hand: &[
-            "mkdir new; mkdir new/$'a\\nb' new/cgroup.procs; mkdir new/$'\\e[1m' new/memory.max; ls -b new",
-            "mkdir new/$(printf %256s | tr ' ' n); mkdir /tmp/$(printf %256s | tr ' ' n)",
-            "sleep 93 & echo $! > new/$'\\e[1m'/cgroup.procs; grep ^0:: /proc/$!/cgroup | cat -v",
-        ],
-    })?;
-    let place = find(Want::AnyV2)?;
-    let fresh = || -> Result<(Cgroup, Cgroup)> {
-        let top = place.create("top")?;
-        // One below, so that no controller has put its files there.
-        let new = top.child(&"new".parse()?)?;
-        Ok((top, new))
-    };
-    let mkdir = |name: &[u8]| -> Result<Outcome> {
-        let (_top, new) = fresh()?;
-        make(new.path(), name)
-    };
-    let made = |name: &str| -> Result<Fact> {
-        Ok(Fact::outside(format!("mkdir \"{}\"", name.escape_default()), mkdir(name.as_bytes())?))
-    };
-    lab.claim(NEWLINE)
-        .without(made("a b")?)
-        .with(made(cause("a\nb", "a b"))?)
-        .shows(|answer| *answer == "EINVAL")?;
-    let plain = TemporaryDirectory::new("plain")?;
-    let of_256_bytes = |directory: &Path| -> Result<Fact> {
-        Ok(Fact::outside("mkdir, 256 bytes", make(directory, &[b'n'; 256])?))
-    };
-    let (_top, new) = fresh()?;
-    lab.claim(LONG)
-        .without(of_256_bytes(plain.path())?)
-        .with(of_256_bytes(cause(new.path(), plain.path()))?)
-        .shows(|answer| *answer == "OK")?;
-    let shown = |name: &str| -> Result<Fact> {
-        let (_top, new) = fresh()?;
-        make(new.path(), name.as_bytes())?;
-        let member = stander("member")?;
-        // Not by join(): the arm without the cause has a member too.
-        let path = new.path().join(name).join("cgroup.procs");
-        std::fs::write(&path, member.pid().to_string()).context("echo PID > …/cgroup.procs")?;
-        let text = std::fs::read(format!("/proc/{}/cgroup", member.pid())).context("cat /proc/PID/cgroup")?;
-        Ok(Fact::outside("/proc/PID/cgroup has a byte 27", text.contains(&0x1b)))
-    };
-    lab.claim(RAW).without(shown("bold")?).with(shown(cause(ESCAPE, "bold"))?).shows(|raw| *raw == "yes")?;
+/// A new cgroup, below another of ours, so that no controller has put its files there.
+fn make_new() -> Result<(Cgroup, Cgroup)> {
+    let top = CgroupParent::require(CgroupRequest::AnyV2)?.create("top")?;
+    let new = top.child(&"new".parse()?)?;
+    Ok((top, new))
+}
 
+fn mkdir_in_new(name: &[u8]) -> Result<Outcome> {
+    let (_top, new) = make_new()?;
+    mkdir(new.path(), name)
+}
+
+/// mkdir(2) of any name, below what a guard removes.
+fn mkdir(directory: &Path, name: &[u8]) -> Result<Outcome> {
+    let mut path = OsString::from(directory);
+    path.push("/");
+    path.push(OsStr::from_bytes(name));
+    Ok(Outcome::of(std::fs::create_dir(path).named(|| "mkdir(…)".into()))?)
+}
+
+fn read_path_of_a_member(name: &str) -> Result<Fact> {
+    let (_top, new) = make_new()?;
+    mkdir(new.path(), name.as_bytes())?;
+    let member = start_idle("member")?;
+    let procs = new.path().join(name).join("cgroup.procs");
+    std::fs::write(&procs, member.pid().to_string()).context("echo PID > …/cgroup.procs")?;
+    let text = std::fs::read(format!("/proc/{}/cgroup", member.pid())).context("cat /proc/PID/cgroup")?;
+    Ok(Fact::outside("/proc/PID/cgroup has a byte 27", text.contains(&0x1b)))
+}
+
+fn show_names(lab: &mut Lab) -> Result<()> {
     let long = (vec![b'n'; 256], vec![b'n'; 3000]);
     let names: [(&str, &[u8]); 16] = [
         ("a space: \"a b\"", b"a b"),
@@ -125,40 +154,7 @@ fn what_is_taken(lab: &mut Lab) -> Result<()> {
     ];
     let mut rows = Vec::new();
     for (what, name) in names {
-        rows.push(vec![Value::from(what), mkdir(name)?.into()]);
+        rows.push(vec![Value::from(what), mkdir_in_new(name)?.into()]);
     }
     lab.table("What the kernel answers to mkdir in a cgroup", &["name", "answer"], rows)
-}
-
-fn collision(lab: &mut Lab) -> Result<()> {
-    let (controller, place) = inner::domain_controller()?;
-    let file = format!("{controller}.max");
-    lab.step(Step {
-        goal: "Give a grandchild the name of a file that a controller would put there, and enable the controller.",
-        calls: &["mkdir(\"…/top/child/memory.max\")", "write(\"…/top/cgroup.subtree_control\", \"+memory\")"],
-        by_hand: &[
-            "mkdir -p clash/child/memory.max; echo +memory > clash/cgroup.subtree_control",
-            "rmdir clash/child/memory.max; echo +memory > clash/cgroup.subtree_control",
-        ],
-    })?;
-    let enable = |name: &str| -> Result<Fact> {
-        let top = place.create("top")?;
-        let child = top.child(&"child".parse()?)?;
-        make(child.path(), name.as_bytes())?;
-        let answer = Outcome::of(top.enable(&controller))?;
-        Ok(Fact::outside(format!("echo +{controller} > top/cgroup.subtree_control"), answer))
-    };
-    lab.claim(COLLISION)
-        .without(enable("lab")?)
-        .with(enable(cause(&file, "lab"))?)
-        .shows(|answer| *answer == "EEXIST")?;
-    Ok(())
-}
-
-/// mkdir(2) of any name, below what a guard removes.
-fn make(directory: &Path, name: &[u8]) -> Result<Outcome> {
-    let mut path = OsString::from(directory);
-    path.push("/");
-    path.push(OsStr::from_bytes(name));
-    Ok(Outcome::of(std::fs::create_dir(path).named(|| "mkdir(…)".into()))?)
 }

@@ -1,204 +1,203 @@
 //! Thread mode: cgroup.type, and the threads of one process in more than one cgroup.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Observation, Step, cause};
-use ns_core::cgroup::{Cgroup, Place, Want};
-use ns_core::{Child, Fact, Outcome, Pid};
+use lesson::{Claim, Row, Step, first, outside, right, wrong};
+use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
+use ns_core::{Fact, Outcome};
 
+use crate::cgroups::{A_PARENT, seen_from, start_idle, start_in, start_two_threads, with_child};
 use crate::inner::{A_DOMAIN_CONTROLLER, domain_controller};
-use crate::{A_PLACE, find, put, seen_from, stander, two_threads};
 
-pub(crate) const THREADED: Claim = Claim::holds(
+const THREADED: Claim = Claim::holds(
     "threaded",
     "`threaded`, written to cgroup.type, makes the cgroup threaded and its parent `domain threaded`.",
 )
-.cause("echo threaded > cgroup.type")
+.factor("echo threaded > cgroup.type")
 .notes(&[59])
 .more(&[107])
-.needs(&[A_PLACE]);
-pub(crate) const TWO_CGROUPS: Claim = Claim::holds(
-    "two-cgroups",
-    "In a threaded cgroup there can be one thread of a process, and not the rest.",
-)
-.cause("echo threaded > cgroup.type")
-.notes(&[59])
-.more(&[106, 107])
-.needs(&[A_PLACE]);
-pub(crate) const STAYS: Claim = Claim::holds(
-    "stays",
-    "No thread goes without its process into a cgroup outside of the threaded subtree: EOPNOTSUPP.",
-)
-.cause("a cgroup outside")
-.notes(&[59])
-.more(&[107])
-.needs(&[A_PLACE]);
-pub(crate) const ONE_WAY: Claim = Claim::holds(
+.requires(&[A_PARENT]);
+const ONE_WAY: Claim = Claim::holds(
     "one-way",
     "A threaded cgroup cannot be made a domain again: to write `domain` to cgroup.type is EINVAL.",
 )
-.cause("domain instead of threaded")
+.factor("domain instead of threaded")
 .notes(&[59])
 .more(&[107])
-.needs(&[A_PLACE]);
-pub(crate) const INVALID: Claim = Claim::holds(
+.requires(&[A_PARENT]);
+const INVALID: Claim = Claim::holds(
     "invalid",
     "The siblings of a threaded cgroup are `domain invalid`: no process gets in, EOPNOTSUPP.",
 )
-.cause("echo threaded > cgroup.type in a sibling")
+.factor("echo threaded > cgroup.type in a sibling")
 .notes(&[59])
 .more(&[107])
-.needs(&[A_PLACE]);
-pub(crate) const PROCS: Claim = Claim::holds(
+.requires(&[A_PARENT]);
+const NO_DOMAIN_CONTROLLER: Claim = Claim::holds(
+    "no-domain-controller",
+    "Above a threaded cgroup no domain controller can be enabled for children: EOPNOTSUPP.",
+)
+.factor("echo threaded > cgroup.type")
+.notes(&[59])
+.more(&[107])
+.requires(&[A_DOMAIN_CONTROLLER]);
+
+pub(crate) const MAKE_THREADED: Step = Step {
+    title: "Make a cgroup threaded. What becomes of its parent, of its sibling, and of the way back?",
+    calls: &["write(\"…/top/child/cgroup.type\", \"threaded\")", "read(\"…/top/cgroup.type\")"],
+    by_hand: &[
+        "mkdir -p top/child top/sibling; echo threaded > top/child/cgroup.type; head top/cgroup.type top/*/cgroup.type",
+        "echo domain > top/child/cgroup.type; sleep 96 & echo $! > top/sibling/cgroup.procs",
+    ],
+    claims: &[THREADED, ONE_WAY, INVALID, NO_DOMAIN_CONTROLLER],
+    run: |lab| {
+        lab.compare(THREADED, false, true, read_types)?.shows(
+            outside("cgroup.type of top").is("domain threaded")
+                & outside("cgroup.type of top/child").is("threaded"),
+        )?;
+        lab.compare(ONE_WAY, "threaded", "domain", change_type)?.shows(first().is("EINVAL"))?;
+        lab.compare(INVALID, false, true, enter_sibling)?.shows(
+            outside("echo PID > top/sibling/cgroup.procs").is("EOPNOTSUPP")
+                & outside("cgroup.type of top/sibling").is("domain invalid"),
+        )?;
+        lab.compare(NO_DOMAIN_CONTROLLER, false, true, enable_above)?.shows(first().is("EOPNOTSUPP"))
+    },
+};
+
+const TWO_CGROUPS: Claim = Claim::holds(
+    "two-cgroups",
+    "In a threaded cgroup there can be one thread of a process, and not the rest.",
+)
+.factor("echo threaded > cgroup.type")
+.notes(&[59])
+.more(&[106, 107])
+.requires(&[A_PARENT])
+.arms("a domain", "threaded")
+.core(&[
+    Row::outside("echo TID > threads", "echo TID > cgroup.threads"),
+    Row::outside("that thread is in", "its second thread is in"),
+])
+.asks(
+    "You write the ID of one thread to cgroup.threads of a threaded child cgroup. Where is the process then?",
+    &[
+        right("that thread is in the child, the rest stays"),
+        wrong("all of it moves to the child", "writing to cgroup.procs does that"),
+        wrong("nowhere new: EOPNOTSUPP", "that is the answer of a cgroup that is not threaded"),
+    ],
+);
+const STAYS: Claim = Claim::holds(
+    "stays",
+    "No thread goes without its process into a cgroup outside of the threaded subtree: EOPNOTSUPP.",
+)
+.factor("a cgroup outside")
+.notes(&[59])
+.more(&[107])
+.requires(&[A_PARENT]);
+const PROCS: Claim = Claim::holds(
     "procs",
     "cgroup.procs of a threaded cgroup cannot be read: EOPNOTSUPP. Its domain lists the processes.",
 )
-.cause("echo threaded > cgroup.type")
+.factor("echo threaded > cgroup.type")
 .notes(&[34, 59])
-.needs(&[A_PLACE]);
-pub(crate) const NO_DOMAIN_CONTROLLER: Claim = Claim::holds(
-    "no-domain-controller",
-    "Above a threaded cgroup no domain controller can be handed down: EOPNOTSUPP.",
-)
-.cause("echo threaded > cgroup.type")
-.notes(&[59])
-.more(&[107])
-.needs(&[A_DOMAIN_CONTROLLER]);
+.requires(&[A_PARENT]);
 
-const CLAIMS: [Claim; 6] = [THREADED, TWO_CGROUPS, STAYS, ONE_WAY, INVALID, PROCS];
+pub(crate) const MOVE_A_THREAD: Step = Step {
+    title: "Put a process with two threads into a cgroup, and write one thread's ID to a child's cgroup.threads.",
+    calls: &["write(\"…/top/child/cgroup.threads\", \"TID\")", "read(\"/proc/PID/task/TID/cgroup\")"],
+    by_hand: &[
+        "python3 -c 'from threading import *; Thread(target=Event().wait).start()' & sleep 1  # apt install python3",
+        "echo $! > top/cgroup.procs; ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup",
+        "cat top/child/cgroup.procs; kill $!",
+    ],
+    claims: &[TWO_CGROUPS, STAYS, PROCS],
+    run: |lab| {
+        lab.compare(TWO_CGROUPS, false, true, move_into_child)?.shows(
+            outside("echo TID > cgroup.threads").from("EOPNOTSUPP").to("OK")
+                & outside("its main thread is in").is("top")
+                & outside("its second thread is in").is("top/child"),
+        )?;
+        lab.compare(STAYS, false, true, move_out)?
+            .shows(outside("echo TID > cgroup.threads").is("EOPNOTSUPP"))?;
+        lab.compare(PROCS, false, true, list_members)?.shows(
+            outside("cat top/child/cgroup.procs").is("EOPNOTSUPP")
+                & outside("top/cgroup.procs lists its member").is("yes"),
+        )
+    },
+};
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if lab.can_ask(&CLAIMS)? {
-        let place = find(Want::AnyV2)?;
-        types(lab, &place)?;
-        threads_apart(lab, &place)?;
-    }
-    if lab.can_ask(&[NO_DOMAIN_CONTROLLER])? {
-        let (controller, place) = domain_controller()?;
-        let enable = |threaded: bool| -> Result<Fact> {
-            let (top, _child) = tree(&place, threaded)?;
-            let answer = top.write("cgroup.subtree_control", &format!("+{controller}"));
-            Ok(Fact::outside(format!("echo +{controller} > cgroup.subtree_control"), Outcome::of(answer)?))
-        };
-        lab.claim(NO_DOMAIN_CONTROLLER)
-            .without(enable(false)?)
-            .with(enable(true)?)
-            .shows(|answer| *answer == "EOPNOTSUPP")?;
-    }
-    Ok(())
-}
-
-/// A cgroup with a child, which is threaded where it is to be.
-fn tree(place: &Place, threaded: bool) -> Result<(Cgroup, Cgroup)> {
-    let top = place.create("top")?;
-    let child = top.child(&"child".parse()?)?;
+/// A cgroup with a child, which is threaded or not.
+fn tree(parent: &CgroupParent, threaded: bool) -> Result<(Cgroup, Cgroup)> {
+    let (top, child) = with_child(parent)?;
     if threaded {
-        child.limit("cgroup.type", "threaded")?;
+        child.write("cgroup.type", "threaded")?;
     }
     Ok((top, child))
 }
 
-fn types(lab: &mut Lab, place: &Place) -> Result<()> {
-    lab.step(Step {
-        goal: "Make a cgroup threaded. What becomes of its parent, of its sibling, and of the way back?",
-        calls: &["write(\"…/top/child/cgroup.type\", \"threaded\")", "read(\"…/top/cgroup.type\")"],
-        by_hand: &[
-            "mkdir -p top/child top/sibling; echo threaded > top/child/cgroup.type; head top/cgroup.type top/*/cgroup.type",
-            "echo domain > top/child/cgroup.type; sleep 96 & echo $! > top/sibling/cgroup.procs",
-        ],
-    })?;
-    let types = |threaded: bool| -> Result<[Fact; 2]> {
-        let (top, child) = tree(place, threaded)?;
-        Ok([
-            Fact::outside("cgroup.type of top", top.read("cgroup.type")?),
-            Fact::outside("cgroup.type of top/child", child.read("cgroup.type")?),
-        ])
-    };
-    lab.claim(THREADED).without(types(false)?).with(types(true)?).shows(|it| {
-        *it == "domain threaded" && it.outside("cgroup.type of top/child").is_some_and(|it| *it == "threaded")
-    })?;
-    let turn = |to: &str| -> Result<Fact> {
-        let (_top, child) = tree(place, false)?;
-        child.write("cgroup.type", "threaded")?;
-        let answer = Outcome::of(child.write("cgroup.type", to))?;
-        Ok(Fact::outside(format!("echo {to} > cgroup.type"), answer))
-    };
-    lab.claim(ONE_WAY)
-        .without(turn("threaded")?)
-        .with(turn(cause("domain", "threaded"))?)
-        .shows(|answer| *answer == "EINVAL")?;
-    let sibling = |threaded: bool| -> Result<[Fact; 2]> {
-        let (top, _child) = tree(place, threaded)?;
-        let sibling = top.child(&"sibling".parse()?)?;
-        let visitor = stander("visitor")?;
-        let answer = sibling.write("cgroup.procs", &visitor.pid().to_string());
-        Ok([
-            Fact::outside("echo PID > top/sibling/cgroup.procs", Outcome::of(answer)?),
-            Fact::outside("cgroup.type of top/sibling", sibling.read("cgroup.type")?),
-        ])
-    };
-    lab.claim(INVALID).without(sibling(false)?).with(sibling(true)?).shows(|it| {
-        *it == "EOPNOTSUPP"
-            && it.outside("cgroup.type of top/sibling").is_some_and(|it| *it == "domain invalid")
-    })?;
-    Ok(())
+fn read_types(threaded: bool) -> Result<[Fact; 2]> {
+    let (top, child) = tree(&CgroupParent::require(CgroupRequest::AnyV2)?, threaded)?;
+    Ok([
+        Fact::outside("cgroup.type of top", top.read("cgroup.type")?),
+        Fact::outside("cgroup.type of top/child", child.read("cgroup.type")?),
+    ])
 }
 
-fn threads_apart(lab: &mut Lab, place: &Place) -> Result<()> {
-    lab.step(Step {
-        goal: "Put a process with two threads into a cgroup, and write one thread's ID to a child's cgroup.threads.",
-        calls: &["write(\"…/top/child/cgroup.threads\", \"TID\")", "read(\"/proc/PID/task/TID/cgroup\")"],
-        by_hand: &[
-            "python3 -c 'from threading import *; Thread(target=Event().wait).start()' & sleep 1  # apt install python3",
-            "echo $! > top/cgroup.procs; ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup",
-            "cat top/child/cgroup.procs; kill $!",
-        ],
-    })?;
-    let apart = |threaded: bool| -> Result<Observation> {
-        let (top, child) = tree(place, threaded)?;
-        let (process, thread) = two_threads()?;
-        put(&top, &process)?;
-        let answer = Outcome::of(child.write("cgroup.threads", &thread.to_string()))?;
-        Ok(whereabouts(&top, &process, thread, answer)?.into())
-    };
-    lab.claim(TWO_CGROUPS).without(apart(false)?).with(apart(true)?).shows(|it| {
-        *it == "OK"
-            && it.outside("its main thread is in").is_some_and(|it| *it == "top")
-            && it.outside("its second thread is in").is_some_and(|it| *it == "top/child")
-    })?;
-    let leave = |goes_out: bool| -> Result<Observation> {
-        let (top, child) = tree(place, false)?;
-        child.write("cgroup.type", "threaded")?;
-        let outside = place.create("outside")?;
-        let (process, thread) = two_threads()?;
-        put(&top, &process)?;
-        let target = if goes_out { &outside } else { &child };
-        let answer = Outcome::of(target.write("cgroup.threads", &thread.to_string()))?;
-        Ok(whereabouts(&top, &process, thread, answer)?.into())
-    };
-    lab.claim(STAYS)
-        .without(leave(false)?)
-        .with(leave(cause(true, false))?)
-        .shows(|answer| *answer == "EOPNOTSUPP")?;
-    let list = |threaded: bool| -> Result<[Fact; 2]> {
-        let (top, child) = tree(place, threaded)?;
-        let member = stander("member")?;
-        put(&child, &member)?;
-        Ok([
-            Fact::outside("cat top/child/cgroup.procs", Outcome::of(child.procs())?),
-            Fact::outside("top/cgroup.procs lists its member", top.procs()?.contains(&member.pid())),
-        ])
-    };
-    lab.claim(PROCS).without(list(false)?).with(list(true)?).shows(|it| {
-        *it == "EOPNOTSUPP" && it.outside("top/cgroup.procs lists its member").is_some_and(|it| *it == "yes")
-    })?;
-    Ok(())
+/// Writes to the cgroup.type of a threaded cgroup.
+fn change_type(to: &str) -> Result<Fact> {
+    let (_top, child) = tree(&CgroupParent::require(CgroupRequest::AnyV2)?, true)?;
+    Ok(Fact::outside(format!("echo {to} > cgroup.type"), Outcome::of(child.write("cgroup.type", to))?))
 }
 
-fn whereabouts(top: &Cgroup, process: &Child, thread: Pid, answer: Outcome) -> Result<[Fact; 3]> {
-    let seen = |thread| seen_from(top, "", thread);
+/// Puts a process into the sibling of a cgroup that is threaded or not.
+fn enter_sibling(threaded: bool) -> Result<[Fact; 2]> {
+    let (top, _child) = tree(&CgroupParent::require(CgroupRequest::AnyV2)?, threaded)?;
+    let sibling = top.child(&"sibling".parse()?)?;
+    let visitor = start_idle("visitor")?;
+    Ok([
+        Fact::outside("echo PID > top/sibling/cgroup.procs", Outcome::of(sibling.join(visitor.pid()))?),
+        Fact::outside("cgroup.type of top/sibling", sibling.read("cgroup.type")?),
+    ])
+}
+
+/// Enables a domain controller above a cgroup that is threaded or not.
+fn enable_above(threaded: bool) -> Result<Fact> {
+    let domain = domain_controller()?;
+    let (top, _child) = tree(&domain.parent, threaded)?;
+    let answer = Outcome::of(top.enable(&domain.name))?;
+    Ok(Fact::outside(format!("echo +{} > cgroup.subtree_control", domain.name), answer))
+}
+
+/// Moves a thread of a process into a child cgroup that is threaded or not.
+fn move_into_child(threaded: bool) -> Result<[Fact; 3]> {
+    let (top, child) = tree(&CgroupParent::require(CgroupRequest::AnyV2)?, threaded)?;
+    move_second_thread(&top, &child)
+}
+
+/// Moves a thread of a process into a threaded cgroup below the process, or to one outside of that subtree.
+fn move_out(out: bool) -> Result<[Fact; 3]> {
+    let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
+    let (top, child) = tree(&parent, true)?;
+    let outside = parent.create("outside")?;
+    move_second_thread(&top, if out { &outside } else { &child })
+}
+
+/// Moves one of two threads of a process in `top`.
+fn move_second_thread(top: &Cgroup, to: &Cgroup) -> Result<[Fact; 3]> {
+    let (process, thread) = start_two_threads()?;
+    top.join(process.pid())?;
+    let answer = Outcome::of(to.join_thread(thread))?;
     Ok([
         Fact::outside("echo TID > cgroup.threads", answer),
-        Fact::outside("its main thread is in", seen(process.pid())?),
-        Fact::outside("its second thread is in", seen(thread)?),
+        Fact::outside("its main thread is in", seen_from(top, "", process.pid())?),
+        Fact::outside("its second thread is in", seen_from(top, "", thread)?),
+    ])
+}
+
+/// Lists the members of a cgroup that is threaded or not, and of the one above.
+fn list_members(threaded: bool) -> Result<[Fact; 2]> {
+    let (top, child) = tree(&CgroupParent::require(CgroupRequest::AnyV2)?, threaded)?;
+    let member = start_in(&child, "member")?;
+    Ok([
+        Fact::outside("cat top/child/cgroup.procs", Outcome::of(child.procs())?),
+        Fact::outside("top/cgroup.procs lists its member", top.procs()?.contains(&member.pid())),
     ])
 }

@@ -4,50 +4,178 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Observation, Picture, Step, cause};
+use lesson::{Claim, Effect, Lab, Picture, Requirement, Row, Step, every, inside, right, wrong};
 use ns_core::{
-    Capability, Fact, Kind, Named, Namespaces, NsFile, Outcome, Spawn, Value, Witness, mount, process, root,
+    Capability, Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, Value, mount, process, root,
 };
 
 use crate::jail::{JAIL, OUTSIDE, PLACE, Wall, change_directory, open, prisoner, trial};
 
-pub(crate) const SECOND_CHROOT: Claim = Claim::holds(
+const SECOND_CHROOT: Claim = Claim::holds(
     "second-chroot",
     "Out of a chroot: chroot() once more, stay above the new root, and climb by ..; pivot_root() holds.",
 )
-.cause("chroot() instead of pivot_root()")
-.notes(&[2]);
-pub(crate) const DESCRIPTOR: Claim = Claim::holds(
+.factor("chroot() instead of pivot_root()")
+.notes(&[2])
+.requires(&[Requirement::Unchrooted])
+.arms("pivot_root()", "chroot()")
+.core(&[Row::first("chroot() again, \"..\"")])
+.asks(
+    "In a chroot, root calls chroot(\"cell\") without chdir(), and then chdir(\"..\") 40 times. Where is it?",
+    &[
+        right("at the root of the whole tree, outside"),
+        wrong(
+            "at the root of the first chroot",
+            "`..` of the root is the root: that is the rule which keeps it in",
+        ),
+        wrong("in cell, the new root", "chroot() is thought to move the working directory along"),
+        wrong(
+            "nowhere: a second chroot() gives EPERM",
+            "a process in a jail is thought to be unable to call it",
+        ),
+    ],
+);
+const DESCRIPTOR: Claim = Claim::holds(
     "descriptor",
     "Out of a chroot: open \".\", chroot() below it, fchdir() back, and climb by ..; pivot_root() holds.",
 )
-.cause("chroot() instead of pivot_root()")
-.notes(&[2]);
-pub(crate) const OWN_NAMESPACE: Claim = Claim::holds(
+.factor("chroot() instead of pivot_root()")
+.notes(&[2])
+.requires(&[Requirement::Unchrooted]);
+const OWN_NAMESPACE: Claim = Claim::holds(
     "own-namespace",
     "Out of a chroot: setns() to the mount namespace one is in goes to its root; pivot_root() has moved that.",
 )
-.cause("chroot() instead of pivot_root()")
-.notes(&[2]);
-pub(crate) const NO_CAPABILITY: Claim =
-    Claim::holds("no-capability", "Who has given up CAP_SYS_CHROOT stays in: all three ways out need it.")
-        .cause("CAP_SYS_CHROOT given up")
-        .notes(&[2]);
-pub(crate) const ADMIN: Claim = Claim::holds("admin", "The way by setns() needs CAP_SYS_ADMIN as well.")
-    .cause("CAP_SYS_ADMIN given up")
-    .notes(&[2]);
-pub(crate) const KEPT: Claim = Claim::holds(
+.factor("chroot() instead of pivot_root()")
+.notes(&[2])
+.requires(&[Requirement::Unchrooted]);
+const NO_CAPABILITY: Claim =
+    Claim::holds("no-capability", "Without CAP_SYS_CHROOT none of these three ways leads out.")
+        .factor("CAP_SYS_CHROOT given up")
+        .notes(&[2])
+        .requires(&[Requirement::Unchrooted])
+        .arms("root", "no SYS_CHROOT")
+        .core(&[Row::first("the same, in chroot")])
+        .asks(
+            "Which capability must a chrooted process lack, so that it can't get out by calls like these?",
+            &[
+                right("CAP_SYS_CHROOT"),
+                wrong("CAP_SYS_ADMIN", "it is known as the capability for nearly everything"),
+                wrong("CAP_DAC_OVERRIDE", "getting out is thought to be a matter of file permissions"),
+                wrong("none: they need no capability", "chdir(\"..\") is allowed to everyone"),
+            ],
+        );
+const ADMIN: Claim = Claim::holds("admin", "The way by setns() needs CAP_SYS_ADMIN as well: EPERM.")
+    .factor("CAP_SYS_ADMIN given up")
+    .notes(&[2])
+    .requires(&[Requirement::Unchrooted]);
+
+pub(crate) const TRY_THE_WAYS_OUT: Step = Step {
+    title: "Try the ways out: from a chroot, with and without capabilities, and from behind pivot_root().",
+    calls: &[
+        "chroot(\"cell\")",
+        "chdir(\"..\")",
+        "fchdir(fd)",
+        "setns(/proc/self/ns/mnt, CLONE_NEWNS)",
+        "open(\"mnt/outside\")",
+    ],
+    by_hand: &[
+        "unshare -Urm bash",
+        "PATH=$PATH:/sbin; mount -t tmpfs x /mnt; cd /mnt; mkdir usr proc dev d; cp -a /bin /lib* . 2>/dev/null",
+        "for i in usr proc dev; do mount --rbind /$i $i; done",
+        "chroot /mnt ls /; chroot /mnt perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
+        "chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F;\n\
+             chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
+        "chroot /mnt nsenter --mount=/proc/self/ns/mnt ls /",
+        "pivot_root . .; umount -l .; perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'; exit",
+    ],
+    claims: &[SECOND_CHROOT, DESCRIPTOR, OWN_NAMESPACE, NO_CAPABILITY, ADMIN],
+    run: |lab| {
+        // The table comes last, and where all is asked: it answers what is asked here and in the next step.
+        let shows_all = lab.asks(&ADMIN);
+        for (claim, way) in [
+            (SECOND_CHROOT, Way::SecondChroot),
+            (DESCRIPTOR, Way::Descriptor),
+            (OWN_NAMESPACE, Way::OwnNamespace),
+        ] {
+            lab.compare(claim, Wall::PivotRoot, Wall::Chroot, |wall| {
+                try_to_leave(&[way], wall, Without::Nothing)
+            })?
+            .shows(escapes(way))?;
+        }
+        // Each way reports that it is held, why its call is refused, and that it does not find the file.
+        lab.compare(NO_CAPABILITY, Without::Nothing, CHROOT, |without| {
+            try_to_leave(&THREE, Wall::Chroot, without)
+        })?
+        .shows(every().that(|seen| *seen == "HELD" || *seen == "EPERM" || *seen == "ENOENT"))?;
+        lab.compare(ADMIN, Without::Nothing, SYS_ADMIN, |without| {
+            try_to_leave(&[Way::OwnNamespace], Wall::Chroot, without)
+        })?
+        .shows(
+            inside(Way::OwnNamespace.words()).is("HELD")
+                & inside("the kernel's answer").from("OK").to("EPERM"),
+        )?;
+        if shows_all { show_each_way(lab) } else { Ok(()) }
+    },
+};
+
+const KEPT: Claim = Claim::holds(
     "kept",
     "A directory kept open from outside leads out of both, and that needs no capability at all.",
 )
-.cause("a directory outside")
-.notes(&[2]);
-pub(crate) const THROUGH_PROC: Claim = Claim::holds(
+.factor("a directory outside")
+.notes(&[2])
+.arms("fd inside", "fd outside")
+.core(&[
+    Row::inside("out of chroot()", "chroot(), fchdir(fd from before)"),
+    Row::inside("out of pivot_root()", "pivot_root(), fchdir(fd from before)"),
+])
+.asks(
+    "A process without capabilities has kept a directory outside open. Which of the two does fchdir() lead out of?",
+    &[
+        right("both chroot() and pivot_root()"),
+        wrong("chroot() alone", "pivot_root() unmounts the old root, so it is thought to be gone"),
+        wrong("neither: a capability is needed", "the other ways out need CAP_SYS_CHROOT"),
+        wrong("neither: the kernel closes such descriptors", "a descriptor is thought to be a path, checked again at each use"),
+    ],
+);
+
+pub(crate) const KEEP_A_DIRECTORY: Step = Step {
+    title: "Keep a directory open, one outside or the jail; go in, by either call; give up every capability.",
+    calls: &[
+        "open(\"/mnt\")",
+        "pivot_root(\".\", \".\")",
+        "umount2(\".\", MNT_DETACH)",
+        "capset()",
+        "fchdir(fd)",
+    ],
+    by_hand: &[],
+    claims: &[KEPT],
+    run: |lab| {
+        lab.compare(KEPT, JAIL, PLACE, keep)?.shows(
+            inside("chroot(), fchdir(fd from before)").is("ESCAPED")
+                & inside("pivot_root(), fchdir(fd from before)").is("ESCAPED"),
+        )
+    },
+};
+
+const THROUGH_PROC: Claim = Claim::holds(
     "through-proc",
     "Behind pivot_root() too, a /proc that shows a process outside leads out, by its /proc/PID/root.",
 )
-.cause("the /proc from outside")
+.factor("the /proc from outside")
 .notes(&[2]);
+
+pub(crate) const REACH_THROUGH_PROC: Step = Step {
+    title: "Go in by pivot_root() and a new PID namespace, with the /proc from outside and with a new one.",
+    calls: &["mount(\"proc\", \"/mnt/jail/proc\", \"proc\")", "open(\"/proc/PID/root/mnt/outside\")"],
+    by_hand: &[],
+    claims: &[THROUGH_PROC],
+    run: |lab| {
+        lab.compare(THROUGH_PROC, false, true, reach_through_proc)?
+            .shows(inside("open(\"/proc/PID/root/mnt/outside\")").from("ENOENT").to("OK"))
+    },
+};
 
 /// A way out. The first three begin with nothing but the jail; for the fourth a directory has been kept open.
 #[derive(Clone, Copy, PartialEq)]
@@ -131,21 +259,15 @@ const CHROOT: Without = Without::One(Capability::CAP_SYS_CHROOT);
 const SYS_ADMIN: Without = Without::One(Capability::CAP_SYS_ADMIN);
 const THREE: [Way; 3] = [Way::SecondChroot, Way::Descriptor, Way::OwnNamespace];
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Try the ways out: from a chroot, with and without capabilities, and from behind pivot_root().",
-        calls: &["chroot(\"cell\")", "chdir(\"..\")", "fchdir(fd)", "setns(/proc/self/ns/mnt, CLONE_NEWNS)", "open(\"mnt/outside\")"],
-        by_hand: &[
-            "unshare -Urm bash",
-            "PATH=$PATH:/sbin; mount -t tmpfs x /mnt; cd /mnt; mkdir usr proc dev d; cp -a /bin /lib* . 2>/dev/null",
-            "for i in usr proc dev; do mount --rbind /$i $i; done",
-            "chroot /mnt ls /; chroot /mnt perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
-            "chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F;\n\
-             chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
-            "chroot /mnt nsenter --mount=/proc/self/ns/mnt ls /",
-            "pivot_root . .; umount -l .; perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'; exit",
-        ],
-    })?;
+/// This way leads out: all of its calls succeed, and the file outside is found.
+fn escapes(way: Way) -> Effect {
+    inside(way.words()).is("ESCAPED")
+        & inside("the kernel's answer").is("OK")
+        & inside(format!("open(\"{}\")", way.goal())).from("ENOENT").to("OK")
+}
+
+/// A table of all ways, from behind either wall, and with fewer capabilities.
+fn show_each_way(lab: &mut Lab) -> Result<()> {
     let columns = [
         ("chroot()", Wall::Chroot, Without::Nothing),
         ("no SYS_CHROOT", Wall::Chroot, CHROOT),
@@ -156,9 +278,8 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
     for way in Way::ALL {
         let mut row: Vec<Value> = vec![way.name().into()];
         for (_, wall, without) in columns {
-            row.push(
-                try_to_leave(&[way], wall, without)?.first().map_or("?".into(), |fact| fact.value.clone()),
-            );
+            let facts = try_to_leave(&[way], wall, without)?;
+            row.push(facts.first().map_or("?".into(), |fact| fact.value.clone()));
         }
         rows.push(row);
     }
@@ -169,59 +290,7 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
         "Out of a chroot, without one of two capabilities, and out of pivot_root()",
         &names,
         rows,
-    )?;
-
-    let walls = || cause(Wall::Chroot, Wall::PivotRoot);
-    for (claim, way) in [
-        (SECOND_CHROOT, Way::SecondChroot),
-        (DESCRIPTOR, Way::Descriptor),
-        (OWN_NAMESPACE, Way::OwnNamespace),
-    ] {
-        lab.claim(claim)
-            .without(try_to_leave(&[way], Wall::PivotRoot, Without::Nothing)?)
-            .with(try_to_leave(&[way], walls(), Without::Nothing)?)
-            .shows(|seen| ways_that_end(seen, "ESCAPED") == 1)?;
-    }
-    lab.claim(NO_CAPABILITY)
-        .without(try_to_leave(&THREE, Wall::Chroot, Without::Nothing)?)
-        .with(try_to_leave(&THREE, Wall::Chroot, cause(CHROOT, Without::Nothing))?)
-        .shows(|seen| ways_that_end(seen, "HELD") == THREE.len())?;
-    lab.claim(ADMIN)
-        .without(try_to_leave(&[Way::OwnNamespace], Wall::Chroot, Without::Nothing)?)
-        .with(try_to_leave(&[Way::OwnNamespace], Wall::Chroot, cause(SYS_ADMIN, Without::Nothing))?)
-        .shows(|seen| ways_that_end(seen, "HELD") == 1)?;
-
-    lab.step(Step {
-        goal: "Keep a directory open, one outside or the jail; go in, by either call; give up every capability.",
-        calls: &["open(\"/mnt\")", "pivot_root(\".\", \".\")", "umount2(\".\", MNT_DETACH)", "capset()", "fchdir(fd)"],
-        by_hand: &[],
-    })?;
-    let keep = |directory: &'static str| -> Result<Vec<Fact>> {
-        let mut facts = Vec::new();
-        for wall in [Wall::Chroot, Wall::PivotRoot] {
-            facts.extend(prisoner(move |me| leave(me, Way::KeptDescriptor, directory, wall, Without::All))?);
-        }
-        Ok(facts)
-    };
-    lab.claim(KEPT)
-        .without(keep(JAIL)?)
-        .with(keep(cause(PLACE, JAIL))?)
-        .shows(|seen| ways_that_end(seen, "ESCAPED") == 2)?;
-
-    lab.step(Step {
-        goal: "Go in by pivot_root() and a new PID namespace, with the /proc from outside and with a new one.",
-        calls: &["mount(\"proc\", \"/mnt/jail/proc\", \"proc\")", "open(\"/proc/PID/root/mnt/outside\")"],
-        by_hand: &[],
-    })?;
-    lab.claim(THROUGH_PROC)
-        .without(reach_through_proc(true)?)
-        .with(reach_through_proc(cause(false, true))?)
-        .shows(|file| *file == "OK")?;
-    Ok(())
-}
-
-fn ways_that_end(seen: &Observation, how: &str) -> usize {
-    seen.facts().iter().filter(|fact| fact.value == *how).count()
+    )
 }
 
 /// Each way by a prisoner of its own: one that got out is out.
@@ -233,7 +302,7 @@ fn try_to_leave(ways: &[Way], wall: Wall, without: Without) -> Result<Vec<Fact>>
     Ok(facts)
 }
 
-fn leave(me: &mut Witness, way: Way, kept: &str, wall: Wall, without: Without) -> ns_core::Result<()> {
+fn leave(me: &mut Reporter, way: Way, kept: &str, wall: Wall, without: Without) -> ns_core::Result<()> {
     let kept = File::open(kept).named(|| format!("open(\"{kept}\")"))?;
     wall.put_up()?;
     match without {
@@ -243,22 +312,33 @@ fn leave(me: &mut Witness, way: Way, kept: &str, wall: Wall, without: Without) -
     }
     let answer = way.go(&kept)?;
     let found = open(way.goal())?;
-    me.saw(way.words(), if found == Outcome::Done { "ESCAPED" } else { "HELD" })?;
-    me.saw("the kernel's answer", answer)?;
-    me.saw(format!("open(\"{}\")", way.goal()), found)
+    me.report(way.words(), if found == Outcome::Done { "ESCAPED" } else { "HELD" })?;
+    me.report("the kernel's answer", answer)?;
+    me.report(format!("open(\"{}\")", way.goal()), found)
 }
 
-fn reach_through_proc(new_proc: bool) -> Result<Vec<Fact>> {
+/// From behind each wall, by a `directory` that was opened before.
+fn keep(directory: &'static str) -> Result<Vec<Fact>> {
+    let mut facts = Vec::new();
+    for (call, wall) in [("chroot()", Wall::Chroot), ("pivot_root()", Wall::PivotRoot)] {
+        let left = prisoner(move |me| leave(me, Way::KeptDescriptor, directory, wall, Without::All))?;
+        facts.extend(left.into_iter().map(|fact| Fact { what: format!("{call}, {}", fact.what), ..fact }));
+    }
+    Ok(facts)
+}
+
+/// With the /proc from outside in the jail, or a new one.
+fn reach_through_proc(from_outside: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
         let path = format!("/proc/{}/root{OUTSIDE}", nix::unistd::getpid());
         let namespaces = Namespaces::MNT | Namespaces::PID;
-        let mut prisoner = Spawn::new("prisoner").namespaces_always(namespaces).run(move |me| {
-            if new_proc {
+        let mut prisoner = Child::spawn("prisoner", namespaces, move |me| {
+            if !from_outside {
                 mount::mount("proc", &Path::new(JAIL).join("proc"))?;
             }
             Wall::PivotRoot.put_up()?;
-            me.saw("open(\"/proc/PID/root/mnt/outside\")", open(path)?)
+            me.report("open(\"/proc/PID/root/mnt/outside\")", open(path)?)
         })?;
-        me.tell(prisoner.hear()?)
+        me.send(prisoner.fact()?)
     })
 }

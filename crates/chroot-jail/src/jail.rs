@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use ns_core::{Fact, Named, Namespaces, Outcome, Spawn, Witness, mount, root};
+use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, mount, root};
 
 /// An empty tmpfs in every trial. It is outside.
 pub(crate) const PLACE: &str = "/mnt";
@@ -45,24 +45,20 @@ impl Wall {
     }
 }
 
-/// Runs `body` in a mount namespace around the whole arm, with the jail built.
-pub(crate) fn trial(body: impl FnOnce(&mut Witness) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
-    // It is no cause of anything, and stays under --sabotage too. What is in it goes when it ends.
-    let mut outside = Spawn::new("outside").namespaces_always(Namespaces::MNT).run(|me| {
+/// Runs `body` in a mount namespace around the whole arm, with the jail built. What is in it goes when it ends.
+pub(crate) fn trial(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
+    let mut outside = Child::spawn("outside", Namespaces::MNT, |me| {
         build()?;
         body(me)
     })?;
-    Ok(outside.hear_all()?)
+    Ok(outside.facts()?)
 }
 
 /// As [`trial`]: one child of it, with a mount namespace of its own, so that no wall is put around anyone else.
-pub(crate) fn prisoner(body: impl FnOnce(&mut Witness) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
+pub(crate) fn prisoner(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
     trial(|me| {
-        let mut prisoner = Spawn::new("prisoner").namespaces_always(Namespaces::MNT).run(body)?;
-        for fact in prisoner.hear_all()? {
-            me.tell(fact)?;
-        }
-        Ok(())
+        let mut prisoner = Child::spawn("prisoner", Namespaces::MNT, body)?;
+        prisoner.pass_on(me)
     })
 }
 

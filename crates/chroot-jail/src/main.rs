@@ -12,13 +12,15 @@ mod pivot;
 mod refusals;
 mod root;
 
-use anyhow::Result;
-use lesson::{Experiment, Lab};
+use lesson::Experiment;
 use ns_core::Namespaces;
 
 const CHROOT_JAIL: Experiment = Experiment {
     name: "chroot-jail",
     question: "Is chroot a jail?",
+    setup: "A process is put into a directory, and tries to get out.",
+    arms: ["no chroot()", "chroot()"],
+    in_short: "chroot() moves one process's root, and root gets out. pivot_root() holds, unless a directory is open.",
     notes: "chroot",
     man: &["chroot(2)", "pivot_root(2)", "path_resolution(7)", "user_namespaces(7)"],
     examples: &[
@@ -27,46 +29,28 @@ const CHROOT_JAIL: Experiment = Experiment {
         ("chroot-jail --format jsonl | jq .", "the same as data"),
         ("strace -f -e trace=chroot,chdir,fchdir,pivot_root,umount2,setns chroot-jail", "the system calls"),
     ],
-    stage: Namespaces::MNT,
-    needs: &[],
-    claims: &[
-        root::CALLER_ALONE,
-        root::NO_NAMESPACE,
-        root::PROC_ROOT,
-        root::MOUNTINFO,
-        root::WORKING_DIRECTORY,
-        root::CHDIR,
-        root::PROCESSES,
-        root::INTERPRETER,
-        escape::SECOND_CHROOT,
-        escape::DESCRIPTOR,
-        escape::OWN_NAMESPACE,
-        escape::NO_CAPABILITY,
-        escape::ADMIN,
-        escape::KEPT,
-        escape::THROUGH_PROC,
-        pivot::EVERYONE,
-        pivot::STACKED,
-        pivot::RULES,
-        refusals::PRIVILEGED,
-        refusals::USER_NAMESPACE,
-        refusals::NO_USER_NAMESPACE,
-        refusals::SEARCH,
+    sandbox: Namespaces::MNT,
+    requires: &[],
+    steps: &[
+        // What the call changes, and what it leaves.
+        root::CALL_CHROOT,
+        root::STAY_OUTSIDE,
+        root::SIGNAL_AND_RUN,
+        // Out again.
+        escape::TRY_THE_WAYS_OUT,
+        escape::KEEP_A_DIRECTORY,
+        escape::REACH_THROUGH_PROC,
+        // What holds.
+        pivot::ASK_A_BYSTANDER,
+        pivot::BREAK_THE_RULES,
+        // Who may call it, and where.
+        refusals::CALL_WITHOUT_PRIVILEGE,
+        refusals::MAKE_A_USER_NAMESPACE,
+        refusals::CALL_ON_OTHER_PATHS,
     ],
-    run,
+    prepare: None,
 };
 
 fn main() -> std::process::ExitCode {
     lesson::main(&CHROOT_JAIL)
-}
-
-fn run(lab: &mut Lab) -> Result<()> {
-    // What the call changes, and what it leaves.
-    root::run(lab)?;
-    // Out again.
-    escape::run(lab)?;
-    // What holds.
-    pivot::run(lab)?;
-    // Who may call it, and where.
-    refusals::run(lab)
 }

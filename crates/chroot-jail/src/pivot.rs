@@ -3,30 +3,64 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Observation, Step, cause};
+use lesson::{Claim, Step, every, inside};
 use ns_core::mount::{self, Propagation};
 use ns_core::{Child, Fact, Namespaces, Outcome, process, root};
 
 use crate::jail::{JAIL, OUTSIDE, PLACE, Wall, change_directory, make_directory, open, prisoner, trial};
 
-pub(crate) const EVERYONE: Claim = Claim::holds(
+const EVERYONE: Claim = Claim::holds(
     "everyone",
     "pivot_root() moves the root of the mount namespace: who had the old one as root has the new one now.",
 )
-.cause("pivot_root() instead of chroot()")
+.factor("pivot_root() instead of chroot()")
 .more(&[88]);
-pub(crate) const STACKED: Claim = Claim::holds(
+const STACKED: Claim = Claim::holds(
     "stacked",
     "pivot_root(\".\", \".\") puts the old root on top of the new; umount2(\".\", MNT_DETACH) takes it away.",
 )
-.cause("umount2()")
+.factor("umount2()")
 .more(&[88]);
-pub(crate) const RULES: Claim = Claim::holds(
+
+pub(crate) const ASK_A_BYSTANDER: Step = Step {
+    title: "Let one member of a mount namespace change the root, and ask another what it sees at /.",
+    calls: &["pivot_root(\".\", \".\")", "umount2(\".\", MNT_DETACH)"],
+    by_hand: &[],
+    claims: &[EVERYONE, STACKED],
+    run: |lab| {
+        lab.compare(EVERYONE, Wall::Chroot, Wall::PivotRoot, ask_a_bystander)?
+            .shows(inside("open(\"/inside\")").from("ENOENT").to("OK"))?;
+        lab.compare(STACKED, false, true, stack)?
+            .shows(inside("pivot_root(\".\", \".\")").from("EINVAL").to("OK") & inside("mounts at /").is(1))
+    },
+};
+
+const RULES: Claim = Claim::holds(
     "rules",
     "pivot_root() refuses a new root that is no mount, is on a shared one, is root already, or lacks the old one's place.",
 )
-.cause("a rule broken")
+.factor("a rule broken")
 .more(&[87]);
+
+pub(crate) const BREAK_THE_RULES: Step = Step {
+    title: "Break the rules of pivot_root(), one at a time.",
+    calls: &["pivot_root(new_root, put_old)"],
+    by_hand: &[
+        "unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mkdir d; /sbin/pivot_root d d'",
+        "unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mount --make-shared /mnt; /sbin/pivot_root . .'",
+    ],
+    claims: &[RULES],
+    run: |lab| {
+        let mut rows = Vec::new();
+        for call in Call::ALL {
+            let answer = make(&[call])?.first().map_or("?".into(), |fact| fact.value.clone());
+            rows.push(vec![call.words().into(), answer]);
+        }
+        lab.table("pivot_root(new_root, put_old), where", &["given", "answer"], rows)?;
+        lab.compare(RULES, &[Call::AsItShouldBe][..], &Call::BREAKS_A_RULE, make)?
+            .shows(every().that(|answer| *answer == "EINVAL" || *answer == "EBUSY"))
+    },
+};
 
 /// How pivot_root(2) is called.
 #[derive(Clone, Copy)]
@@ -85,72 +119,31 @@ impl Call {
     }
 }
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Let one member of a mount namespace change the root, and ask another what it sees at /.",
-        calls: &["pivot_root(\".\", \".\")", "umount2(\".\", MNT_DETACH)"],
-        by_hand: &[],
-    })?;
-    lab.claim(EVERYONE)
-        .without(ask_a_bystander(Wall::Chroot)?)
-        .with(ask_a_bystander(cause(Wall::PivotRoot, Wall::Chroot))?)
-        .shows(|file| *file == "OK")?;
-    lab.claim(STACKED).without(stack(false)?).with(stack(cause(true, false))?).shows(|seen| {
-        seen.inside("pivot_root(\".\", \".\")").is_some_and(|it| *it == "OK")
-            && seen.inside("mounts at /").is_some_and(|it| *it == 1)
-    })?;
-
-    lab.step(Step {
-        goal: "Break the rules of pivot_root(), one at a time.",
-        calls: &["pivot_root(new_root, put_old)"],
-        by_hand: &[
-            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mkdir d; /sbin/pivot_root d d'",
-            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mount --make-shared /mnt; /sbin/pivot_root . .'",
-        ],
-    })?;
-    let mut rows = Vec::new();
-    for call in Call::ALL {
-        let answer = make(&[call])?.first().map_or("?".into(), |fact| fact.value.clone());
-        rows.push(vec![call.words().into(), answer]);
-    }
-    lab.table("pivot_root(new_root, put_old), where", &["given", "answer"], rows)?;
-    let refused =
-        |seen: &Observation| seen.facts().iter().all(|it| it.value == "EINVAL" || it.value == "EBUSY");
-    lab.claim(RULES)
-        .without(make(&[Call::AsItShouldBe])?)
-        .with(make(cause(&Call::BREAKS_A_RULE, &[Call::AsItShouldBe; 4]))?)
-        .shows(refused)?;
-    Ok(())
-}
-
 fn ask_a_bystander(wall: Wall) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut bystander = Child::spawn("bystander", Namespaces::NONE, |me| {
-            me.pause()?;
-            me.saw("open(\"/inside\")", open("/inside")?)?;
-            me.saw("open(\"/mnt/outside\")", open(OUTSIDE)?)
+            me.checkpoint()?;
+            me.report("open(\"/inside\")", open("/inside")?)?;
+            me.report("open(\"/mnt/outside\")", open(OUTSIDE)?)
         })?;
         let mut mover = Child::spawn("mover", Namespaces::NONE, move |_| wall.put_up())?;
-        mover.wait()?;
-        bystander.release()?;
-        for fact in bystander.hear_all()? {
-            me.tell(fact)?;
-        }
-        Ok(())
+        mover.facts()?; // none, or why it could not
+        bystander.wake()?;
+        bystander.pass_on(me)
     })
 }
 
 fn stack(unmounts: bool) -> Result<Vec<Fact>> {
     prisoner(move |me| {
         change_directory(JAIL)?;
-        me.saw("pivot_root(\".\", \".\")", Outcome::of(root::pivot(Path::new("."), Path::new(".")))?)?;
+        me.report("pivot_root(\".\", \".\")", Outcome::of(root::pivot(Path::new("."), Path::new(".")))?)?;
         if unmounts {
             mount::unmount(Path::new("."))?;
         }
         let mounts = mount::list(None)?;
-        me.saw("mounts at /", mounts.iter().filter(|it| it.mount_point == Path::new("/")).count())?;
-        me.saw("open(\"/inside\")", open("/inside")?)?;
-        me.saw("open(\"../mnt/outside\")", open("../mnt/outside")?)
+        me.report("mounts at /", mounts.iter().filter(|it| it.mount_point == Path::new("/")).count())?;
+        me.report("open(\"/inside\")", open("/inside")?)?;
+        me.report("open(\"../mnt/outside\")", open("../mnt/outside")?)
     })
 }
 
@@ -160,7 +153,7 @@ fn make(calls: &[Call]) -> Result<Vec<Fact>> {
     for call in calls.iter().copied() {
         facts.extend(prisoner(move |me| {
             make_directory(PLAIN)?;
-            me.saw(call.words(), Outcome::of(call.make())?)
+            me.report(call.words(), Outcome::of(call.make())?)
         })?);
     }
     Ok(facts)

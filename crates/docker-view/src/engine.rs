@@ -1,45 +1,47 @@
-//! A Docker engine, spoken to by the `docker` program, and containers that go with us.
+//! A Docker engine, and containers that go with us.
 //!
-//! Containers are the engine's children, and do not die with us. So the first thing that is made is a *keeper*: a shell in
-//! a process group of its own, which waits for the end of a pipe that we and every `docker` that we start hold open. When
-//! that comes, however it came about, the keeper removes every container with our label, and the image. What a keeper
-//! that was killed leaves, the next start removes: the label names its owner.
+//! Containers are the engine's children, and do not die with us. So the first thing that is made is a *watchdog*: a shell
+//! in a process group of its own, which waits for the end of a pipe that we and every `docker` that we start hold open.
+//! When that comes, however it came about, the watchdog removes every container with our label, and the image. What a
+//! watchdog that was killed leaves, the next start removes: the label names its owner.
 
-use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child as Started, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::poll::{PollFd, PollFlags};
-use ns_core::janitor::TemporaryDirectory;
-use ns_core::probe::Missing;
-use ns_core::{Kind, Pid, namespace, poll_until, process};
+use anyhow::{Context, Result, ensure};
+use lesson::Lab;
+use ns_core::cleanup::TemporaryDirectory;
+use ns_core::{Kind, Pid, namespace, process};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{PidfdFlags, pidfd_open};
+
+use crate::client::{Ran, Socket, one_line, wait};
+use crate::requirements::busybox;
 
 /// What every label and image of ours begins with.
 const PREFIX: &str = "inception-";
-/// How long `docker` may take: on an emulated machine, a container takes seconds.
-const PATIENCE: Duration = Duration::from_secs(90);
-const ABSENT: &str = "there is no program docker";
-/// What the keeper does: `$1` is our name.
-const KEEP: &str = r#"trap '' HUP INT TERM
+/// What the watchdog does: `$1` is our name.
+const WATCH: &str = r#"trap '' HUP INT TERM
 while read -r _; do :; done
 containers=$(docker ps --all --quiet --filter "label=inception=$1")
 [ -z "$containers" ] || docker rm --force $containers
 docker image rm --force "$1""#;
+/// What a container does that has only to be there, for longer than the whole takes on an emulated machine.
+const STAY: &str = "exec sleep 6000";
 
-/// Where an engine listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Socket {
-    /// Where `docker` looks by itself.
-    Usual,
-    /// Where scripts/docker-lab has a second one, with --userns-remap.
-    Remapped,
+/// Options of `docker run`.
+pub(crate) type Options = [&'static str];
+/// None of them: what Docker does by default.
+pub(crate) const DEFAULTS: &Options = &[];
+
+/// The engine of this machine, the same for all steps.
+pub(crate) fn engine(lab: &mut Lab) -> Result<Rc<Engine>> {
+    lab.once(|_| Engine::open(Socket::Usual))
 }
 
 /// An engine, and all that we have there.
@@ -48,89 +50,19 @@ pub(crate) struct Engine {
     socket: Socket,
     /// The label of our containers, and the name of our image: `inception-PIDNAMESPACE-PID-STARTTIME`.
     name: String,
-    keeper: Started,
-    /// Whoever holds this keeps the keeper waiting.
+    watchdog: Child,
+    /// Whoever holds this keeps the watchdog waiting.
     alive: Option<OwnedFd>,
+    /// Those that are only looked at, by their options.
+    idle: RefCell<BTreeMap<Vec<String>, Container>>,
 }
 
 /// A running container.
 #[derive(Debug, Clone)]
 pub(crate) struct Container {
     pub(crate) id: String,
-    /// Its first process, as we number it.
+    /// Its first process, by its PID in our namespace.
     pub(crate) pid: Pid,
-}
-
-/// A command that has ended.
-#[derive(Debug, Clone)]
-pub(crate) struct Ran {
-    /// The exit status; 128 and the number for a signal, as a shell has it.
-    pub(crate) status: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-/// What is missing for an engine to be asked. `None` if nothing is.
-pub(crate) fn missing() -> ns_core::Result<Option<Missing>> {
-    let lab = "sudo scripts/docker-lab run docker-view, or install docker.io and start it";
-    let answer = match docker(&["version", "--format", "{{.Server.Version}}"]) {
-        Ok(answer) => answer,
-        Err(error) if error.to_string() == ABSENT => {
-            return Ok(Some(Missing::new(format!("a Docker engine: {ABSENT}"), lab)));
-        }
-        Err(_) => {
-            let silent = format!("a Docker engine that answers: nothing within {} s", PATIENCE.as_secs());
-            return Ok(Some(Missing::new(silent, lab)));
-        }
-    };
-    if answer.status != 0 {
-        let refused = answer.stderr.contains("permission denied");
-        return Ok(Some(if refused {
-            Missing::new("leave to use Docker's socket", "run as root: sudo docker-view")
-        } else {
-            Missing::new("a Docker engine that answers", lab)
-        }));
-    }
-    let info =
-        docker(&["info", "--format", "{{.SecurityOptions}}"]).map(|ran| ran.stdout).unwrap_or_default();
-    // Both give every container a user namespace, and refuse options that the experiment is about.
-    if let Some(option) = ["userns", "rootless"].into_iter().find(|it| info.contains(&format!("name={it}"))) {
-        return Ok(Some(Missing::new(format!("an engine with its defaults: this one has {option} on"), lab)));
-    }
-    // Before its version 24, an engine on a kernel with AppArmor asks this program and starts nothing without it.
-    let major = answer.stdout.split('.').next().and_then(|major| major.trim().parse().ok());
-    if info.contains("name=apparmor") && major.is_none_or(|major: u32| major < 24) && !has("apparmor_parser")
-    {
-        return Ok(Some(Missing::new(
-            "apparmor_parser, without which this engine starts no container",
-            "apt-get install apparmor",
-        )));
-    }
-    Ok(busybox().is_none().then(|| {
-        Missing::new("a busybox that needs no libraries, for an image", "apt-get install busybox-static")
-    }))
-}
-
-/// Whether a program of the system is there; an ordinary search path may lack /usr/sbin.
-fn has(program: &str) -> bool {
-    ["/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"]
-        .iter()
-        .any(|directory| Path::new(directory).join(program).is_file())
-}
-
-/// A busybox that is linked statically: a file by which every command comes along.
-fn busybox() -> Option<PathBuf> {
-    let candidates = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox.static"].map(PathBuf::from);
-    // A program that needs a loader names it in its first page (elf(5), PT_INTERP).
-    let is_static = |path: &PathBuf| {
-        let mut head = Vec::new();
-        let file = std::fs::File::open(path).ok();
-        let read = file.and_then(|file| file.take(4096).read_to_end(&mut head).ok());
-        read.is_some()
-            && head.starts_with(b"\x7fELF")
-            && !head.windows(7).any(|word| word == b"ld-linu" || word == b"ld-musl")
-    };
-    candidates.into_iter().find(is_static)
 }
 
 impl Engine {
@@ -140,8 +72,8 @@ impl Engine {
         let name = format!("{PREFIX}{namespace}-{}-{}", std::process::id(), process::start_time(None)?);
         sweep(socket, namespace)?;
         let (hears, alive) = pipe_with(PipeFlags::CLOEXEC).context("pipe2(O_CLOEXEC)")?;
-        let keeper = Command::new("sh")
-            .args(["-c", KEEP, "keeper", &name])
+        let watchdog = Command::new("sh")
+            .args(["-c", WATCH, "watchdog", &name])
             .envs(socket.environment())
             // An interrupt at the terminal is for us. Who reads our output has not to wait for it.
             .process_group(0)
@@ -149,10 +81,10 @@ impl Engine {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .context("sh -c … (the keeper)")?;
-        // From here on every `docker` holds it too, so that the keeper does not look while one is at work still.
+            .context("sh -c … (the watchdog)")?;
+        // From here on every `docker` holds it too, so that the watchdog does not look while one is at work still.
         fcntl_setfd(&alive, FdFlags::empty()).context("fcntl(F_SETFD, 0)")?;
-        let engine = Engine { socket, name, keeper, alive: Some(alive) };
+        let engine = Engine { socket, name, watchdog, alive: Some(alive), idle: RefCell::default() };
         engine.import()?;
         Ok(engine)
     }
@@ -187,8 +119,24 @@ impl Engine {
         Ok(())
     }
 
+    /// A container with these options that is only looked at: the same one whoever asks.
+    pub(crate) fn idle(&self, options: &[&str]) -> Result<Container> {
+        let key: Vec<String> = options.iter().map(ToString::to_string).collect();
+        if let Some(idle) = self.idle.borrow().get(&key) {
+            return Ok(idle.clone());
+        }
+        let idle = self.start(options)?;
+        self.idle.borrow_mut().insert(key, idle.clone());
+        Ok(idle)
+    }
+
+    /// `docker run` in the background, of a container that stays.
+    pub(crate) fn start(&self, options: &[&str]) -> Result<Container> {
+        self.start_script(options, STAY)
+    }
+
     /// `docker run` in the background: `options`, then a script for the container's shell, which becomes PID 1.
-    pub(crate) fn start(&self, options: &[&str], script: &str) -> Result<Container> {
+    pub(crate) fn start_script(&self, options: &[&str], script: &str) -> Result<Container> {
         let label = format!("inception={}", self.name);
         let fixed = ["run", "--detach", "--label", &label];
         let arguments = [&fixed, options, &[&self.name, "sh", "-c", script]].concat();
@@ -224,7 +172,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         drop(self.alive.take());
         // What it could not remove, the next start will.
-        let _ = wait(&mut self.keeper);
+        let _ = wait(&mut self.watchdog);
     }
 }
 
@@ -258,75 +206,6 @@ fn is_abandoned(name: &str, namespace: u64) -> bool {
     let [from, pid, started] = numbers[..] else { return false };
     let Ok(pid) = i32::try_from(pid) else { return false };
     from == namespace && process::start_time(Some(Pid::from_raw(pid))).ok() != Some(started)
-}
-
-/// Runs `docker` with these arguments, at the engine that it finds by itself.
-pub(crate) fn docker(arguments: &[&str]) -> Result<Ran> {
-    Socket::Usual.docker(arguments)
-}
-
-/// As [`docker`], where it must succeed. Gives its output.
-pub(crate) fn done(arguments: &[&str]) -> Result<String> {
-    Socket::Usual.done(arguments)
-}
-
-impl Socket {
-    fn environment(self) -> Option<(&'static str, &'static str)> {
-        (self == Socket::Remapped).then_some(("DOCKER_HOST", "unix:///run/docker-remapped.sock"))
-    }
-
-    /// As [`docker`], at this engine.
-    pub(crate) fn docker(self, arguments: &[&str]) -> Result<Ran> {
-        let mut command = Command::new("docker");
-        command.envs(self.environment());
-        // A search path may be missing, as after env -i. The client needs a home for nothing that we ask.
-        if std::env::var_os("PATH").is_none() {
-            command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
-        }
-        let mut started = command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context(ABSENT)?;
-        let status = wait(&mut started).with_context(|| format!("docker {}", arguments.join(" ")))?;
-        let text = |pipe: Option<&mut dyn Read>| {
-            let mut bytes = Vec::new();
-            // What it wrote is in the pipe: it has ended, and never says as much as fits there.
-            pipe.map(|pipe| pipe.read_to_end(&mut bytes)).transpose().context("read(pipe from docker)")?;
-            anyhow::Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let stdout = text(started.stdout.as_mut().map(|pipe| pipe as &mut dyn Read))?;
-        let stderr = text(started.stderr.as_mut().map(|pipe| pipe as &mut dyn Read))?;
-        Ok(Ran { status, stdout, stderr })
-    }
-
-    fn done(self, arguments: &[&str]) -> Result<String> {
-        let ran = self.docker(arguments)?;
-        if ran.status != 0 {
-            bail!("docker {}: {}", arguments.join(" "), one_line(&ran.stderr));
-        }
-        Ok(ran.stdout)
-    }
-}
-
-fn one_line(text: &str) -> &str {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it failed and said nothing")
-}
-
-/// Waits for the end of a child, with a deadline.
-fn wait(child: &mut Started) -> Result<i32> {
-    use std::os::unix::process::ExitStatusExt;
-    let pid = rustix::process::Pid::from_child(child);
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("pidfd_open()")?;
-    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    if !poll_until(&mut fds, Some(Instant::now() + PATIENCE))? {
-        let _ = child.kill();
-        bail!("nothing within {} s", PATIENCE.as_secs());
-    }
-    let status = child.wait().context("wait4()")?;
-    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -1,16 +1,14 @@
 //! What a process most likely is, from evidence that can be named.
 //!
-//! The kernel knows no containers: nothing in /proc says who made one. But every maker leaves marks, and what it does not
+//! The kernel knows no containers: nothing in /proc says who made one. But every creator leaves marks, and what it does not
 //! isolate is a mark too.
 
 use std::path::Path;
 
 use ns_core::Kind;
 
+use crate::capabilities::{self, DOCKER_DEFAULT};
 use crate::process::{Process, is_read_only};
-
-/// Docker's default set: what is left of 41 capabilities.
-pub(crate) const DOCKER_DEFAULT: u64 = 0xa804_25fb;
 
 /// What it most likely is, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +19,7 @@ pub(crate) struct Judgement {
     pub(crate) options: Vec<String>,
 }
 
-/// The marks of one maker that a process has, of whose namespaces these kinds are its own.
+/// The marks of one creator that a process has, of whose namespaces these kinds are its own.
 type Marks = fn(&Process, &[Kind]) -> Vec<String>;
 
 pub(crate) const DOCKER: &str = "a Docker container";
@@ -45,7 +43,7 @@ pub(crate) fn judge(process: &Process, own: &[Kind]) -> Judgement {
         (MINI, mini_container),
         (SERVICE, service),
     ];
-    // The maker with the most marks. Of equals the first: max_by_key would take the last.
+    // The creator with the most marks. Of equals the first: max_by_key would take the last.
     let found = rules.into_iter().rev().map(|(what, marks)| (what, marks(process, own)));
     let best = found.filter(|(_, evidence)| !evidence.is_empty()).max_by_key(|(_, evidence)| evidence.len());
     let (what, evidence) = best.unwrap_or_else(|| by_default(own));
@@ -218,7 +216,7 @@ fn docker_options(process: &Process, own: &[Kind]) -> Vec<String> {
             options.push("--security-opt systempaths=unconfined".into());
         }
         for (set, option) in [(added, "--cap-add"), (dropped, "--cap-drop")] {
-            let names = crate::process::capabilities(set);
+            let names = capabilities::named(set);
             if set == DOCKER_DEFAULT {
                 options.push(format!("{option} ALL"));
             } else if set != 0 {
@@ -327,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn makers_are_told_apart() {
+    fn creators_are_told_apart() {
         let bwrap =
             Process { ancestors: vec!["bwrap".into(), "bwrap".into()], no_new_privs: true, ..process() };
         assert_eq!(judge(&bwrap, &CONTAINER).what, BUBBLEWRAP);

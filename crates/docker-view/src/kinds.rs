@@ -1,139 +1,175 @@
 //! Which namespaces a container has of its own, and how each is left out.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
-use ns_core::{Child, Fact, Kind, Namespaces, Pid, Spawn, Value, Witness, namespace};
+use lesson::{Claim, Lab, Row, Step, every, outside, right, wrong};
+use ns_core::{Child, Fact, Kind, Namespaces, Pid, Reporter, Spawn, Value, namespace};
 
-use crate::engine::{Container, Engine};
+use crate::engine::{Container, DEFAULTS, Engine, engine};
 use crate::process::Process;
 
-pub(crate) const NEW: Claim =
+const NEW: Claim =
     Claim::holds("new-kinds", "A container has ipc, mnt, net, pid and uts namespaces of its own.")
-        .cause("docker run")
-        .notes(&[1, 2]);
-pub(crate) const SHARED: Claim =
+        .factor("docker run")
+        .notes(&[1, 2])
+        .core(&[Row::outside("namespaces, its own", "kinds of its own")])
+        .asks(
+            "Which namespaces does docker run create when no option is given?",
+            &[
+                right("ipc, mnt, net, pid and uts, at the least"),
+                wrong("one of each kind", "a container seems to have one of everything"),
+                wrong("pid, net and mnt alone", "what tutorials show is ps, ip and ls in a container"),
+                wrong("user, mnt and pid", "unshare -r and rootless engines begin with a user namespace"),
+            ],
+        );
+
+pub(crate) const START: Step = Step {
+    title: "Start a container, and compare its first process with a plain child of ours.",
+    calls: &["clone3(CLONE_NEWIPC|CLONE_NEWNET|CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWUTS)"],
+    by_hand: &[
+        "tar -cC /usr bin/busybox | docker import - box",
+        "c=$(docker run --detach box busybox sleep 600)",
+        "p=$(docker inspect --format '{{.State.Pid}}' $c); lsns --task $p",
+    ],
+    claims: &[NEW],
+    run: |lab| {
+        let container = engine(lab)?.idle(DEFAULTS)?;
+        let plain = Child::spawn("plain child", Namespaces::NONE, Reporter::stay)?;
+        lab.actor(&plain)?;
+        show_namespaces(lab, &container)?;
+        lab.compare(NEW, plain.pid(), container.pid, |pid| {
+            Ok(Fact::outside("kinds of its own", list(&own_kinds(pid)?)))
+        })?
+        .shows(outside("kinds of its own").that(|kinds| FIVE.iter().all(|kind| is_in(kinds, kind.link()))))
+    },
+};
+
+const SHARED: Claim =
     Claim::holds("shared-kinds", "A container is in the time and user namespaces of its host.")
-        .cause("Docker's defaults")
+        .factor("Docker's defaults")
         .notes(&[107])
-.misconceptions(&[(lesson::NO, "a container seems to have one of everything; the runtime below could make a time namespace, and Docker does not ask for it")]);
-pub(crate) const LEFT_OUT: Claim = Claim::holds(
+        .arms("new ones", "docker run")
+        .core(&[
+            Row::outside("in host's time ns", "its time namespace is ours"),
+            Row::outside("in host's user ns", "its user namespace is ours"),
+        ])
+        .asks(
+            "Root in a container, with Docker's defaults: which user is that on the host?",
+            &[
+                right("root: they share the user namespace"),
+                wrong(
+                    "nobody",
+                    "what is unmapped shows as nobody, and a container is thought to map nothing",
+                ),
+                wrong("one with an ID of 100000 or so", "that takes userns-remap, or a rootless engine"),
+                wrong("the one who typed docker run", "so it is with unshare --map-root-user"),
+            ],
+        );
+
+pub(crate) const COMPARE_THE_REST: Step = Step {
+    title: "Ask the same of the two kinds that Docker leaves alone; a child has them both anew.",
+    calls: &["clone3(CLONE_NEWTIME|CLONE_NEWUSER)", "readlink(\"/proc/PID/ns/time\")"],
+    by_hand: &["readlink /proc/$p/ns/{time,user} /proc/self/ns/{time,user}"],
+    claims: &[SHARED],
+    run: |lab| {
+        let container = engine(lab)?.idle(DEFAULTS)?;
+        let other =
+            Spawn::new("child").namespaces(Namespaces::TIME | Namespaces::USER).run(Reporter::stay)?;
+        lab.compare(SHARED, other.pid(), container.pid, |pid| {
+            let own = own_kinds(pid)?;
+            let is_ours = |kind| Fact::outside(format!("its {kind} namespace is ours"), !own.contains(&kind));
+            Ok([Kind::Time, Kind::User].map(is_ours))
+        })?
+        .shows(every().is("yes"))
+    },
+};
+
+const LEFT_OUT: Claim = Claim::holds(
     "left-out",
     "--ipc host, --network host, --pid host and --uts host leave out a namespace each, and no other.",
 )
-.cause("the option")
+.factor("the option")
 .notes(&[2]);
-pub(crate) const OWN_ROOT: Claim = Claim::holds(
+
+pub(crate) const LEAVE_OUT: Step = Step {
+    title: "Start one more for each option that leaves a namespace out.",
+    calls: &["readlink(\"/proc/PID/ns/KIND\")"],
+    by_hand: &[
+        "docker run --rm --uts host box busybox readlink /proc/self/ns/uts",
+        "readlink /proc/self/ns/uts",
+    ],
+    claims: &[LEFT_OUT],
+    run: |lab| {
+        let engine = engine(lab)?;
+        lab.compare(LEFT_OUT, false, true, |given| left_out(&engine, given))?.shows(
+            outside("left out (--ipc)").is("ipc")
+                & outside("left out (--network)").is("net")
+                & outside("left out (--pid)").is("pid")
+                & outside("left out (--uts)").is("uts"),
+        )
+    },
+};
+
+const OWN_ROOT: Claim = Claim::holds(
     "own-root",
     "A container's root directory is the root of its mount namespace, which no chroot could make it.",
 )
-.cause("pivot_root(2)")
+.factor("pivot_root(2)")
 .notes(&[2]);
 
+pub(crate) const FIND_THE_ROOT: Step = Step {
+    title: "Look for the mount of its root directory among those that it sees; a chroot hides that mount.",
+    calls: &["chroot(\"/usr\")", "open(\"/proc/PID/mountinfo\")"],
+    by_hand: &[
+        "awk '$5 == \"/\"' /proc/$p/mountinfo",
+        "chroot /usr sleep 60 &",
+        "awk '$5 == \"/\"' /proc/$!/mountinfo",
+    ],
+    claims: &[OWN_ROOT],
+    run: |lab| {
+        let container = engine(lab)?.idle(DEFAULTS)?;
+        let mut jailed = Child::spawn("chrooted child", Namespaces::NONE, |me| {
+            ns_core::root::chroot("/usr".as_ref())?;
+            me.report("chroot(\"/usr\")", "OK")?;
+            me.stay()
+        })?;
+        jailed.fact()?; // it is there
+        lab.compare(OWN_ROOT, jailed.pid(), container.pid, mount_of_the_root)?
+            .shows(outside("the mount of its root directory").is("one of its own mount namespace"))
+    },
+};
+
 const FIVE: [Kind; 5] = [Kind::Ipc, Kind::Net, Kind::Mnt, Kind::Pid, Kind::Uts];
-const OPTIONS: [(&str, Kind); 4] =
-    [("--ipc", Kind::Ipc), ("--network", Kind::Net), ("--pid", Kind::Pid), ("--uts", Kind::Uts)];
 
-/// What a container does that has only to be there, for longer than the whole takes on an emulated machine.
-pub(crate) const STAY: &str = "exec sleep 6000";
-
-pub(crate) fn run(lab: &mut Lab, engine: &Engine) -> Result<Container> {
-    lab.step(Step {
-        goal: "Start a container, and compare its first process with a plain child of ours.",
-        calls: &["clone3(CLONE_NEWIPC|CLONE_NEWNET|CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWUTS)"],
-        by_hand: &[
-            "tar -cC /usr bin/busybox | docker import - box",
-            "c=$(docker run --detach box busybox sleep 600)",
-            "p=$(docker inspect --format '{{.State.Pid}}' $c); lsns --task $p",
-        ],
-    })?;
-    let container = engine.start(&[], STAY)?;
-    let plain = Child::spawn("plain child", Namespaces::NONE, Witness::stay)?;
-    lab.actor(&plain)?;
+fn show_namespaces(lab: &mut Lab, container: &Container) -> Result<()> {
     let mut rows = Vec::new();
     let (ours, its) = (namespace::of(None)?, namespace::of(Some(container.pid))?);
     for id in &its {
         let own = ours.iter().copied().find(|own| own.kind == id.kind);
         rows.push(vec![id.kind.link().into(), own.into(), (*id).into(), ours.contains(id).into()]);
     }
-    lab.table("Namespaces of a container", &["kind", "ours", "the container's", "shared"], rows)?;
-    let with = cause(container.pid, plain.pid());
-    lab.claim(NEW)
-        .without(Fact::outside("kinds of its own", list(&own_kinds(plain.pid())?)))
-        .with(Fact::outside("kinds of its own", list(&own_kinds(with)?)))
-        .shows(|kinds| FIVE.iter().all(|kind| words(kinds.value()).contains(&kind.link())))?;
+    lab.table("Namespaces of a container", &["kind", "ours", "the container's", "shared"], rows)
+}
 
-    lab.step(Step {
-        goal: "Ask the same of the two kinds that Docker leaves alone; a child has them both anew.",
-        calls: &["clone3(CLONE_NEWTIME|CLONE_NEWUSER)", "readlink(\"/proc/PID/ns/time\")"],
-        by_hand: &["readlink /proc/$p/ns/{time,user} /proc/self/ns/{time,user}"],
-    })?;
-    let other =
-        Spawn::new("child").namespaces_always(Namespaces::TIME | Namespaces::USER).run(Witness::stay)?;
-    let shared = |pid: Pid| -> Result<Vec<Fact>> {
-        let own = own_kinds(pid)?;
-        let fact = |kind: Kind| Fact::outside(format!("its {kind} namespace is ours"), !own.contains(&kind));
-        Ok([Kind::Time, Kind::User].map(fact).to_vec())
-    };
-    lab.claim(SHARED)
-        .without(shared(other.pid())?)
-        .with(shared(cause(container.pid, other.pid()))?)
-        .shows(|kinds| kinds.facts().iter().all(|fact| fact.value == true))?;
-
-    lab.step(Step {
-        goal: "Start one more for each option that leaves a namespace out.",
-        calls: &["readlink(\"/proc/PID/ns/KIND\")"],
-        by_hand: &[
-            "docker run --rm --uts host box busybox readlink /proc/self/ns/uts",
-            "readlink /proc/self/ns/uts",
-        ],
-    })?;
-    let usual = own_kinds(container.pid)?;
-    let (mut without, mut with) = (Vec::new(), Vec::new());
-    for (option, _) in OPTIONS {
-        let chosen = engine.start(cause([option, "host"].as_slice(), &[]), STAY)?;
-        let own = own_kinds(chosen.pid)?;
+/// For each of four options: which of the usual kinds a container lacks that was given it, or was not.
+fn left_out(engine: &Engine, given: bool) -> Result<Vec<Fact>> {
+    let usual = own_kinds(engine.idle(DEFAULTS)?.pid)?;
+    let lacks = |option: &str| {
+        let with_option = [option, "host"];
+        let own = own_kinds(engine.idle(if given { &with_option } else { DEFAULTS })?.pid)?;
         let missing: Vec<Kind> = usual.iter().copied().filter(|kind| !own.contains(kind)).collect();
-        without.push(Fact::outside("no option leaves out", list(&[])));
-        with.push(Fact::outside(format!("{option} host leaves out"), list(&missing)));
-    }
-    without.truncate(1);
-    lab.claim(LEFT_OUT).without(without).with(with).shows(|of| {
-        OPTIONS.iter().all(|(option, kind)| {
-            of.outside(&format!("{option} host leaves out")).is_some_and(|value| *value == kind.link())
-        })
-    })?;
-
-    lab.step(Step {
-        goal: "Look for the mount of its root directory among those that it sees; a chroot hides that mount.",
-        calls: &["chroot(\"/usr\")", "open(\"/proc/PID/mountinfo\")"],
-        by_hand: &[
-            "awk '$5 == \"/\"' /proc/$p/mountinfo",
-            "chroot /usr sleep 60 &",
-            "awk '$5 == \"/\"' /proc/$!/mountinfo",
-        ],
-    })?;
-    let mut jailed = Child::spawn("chrooted child", Namespaces::NONE, |me| {
-        ns_core::root::chroot("/usr".as_ref())?;
-        me.saw("chroot(\"/usr\")", "OK")?;
-        me.stay()
-    })?;
-    jailed.hear()?;
-    let root = |pid: Pid| -> Result<Fact> {
-        let seen = Process::look_at(pid)?;
-        let kind = seen.root_mount().map(|mount| mount.fs_type.clone());
-        let is_ours = !own_kinds(pid)?.contains(&Kind::Mnt);
-        let how = match kind {
-            Some(_) if is_ours => "ours",
-            Some(_) => "one of its own mount namespace",
-            None => "none that it could see",
-        };
-        Ok(Fact::outside("the mount of its root directory", how))
+        Ok(Fact::outside(format!("left out ({option})"), list(&missing)))
     };
-    lab.claim(OWN_ROOT)
-        .without(root(jailed.pid())?)
-        .with(root(cause(container.pid, jailed.pid()))?)
-        .shows(|mount| *mount == "one of its own mount namespace")?;
-    Ok(container)
+    ["--ipc", "--network", "--pid", "--uts"].into_iter().map(lacks).collect()
+}
+
+fn mount_of_the_root(pid: Pid) -> Result<Fact> {
+    let process = Process::look_at(pid)?;
+    let how = match process.root_mount() {
+        Some(_) if !own_kinds(pid)?.contains(&Kind::Mnt) => "ours",
+        Some(_) => "one of its own mount namespace",
+        None => "none that it could see",
+    };
+    Ok(Fact::outside("the mount of its root directory", how))
 }
 
 /// The kinds of namespace that `pid` does not share with us.
@@ -149,6 +185,7 @@ pub(crate) fn list(kinds: &[Kind]) -> Value {
     if names.is_empty() { "none".into() } else { names.join(" ").into() }
 }
 
-fn words(value: &Value) -> Vec<&str> {
-    value.as_str().unwrap_or_default().split(' ').collect()
+/// Whether a word is in a list of words.
+pub(crate) fn is_in(list: &Value, word: &str) -> bool {
+    list.as_str().unwrap_or_default().split(' ').any(|own| own == word)
 }

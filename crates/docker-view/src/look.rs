@@ -4,13 +4,17 @@ use std::ffi::OsString;
 use std::io;
 
 use anyhow::{Context, Result};
-use lesson::render::{self, Renderer};
+use lesson::Settings;
+use lesson::render::Renderer;
 use lesson::status::AS_EXPECTED;
-use lesson::{Actor, Event, Settings};
 use ns_core::{Errno, Fact, Kind, NsId, Outcome, Pid, Value, namespace};
+use transcript::{Actor, Event};
 
+use crate::capabilities;
+use crate::interfaces::interfaces;
 use crate::judgement::judge;
-use crate::process::{self, Process, capabilities_in_short, interfaces, limits, shortened};
+use crate::limits::limits;
+use crate::process::{self, Process, shortened};
 
 /// What may be asked instead of the experiment.
 #[derive(Debug, clap::Args)]
@@ -35,7 +39,7 @@ fn look(asked: &Processes, settings: &Settings) -> Result<u8> {
     for process in &processes {
         show(process, &ours, first.as_deref(), &mut events);
     }
-    write(render::new(settings)?, &events)?;
+    write(lesson::open(settings)?, &events)?;
     Ok(AS_EXPECTED)
 }
 
@@ -96,8 +100,8 @@ fn privileges(process: &Process) -> Event {
     let rows = vec![
         vec!["user IDs, inside outside count".into(), name(process.uid_map.join("; "))],
         vec!["group IDs".into(), name(process.gid_map.join("; "))],
-        vec!["effective capabilities".into(), name(capabilities_in_short(process.effective))],
-        vec!["bounding set".into(), name(capabilities_in_short(process.bounding))],
+        vec!["effective capabilities".into(), name(capabilities::in_short(process.effective))],
+        vec!["bounding set".into(), name(capabilities::in_short(process.bounding))],
         vec!["seccomp".into(), seccomp.into()],
         vec!["no_new_privs".into(), process.no_new_privs.into()],
     ];

@@ -6,26 +6,31 @@
 //!
 //! With `--pid`, this program looks at any process of this machine instead, and says what it most likely is.
 
+mod capabilities;
+mod client;
 mod engine;
 mod first;
+mod interfaces;
 mod judgement;
 mod kinds;
 mod less;
+mod limits;
 mod look;
 mod network;
 mod process;
 mod remapped;
+mod requirements;
 mod resources;
 
-use anyhow::Result;
-use lesson::{Experiment, Lab, Need};
+use lesson::{Experiment, Requirement};
 use ns_core::{Capability, Namespaces};
-
-use crate::engine::{Engine, Socket};
 
 const DOCKER_VIEW: Experiment = Experiment {
     name: "docker-view",
     question: "What did Docker do?",
+    setup: "A container that docker run starts, beside what lacks one ingredient.",
+    arms: ["plain child", "docker run"],
+    in_short: "a host process with namespaces, a veth pair, a cgroup and masks.",
     notes: "Docker",
     man: &["docker-run(1)", "namespaces(7)", "capabilities(7)", "veth(4)", "cgroups(7)"],
     examples: &[
@@ -33,55 +38,47 @@ const DOCKER_VIEW: Experiment = Experiment {
         ("sudo scripts/docker-lab run docker-view", "with an engine that is gone afterwards"),
         ("sudo docker-view --pid 4899", "what a process most likely is, and since what"),
         ("docker-view --pid $$", "the same of this shell"),
-        ("sudo docker-view --sabotage", "without the causes: no claim holds"),
+        ("sudo docker-view --sabotage", "without the factors: no claim holds"),
     ],
-    // Containers are children of the engine, which is on the host: no stage of ours would hold them.
-    stage: Namespaces::NONE,
-    needs: &[
-        Need::Probe(engine::missing),
-        Need::Capability(Capability::CAP_SYS_PTRACE),
-        Need::Capability(Capability::CAP_SYS_ADMIN),
+    // Containers are children of the engine, which is on the host: no sandbox of ours would hold them.
+    sandbox: Namespaces::NONE,
+    requires: &[
+        Requirement::Probe(requirements::engine),
+        Requirement::Capability(Capability::CAP_SYS_PTRACE),
+        Requirement::Capability(Capability::CAP_SYS_ADMIN),
     ],
-    claims: &[
-        kinds::NEW,
-        kinds::SHARED,
-        kinds::LEFT_OUT,
-        kinds::OWN_ROOT,
-        remapped::REMAPPED,
-        network::VETH,
-        network::REACH,
-        network::FILES,
-        network::NAMES,
+    steps: &[
+        // Which namespaces are its own, and which another engine would add.
+        kinds::START,
+        kinds::COMPARE_THE_REST,
+        kinds::LEAVE_OUT,
+        kinds::FIND_THE_ROOT,
+        remapped::START,
+        // How it is connected.
+        network::FOLLOW_THE_VETH_PAIR,
+        network::PING,
+        network::LISTEN,
+        // How it is stopped and entered.
         first::STOP,
-        first::ZOMBIE,
+        first::ORPHAN,
         first::EXEC,
-        first::EXEC_CGROUP,
-        less::CAPABILITIES,
-        less::SECCOMP,
-        less::MASKED,
-        less::NO_PROC,
-        less::MAY_MOUNT_PROC,
-        less::NO_NEW_PRIVS,
-        less::PRIVILEGED,
-        resources::HIDDEN,
-        resources::LIMITS,
-        resources::KILLED,
-        resources::LAYER,
-        resources::READ_ONLY,
+        // What it may not do.
+        less::READ_CAPABILITIES,
+        less::MAKE_A_USER_NAMESPACE,
+        less::LIST_MASKS,
+        less::MOUNT_PROC,
+        less::ASK_FOR_NO_NEW_PRIVILEGES,
+        less::DENY_NOTHING,
+        // And what limits it.
+        resources::READ_THE_CGROUP,
+        resources::LIMIT,
+        resources::FILL_MEMORY,
+        resources::WRITE_TO_THE_LAYER,
+        resources::WRITE_TO_THE_ROOT,
     ],
-    run,
+    prepare: None,
 };
 
 fn main() -> std::process::ExitCode {
     lesson::main_with(&DOCKER_VIEW, look::instead)
-}
-
-fn run(lab: &mut Lab) -> Result<()> {
-    let engine = Engine::open(Socket::Usual)?;
-    let container = kinds::run(lab, &engine)?; // which namespaces are its own
-    remapped::run(lab)?; // and which another engine would add
-    network::run(lab, &engine, &container)?; // how it is connected
-    first::run(lab, &engine, &container)?; // how it is stopped and entered
-    less::run(lab, &engine, &container)?; // what it may not do
-    resources::run(lab, &engine) // and what limits it
 }

@@ -1,19 +1,14 @@
 //! One process, as the files of /proc show it to whoever may look.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use ns_core::cgroup::Membership;
 use ns_core::mount::Mount;
-use ns_core::net::Netlink;
 use ns_core::process::{is_capable, status};
-use ns_core::{Capability, Errno, Error, Kind, NsFile, NsId, Pid, mount, namespace, root};
-
-use crate::judgement::DOCKER_DEFAULT;
+use ns_core::{Capability, Errno, Error, Kind, NsId, Pid, mount, namespace, root};
 
 /// What there is to see of a process at one moment.
 #[derive(Debug, Clone)]
@@ -23,7 +18,7 @@ pub(crate) struct Process {
     /// The names of its ancestors' programs, its parent's first.
     pub(crate) ancestors: Vec<String>,
     pub(crate) namespaces: Vec<NsId>,
-    /// Its PIDs, ours first.
+    /// Its PIDs, that in our namespace first.
     pub(crate) pids: Vec<i32>,
     pub(crate) uid_map: Vec<String>,
     pub(crate) gid_map: Vec<String>,
@@ -46,7 +41,7 @@ impl Process {
         // All but these it leaves when it ends, and its other files with them.
         if namespaces.iter().all(|id| matches!(id.kind, Kind::Pid | Kind::User)) {
             return Err(anyhow!(
-                "process {pid} has ended: a zombie is in no namespaces; name one that lives"
+                "process {pid} has ended: a zombie keeps its user and PID namespaces alone; name one that lives"
             ));
         }
         Process::look(pid, namespaces).map_err(|error| why_not(pid, error))
@@ -200,165 +195,12 @@ fn ancestors(parent: i32) -> Vec<String> {
 fn program(pid: i32) -> Option<String> {
     let file = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     let name = file.file_name()?.to_string_lossy();
-    // Makers run copies of themselves that what is in the container cannot write to: memfd_create(2).
+    // Creators of containers run copies of themselves that what is in the container cannot write to: memfd_create(2).
     Some(name.trim_end_matches(" (deleted)").trim_start_matches("memfd:").to_string())
 }
 
 fn one_blank(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A limit in effect, and the cgroup that sets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Limit {
-    pub(crate) what: &'static str,
-    /// `max` where there is none.
-    pub(crate) value: String,
-    /// The file, from the root of its hierarchy.
-    pub(crate) set_in: String,
-}
-
-/// The limits on `process`: of its own cgroup and all above it the least, which is what the kernel enforces.
-pub(crate) fn limits(process: &Process) -> Vec<Limit> {
-    let mounts = mount::list(None).unwrap_or_default();
-    let kinds: [(&str, &str, &[&str]); 3] = [
-        ("memory", "memory", &["memory.max", "memory.limit_in_bytes"]),
-        ("processes", "pids", &["pids.max"]),
-        ("CPU time", "cpu", &["cpu.max", "cpu.cfs_quota_us"]),
-    ];
-    let mut limits = Vec::new();
-    for (what, controller, files) in kinds {
-        let Some(member) = process.cgroup(controller) else { continue };
-        let Some((top, own)) = directory(&mounts, member) else { continue };
-        limits.extend(least(&top, &own, files).map(|(value, set_in)| Limit { what, value, set_in }));
-    }
-    limits
-}
-
-/// The least that `files` say in the cgroup `own` and all above it, up to `top`, and the file that says it. `None` where
-/// there is none of these files.
-fn least(top: &Path, own: &Path, files: &[&str]) -> Option<(String, String)> {
-    let mut least: Option<(f64, String, PathBuf)> = None;
-    let mut asked = false;
-    for directory in own.ancestors().take_while(|it| it.starts_with(top)) {
-        for file in files.iter().map(|file| directory.join(file)) {
-            let Ok(text) = std::fs::read_to_string(&file) else { continue };
-            asked = true;
-            let Some((number, words)) = reading(&text, &file) else { continue };
-            if least.as_ref().is_none_or(|(smallest, ..)| number < *smallest) {
-                least = Some((number, words, file));
-            }
-        }
-    }
-    let found = least.map(|(_, value, file)| {
-        let below = file.strip_prefix(top).unwrap_or(&file);
-        (value, format!("/{}", below.display()))
-    });
-    found.or_else(|| asked.then(|| ("max".into(), "-".into())))
-}
-
-/// What a file of a cgroup limits to, as a number to compare and in words. `None` for no limit.
-fn reading(text: &str, file: &Path) -> Option<(f64, String)> {
-    let mut words = text.split_whitespace();
-    let first = words.next()?;
-    // v1 says -1 for no quota, and for no limit of memory the largest number of whole pages.
-    let number: f64 = first.parse().ok().filter(|number| (0.0..9.2e18).contains(number))?;
-    // cpu.max has the quota and the period; on v1 the period has a file of its own.
-    let period = match file.file_name().and_then(OsStr::to_str) {
-        Some("cpu.max") => words.next().map(ToString::to_string),
-        Some("cpu.cfs_quota_us") => std::fs::read_to_string(file.with_file_name("cpu.cfs_period_us")).ok(),
-        _ => return Some((number, first.to_string())),
-    };
-    let share = number / period?.trim().parse::<f64>().ok()?;
-    Some((share, format!("{share:.2} of one CPU")))
-}
-
-/// Where we see the cgroup of a membership: the top of that mount, and the directory.
-fn directory(mounts: &[Mount], member: &Membership) -> Option<(PathBuf, PathBuf)> {
-    let first = member.controllers.split(',').next().unwrap_or_default();
-    let fits = |mount: &&Mount| match (mount.fs_type.as_str(), first) {
-        ("cgroup2", "") => true,
-        ("cgroup", first) => !first.is_empty() && mount.super_options.contains_key(first),
-        _ => false,
-    };
-    let below = |mount: &Mount| {
-        let path = Path::new(&member.path).strip_prefix(&mount.root).ok()?;
-        Some((mount.mount_point.clone(), mount.mount_point.join(path)))
-    };
-    mounts.iter().filter(fits).find_map(below).filter(|(_, directory)| directory.is_dir())
-}
-
-/// An interface of a process's network, and where its other end is, if that is in ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Interface {
-    pub(crate) name: String,
-    pub(crate) kind: Option<String>,
-    /// The index of its other end, in whatever namespace that is: what /sys/class/net/NAME/iflink says.
-    pub(crate) iflink: Option<u32>,
-    /// The other end, and the bridge that it is a port of.
-    pub(crate) peer: Option<(String, Option<String>)>,
-}
-
-/// The interfaces of its network namespace.
-///
-/// # Errors
-/// EPERM without CAP_SYS_ADMIN over that namespace.
-pub(crate) fn interfaces(pid: Pid) -> ns_core::Result<Vec<Interface>> {
-    let namespace = NsFile::of(Some(pid), Kind::Net)?;
-    let ours = Netlink::open()?;
-    let number = ours.number_of(namespace.as_fd())?;
-    let here = ours.links()?;
-    let by_index: BTreeMap<u32, &str> = here.iter().map(|link| (link.index, link.name.as_str())).collect();
-    let mut found: Vec<Interface> = Vec::new();
-    for link in Netlink::open_in(&namespace)?.links()? {
-        // The number alone would not do: every namespace counts its links from 1.
-        let peer = here.iter().find(|other| {
-            number.is_some()
-                && other.peer_namespace == number
-                && other.peer_index == Some(link.index)
-                && link.peer_index == Some(other.index)
-        });
-        let bridge = |master: u32| by_index.get(&master).map(ToString::to_string);
-        found.push(Interface {
-            name: link.name,
-            kind: link.kind,
-            iflink: link.peer_index,
-            peer: peer.map(|peer| (peer.name.clone(), peer.master.and_then(bridge))),
-        });
-    }
-    Ok(found)
-}
-
-/// Capabilities by their names, as `docker run --cap-add` takes them.
-pub(crate) fn capabilities(set: u64) -> String {
-    let mut known: Vec<Capability> = caps::all().into_iter().collect();
-    known.sort_by_key(Capability::index);
-    // What this kernel knows: the last one's number is /proc/sys/kernel/cap_last_cap (capabilities(7)).
-    let last = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok();
-    let last = last.and_then(|text| text.trim().parse().ok()).unwrap_or(40_u8);
-    known.retain(|capability| capability.index() <= last);
-    let short = |capability: &&Capability| capability.to_string().trim_start_matches("CAP_").to_string();
-    let (has, lacks): (Vec<_>, Vec<_>) =
-        known.iter().partition(|capability| set & (1 << capability.index()) != 0);
-    let names = |list: &[&Capability]| list.iter().map(short).collect::<Vec<_>>().join(" ");
-    match (has.len(), lacks.len()) {
-        (0, _) => "none".into(),
-        (all, 0) => format!("all {all}"),
-        (_, few) if few <= 4 => format!("all but {}", names(&lacks)),
-        (some, _) => format!("{some}: {}", names(&has)),
-    }
-}
-
-/// As [`capabilities`], measured by Docker's default where that is shorter.
-pub(crate) fn capabilities_in_short(set: u64) -> String {
-    let (more, fewer) = (set & !DOCKER_DEFAULT, DOCKER_DEFAULT & !set);
-    let names = |set: u64| capabilities(set).split_once(": ").map(|(_, names)| names.to_string());
-    match (more.count_ones(), fewer.count_ones()) {
-        (0, 0) => "Docker's 14".into(),
-        (1..=6, 0) => format!("Docker's 14 and {}", names(more).unwrap_or_default()),
-        (0, 1..=6) => format!("Docker's 14 without {}", names(fewer).unwrap_or_default()),
-        _ => capabilities(set),
-    }
 }
 
 #[cfg(test)]
@@ -370,45 +212,5 @@ mod tests {
         let id = "f8fec73ba66c7fae5a74c96f0a2e2212223ea9f5e8fe35d9230c5fba90231db6";
         assert_eq!(shortened(&format!("/docker/{id}/pids.max")), "/docker/f8fec73ba66c…/pids.max");
         assert_eq!(shortened("/user.slice/add/ü"), "/user.slice/add/ü");
-    }
-
-    #[test]
-    fn what_is_no_limit_is_none() {
-        let file = Path::new("/no/such/cgroup/memory.max");
-        for text in ["max\n", "max 100000\n", "-1\n", "9223372036854771712\n", ""] {
-            assert_eq!(reading(text, file), None, "{text:?}");
-        }
-        assert_eq!(reading("67108864\n", file), Some((67_108_864.0, "67108864".into())));
-        let quota = file.with_file_name("cpu.max");
-        assert_eq!(reading("50000 100000\n", &quota), Some((0.5, "0.50 of one CPU".into())));
-        assert_eq!(reading("max 100000\n", &quota), None);
-    }
-
-    #[test]
-    fn of_a_cgroup_and_all_above_it_the_least_limit_counts() {
-        let top = std::env::temp_dir().join(format!("docker-view-cgroups-{}", std::process::id()));
-        let own = top.join("a/b");
-        std::fs::create_dir_all(&own).unwrap();
-        for (directory, limit) in [("a", "5\n"), ("a/b", "50\n")] {
-            std::fs::write(top.join(directory).join("pids.max"), limit).unwrap();
-        }
-        std::fs::write(own.join("memory.max"), "max\n").unwrap();
-        let found = |file| least(&top, &own, &[file]);
-        let (pids, memory, cpu) = (found("pids.max"), found("memory.max"), found("cpu.max"));
-        std::fs::remove_dir_all(&top).unwrap();
-        assert_eq!(pids, Some(("5".into(), "/a/pids.max".into())));
-        assert_eq!(memory, Some(("max".into(), "-".into())));
-        assert_eq!(cpu, None, "no such controller there");
-    }
-
-    #[test]
-    fn capabilities_read_as_docker_takes_them() {
-        assert_eq!(capabilities(0), "none");
-        assert_eq!(capabilities(0b1_0000_0001), "2: CHOWN SETPCAP");
-        assert!(capabilities(u64::MAX).starts_with("all "));
-        assert_eq!(capabilities(!(1 << 24)), "all but SYS_RESOURCE");
-        assert_eq!(capabilities_in_short(DOCKER_DEFAULT), "Docker's 14");
-        assert_eq!(capabilities_in_short(DOCKER_DEFAULT | 1 << 21), "Docker's 14 and SYS_ADMIN");
-        assert_eq!(capabilities_in_short(DOCKER_DEFAULT & !1), "Docker's 14 without CHOWN");
     }
 }

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use clap::Args;
-use lesson::render::{grid, wrap};
+use lesson::render::{tone, wrap};
 use lesson::{Format, Screen, status};
-use ns_core::fact::printable;
+use ns_core::printable;
 use owo_colors::OwoColorize;
 
 use crate::demos;
-use crate::outbox::Outbox;
+use crate::stdout::BufferedStdout;
 
 /// How to list.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(crate) struct List {
 impl List {
     /// Lists all demos.
     pub(crate) fn run(&self) -> Result<u8> {
-        let outbox = Outbox::open(&self.screen)?;
+        let stdout = BufferedStdout::open(&self.screen)?;
         let chosen = demos::chosen(&[])?;
         let mut text = String::new();
         if self.format == Format::Jsonl {
@@ -32,17 +32,21 @@ impl List {
                 text += &(serde_json::to_string(demo)? + "\n");
             }
         } else {
+            let layout = self.screen.layout();
             let row = |demo: &&demos::Demo| {
-                vec![format!("{:02}", demo.number), demo.name.to_string(), printable(demo.question)]
+                vec![
+                    format!("{:02}", demo.number),
+                    demo.name.to_string(),
+                    layout.words(&printable(demo.question)),
+                ]
             };
             let rows: Vec<_> = chosen.iter().map(row).collect();
-            let width = self.screen.columns();
-            text += &grid(&["NN", "demo", "question"], &rows, width);
+            text += &layout.table(&["NN", "demo", "question"], &rows);
             let number = chosen[0].number;
             let line = format!("inception run {number} runs one, inception read {number} explains it.");
-            text += &format!("{}\n", wrap(&line, width, "", "").trim_end().dimmed());
+            text += &format!("{}\n", wrap(&line, layout.width, "", "").trim_end().style(tone::faint()));
         }
-        outbox.show(&text)?;
+        stdout.show(&text)?;
         Ok(status::AS_EXPECTED)
     }
 }

@@ -3,8 +3,9 @@
 //! It knows none of them by name: what stands in demos/ and docs/ when it is built is the numbered list, and an
 //! experiment is any program of a demo's name that speaks docs/events.md.
 
-mod attend;
+mod cargo;
 mod claims;
+mod classroom;
 mod demos;
 mod diff;
 mod doctor;
@@ -13,14 +14,14 @@ mod list;
 #[cfg(feature = "manual")]
 mod manual;
 mod markdown;
-mod outbox;
+mod markup;
 mod program;
 mod read;
 mod report;
 mod review;
 mod run;
+mod stdout;
 mod summary;
-mod transcript;
 mod trial;
 
 use std::process::ExitCode;
@@ -45,7 +46,7 @@ const HELP: Help = Help {
     ],
     after: concat!(
         "A claim is a sentence about the kernel. An experiment tries its claims, each with\n\
-         its cause and without. A demo is an experiment by its number, with a walk by\n\
+         its factor and without. A demo is an experiment by its number, with a walk by\n\
          hand (demos/) and a doc (docs/).\n\n",
         lesson::exit_status!()
     ),
@@ -68,7 +69,7 @@ const COMMANDS: &[Help] = &[
             ("inception run 11", "one, by its number"),
             ("inception run time-ns uts-demo", "two, by their names"),
             ("inception run --quiet", "all, and the summary alone"),
-            ("inception run 11 --sabotage", "without the causes: no claim holds"),
+            ("inception run 11 --sabotage", "without the factors: no claim holds"),
             ("inception run --format jsonl", "all, as data"),
             ("inception run 11 --pause", "stop at each step, for a class; ? lists the keys"),
             ("inception run 11 --predict", "be asked what you expect, before it is shown"),
@@ -163,6 +164,9 @@ enum Command {
 
 fn main() -> ExitCode {
     doctor::as_a_child_of_ours();
+    if let Some(ended) = classroom::as_the_watchdog() {
+        return ended;
+    }
     let mut command = CommandLine::command();
     for help in COMMANDS {
         let name = help.name.trim_start_matches("inception ");
@@ -184,7 +188,7 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed.map_err(Into::into).and_then(|line| run(&line.command)),
     };
     ExitCode::from(ended.unwrap_or_else(|error| {
-        if outbox::is_reader_gone(&error) {
+        if stdout::is_reader_gone(&error) {
             return status::AS_EXPECTED;
         }
         complain(HELP.name, &error);
@@ -194,6 +198,7 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<u8> {
     ns_core::signals::start_afresh()?;
+    ns_core::process::require_address_space()?;
     match command {
         Command::List(list) => list.run(),
         Command::Run(run) => run.run(),
@@ -203,5 +208,26 @@ fn run(command: &Command) -> Result<u8> {
         Command::Claims(claims) => claims.run(),
         Command::Diff(diff) => diff.run(),
         Command::Doctor(doctor) => doctor.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_command_line_is_taken_or_refused_in_one_line(
+            command in "(list|run|read|review|report|claims|diff|doctor)?",
+            arguments in proptest::collection::vec(
+                "--(format|width|sabotage|step|list|all|stable|color|predict|answers|from|coverage|kernels|pictures|section)(=[a-z0-9-]{0,5})?|-[a-zA-Z]|[0-9]{1,20}|text|.{0,9}",
+                0..6,
+            ),
+        ) {
+            let arguments = ["inception".to_string(), command].into_iter().filter(|it| !it.is_empty()).chain(arguments);
+            if let Ok(matches) = CommandLine::command().try_get_matches_from(arguments) {
+                let _ = CommandLine::from_arg_matches(&matches);
+            }
+        }
     }
 }

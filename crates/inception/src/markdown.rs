@@ -3,17 +3,19 @@
 //! Without colour the words alone have to do: headings are underlined, emphasis and code keep their marks, and a link
 //! is followed by its address.
 
-use lesson::render::grid;
-use ns_core::fact::printable;
+use lesson::render::{Layout, tone};
+use ns_core::printable;
 use owo_colors::{OwoColorize, Style};
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag};
 use textwrap::core::display_width;
 use textwrap::{WordSeparator, WordSplitter, WrapAlgorithm};
 
-/// The text of a Markdown document in lines of at most `width` columns.
-pub(crate) fn render(markdown: &str, width: usize) -> String {
+/// The text of a Markdown document as it is laid out.
+pub(crate) fn render(markdown: &str, layout: Layout) -> String {
+    let markdown = &layout.words(markdown);
     let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect::<Vec<_>>().into_iter();
-    let mut text = Reader { events: events.peekable() }.blocks(width).join("\n\n");
+    let mut text =
+        Reader { events: events.peekable(), plain: layout.plain }.blocks(layout.width).join("\n\n");
     text.push('\n');
     text
 }
@@ -37,6 +39,7 @@ pub(crate) fn section<'a>(markdown: &'a str, title: &str) -> Option<&'a str> {
 
 struct Reader<'a> {
     events: std::iter::Peekable<std::vec::IntoIter<Event<'a>>>,
+    plain: bool,
 }
 
 impl Reader<'_> {
@@ -57,7 +60,9 @@ impl Reader<'_> {
                 }
                 Event::Rule => {
                     self.events.next();
-                    blocks.push("─".repeat(width));
+                    if !self.plain {
+                        blocks.push("─".repeat(width));
+                    }
                 }
                 Event::Html(_) => {
                     self.events.next();
@@ -72,15 +77,17 @@ impl Reader<'_> {
     fn block(&mut self, tag: &Tag<'_>, width: usize) -> Option<String> {
         match tag {
             Tag::Heading { level, .. } => {
-                let text = self.words(Style::new().bold());
+                let text = self.words(tone::strong());
                 self.events.next();
-                Some(heading(&fill(&text, width, ""), *level))
+                let text = fill(&text, width, "");
+                Some(if self.plain { text } else { heading(&text, *level) })
             }
             Tag::CodeBlock(_) => Some(self.code(width)),
             Tag::List(first) => Some(self.list(*first, width)),
             Tag::BlockQuote(_) => {
                 let quoted = self.blocks(width.saturating_sub(2)).join("\n\n");
-                Some(indented(&quoted, "│ ", "│ "))
+                let mark = if self.plain { "> " } else { "│ " };
+                Some(indented(&quoted, mark, mark))
             }
             Tag::Table(_) => Some(self.table(width)),
             Tag::HtmlBlock => {
@@ -119,7 +126,7 @@ impl Reader<'_> {
         let shown = lines.iter().map(|line| {
             let line = fill(line, width, if width > 20 { "    " } else { "" });
             let is_typed = line.starts_with("$ ") || line.starts_with("# ");
-            if is_typed { paint(&line, Style::new().bold()) } else { line }
+            if is_typed { paint(&line, tone::strong()) } else { line }
         });
         indented(&shown.collect::<Vec<_>>().join("\n"), &indent, &indent)
     }
@@ -142,7 +149,7 @@ impl Reader<'_> {
         let heads = if rows.is_empty() { Vec::new() } else { rows.remove(0) };
         rows.iter_mut().for_each(|row| row.resize(heads.len(), String::new()));
         let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-        grid(&heads, &rows, width).trim_end().into()
+        Layout { width, plain: self.plain }.table(&heads, &rows).trim_end().into()
     }
 
     /// Words up to the end of what contains them, which is left. Each is styled by itself, so that a line can end
@@ -152,7 +159,7 @@ impl Reader<'_> {
         while let Some(event) = self.events.peek().cloned() {
             match event {
                 Event::Text(text) => words += &paint(&printable(&text), style),
-                Event::Code(code) => words += &paint(&format!("`{}`", printable(&code)), style.cyan()),
+                Event::Code(code) => words += &paint(&format!("`{}`", printable(&code)), tone::code(style)),
                 Event::SoftBreak => words.push(' '),
                 Event::HardBreak => words.push('\n'),
                 Event::InlineHtml(_) => {}
@@ -248,7 +255,7 @@ mod tests {
     use super::*;
 
     fn plain(markdown: &str, width: usize) -> String {
-        anstream::adapter::strip_str(&render(markdown, width)).to_string()
+        anstream::adapter::strip_str(&render(markdown, Layout { width, plain: false })).to_string()
     }
 
     #[test]
@@ -339,6 +346,31 @@ By hand
         for width in 20..=400 {
             let text = plain(markdown, width);
             assert!(text.lines().all(|line| display_width(line) <= width), "{width}:\n{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_markdown_is_shown_and_nothing_of_it_obeyed(
+            text: String,
+            marked in "([#*_`|>+-]{1,3}|\\[x\\]\\(y\\)|<b>|[ \n]|\u{1b}\\]|\u{202e}|[a-z호]{1,9}){0,40}",
+            width in 0_usize..120,
+        ) {
+            for text in [text, marked] {
+                let shown = render(&text, Layout { width, plain: width % 2 == 0 });
+                let mut rest = shown.chars();
+                while let Some(c) = rest.next() {
+                    if c == '\u{1b}' {
+                        // A style of ours, and nothing else that begins so.
+                        let end = rest.by_ref().skip(1).find(|c| !c.is_ascii_digit() && *c != ';');
+                        proptest::prop_assert_eq!(end, Some('m'), "{:?}", shown);
+                    } else {
+                        proptest::prop_assert!(c == '\n' || !ns_core::is_deceptive(c), "{:?}", shown);
+                    }
+                }
+            }
         }
     }
 }

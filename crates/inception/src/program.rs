@@ -7,16 +7,14 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
-use nix::unistd::{AccessFlags, access, dup2_stdin, dup2_stdout, pipe2};
+use nix::fcntl::OFlag;
+use nix::unistd::{AccessFlags, access, dup2_stdout, pipe2};
 use ns_core::child::become_program;
-use ns_core::{Child, End, Named, Namespaces};
+use ns_core::{Child, ExitStatus, Named, Namespaces, process};
 
-use crate::outbox::Outbox;
-
-/// No line that an experiment writes is as long as this.
-pub(crate) const LONGEST_LINE: usize = 16 << 20;
+use crate::cargo::Target;
+use crate::stdout::BufferedStdout;
+use transcript::LONGEST_LINE;
 
 /// Finds the binary called `name`: beside this program, then on PATH.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
@@ -24,10 +22,27 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     beside.filter(|path| is_program(path)).or_else(|| on_path(name))
 }
 
+/// Where cargo built this program, it builds those of `names` that do not stand beside it. Elsewhere it does nothing.
+///
+/// # Errors
+/// When they cannot be built.
+pub(crate) fn build(names: &[&str]) -> Result<()> {
+    let Some(target) = std::env::current_exe().ok().and_then(|program| Target::around(&program)) else {
+        return Ok(());
+    };
+    let is_there = |name: &&&str| beside().is_some_and(|folder| is_program(&folder.join(name)));
+    let missing: Vec<&str> = names.iter().filter(|name| !is_there(name)).copied().collect();
+    target.build(&missing)
+}
+
 /// What to say when [`find`] found none of `names`: where it looked, and what helps.
 pub(crate) fn not_found(names: &[&str]) -> anyhow::Error {
     let beside = beside().map_or("beside this program".into(), |folder| format!("in {}", folder.display()));
-    anyhow!("no binary called {}: looked {beside}, then on PATH; to get it: cargo build", names.join(", "))
+    let remedy = match names {
+        [name] => format!("cargo build -p {name}"),
+        _ => "cargo build".into(),
+    };
+    anyhow!("no binary called {}: looked {beside}, then on PATH; to get it: {remedy}", names.join(", "))
 }
 
 /// The folder that this program is in.
@@ -66,8 +81,7 @@ impl Running {
         let (lines, write) = pipe2(OFlag::O_CLOEXEC)?;
         let label = program.file_name().unwrap_or_default().to_string_lossy();
         let child = Child::spawn(label, Namespaces::NONE, |_| {
-            let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
-            dup2_stdin(null.named(|| "open(\"/dev/null\")".into())?).named(|| "dup2(null, 0)".into())?;
+            process::empty_stdin()?;
             dup2_stdout(&write).named(|| "dup2(pipe, 1)".into())?;
             become_program(program, words).map(drop)
         })?;
@@ -75,11 +89,11 @@ impl Running {
         Ok(Running { child, lines: lines.into(), read: Vec::new(), finished: false })
     }
 
-    /// The next line that it writes, without its end. What waits in `outbox` is written meanwhile.
+    /// The next line that it writes, without its end. What waits in `stdout` is written meanwhile.
     ///
     /// # Errors
-    /// Those of the outbox.
-    pub(crate) fn line(&mut self, outbox: &Outbox) -> Result<Option<Vec<u8>>> {
+    /// Those of write(2).
+    pub(crate) fn line(&mut self, stdout: &BufferedStdout) -> Result<Option<Vec<u8>>> {
         loop {
             if let Some(at) = self.read.iter().position(|byte| *byte == b'\n') {
                 let mut line: Vec<u8> = self.read.drain(..=at).collect();
@@ -90,7 +104,7 @@ impl Running {
                 return Ok((!self.read.is_empty()).then(|| std::mem::take(&mut self.read)));
             }
             // Once it has ended and its pipe is empty, that is all: what it left behind may hold the pipe open.
-            let length = if outbox.wait(self.lines.as_fd(), self.child.pidfd())? {
+            let length = if stdout.wait(self.lines.as_fd(), self.child.pidfd())? {
                 let mut buffer = [0; 65536];
                 let length = self.lines.read(&mut buffer)?;
                 self.read.extend_from_slice(&buffer[..length]);
@@ -106,9 +120,9 @@ impl Running {
     ///
     /// # Errors
     /// When it could not be started, or does not end though it has closed its standard output.
-    pub(crate) fn end(mut self) -> Result<End> {
+    pub(crate) fn end(mut self) -> Result<ExitStatus> {
         // What could not be started has told so down the pipe of its own.
-        self.child.hear()?;
+        self.child.recv()?;
         Ok(self.child.wait()?)
     }
 }

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use lesson::{Screen, status};
+use lesson::{Screen, page, status};
 
 use crate::demos;
 use crate::markdown;
-use crate::outbox::Outbox;
+use crate::stdout::BufferedStdout;
 
 /// What to read.
 #[derive(Debug, Args)]
@@ -30,13 +30,16 @@ impl Read {
     pub(crate) fn run(&self) -> Result<u8> {
         let demo = demos::named(&self.demo)?;
         ensure!(!demo.doc.is_empty(), "docs/{}.md is not written yet", demo.stem());
-        let outbox = Outbox::open(&self.screen)?;
+        if let Some(status) = page(&self.screen)? {
+            return Ok(status);
+        }
+        let stdout = BufferedStdout::open(&self.screen)?;
         let text = match &self.section {
             None => demo.doc,
             Some(heading) => markdown::section(demo.doc, heading)
                 .with_context(|| format!("docs/{}.md has no section '{heading}'", demo.stem()))?,
         };
-        outbox.show(&markdown::render(text, self.screen.columns()))?;
+        stdout.show(&markdown::render(text, self.screen.layout()))?;
         Ok(status::AS_EXPECTED)
     }
 }

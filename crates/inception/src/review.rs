@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use lesson::classroom::Score;
 use lesson::render::wrap;
-use lesson::{Screen, status};
+use lesson::{Screen, Steps, status};
 
-use crate::attend::{self, Answers};
+use crate::classroom::{self, Score};
 use crate::demos::{self, Demo};
-use crate::outbox::Outbox;
+use crate::run::provide;
+use crate::stdout::BufferedStdout;
+use crate::trial::Conditions;
 
 /// What to ask again.
 #[derive(Debug, Args)]
@@ -36,7 +37,7 @@ impl Review {
     /// Asks again. The exit status is the worst of the experiments'.
     pub(crate) fn run(&self) -> Result<u8> {
         let chosen = demos::chosen(&self.demos)?;
-        let outbox = Outbox::open(&self.screen)?;
+        let stdout = BufferedStdout::open(&self.screen)?;
         let score = Score::open("inception")?;
         let missed = score.missed();
         let claims = |demo: &Demo| missed.get(demo.name).cloned().unwrap_or_default();
@@ -55,22 +56,31 @@ impl Review {
                     "Nothing to ask again. Of all that you were asked so far: {right} of {asked} right."
                 ),
             };
-            outbox.show(&wrap(&text, width, "", "  "))?;
+            stdout.show(&wrap(&text, width, "", "  "))?;
             return Ok(status::AS_EXPECTED);
         }
         if self.list {
             for (demo, claims) in again {
-                outbox.show(&wrap(&format!("{}: {}", demo.title(), claims.join(", ")), width, "", "    "))?;
+                stdout.show(&wrap(&format!("{}: {}", demo.title(), claims.join(", ")), width, "", "    "))?;
             }
             return Ok(status::AS_EXPECTED);
         }
-        let classes = again.into_iter().map(|(demo, claims)| {
-            let mut arguments = attend::screen_arguments(&self.screen);
-            arguments.push("--predict".into());
-            arguments.extend(claims.into_iter().map(|claim| format!("--ask={claim}").into()));
-            arguments.extend(self.answers.is_some().then(|| "--answers=-".into()));
-            (demo, arguments)
-        });
-        attend::one_by_one(classes, &Answers::open(self.answers.as_deref())?)
+        provide(&again.iter().map(|(demo, _)| *demo).collect::<Vec<_>>())?;
+        let classes = again
+            .into_iter()
+            .map(|(demo, claims)| (demo, claims.into_iter().map(String::from).collect()))
+            .collect::<Vec<_>>();
+        let options = classroom::Options {
+            pause: false,
+            predict: true,
+            answers: self.answers.clone(),
+            screen: self.screen.clone(),
+            stable: false,
+            verbose: false,
+            record: None,
+            conditions: Conditions::default(),
+            steps: Steps::all(),
+        };
+        classroom::one_by_one(classes, &options)
     }
 }

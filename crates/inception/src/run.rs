@@ -6,14 +6,16 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, ensure};
 use clap::Args;
-use lesson::render::{Junit, Renderer, Tap, Text, cast};
-use lesson::{Event, Screen, Transcript, complain};
-use owo_colors::{OwoColorize, Style};
+use lesson::render::{Junit, Layout, Renderer, Tap, tone};
+use lesson::{Look, Screen, Steps, Transcript, complain};
+use lesson::{cast, page};
+use owo_colors::OwoColorize;
+use transcript::Event;
 
 use crate::demos::{self, Demo};
-use crate::outbox::Outbox;
+use crate::stdout::BufferedStdout;
 use crate::trial::{self, Account, Conditions};
-use crate::{attend, program, summary};
+use crate::{classroom, program, summary};
 
 /// What to run, and how.
 #[derive(Debug, Args)]
@@ -29,14 +31,8 @@ pub(crate) struct Run {
     #[command(flatten)]
     screen: Screen,
 
-    /// Names in the place of what differs from run to run.
-    // Not in the comment above, where rustdoc would take it for HTML.
-    #[arg(long, help = "Show <pid A>, <name B> and the like for what differs from run to run")]
-    stable: bool,
-
-    /// Say too who saw what, and which namespaces each process is in
-    #[arg(short, long)]
-    verbose: bool,
+    #[command(flatten)]
+    look: Look,
 
     /// Show the summary alone
     #[arg(short, long, conflicts_with = "verbose")]
@@ -58,6 +54,13 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", requires = "predict", conflicts_with = "pause")]
     answers: Option<PathBuf>,
 
+    /// With --predict: ask about these claims alone
+    #[arg(long, value_name = "CLAIM", requires = "predict", hide = true)]
+    ask: Vec<String>,
+
+    #[command(flatten)]
+    steps: Steps,
+
     #[command(flatten)]
     conditions: Conditions,
 }
@@ -66,28 +69,39 @@ impl Run {
     /// Runs what was chosen. The exit status is the worst of theirs.
     pub(crate) fn run(&self) -> Result<u8> {
         let chosen = demos::chosen(&self.demos)?;
-        require_any(&chosen)?;
+        ensure!(
+            !self.steps.are_numbered() || chosen.len() == 1,
+            "--step and --from go with one experiment: each has numbers of its own"
+        );
+        provide(&chosen)?;
         if self.pause || self.predict {
             return self.attend(chosen);
         }
-        let outbox = Outbox::open(&self.screen)?;
-        let options = self.conditions.options();
+        if self.is_told() && self.look.is_long(&self.steps) {
+            if let Some(status) = page(&self.screen)? {
+                return Ok(status);
+            }
+        }
+        let stdout = BufferedStdout::open(&self.screen)?;
+        let stable = self.look.stable.then(|| "--stable".to_string());
+        let options =
+            [self.conditions.options(), self.steps.options(), stable.into_iter().collect()].concat();
         // Those that go on from one experiment to the next.
         let mut others: Vec<Box<dyn Renderer>> = Vec::new();
         match self.format {
-            Transcript::Tap if !self.quiet => others.push(Box::new(Tap::new(outbox.clone()))),
-            Transcript::Junit if !self.quiet => others.push(Box::new(Junit::new(outbox.clone()))),
+            Transcript::Tap if !self.quiet => others.push(Box::new(Tap::new(stdout.clone()))),
+            Transcript::Junit if !self.quiet => others.push(Box::new(Junit::new(stdout.clone()))),
             _ => {}
         }
         if let Some(path) = &self.record {
-            others.push(Box::new(cast(path, self.screen.columns(), self.stable, self.verbose)?));
+            others.push(Box::new(cast(path, self.screen.columns(), self.look.stable, self.look.verbose)?));
         }
         let mut accounts = Vec::new();
         for demo in &chosen {
             if chosen.len() > 1 && self.is_told() {
-                outbox.show(&rule(demo, self.screen.columns()))?;
+                stdout.show(&rule(demo, self.screen.layout()))?;
             }
-            let account = self.tell(demo, &options, &outbox, &mut others)?;
+            let account = self.tell(demo, &options, &stdout, &mut others)?;
             if self.format != Transcript::Text {
                 complain_if_broken(&account);
             }
@@ -96,13 +110,13 @@ impl Run {
         for other in &mut others {
             other.finish()?;
         }
-        outbox.write_out()?;
+        stdout.write_out()?;
         if self.format == Transcript::Text {
-            outbox.show(&summary::text(
+            stdout.show(&summary::text(
                 &accounts,
                 self.conditions.sabotage,
-                self.stable,
-                self.screen.columns(),
+                self.look.stable,
+                self.screen.layout(),
             ))?;
         }
         Ok(summary::status(&accounts))
@@ -110,27 +124,24 @@ impl Run {
 
     /// Gives each experiment the terminal, one after another.
     fn attend(&self, chosen: Vec<&'static Demo>) -> Result<u8> {
-        let option = if self.pause { "--pause" } else { "--predict" };
+        let options = classroom::Options {
+            pause: self.pause,
+            predict: self.predict,
+            answers: self.answers.clone(),
+            screen: self.screen.clone(),
+            stable: self.look.stable,
+            verbose: self.look.verbose,
+            record: self.record.clone(),
+            conditions: self.conditions.clone(),
+            steps: self.steps.clone(),
+        };
+        let option = options.name();
         ensure!(self.format == Transcript::Text, "{option} is for people: it goes with --format text alone");
         ensure!(
             self.record.is_none() || chosen.len() == 1,
             "with {option}, --record goes with one experiment alone"
         );
-        let options = [
-            (self.pause, "--pause"),
-            (self.predict, "--predict"),
-            (self.answers.is_some(), "--answers=-"),
-            (self.stable, "--stable"),
-            (self.verbose, "--verbose"),
-        ];
-        let mut arguments = attend::screen_arguments(&self.screen);
-        arguments.extend(options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option.into()));
-        arguments.extend(self.conditions.options().into_iter().map(OsString::from));
-        if let Some(path) = &self.record {
-            arguments.extend(["--record".into(), path.into()]);
-        }
-        let answers = attend::Answers::open(self.answers.as_deref())?;
-        attend::one_by_one(chosen.into_iter().map(|demo| (demo, arguments.clone())), &answers)
+        classroom::one_by_one(chosen.into_iter().map(|demo| (demo, self.ask.clone())), &options)
     }
 
     /// Whether each experiment is shown as text while it runs.
@@ -142,13 +153,13 @@ impl Run {
     fn tell(
         &self,
         demo: &'static Demo,
-        options: &[&str],
-        outbox: &Outbox,
+        options: &[String],
+        stdout: &BufferedStdout,
         others: &mut [Box<dyn Renderer>],
     ) -> Result<Account> {
-        let mut text = Text::new(outbox.styled(), self.screen.columns(), self.stable, self.verbose);
-        let mut out = outbox.clone();
-        trial::run(demo, options, outbox, |event: &Event, line| {
+        let mut text = self.look.renderer(&self.steps, stdout.styled(), self.screen.layout());
+        let mut out = stdout.clone();
+        trial::run(demo, options, stdout, |event: &Event, line| {
             if self.is_told() {
                 text.show(event)?;
             } else if self.format == Transcript::Jsonl && !self.quiet {
@@ -161,15 +172,16 @@ impl Run {
     }
 }
 
-/// Where nothing can be run, one line says so once.
+/// Sees to it that there is something to run: what is missing is built, where that can be done.
 ///
 /// # Errors
-/// When no binary of those chosen is to be found.
-pub(crate) fn require_any(chosen: &[&Demo]) -> Result<()> {
-    if chosen.iter().any(|demo| program::find(demo.name).is_some()) {
+/// When a build fails, or no binary of those chosen is to be found. One line says so once.
+pub(crate) fn provide(chosen: &[&Demo]) -> Result<()> {
+    let names: Vec<_> = chosen.iter().map(|demo| demo.name).collect();
+    program::build(&names)?;
+    if names.iter().any(|name| program::find(name).is_some()) {
         return Ok(());
     }
-    let names: Vec<_> = chosen.iter().map(|demo| demo.name).collect();
     Err(program::not_found(&names))
 }
 
@@ -181,8 +193,13 @@ pub(crate) fn complain_if_broken(account: &Account) {
 }
 
 /// A line between two experiments.
-fn rule(demo: &Demo, width: usize) -> String {
-    let line = format!("━━ {} ", demo.title());
-    let left = width.saturating_sub(line.chars().count());
-    format!("\n{}\n", format!("{line}{}", "━".repeat(left)).style(Style::new().bold()))
+fn rule(demo: &Demo, layout: Layout) -> String {
+    let line = if layout.plain {
+        format!("Demo {}", demo.title())
+    } else {
+        let line = format!("━━ {} ", demo.title());
+        let left = layout.width.saturating_sub(line.chars().count());
+        format!("{line}{}", "━".repeat(left))
+    };
+    format!("\n{}\n", line.style(tone::strong()))
 }

@@ -1,14 +1,15 @@
 //! What becomes of many experiments, at a glance.
 
 use std::time::Duration;
+use transcript::{Claim, ClaimResult, Verdict};
 
-use lesson::render::{grid, wrap};
-use lesson::{Verdict, status};
-use ns_core::fact::printable;
+use lesson::render::{Layout, beside, negative_control, tone, wrap};
+use lesson::status;
+use ns_core::printable;
 use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 
-use crate::trial::{Account, Fate, Settled};
+use crate::trial::Account;
 
 /// What stands left of a list's lines, as in an experiment's own text.
 const INDENT: usize = 12;
@@ -26,12 +27,12 @@ impl Count {
     /// Of all claims of these experiments.
     pub(crate) fn of(accounts: &[Account]) -> Count {
         let mut count = Count::default();
-        for claim in accounts.iter().flat_map(|account| &account.claims) {
-            match claim.fate {
-                Some(Fate::Judged { expected: false, .. }) => count.unexpected += 1,
-                Some(Fate::Judged { verdict: Verdict::Holds, .. }) => count.hold += 1,
-                Some(Fate::Judged { .. }) => count.refuted += 1,
-                Some(Fate::Skipped { .. }) => count.skipped += 1,
+        for claim in accounts.iter().flat_map(Account::claims) {
+            match claim.result {
+                Some(ClaimResult::Judged { expected: false, .. }) => count.unexpected += 1,
+                Some(ClaimResult::Judged { verdict: Verdict::Holds, .. }) => count.hold += 1,
+                Some(ClaimResult::Judged { .. }) => count.refuted += 1,
+                Some(ClaimResult::Skipped { .. }) => count.skipped += 1,
                 None => {}
             }
         }
@@ -59,7 +60,7 @@ pub(crate) fn status(accounts: &[Account]) -> u8 {
 }
 
 /// The summary's text: a table, then whatever needs a word, then one line that says it all.
-pub(crate) fn text(accounts: &[Account], sabotage: bool, stable: bool, width: usize) -> String {
+pub(crate) fn text(accounts: &[Account], sabotage: bool, stable: bool, layout: Layout) -> String {
     let time =
         |elapsed: Duration| if stable { String::new() } else { format!("{:.3} s", elapsed.as_secs_f64()) };
     let rows: Vec<Vec<String>> = accounts
@@ -74,28 +75,25 @@ pub(crate) fn text(accounts: &[Account], sabotage: bool, stable: bool, width: us
         })
         .collect();
     let heads = ["demo", "hold", "refuted,\nas expected", "unexpected", "skipped", "time"];
-    let mut text = format!("\n{}", grid(&heads, &rows, width));
+    let mut text = format!("\n{}", layout.table(&heads, &rows));
     for account in accounts {
-        text += &worth_a_word(account, sabotage, width);
+        text += &worth_a_word(account, sabotage, layout);
     }
-    text += &skips(accounts, width);
+    text += &skips(accounts, layout);
     let elapsed = time(accounts.iter().map(|account| account.elapsed).sum());
-    let line = last_line(accounts, sabotage);
+    let (line, style) = last_line(accounts, sabotage);
     let line = if stable { line } else { format!("{line} ({elapsed})") };
-    let bad = matches!(status(accounts), status::BROKEN | status::UNEXPECTED)
-        && !is_sabotage_well(accounts, sabotage);
-    let style = if bad { Style::new().red().bold() } else { Style::new().bold() };
-    format!("{text}\n{}\n", wrap(&line, width, "", "  ").trim_end().style(style))
+    format!("{text}\n{}\n", wrap(&line, layout.width, "", "  ").trim_end().style(style))
 }
 
 /// The claims of an experiment that came out otherwise than they should, and why it broke.
-fn worth_a_word(account: &Account, sabotage: bool, width: usize) -> String {
+fn worth_a_word(account: &Account, sabotage: bool, layout: Layout) -> String {
     let title = account.demo.title();
     let mut lines = Vec::new();
-    for Settled { head, fate } in &account.claims {
-        let Some(Fate::Judged { verdict, expected }) = fate else { continue };
+    for Claim { head, result, .. } in account.claims() {
+        let Some(ClaimResult::Judged { verdict, expected }) = result else { continue };
         if sabotage && *verdict == Verdict::Holds {
-            lines.push(("HOLDS", format!("{title}: {}, though its cause was left out", head.id)));
+            lines.push(("HOLDS", format!("{title}: {}, though its factor was left out", head.id)));
         } else if !sabotage && !expected {
             let (id, verdict, expect) = (&head.id, verdict.word(), &head.expect);
             lines
@@ -103,7 +101,7 @@ fn worth_a_word(account: &Account, sabotage: bool, width: usize) -> String {
         }
     }
     lines.extend(account.broken.iter().map(|why| ("BROKEN", format!("{title}: {why}"))));
-    lines.iter().map(|(word, line)| item(word, line, Style::new().red().bold(), width)).collect()
+    lines.iter().map(|(word, line)| item(word, line, tone::bad(), layout)).collect()
 }
 
 /// Why claims were skipped.
@@ -119,8 +117,8 @@ pub(crate) struct Reason {
 pub(crate) fn reasons(accounts: &[Account]) -> Vec<Reason> {
     let mut reasons: Vec<Reason> = Vec::new();
     for account in accounts {
-        for claim in &account.claims {
-            let Some(Fate::Skipped { missing, remedy }) = &claim.fate else { continue };
+        for claim in account.claims() {
+            let Some(ClaimResult::Skipped { missing, remedy }) = &claim.result else { continue };
             let (missing, remedy) = (printable(missing), printable(remedy));
             let known = reasons.iter().position(|it| it.missing == missing && it.remedy == remedy);
             let at = known.unwrap_or_else(|| {
@@ -137,26 +135,25 @@ pub(crate) fn reasons(accounts: &[Account]) -> Vec<Reason> {
     reasons
 }
 
-fn skips(accounts: &[Account], width: usize) -> String {
+fn skips(accounts: &[Account], layout: Layout) -> String {
     let mut text = String::new();
     for Reason { missing, remedy, count, demos } in reasons(accounts) {
         let demos = demos.join(", ");
         let line = format!("{count} in {demos}\nmissing: {missing}\nto get it: {remedy}");
-        text += &item("SKIPPED", &line, Style::new().blue().bold(), width);
+        text += &item("SKIPPED", &line, tone::note(), layout);
     }
     text
 }
 
-fn last_line(accounts: &[Account], sabotage: bool) -> String {
+/// What came of all, and its style.
+fn last_line(accounts: &[Account], sabotage: bool) -> (String, Style) {
     let count = Count::of(accounts);
     let broken: Vec<_> = accounts.iter().filter(|it| it.broken.is_some()).map(|it| it.demo.name).collect();
     if !broken.is_empty() {
-        return format!("inception: BROKEN: {}", broken.join(", "));
+        return (format!("inception: BROKEN: {}", broken.join(", ")), tone::bad());
     }
     if sabotage {
-        let held = held(accounts);
-        let held = if held == 0 { "0 hold, as it must be".into() } else { format!("{held} HOLD") };
-        return format!("inception: SABOTAGED: of {} claims {held}", count.judged());
+        return negative_control(count.judged(), held(accounts));
     }
     let mut parts = vec![format!("{} hold", count.hold)];
     for (number, word) in [(count.refuted, "refuted as expected"), (count.skipped, "skipped")] {
@@ -170,29 +167,21 @@ fn last_line(accounts: &[Account], sabotage: bool) -> String {
         (_, 0) => "all as expected".into(),
         (_, unexpected) => format!("{unexpected} NOT AS EXPECTED"),
     });
-    format!("inception: {}", parts.join(", "))
+    let bad = status(accounts) == status::UNEXPECTED;
+    let style = if bad { tone::bad() } else { tone::strong() };
+    (format!("inception: {}", parts.join(", ")), style)
 }
 
 /// How many claims hold, expected or not.
 fn held(accounts: &[Account]) -> usize {
-    let holds = |fate: &Option<Fate>| matches!(fate, Some(Fate::Judged { verdict: Verdict::Holds, .. }));
-    accounts.iter().flat_map(|account| &account.claims).filter(|claim| holds(&claim.fate)).count()
-}
-
-fn is_sabotage_well(accounts: &[Account], sabotage: bool) -> bool {
-    sabotage && held(accounts) == 0 && accounts.iter().all(|account| account.broken.is_none())
+    let holds =
+        |claim: &&Claim| matches!(claim.result, Some(ClaimResult::Judged { verdict: Verdict::Holds, .. }));
+    accounts.iter().flat_map(Account::claims).filter(holds).count()
 }
 
 /// A word, and beside it what there is to say.
-pub(crate) fn item(word: &str, text: &str, style: Style, width: usize) -> String {
-    let blank = " ".repeat(INDENT);
-    let mut set = String::new();
-    for (at, line) in text.lines().enumerate() {
-        let first = if at == 0 { format!("{word:INDENT$}") } else { blank.clone() };
-        set += &wrap(line, width, &first, &blank);
-    }
-    let rest = set.strip_prefix(word).unwrap_or(&set);
-    format!("{}{rest}", word.style(style))
+pub(crate) fn item(word: &str, text: &str, style: Style, layout: Layout) -> String {
+    beside(word, text, style, layout, INDENT)
 }
 
 #[cfg(test)]
@@ -200,49 +189,63 @@ mod tests {
     use super::*;
     use crate::demos::Demo;
     use anstream::adapter::strip_str;
-    use lesson::ClaimHead;
+    use transcript::Run;
+    use transcript::{ClaimHead, Event, SCHEMA, Sandbox};
 
+    const LAYOUT: Layout = Layout { width: 100, plain: false };
     const DEMOS: [Demo; 2] = [
         Demo { number: 5, name: "cgroup-limits", question: "", doc: "" },
         Demo { number: 11, name: "pid-ns-init", question: "", doc: "" },
     ];
-    const HOLDS: Option<Fate> = Some(Fate::Judged { verdict: Verdict::Holds, expected: true });
-    const REFUTED: Option<Fate> = Some(Fate::Judged { verdict: Verdict::Refuted, expected: true });
-    const WRONG: Option<Fate> = Some(Fate::Judged { verdict: Verdict::Refuted, expected: false });
-    const TOO_GOOD: Option<Fate> = Some(Fate::Judged { verdict: Verdict::Holds, expected: false });
+    const HOLDS: Option<ClaimResult> = Some(ClaimResult::Judged { verdict: Verdict::Holds, expected: true });
+    const REFUTED: Option<ClaimResult> =
+        Some(ClaimResult::Judged { verdict: Verdict::Refuted, expected: true });
+    const WRONG: Option<ClaimResult> =
+        Some(ClaimResult::Judged { verdict: Verdict::Refuted, expected: false });
+    const TOO_GOOD: Option<ClaimResult> =
+        Some(ClaimResult::Judged { verdict: Verdict::Holds, expected: false });
 
-    fn skipped() -> Option<Fate> {
-        Some(Fate::Skipped { missing: "CAP_SYS_RESOURCE".into(), remedy: "run as root".into() })
+    fn skipped() -> Option<ClaimResult> {
+        Some(ClaimResult::Skipped { missing: "CAP_SYS_RESOURCE".into(), remedy: "run as root".into() })
     }
 
-    fn account(demo: &'static Demo, status: u8, fates: Vec<Option<Fate>>) -> Account {
-        let settled = |(at, fate): (usize, Option<Fate>)| {
-            let head = ClaimHead {
-                id: format!("claim-{at}"),
-                text: "So it is.".into(),
-                cause: String::new(),
-                expect: "holds".into(),
-                correction: None,
-                notes: Vec::new(),
-                more: Vec::new(),
-                misconceptions: Vec::new(),
-            };
-            Settled { head, fate }
+    fn account(demo: &'static Demo, status: u8, results: Vec<Option<ClaimResult>>) -> Account {
+        let head =
+            |at| ClaimHead { id: format!("claim-{at}"), text: "So it is.".into(), ..ClaimHead::default() };
+        let begin = Event::Begin {
+            schema: SCHEMA,
+            experiment: demo.name.into(),
+            question: String::new(),
+            notes: String::new(),
+            man: Vec::new(),
+            kernel: String::new(),
+            machine: String::new(),
+            sabotage: false,
+            must_run: false,
+            origin: Box::default(),
+            sandbox: Sandbox { namespaces: Vec::new(), uid: 0 },
+            setup: String::new(),
+            in_short: String::new(),
+            of: results.len(),
+            claims: (0..results.len()).map(head).collect(),
         };
+        let mut run = Run::begin(begin).unwrap();
+        for (claim, result) in run.claims.iter_mut().zip(results) {
+            claim.result = result;
+        }
         let broken = (status == status::BROKEN).then(|| "it ended without its last word".into());
-        let claims = fates.into_iter().enumerate().map(settled).collect();
-        Account { demo, claims, status, broken, elapsed: Duration::from_millis(1500) }
+        Account { demo, run: Some(run), status, broken, elapsed: Duration::from_millis(1500) }
     }
 
     fn last(accounts: &[Account], sabotage: bool) -> (u8, String) {
-        let text = strip_str(&text(accounts, sabotage, false, 100)).to_string();
+        let text = strip_str(&text(accounts, sabotage, false, LAYOUT)).to_string();
         (status(accounts), text.lines().last().unwrap().into())
     }
 
     #[test]
     fn every_claim_counts_once() {
-        let fates = vec![HOLDS, HOLDS, REFUTED, WRONG, TOO_GOOD, skipped(), None];
-        let count = Count::of(&[account(&DEMOS[0], 1, fates)]);
+        let results = vec![HOLDS, HOLDS, REFUTED, WRONG, TOO_GOOD, skipped(), None];
+        let count = Count::of(&[account(&DEMOS[0], 1, results)]);
         assert_eq!(count, Count { hold: 2, refuted: 1, unexpected: 2, skipped: 1 });
     }
 
@@ -275,11 +278,14 @@ mod tests {
 
     #[test]
     fn sabotage_is_well_when_nothing_holds() {
-        let well = last(&[account(&DEMOS[0], 1, vec![WRONG, REFUTED, skipped()])], true);
-        let line = "inception: SABOTAGED: of 2 claims 0 hold, as it must be (1.500 s)";
-        assert_eq!(well, (1, line.to_string()));
-        let ill = last(&[account(&DEMOS[0], 1, vec![WRONG, HOLDS])], true);
-        assert_eq!(ill, (1, "inception: SABOTAGED: of 2 claims 1 HOLD (1.500 s)".to_string()));
+        let well = last(&[account(&DEMOS[0], 0, vec![REFUTED, REFUTED, skipped()])], true);
+        let line = "None of 2 claims holds without its factor: as it should be. (1.500 s)";
+        assert_eq!(well, (0, line.to_string()));
+        let accounts = [account(&DEMOS[0], 1, vec![REFUTED, TOO_GOOD])];
+        let ill = last(&accounts, true);
+        assert_eq!(ill, (1, "1 of 2 claims HOLDS without its factor. (1.500 s)".to_string()));
+        let named = strip_str(&text(&accounts, true, false, LAYOUT)).to_string();
+        assert!(named.contains("05 cgroup-limits: claim-1, though its factor was left out"), "{named}");
     }
 
     #[test]
@@ -288,7 +294,7 @@ mod tests {
             account(&DEMOS[0], 0, vec![HOLDS, skipped(), skipped()]),
             account(&DEMOS[1], 0, vec![HOLDS, skipped()]),
         ];
-        let text = strip_str(&skips(&accounts, 80)).to_string();
+        let text = strip_str(&skips(&accounts, LAYOUT)).to_string();
         let expected = "\
 SKIPPED     3 in 05 cgroup-limits, 11 pid-ns-init
             missing: CAP_SYS_RESOURCE
@@ -302,7 +308,8 @@ SKIPPED     3 in 05 cgroup-limits, 11 pid-ns-init
         let accounts =
             [account(&DEMOS[0], 2, vec![HOLDS, WRONG, skipped()]), account(&DEMOS[1], 1, vec![TOO_GOOD])];
         for width in 20..=400 {
-            assert!(text(&accounts, width % 2 == 0, width % 3 == 0, width).contains("cgroup-limits"));
+            let layout = Layout { width, plain: width % 5 == 0 };
+            assert!(text(&accounts, width % 2 == 0, width % 3 == 0, layout).contains("cgroup-limits"));
         }
     }
 }

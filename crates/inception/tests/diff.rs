@@ -88,19 +88,32 @@ fn said(kernel: &str, claims: &[Claimed<'_>]) -> Vec<Value> {
     run("fake", kernel, 0, claims)
 }
 
+/// What is expected, as it stands in a transcript: `holds`, `since 6.2`, `varies: why`, or `refuted`.
+fn expectation(text: &str) -> Value {
+    if let Some((major, minor)) = text.strip_prefix("since ").and_then(|kernel| kernel.split_once('.')) {
+        json!({"holds_since": [major.parse::<u32>().unwrap(), minor.parse::<u32>().unwrap()]})
+    } else if let Some(why) = text.strip_prefix("varies: ") {
+        json!({"varies": {"why": why}})
+    } else if text == "refuted" {
+        json!({"refuted": {"correction": "right"}})
+    } else {
+        json!(text)
+    }
+}
+
 /// From `begin` to `end`. What became of a claim is a verdict's word, with `!` after it where it is not as expected,
 /// `skipped`, or `broken`, which ends the run.
 fn run(experiment: &str, kernel: &str, uid: u32, claims: &[Claimed<'_>]) -> Vec<Value> {
     let head = |(id, expect, _): &Claimed<'_>| {
-        json!({"id": id, "text": format!("The sentence of {id}."), "cause": "a cause", "expect": expect,
-            "correction": null, "notes": [84], "more": []})
+        json!({"id": id, "text": format!("The sentence of {id}."), "factor": "a cause", "expect": expectation(expect),
+            "notes": [84], "more": []})
     };
     let mut events = vec![
-        json!({"event": "begin", "schema": 1, "experiment": experiment, "question": "Is it so?",
-        "notes": "None", "man": [], "kernel": kernel, "sabotage": false, "stage": {"namespaces": [], "uid": uid},
+        json!({"event": "begin", "schema": 2, "experiment": experiment, "question": "Is it so?",
+        "notes": "None", "man": [], "kernel": kernel, "sabotage": false, "sandbox": {"namespaces": [], "uid": uid},
         "claims": claims.iter().map(head).collect::<Vec<_>>()}),
     ];
-    let mut tally = json!({"holds": 0, "refuted": 0, "unproven": 0, "skipped": 0, "unexpected": 0});
+    let mut tally = json!({"holds": 0, "refuted": 0, "inconclusive": 0, "skipped": 0, "unexpected": 0});
     let mut broken = Value::Null;
     for (id, _, became) in claims {
         let word = became.trim_end_matches('!');
@@ -116,7 +129,7 @@ fn run(experiment: &str, kernel: &str, uid: u32, claims: &[Claimed<'_>]) -> Vec<
         } else {
             let arm = |effect| json!({"effect": effect, "facts": []});
             json!({"event": "judged", "claim": id, "verdict": word, "expected": expected,
-                "without": arm(word == "unproven"), "with": arm(word != "refuted")})
+                "control": arm(word == "inconclusive"), "treatment": arm(word != "refuted")})
         });
     }
     let status = if broken.is_null() { 0 } else { 2 };
@@ -167,7 +180,7 @@ fn what_the_kernel_was_not_expected_to_say_is_unexplained() {
         ("holds", "holds", "refuted!", "the claim says: holds"),
         ("refuted", "holds!", "refuted", "the claim says: refuted"),
         ("since 6.2", "holds!", "refuted!", "the claim says: since 6.2"),
-        ("varies: it depends", "holds", "unproven!", "the claim says: varies: it depends"),
+        ("varies: it depends", "holds", "inconclusive!", "the claim says: varies: it depends"),
     ];
     for (at, (expect, old, new, why)) in table.into_iter().enumerate() {
         let (status, text) = compared(
@@ -177,7 +190,7 @@ fn what_the_kernel_was_not_expected_to_say_is_unexplained() {
         );
         assert_eq!(status, 1, "{text}");
         assert!(text.contains("UNEXPLAINED ") && !text.contains("\nEXPLAINED"), "{text}");
-        assert!(text.contains(why) && text.contains(" (!) │"), "{text}");
+        assert!(text.contains(why) && text.contains("(!) "), "{text}");
         assert!(
             text.contains("inception: 1 of 1 claims differ, 1 UNEXPLAINED; ")
                 && text.ends_with(" verdicts not as expected (!)\n"),
@@ -408,8 +421,9 @@ fn misuse_gets_one_line_that_names_file_and_line() {
     shelf.put("cut", &fine[..2]);
     shelf.put("cut-between", &[&fine[..2], &run("next", OLD, 0, &[])].concat());
     shelf.put("headless", &fine[1..]);
-    shelf.put("newer", &changed(|events| events[0]["schema"] = json!(2)));
-    shelf.put("newest", &[json!({"event": "begin", "schema": 3})]);
+    shelf.put("older", &[json!({"event": "begin", "schema": 1, "stage": {"namespaces": [], "uid": 0}})]);
+    shelf.put("newer", &changed(|events| events[0]["schema"] = json!(3)));
+    shelf.put("newest", &[json!({"event": "begin", "schema": 4})]);
     shelf.put("sabotaged", &changed(|events| events[0]["sabotage"] = json!(true)));
     shelf.put("twice", &[fine.clone(), fine.clone()].concat());
     shelf.put("mixed", &[fine.clone(), run("next", NEW, 1000, &[])].concat());
@@ -437,10 +451,11 @@ fn misuse_gets_one_line_that_names_file_and_line() {
         ("cut", "cut: line 2: cut short, 'fake' has not ended"),
         ("cut-between", "cut-between: line 3: cut short before it, 'fake' has not ended"),
         ("headless", "headless: line 1: a transcript begins with 'begin'"),
-        ("newer", "newer: line 1: an event of version 2, and this program reads 1: take both from one build"),
+        ("older", "older: line 1: an event of version 1, and this program reads 2: take both from one build"),
+        ("newer", "newer: line 1: an event of version 3, and this program reads 2: take both from one build"),
         (
             "newest",
-            "newest: line 1: an event of version 3, and this program reads 1: take both from one build",
+            "newest: line 1: an event of version 4, and this program reads 2: take both from one build",
         ),
         ("sabotaged", "sabotaged: line 1: a run with --sabotage says nothing about the kernel"),
         ("twice", "twice: line 4: 'fake' a second time; give each run a file"),
@@ -508,7 +523,7 @@ fn lines_fit_and_colour_adds_nothing() {
     let claims = |became| [(long, "since 6.2", became), ("b", "holds", "holds"), ("c", "holds", "broken")];
     shelf.put("a", &said(OLD, &claims("refuted")));
     shelf.put("b", &run("fake", OLD, 1000, &claims("skipped")));
-    shelf.put("c", &said(NEW, &[claims("holds")[0], ("b", "holds", "unproven!")]));
+    shelf.put("c", &said(NEW, &[claims("holds")[0], ("b", "holds", "inconclusive!")]));
     shelf.put("d", &run("fake", NEW, 1000, &claims("holds")));
     shelf.put("e", &said("6.18", &claims("holds")));
     let files = ["a", "b", "c", "d", "e"];

@@ -7,11 +7,12 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bench::{
-    Bench, DRIVER, begin, claim, demos, end, fine, first_demo, is_one_line, judged, lives, output, say,
-    skipped, start, text, within_patience,
+    Bench, DRIVER, begin, claim, demos, end, fine, first_demo, heeding, is_one_line, judged, lives, output,
+    say, skipped, start, text, within_patience,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -215,6 +216,116 @@ fn a_missing_binary_is_told_with_where_it_was_looked_for() {
     }
 }
 
+/// A checkout with a target directory in which the driver alone is built, and what takes cargo's place: it notes how it
+/// was called, and makes each program that it is asked for out of `experiment`.
+struct Checkout(Bench);
+
+impl Checkout {
+    fn new(test: &str, profile: &str, experiment: &str) -> Checkout {
+        let bench = Bench::new(test);
+        let root = &bench.folder;
+        let folder = root.join("target").join(profile);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(
+            root.join("target/CACHEDIR.TAG"),
+            "# This file is a cache directory tag created by cargo.\n",
+        )
+        .unwrap();
+        fs::rename(root.join("inception"), folder.join("inception")).unwrap();
+        for name in demos() {
+            fs::create_dir_all(root.join("crates").join(&name)).unwrap();
+            fs::write(root.join("crates").join(&name).join("Cargo.toml"), "").unwrap();
+        }
+        bench.place("experiment", experiment);
+        let call = "echo \"$*\" >>\"$HERE/asked\"; test ! -e \"$HERE/fails\" || { echo no >&2; exit 101; }";
+        let built = format!("cp \"$HERE/experiment\" \"$HERE/target/{profile}/$2\"");
+        let each = format!("while [ $# -gt 0 ]; do case $1 in --bin) {built};; esac; shift; done");
+        bench.place("cargo", &format!("{call}\n{each}"));
+        Checkout(bench)
+    }
+
+    /// Exit status and standard error.
+    fn run(&self, profile: &str, arguments: &[&str]) -> (Option<i32>, String) {
+        let named = self.0.command(arguments);
+        let program = self.0.folder.join("target").join(profile).join("inception");
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).env_remove("CARGO_MANIFEST_DIR");
+        command.envs(named.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = output(command.env("CARGO", self.0.folder.join("cargo")).env_remove("LAB_MUST_RUN"));
+        (output.status.code(), text(&output.stderr))
+    }
+
+    fn asked(&self) -> String {
+        fs::read_to_string(self.0.folder.join("asked")).unwrap_or_default()
+    }
+}
+
+#[test]
+fn where_cargo_built_the_driver_cargo_builds_an_experiment_that_is_missing() {
+    let first = first_demo();
+    for (profile, said) in
+        [("debug", "--profile dev"), ("release", "--profile release"), ("a-triple/dist", "--profile dist")]
+    {
+        let checkout = Checkout::new(&format!("built-{}", profile.replace('/', "-")), profile, &fine());
+        let line = format!("inception: building {first}, once\n");
+        assert_eq!(checkout.run(profile, &["run", "--quiet", &first]), (Some(0), line));
+        let root = checkout.0.folder.canonicalize().unwrap();
+        let target = if profile.contains('/') { " --target a-triple" } else { "" };
+        assert_eq!(
+            checkout.asked(),
+            format!(
+                "build --quiet {said} --manifest-path {0}/Cargo.toml --target-dir {0}/target{target} --bin {first}\n",
+                root.display()
+            )
+        );
+        assert_eq!(checkout.run(profile, &["run", "--quiet", &first]), (Some(0), String::new()), "once");
+        assert_eq!(checkout.asked().lines().count(), 1);
+    }
+}
+
+#[test]
+fn several_that_are_missing_are_built_at_once() {
+    let checkout = Checkout::new("built-several", "debug", &fine());
+    let (_, line) = checkout.run("debug", &["run", "--quiet"]);
+    assert_eq!(line, format!("inception: building {} experiments, once\n", demos().len()));
+    assert_eq!(checkout.asked().matches("--bin ").count(), demos().len());
+}
+
+#[test]
+fn a_build_that_fails_is_told() {
+    let checkout = Checkout::new("built-badly", "debug", &fine());
+    fs::write(checkout.0.folder.join("fails"), "").unwrap();
+    let (status, said) = checkout.run("debug", &["run", &first_demo()]);
+    let first = first_demo();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(status, Some(2), "{said}");
+    assert_eq!(lines[..2], [&format!("inception: building {first}, once"), "no"]);
+    assert_eq!(lines[2..], [format!("inception: cannot build {first}: cargo build: exit status: 101")]);
+}
+
+#[test]
+fn nothing_is_built_where_cargo_did_not_build_or_where_another_user_did() {
+    let checkout = Checkout::new("built-not", "debug", &fine());
+    let tag = checkout.0.folder.join("target/CACHEDIR.TAG");
+    let refused = || {
+        let (status, said) = checkout.run("debug", &["run", &first_demo()]);
+        assert_eq!((status, checkout.asked().as_str()), (Some(2), ""), "{said}");
+        assert!(is_one_line(&said) && said.contains(&format!("cargo build -p {}", first_demo())), "{said}");
+    };
+    let moved = tag.with_extension("moved");
+    fs::rename(&tag, &moved).unwrap();
+    refused();
+    fs::rename(&moved, &tag).unwrap();
+    // Only root can give a directory away.
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(checkout.0.folder.join("target/debug"), Some(64_321), None).unwrap();
+        refused();
+        std::os::unix::fs::chown(checkout.0.folder.join("target/debug"), Some(0), None).unwrap();
+    }
+    // The control: nothing else stood in the way.
+    assert_eq!(checkout.run("debug", &["run", "--quiet", &first_demo()]).0, Some(0));
+}
+
 #[test]
 fn a_binary_may_be_on_the_path() {
     let bench = Bench::new("path");
@@ -230,11 +341,7 @@ fn nothing_is_left_when_the_driver_is_killed() {
         + "echo $$ > \"$HERE/pid.new\"; mv \"$HERE/pid.new\" \"$HERE/pid\"; exec sleep 600";
     for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let bench = Bench::with(signal.as_str(), &script);
-        // Where this test was started by a script's `&`, SIGINT is ignored, and the driver would inherit that.
-        let run = bench.command(&["run", &first_demo()]);
-        let mut heeding = Command::new("env");
-        heeding.arg("--default-signal").arg(run.get_program()).args(run.get_args());
-        heeding.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+        let mut heeding = heeding(&bench.command(&["run", &first_demo()]));
         let mut driver = start(heeding.stdout(Stdio::null()));
         within_patience("the experiment starts", || bench.has("pid"));
         let pid: i32 = fs::read_to_string(bench.folder.join("pid")).unwrap().trim().parse().unwrap();
@@ -252,7 +359,7 @@ fn a_reader_that_goes_is_no_failure() {
     let endless = say(&[begin(&["a"])]) + "echo $$ > \"$HERE/pid\"\nwhile :; do\n" + &say(&[saw]) + "done";
     let silent = say(&[begin(&["a"])]) + "echo $$ > \"$HERE/pid\"\nexec sleep 600";
     for (test, script) in [("endless", endless), ("silent", silent)] {
-        for options in [&[][..], &["--format", "jsonl"]] {
+        for options in [&["--steps"][..], &["--format", "jsonl"]] {
             let bench = Bench::with(test, &script);
             let mut command = bench.command(&["run", &first_demo()]);
             command.args(options);
@@ -371,7 +478,7 @@ fn what_experiments_say_is_shown_and_not_obeyed() {
     let mut hostile = begin(&["a"]);
     hostile["question"] = json!("\u{1b}]0;title\u{7}");
     hostile["claims"][0]["text"] = json!("\u{9b}31mred");
-    let step = json!({"event": "step", "number": 1, "goal": "\u{1b}[2J", "calls": ["\u{8}"], "by_hand": ["\u{1b}c"]});
+    let step = json!({"event": "step", "number": 1, "title": "\u{1b}[2J", "calls": ["\u{8}"], "by_hand": ["\u{1b}c"]});
     let table = json!({"event": "table", "title": "\u{1b}[1m", "columns": ["\u{1b}[2m"], "rows": [[{"text": "\u{1b}"}]]});
     let actor = json!({"event": "actor", "label": "\u{1b}[3m", "pids": [], "elsewhere": []});
     let events = [hostile, step, table, actor, judged("a", "holds", true), end(1, 0, 0, 0, 0)];
@@ -389,7 +496,7 @@ fn what_experiments_say_is_shown_and_not_obeyed() {
 #[test]
 fn quiet_shows_the_summary_alone() {
     let bench = Bench::with("quiet", &fine());
-    let (_, loud) = bench.ask(&[]);
+    let (_, loud) = bench.ask(&["--steps"]);
     let (_, quiet) = bench.ask(&["--quiet"]);
     assert!(loud.contains("Is it so?") && loud.contains("HOLDS"));
     assert!(!quiet.contains("Is it so?") && quiet.contains(&first_demo()));
@@ -502,4 +609,65 @@ fn help_leads_with_examples() {
     let bare = output(&mut Command::new(DRIVER));
     assert_eq!((bare.status.code(), text(&bare.stderr).as_str()), (Some(0), ""));
     assert!(text(&bare.stdout).starts_with("inception: "));
+}
+
+#[test]
+fn every_experiment_has_the_test_of_its_promises() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for name in demos() {
+        let test = fs::read_to_string(crates.join(&name).join("tests/promises.rs")).unwrap_or_default();
+        let call = format!("promises::kept(env!(\"CARGO_BIN_EXE_{name}\"))");
+        assert!(test.contains(&call), "crates/{name}/tests/promises.rs is to say: {call}");
+    }
+}
+
+#[test]
+fn no_test_stands_where_cargo_is_told_that_there_is_none() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for entry in fs::read_dir(crates).unwrap() {
+        let package = entry.unwrap().path();
+        let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap_or_default();
+        if !manifest.lines().any(|line| line.starts_with("test = false")) {
+            continue;
+        }
+        let mut folders = vec![package.join("src")];
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let has_one = fs::read_to_string(&path).unwrap().contains("#[test]");
+                    assert!(!has_one, "{}: remove `test = false` from its Cargo.toml", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn output_that_is_lost_is_told_by_every_command() {
+    let bench = Bench::with("lost-everywhere", &fine());
+    let first = first_demo();
+    let commands = ["", "list", "run", "read", "review", "report", "claims", "diff", "doctor"];
+    let mut lines: Vec<String> = commands.iter().map(|it| format!("{it} --help")).collect();
+    lines.extend(["--version", "list", "doctor"].map(String::from));
+    lines.extend(["run", "read", "claims"].map(|it| format!("{it} {first}")));
+    for line in lines {
+        for (redirection, status, said) in [
+            (">&-", 2, "standard output is closed"),
+            (">/dev/full", 2, "cannot write the output"),
+            ("| :", 0, ""),
+        ] {
+            let mut shell = Command::new("bash");
+            shell.args(["-c", &format!("set -o pipefail; \"$0\" {line} {redirection}")]);
+            shell.arg(bench.folder.join("inception")).stdin(Stdio::null());
+            let environment = bench.command(&[]);
+            shell.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            let output = output(shell.env_remove("LAB_MUST_RUN"));
+            let told = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(status), "{line} {redirection}: {told}");
+            assert!(told.contains(said), "{line} {redirection}: {told}");
+            assert_eq!(told.lines().count(), usize::from(status == 2), "{line} {redirection}: {told}");
+        }
+    }
 }

@@ -1,22 +1,30 @@
 //! The limits below /proc/sys: whose they are, with what they begin, and whom they bind.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Step, cause};
-use ns_core::probe::Missing;
-use ns_core::{Fact, Named, Namespaces, Outcome, Value, ipc, namespace, uts};
+use lesson::{Claim, Requirement, Row, Step, first, inside, right, wrong};
+use ns_core::probe::Unmet;
+use ns_core::{Error, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, ipc, namespace, until, uts};
 
-use crate::{KEY, in_its_own, other};
+use crate::processes::{KEY, in_a_child, in_its_own};
 
 /// Where /proc/sys may be written at all, which containers forbid.
-const WRITABLE: Need = Need::Probe(|| {
+const WRITABLE: Requirement = Requirement::Probe(|| {
     let opened = std::fs::OpenOptions::new().write(true).open(MSGMAX);
-    let missing = Missing::new("a /proc/sys that may be written", "run outside of a container");
+    let missing = Unmet::new("a /proc/sys that may be written", "run outside of a container");
     Ok(opened.is_err().then_some(missing))
 });
 
 const MSGMAX: &str = "/proc/sys/kernel/msgmax";
+
+/// Kernels that were built to restore processes have these files (CONFIG_CHECKPOINT_RESTORE).
+const NEXT_IDS: Requirement = Requirement::Probe(|| {
+    let file = Path::new("/proc/sys/kernel/msg_next_id");
+    Ok((!file.exists()).then(|| Unmet::File(file.into())))
+});
 
 /// The limits of System V IPC, and numbers that none of them has by default.
 const OF_SYSV: [(&str, &str); 8] = [
@@ -29,6 +37,9 @@ const OF_SYSV: [(&str, &str); 8] = [
     ("kernel/shmmni", "42"),
     ("kernel/shm_rmid_forced", "1"),
 ];
+/// What the next identifier of each kind is to be, -1 for the kernel's choice: for programs that restore a namespace.
+const OF_IDENTIFIERS: [(&str, &str); 3] =
+    [("kernel/msg_next_id", "42"), ("kernel/sem_next_id", "42"), ("kernel/shm_next_id", "42")];
 /// Those of POSIX message queues.
 const OF_MQUEUE: [(&str, &str); 5] = [
     ("fs/mqueue/msg_max", "20"),
@@ -38,158 +49,153 @@ const OF_MQUEUE: [(&str, &str); 5] = [
     ("fs/mqueue/msgsize_default", "4242"),
 ];
 
-pub(crate) const SYSV: Claim = Claim::holds(
+const SYSV: Claim = Claim::holds(
     "sysv-limits",
-    "Eight files of /proc/sys/kernel are the namespace's: the limits of System V IPC.",
+    "The eight limits of System V IPC in /proc/sys/kernel are the IPC namespace's own.",
 )
-.cause("CLONE_NEWIPC")
+.factor("CLONE_NEWIPC")
 .notes(&[64])
-.needs(&[WRITABLE]);
-pub(crate) const MQUEUE: Claim = Claim::holds(
+.requires(&[WRITABLE])
+.core(&[
+    Row::inside("8 limits, inside", "read inside afterwards"),
+    Row::inside("changed outside", "of 8 files, changed outside"),
+])
+.asks(
+    "In a new IPC namespace 4242 is written to /proc/sys/kernel/msgmax. What is read there outside?",
+    &[
+        right("the old value: inside there is another"),
+        wrong("4242", "most of /proc/sys/kernel is the whole machine's"),
+        wrong("the old value: the write gave EPERM", "/proc/sys is thought to be root's of the host alone"),
+    ],
+);
+const IDENTIFIERS: Claim = Claim::holds(
+    "next-ids",
+    "msg_next_id, sem_next_id and shm_next_id in /proc/sys/kernel, the next identifiers, are the IPC namespace's too.",
+)
+.factor("CLONE_NEWIPC")
+.notes(&[64])
+.requires(&[WRITABLE, NEXT_IDS]);
+const MQUEUE: Claim = Claim::holds(
     "mqueue-limits",
-    "The limits of message queues in /proc/sys/fs/mqueue are the namespace's as well.",
+    "The five limits of message queues in /proc/sys/fs/mqueue are the IPC namespace's own.",
 )
-.cause("CLONE_NEWIPC")
+.factor("CLONE_NEWIPC")
 .notes(&[63])
-.needs(&[WRITABLE]);
-pub(crate) const DEFAULTS: Claim = Claim::holds(
+.requires(&[WRITABLE]);
+
+pub(crate) const WRITE_LIMITS: Step = Step {
+    title: "Write each limit in a child in a new IPC namespace, and read it in its parent before and after.",
+    calls: &[
+        "write(\"/proc/sys/kernel/msgmax\", \"4242\")",
+        "write(\"/proc/sys/fs/mqueue/msg_max\", \"20\")",
+    ],
+    by_hand: &[
+        "unshare --ipc sh -c 'cd /proc/sys; echo 4242 > kernel/msgmax; echo 20 > fs/mqueue/msg_max; head kernel/msgmax fs/mqueue/msg_max'",
+        "head /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max",
+    ],
+    claims: &[SYSV, IDENTIFIERS, MQUEUE],
+    run: |lab| {
+        let claims = [(SYSV, &OF_SYSV[..]), (IDENTIFIERS, &OF_IDENTIFIERS[..]), (MQUEUE, &OF_MQUEUE[..])];
+        for (claim, files) in claims {
+            lab.compare(claim, Namespaces::NONE, Namespaces::IPC, |namespaces| {
+                write_inside(files, namespaces)
+            })?
+            .shows(
+                inside("read inside afterwards").is("as written") & inside(changed_outside(files)).is(0),
+            )?;
+        }
+        let mut rows = Vec::new();
+        for (file, written) in OF_SYSV.into_iter().chain(OF_MQUEUE) {
+            let seen = in_its_own(move |me| me.report(file, ipc::limit(file)?))?;
+            let default = seen.first().map_or("".into(), |fact| fact.value.clone());
+            rows.push(vec![format!("/proc/sys/{file}").into(), default, Value::from(written)]);
+        }
+        lab.table("The limits of an IPC namespace", &["file", "in a new one", "written inside"], rows)
+    },
+};
+
+const DEFAULTS: Claim = Claim::holds(
     "defaults",
-    "A new IPC namespace begins with the kernel's default limits, not with a copy of its maker's.",
+    "A new IPC namespace takes over none of its creator's 13 limits: msgmax is the default, 8192.",
 )
-.cause("CLONE_NEWIPC")
+.factor("CLONE_NEWIPC")
 .notes(&[63, 64])
-.needs(&[WRITABLE]);
-pub(crate) const FULL: Claim = Claim::holds(
+.requires(&[WRITABLE]);
+const FULL: Claim = Claim::holds(
     "full",
     "A namespace that is full takes nothing from another: past msgmni msgget() is ENOSPC in it alone.",
 )
-.cause("CLONE_NEWIPC")
+.factor("CLONE_NEWIPC")
 .notes(&[64])
-.needs(&[WRITABLE]);
-pub(crate) const OPENED: Claim = Claim::holds(
+.requires(&[WRITABLE]);
+
+pub(crate) const BEGIN_ANEW: Step = Step {
+    title: "Change all limits, and read them in a new namespace; reach a limit, and go on in a new namespace.",
+    calls: &["read(\"/proc/sys/kernel/msgmax\")", "write(\"/proc/sys/kernel/msgmni\", \"1\")"],
+    by_hand: &[
+        "echo 4242 > /proc/sys/kernel/msgmax; unshare --ipc cat /proc/sys/kernel/msgmax",
+        "echo 1 > /proc/sys/kernel/msgmni; ipcmk --queue; unshare --ipc ipcmk --queue",
+    ],
+    claims: &[DEFAULTS, FULL],
+    run: |lab| {
+        lab.compare(DEFAULTS, Namespaces::NONE, Namespaces::IPC, read_inside)?.shows(
+            inside("limits that read as its creator set them").is(0)
+                & inside("cat /proc/sys/kernel/msgmax").is("8192"),
+        )?;
+        lab.compare(FULL, Namespaces::NONE, Namespaces::IPC, make_when_full)?
+            .shows(first().from("ENOSPC").to("OK"))
+    },
+};
+
+const OPENED: Claim = Claim::holds(
     "limit-opened",
-    "An open /proc/sys/kernel/msgmax stays with the IPC namespace in which it was opened, whoever reads it.",
+    "An open /proc/sys/kernel/msgmax shows the IPC namespace in which it was opened, though the reader has left it.",
 )
-.cause("open() before unshare()")
+.factor("open() before unshare()")
 .notes(&[64])
 .more(&[50])
-.needs(&[WRITABLE]);
-pub(crate) const NOT_ALL: Claim = Claim::holds(
-    "not-all",
-    "The rest of /proc/sys/kernel is not the IPC namespace's: a hostname that is set inside changes outside.",
+.requires(&[WRITABLE]);
+const GONE: Claim = Claim::holds(
+    "limit-gone",
+    "An open /proc/sys/kernel/msgmax does not keep its IPC namespace: when that is gone, read() gives ENOENT.",
 )
-.cause("a limit of IPC")
+.factor("the end of the IPC namespace")
 .notes(&[64])
-.needs(&[WRITABLE]);
+.requires(&[WRITABLE]);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if !lab.can_ask(&[SYSV, MQUEUE, DEFAULTS, FULL, OPENED, NOT_ALL])? {
-        return Ok(());
-    }
-    lab.step(Step {
-        goal: "Write each limit in a child in a new IPC namespace, and read it in its parent before and after.",
-        calls: &["write(\"/proc/sys/kernel/msgmax\", \"4242\")", "write(\"/proc/sys/fs/mqueue/msg_max\", \"20\")"],
-        by_hand: &[
-            "unshare --ipc sh -c 'cd /proc/sys; echo 4242 > kernel/msgmax; echo 20 > fs/mqueue/msg_max; head kernel/msgmax fs/mqueue/msg_max'",
-            "head /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max",
-        ],
-    })?;
-    for (claim, files) in [(SYSV, &OF_SYSV[..]), (MQUEUE, &OF_MQUEUE[..])] {
-        lab.claim(claim)
-            .without(write_inside(files, Namespaces::NONE)?)
-            .with(write_inside(files, Namespaces::IPC)?)
-            .shows(|it| {
-                it.inside("read inside afterwards").is_some_and(|it| *it == "as written")
-                    && it.inside(&changed_outside(files)).is_some_and(|it| *it == 0)
-            })?;
-    }
-    let mut rows = Vec::new();
-    for (file, written) in OF_SYSV.into_iter().chain(OF_MQUEUE) {
-        let seen = in_its_own(move |me| me.saw(file, ipc::limit(file)?))?;
-        let default = seen.first().map_or("".into(), |fact| fact.value.clone());
-        rows.push(vec![format!("/proc/sys/{file}").into(), default, Value::from(written)]);
-    }
-    lab.table("The limits of an IPC namespace", &["file", "in a new one", "written inside"], rows)?;
+pub(crate) const READ_AN_OPEN_LIMIT: Step = Step {
+    title: "Write 4242 to msgmax and open it, leave the namespace, and read the open file; then open it anew. Then the \
+            same without anything that keeps the namespace.",
+    calls: &["open(\"/proc/sys/kernel/msgmax\")", "unshare(CLONE_NEWIPC)", "read(fd)"],
+    by_hand: &[
+        "echo 4242 > /proc/sys/kernel/msgmax; exec 8< /proc/sys/kernel/msgmax",
+        "unshare --ipc sh -c 'cat <&8; cat /proc/sys/kernel/msgmax'; exec 8<&-",
+    ],
+    claims: &[OPENED, GONE],
+    run: |lab| {
+        lab.compare(OPENED, false, true, read_after_leaving)?
+            .shows(inside("read from the open file").is("4242") & inside("when opened anew").is("8192"))?;
+        lab.compare(GONE, true, false, read_when_gone)?.shows(first().from("OK").to("ENOENT"))
+    },
+};
 
-    lab.step(Step {
-        goal: "Change a limit, and read it in a new namespace; reach a limit, and go on in a new namespace.",
-        calls: &["read(\"/proc/sys/kernel/msgmax\")", "write(\"/proc/sys/kernel/msgmni\", \"1\")"],
-        by_hand: &[
-            "echo 4242 > /proc/sys/kernel/msgmax; unshare --ipc cat /proc/sys/kernel/msgmax",
-            "echo 1 > /proc/sys/kernel/msgmni; ipcmk --queue; unshare --ipc ipcmk --queue",
-        ],
-    })?;
-    let inherit = |namespaces| {
-        in_its_own(move |me| {
-            ipc::set_limit("kernel/msgmax", "4242")?;
-            other(me, namespaces, |me| me.saw("cat /proc/sys/kernel/msgmax", ipc::limit("kernel/msgmax")?))
-        })
-    };
-    lab.claim(DEFAULTS)
-        .without(inherit(Namespaces::NONE)?)
-        .with(inherit(Namespaces::IPC)?)
-        .shows(|limit| *limit == "8192")?;
-    let fill = |namespaces| {
-        in_its_own(move |me| {
-            ipc::set_limit("kernel/msgmni", "1")?;
-            ipc::make_queue(KEY)?;
-            other(me, namespaces, |me| {
-                me.saw("msgget(0x1ac, IPC_CREAT|IPC_EXCL)", Outcome::of(ipc::make_queue(KEY + 1))?)
-            })
-        })
-    };
-    lab.claim(FULL).without(fill(Namespaces::NONE)?).with(fill(Namespaces::IPC)?).shows(|it| *it == "OK")?;
+const NOT_ALL: Claim = Claim::holds(
+    "not-all",
+    "Not all of /proc/sys/kernel is the IPC namespace's: a hostname that is set inside changes outside.",
+)
+.factor("a limit of IPC")
+.notes(&[64])
+.requires(&[WRITABLE]);
 
-    lab.step(Step {
-        goal: "Write 4242 to msgmax and open it, leave the namespace, and read the open file; then open it anew.",
-        calls: &["open(\"/proc/sys/kernel/msgmax\")", "unshare(CLONE_NEWIPC)", "read(fd)"],
-        by_hand: &[
-            "echo 4242 > /proc/sys/kernel/msgmax; exec 8< /proc/sys/kernel/msgmax",
-            "unshare --ipc sh -c 'cat <&8; cat /proc/sys/kernel/msgmax'; exec 8<&-",
-        ],
-    })?;
-    lab.claim(OPENED)
-        .without(read_after_leaving(false)?)
-        .with(read_after_leaving(cause(true, false))?)
-        .shows(|it| *it == "4242" && it.inside("when opened anew").is_some_and(|it| *it == "8192"))?;
-
-    lab.step(Step {
-        goal: "In a new IPC namespace change what two files of /proc/sys/kernel show: hostname and msgmax. Read outside.",
-        calls: &["sethostname(\"inside\")", "write(\"/proc/sys/kernel/msgmax\", \"4242\")"],
-        by_hand: &["unshare --ipc hostname inside; cat /proc/sys/kernel/hostname"],
-    })?;
-    let write = |file: &'static str| {
-        in_its_own(move |me| {
-            // The stage's own, in both arms.
-            uts::set_hostname("outside")?;
-            let before = ipc::limit(file)?;
-            other(me, Namespaces::IPC, move |_| match file {
-                "kernel/hostname" => uts::set_hostname("inside"),
-                limit => ipc::set_limit(limit, "4242"),
-            })?;
-            me.saw(format!("{file} has changed outside"), ipc::limit(file)? != before)
-        })
-    };
-    lab.claim(NOT_ALL)
-        .without(write("kernel/hostname")?)
-        .with(write(cause("kernel/msgmax", "kernel/hostname"))?)
-        .shows(|changed| *changed == "no")?;
-    Ok(())
-}
-
-/// Reads a limit by a file that was opened before its namespace was left, or after.
-fn read_after_leaving(opens_before: bool) -> Result<Vec<Fact>> {
-    in_its_own(move |me| {
-        ipc::set_limit("kernel/msgmax", "4242")?;
-        let open = || File::open(MSGMAX).named(|| format!("open(\"{MSGMAX}\")"));
-        let early = open()?;
-        namespace::unshare(Namespaces::IPC)?;
-        let file = if opens_before { early } else { open()? };
-        let text = std::io::read_to_string(file).named(|| format!("read(\"{MSGMAX}\")"))?;
-        me.saw("read from the open file", text.trim_end())?;
-        me.saw("when opened anew", ipc::limit("kernel/msgmax")?)
-    })
-}
+pub(crate) const SET_THE_HOSTNAME: Step = Step {
+    title: "In a new IPC namespace change what two files of /proc/sys/kernel show: hostname and msgmax. Read outside.",
+    calls: &["sethostname(\"inside\")", "write(\"/proc/sys/kernel/msgmax\", \"4242\")"],
+    by_hand: &["unshare --ipc hostname inside; cat /proc/sys/kernel/hostname"],
+    claims: &[NOT_ALL],
+    run: |lab| {
+        lab.compare(NOT_ALL, "kernel/hostname", "kernel/msgmax", change_inside)?.shows(first().is("no"))
+    },
+};
 
 /// What is asked of `files` outside.
 fn changed_outside(files: &[(&str, &str)]) -> String {
@@ -201,15 +207,94 @@ fn write_inside(files: &'static [(&str, &str)], namespaces: Namespaces) -> Resul
     in_its_own(move |me| {
         let read_all = || files.iter().map(|(file, _)| ipc::limit(file)).collect::<ns_core::Result<Vec<_>>>();
         let before = read_all()?;
-        other(me, namespaces, move |me| {
+        in_a_child(me, namespaces, move |me| {
             let mut as_written = true;
             for (file, value) in files {
                 ipc::set_limit(file, value)?;
                 as_written &= ipc::limit(file)? == *value;
             }
-            me.saw("read inside afterwards", if as_written { "as written" } else { "otherwise" })
+            me.report("read inside afterwards", if as_written { "as written" } else { "otherwise" })
         })?;
         let changed = read_all()?.iter().zip(&before).filter(|(after, before)| after != before).count();
-        me.saw(changed_outside(files), changed)
+        me.report(changed_outside(files), changed)
+    })
+}
+
+fn read_inside(namespaces: Namespaces) -> Result<Vec<Fact>> {
+    in_its_own(move |me| {
+        let all = || OF_SYSV.into_iter().chain(OF_MQUEUE);
+        all().try_for_each(|(file, value)| ipc::set_limit(file, value))?;
+        in_a_child(me, namespaces, move |me| {
+            let mut taken_over = 0;
+            for (file, value) in all() {
+                taken_over += usize::from(ipc::limit(file)? == value);
+            }
+            me.report("limits that read as its creator set them", taken_over)?;
+            me.report("cat /proc/sys/kernel/msgmax", ipc::limit("kernel/msgmax")?)
+        })
+    })
+}
+
+fn make_when_full(namespaces: Namespaces) -> Result<Vec<Fact>> {
+    in_its_own(move |me| {
+        ipc::set_limit("kernel/msgmni", "1")?;
+        ipc::make_queue(KEY)?;
+        in_a_child(me, namespaces, |me| {
+            me.report("msgget(0x1ac, IPC_CREAT|IPC_EXCL)", Outcome::of(ipc::make_queue(KEY + 1))?)
+        })
+    })
+}
+
+/// Reads a limit by a file that was opened before its namespace was left, or after.
+fn read_after_leaving(opens_before: bool) -> Result<Vec<Fact>> {
+    in_its_own(move |me| {
+        ipc::set_limit("kernel/msgmax", "4242")?;
+        let open = || File::open(MSGMAX).named(|| format!("open(\"{MSGMAX}\")"));
+        let early = open()?;
+        // The open file does not keep the namespace.
+        let _left = NsFile::of(None, Kind::Ipc)?;
+        namespace::unshare(Namespaces::IPC)?;
+        let file = if opens_before { early } else { open()? };
+        let text = std::io::read_to_string(file).named(|| format!("read(\"{MSGMAX}\")"))?;
+        me.report("read from the open file", text.trim_end())?;
+        me.report("when opened anew", ipc::limit("kernel/msgmax")?)
+    })
+}
+
+/// Reads an open limit of a namespace that was left, and that is `kept` or gone.
+fn read_when_gone(kept: bool) -> Result<Vec<Fact>> {
+    in_its_own(move |me| {
+        let file = File::open(MSGMAX).named(|| format!("open(\"{MSGMAX}\")"))?;
+        let left = NsFile::of(None, Kind::Ipc)?;
+        let left = kept.then_some(left);
+        namespace::unshare(Namespaces::IPC)?;
+        let read = || file.read_at(&mut [0; 16], 0).map(drop).named(|| format!("read(\"{MSGMAX}\")"));
+        let mut answer = Outcome::of(read())?;
+        if left.is_none() {
+            // It goes by a worker of the kernel's, some time later.
+            let changed = until("the end of the IPC namespace", || match Outcome::of(read())? {
+                Outcome::Done => Ok(None),
+                other => Ok(Some(other)),
+            });
+            answer = match changed {
+                Err(Error::Deadline { .. }) => Outcome::Done,
+                other => other?,
+            };
+        }
+        me.report("read(fd)", answer)
+    })
+}
+
+/// Changes what one file of /proc/sys shows in another IPC namespace, and says whether it has changed here.
+fn change_inside(file: &'static str) -> Result<Vec<Fact>> {
+    in_its_own(move |me| {
+        // The sandbox's own, in both arms.
+        uts::set_hostname("outside")?;
+        let before = ipc::limit(file)?;
+        in_a_child(me, Namespaces::IPC, move |_| match file {
+            "kernel/hostname" => uts::set_hostname("inside"),
+            limit => ipc::set_limit(limit, "4242"),
+        })?;
+        me.report(format!("{file} has changed outside"), ipc::limit(file)? != before)
     })
 }

@@ -1,27 +1,52 @@
 //! Claim, judge, show.
 //!
 //! An [`Experiment`] declares [`Claim`]s about the kernel and runs against a [`Lab`]. Each claim is judged by two
-//! arms, without its cause and with it ([`judge`]). What happens becomes [`Event`]s, and a renderer turns each event
-//! into bytes. A binary's `main` is one line: [`main`].
+//! arms, without its factor and with it ([`transcript::judge`]). What happens becomes [`transcript::Event`]s, and a
+//! renderer turns each event into bytes. A binary's `main` is one line: [`main`].
 
-pub mod classroom;
+mod claim;
 mod cli;
-mod event;
-mod judge;
+mod compare;
+mod core_claim;
+mod driver;
+pub mod effect;
+mod experiment;
+mod help;
 mod lab;
+mod links;
+mod list;
+mod locale;
 #[cfg(feature = "manual")]
 pub mod manual;
-mod model;
-mod need;
+mod observation;
+mod origin;
+mod output;
+mod pager;
 mod program;
+mod refusal;
 pub mod render;
+mod requirement;
+mod settings;
 pub mod status;
+mod steps;
+pub mod unmet;
+pub mod user;
 
-pub use classroom::{NO, YES};
-pub use cli::{Color, EXPLAIN, Format, Help, Screen, Settings, Transcript, complain};
-pub use event::{Actor, Arm, ClaimHead, Event, Misconception, Picture, SCHEMA, Stage, Tally};
-pub use judge::{Verdict, is_expected, judge};
-pub use lab::{Lab, Observation, cause};
-pub use model::{Claim, Expect, Experiment, Kernel, Step};
-pub use need::Need;
+pub use claim::{Claim, Expect};
+pub use cli::EXPLAIN;
+pub use compare::{Arms, Compared};
+pub use core_claim::{Answer, Row, right, wrong};
+pub use effect::{Effect, every, first, inside, last, outside};
+pub use experiment::{Experiment, Step};
+pub use help::{Help, complain};
+pub use lab::Lab;
+pub use links::kernel_has_the_links;
+pub use observation::Observation;
+pub use output::{cast, open};
+pub use pager::page;
 pub use program::{main, main_with};
+pub use requirement::Requirement;
+pub use settings::{Color, Format, Look, Screen, Settings, Transcript};
+pub use steps::Steps;
+
+pub use transcript::{Kernel, NO, Picture, YES};

@@ -12,9 +12,8 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use crate::cli::Help;
-use crate::event::ClaimHead;
-use crate::model::Experiment;
+use crate::experiment::Experiment;
+use crate::help::Help;
 
 /// Where to write: the directory that `INCEPTION_MANUAL` names.
 pub fn directory() -> Option<PathBuf> {
@@ -64,21 +63,21 @@ fn claims(experiment: &Experiment) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["CLAIMS"]);
     roff.text([roman(
-        "Each is tried twice, by the same code: without its cause, and with it. What was seen from outside and \
+        "Each is tried twice, by the same code: without its factor, and with it. What was seen from outside and \
          from inside is shown, and what follows: the claim holds, or this kernel refutes it. The numbers are those of \
          the study notes (N) and of further behaviours (M).",
     )]);
-    for claim in experiment.claims {
-        let head = ClaimHead::from(claim);
+    for claim in experiment.claims() {
+        let head = claim.head(experiment.arms);
         roff.control("TP", []);
         roff.text([bold(&head.id)]);
         roff.text([roman(format!("{} [{}]", head.text, head.numbers().join(" ")))]);
         roff.control("br", []);
-        let expected = match &head.correction {
+        let expected = match head.expect.correction() {
             Some(correction) => format!("; expected: refuted, see {correction}"),
             None => format!("; expected: {}", head.expect),
         };
-        roff.text([roman("Cause: "), italic(&head.cause), roman(expected)]);
+        roff.text([roman("Factor: "), italic(&head.factor), roman(expected)]);
     }
     let doc = format!("inception-{}(7)", experiment.name);
     see_also(&mut roff, &[&["inception(1)", &doc], experiment.man].concat());

@@ -4,15 +4,24 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use ns_core::{host, janitor, sabotage, signals, stage, uts};
+use ns_core::probe::Unmet;
+use ns_core::{cleanup, host, process, sandbox, signals, uts};
+use transcript::{Event, Kernel, SCHEMA, Sandbox};
 
-use crate::cli::{self, Settings, complain};
-use crate::event::{ClaimHead, Event, SCHEMA, Stage};
+use crate::claim::Claim;
+use crate::cli;
+use crate::driver;
+use crate::experiment::{Experiment, first_unmet};
+use crate::help::complain;
 use crate::lab::Lab;
-use crate::model::{Experiment, Kernel};
+use crate::list::list_claims;
+use crate::origin;
+use crate::output;
+use crate::pager;
+use crate::refusal;
 use crate::render::Dismissed;
+use crate::settings::Settings;
 use crate::status::{AS_EXPECTED, BROKEN, NOTHING_ASKED, UNEXPECTED};
-use crate::{Need, classroom, render};
 
 /// Runs an experiment from the command line.
 pub fn main(experiment: &'static Experiment) -> ExitCode {
@@ -30,18 +39,19 @@ pub fn main_with<More: clap::Args>(
     };
     let ended = signals::start_afresh().and_then(|()| host::remember()).map_err(Into::into).and_then(|()| {
         if settings.list_claims {
-            cli::list_claims(experiment, &settings).map(|()| AS_EXPECTED)
+            list_claims(experiment, &settings).map(|()| AS_EXPECTED)
         } else {
             instead(&more, &settings).unwrap_or_else(|| {
                 if settings.pause || settings.predict {
-                    classroom::attend(experiment, &settings)
+                    driver::hand_over(experiment.name, &settings)
                 } else {
-                    perform(experiment, &settings)
+                    let paged = if settings.is_long() { pager::page(&settings.screen)? } else { None };
+                    paged.map_or_else(|| perform(experiment, &settings), Ok)
                 }
             })
         }
     });
-    let finished = janitor::finish();
+    let finished = cleanup::finish();
     let ended = ended.and_then(|status| finished.map(|()| status).map_err(Into::into));
     ExitCode::from(ended.unwrap_or_else(|error| {
         if !error.chain().any(Dismissed::is_why) {
@@ -54,17 +64,26 @@ pub fn main_with<More: clap::Args>(
 /// From the first event to the last.
 fn perform(experiment: &'static Experiment, settings: &Settings) -> Result<u8> {
     let began = Instant::now();
-    if settings.sabotage {
-        sabotage::remove_causes();
-    }
+    process::require_address_space()?;
+    let steps = settings.steps.of(experiment)?;
+    let claims: Vec<Claim> = steps.iter().flat_map(|chosen| &chosen.claims).copied().collect();
+    // Some claims are about processes that a signal kills.
+    process::leave_no_core();
+    let origin = origin::of(settings);
+    // What a start before has left whose cleanup worker was killed with it. Without a TMPDIR there is nothing.
+    let _ = cleanup::sweep_directories();
     let (major, minor) = uts::kernel_version();
-    let mut lab = Lab::new(experiment, render::new(settings)?, Kernel(major, minor));
-    let missing = match ns_core::probe::stage(experiment.stage)? {
-        None => experiment.needs.iter().find_map(|need| Need::missing(need).transpose()).transpose()?,
-        missing => missing,
+    let mut lab =
+        Lab::new(output::open_for(settings, &settings.steps)?, Kernel(major, minor), settings.sabotage);
+    let prepared = experiment.prepare.map_or(Ok(()), |prepare| prepare());
+    // A machine that refuses even to be asked lacks what is asked for.
+    let missing = match ns_core::probe::sandbox(experiment.sandbox).map_err(Into::into) {
+        Ok(None) => first_unmet(experiment.requires)?,
+        Ok(missing) => missing,
+        Err(error) => Some(refusal::of(&error).ok_or(error)?),
     };
-    let stage = if missing.is_none() { experiment.stage } else { ns_core::Namespaces::NONE };
-    let stage = stage::enter(stage)?;
+    let wanted = if missing.is_none() { experiment.sandbox } else { ns_core::Namespaces::NONE };
+    let entered = sandbox::enter(wanted)?;
     lab.emit(&Event::Begin {
         schema: SCHEMA,
         experiment: experiment.name.into(),
@@ -74,13 +93,18 @@ fn perform(experiment: &'static Experiment, settings: &Settings) -> Result<u8> {
         kernel: uts::release(),
         machine: uts::machine(),
         sabotage: settings.sabotage,
-        stage: Stage { namespaces: stage.namespaces.kinds().collect(), uid: stage.uid },
-        claims: experiment.claims.iter().map(ClaimHead::from).collect(),
+        must_run: settings.must_run,
+        origin: Box::new(origin),
+        sandbox: Sandbox { namespaces: entered.namespaces.kinds().collect(), uid: entered.uid },
+        setup: experiment.setup.into(),
+        in_short: experiment.in_short.into(),
+        of: experiment.claims().count(),
+        claims: claims.iter().map(|claim| claim.head(experiment.arms)).collect(),
     })?;
-    let ran = match missing {
-        None => (experiment.run)(&mut lab).and_then(|()| all_settled(&lab)),
-        Some(missing) => experiment.claims.iter().try_for_each(|claim| lab.skip(*claim, missing.clone())),
-    };
+    let ran = prepared.and_then(|()| match missing {
+        None => steps.iter().try_for_each(|chosen| lab.perform(chosen)),
+        Some(missing) => skip_all(&claims, &mut lab, &missing),
+    });
     let tally = lab.tally();
     let must_run = settings.must_run && tally.skipped > 0;
     let status = match &ran {
@@ -96,9 +120,10 @@ fn perform(experiment: &'static Experiment, settings: &Settings) -> Result<u8> {
     ran.map(|()| status)
 }
 
-/// A claim that was declared and not judged is a fault of ours.
-fn all_settled(lab: &Lab) -> Result<()> {
-    let left: Vec<_> = lab.unsettled().map(|claim| claim.id).collect();
-    anyhow::ensure!(left.is_empty(), "declared and never judged: {}", left.join(", "));
+fn skip_all(claims: &[Claim], lab: &mut Lab, missing: &Unmet) -> Result<()> {
+    lab.open(claims);
+    for claim in claims {
+        lab.skip(*claim, missing.clone())?;
+    }
     Ok(())
 }

@@ -11,24 +11,30 @@
 //! Who makes what when is in [`launcher`] and [`inside`]; each ingredient has a file of its own.
 
 mod archive;
+mod asked;
 mod bytes;
 pub(crate) mod capabilities;
 mod command_line;
 mod console;
+pub(crate) mod dev;
 pub(crate) mod devices;
 mod entry;
 mod identity;
 pub(crate) mod init;
 mod inside;
 pub(crate) mod kernel_files;
+mod kinds;
 mod launcher;
 mod layers;
 mod limits;
 mod network;
 pub(crate) mod place;
 mod program;
+mod refusal;
 pub(crate) mod root;
 mod sealed;
 pub(crate) mod seccomp;
+mod streams;
+mod switch;
 
-pub(crate) use command_line::{Asked, command, main};
+pub(crate) use command_line::{command, main};

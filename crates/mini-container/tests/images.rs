@@ -185,7 +185,18 @@ fn an_oci_layout_is_an_image_too() {
         refused(&run([layout.write(&work, &index).to_str().unwrap(), "true"]), 125, words);
     };
     let others = [placed(foreign.clone(), "linux", "s390x"), placed(foreign.clone(), "linux", "mips")];
-    refuse(json!({"manifests": others}), &["for other machines than this", architecture]);
+    refuse(json!({"manifests": others}), &["is for linux/s390x, linux/mips", architecture]);
+    // Saved for one platform by an engine that lists all of them, as on a computer with another processor.
+    let absent = json!({"digest": "sha256:00"});
+    let listed_only = placed(absent.clone(), "linux", architecture);
+    let mut variant = placed(foreign.clone(), "linux", "arm");
+    variant["platform"]["variant"] = json!("v7");
+    refuse(
+        json!({"manifests": [listed_only.clone(), variant, placed(absent.clone(), "unknown", "unknown")]}),
+        &["the image is for linux/arm/v7", "--platform linux/"],
+    );
+    let deceptive = placed(absent, "linux", "\u{202e}\u{1b}[2J");
+    refuse(json!({"manifests": [listed_only, deceptive]}), &["has the files of none", "\\u{202e}\\u{1b}[2J"]);
     refuse(json!({"manifests": [ours, foreign]}), &["2 images", "save one alone"]);
     refuse(json!({"manifests": []}), &["index.json names no image"]);
     refuse(json!([]), &["index.json names no image"]);

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use plain::{Directory, PROGRAM, mounts, rootfs};
+use plain::{Directory, PATIENCE, PROGRAM, mounts, rootfs};
 
 /// How many moments are tried, spread over a start and a little more.
 const MOMENTS: u32 = 30;
@@ -54,7 +54,7 @@ fn nothing_is_left_of_a_launcher_that_is_killed_at_any_moment() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        let late = Instant::now() + Duration::from_secs(20);
+        let late = Instant::now() + PATIENCE;
         while how_many(&words) > 0 {
             assert!(Instant::now() < late, "something lives on, killed at moment {moment} of {MOMENTS}");
             std::thread::sleep(Duration::from_millis(2));

@@ -4,138 +4,210 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
-use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, mount};
+use lesson::{Claim, Requirement, Row, Step, inside, outside, right, wrong};
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
+use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Pid, Value, mount, namespace};
 
 use crate::place::{DOOR, open, sees, trial};
 
-pub(crate) const COPY: Claim = Claim::holds(
+const COPY: Claim = Claim::holds(
     "copy",
-    "A new mount namespace begins as a copy: the same mounts, each with a new mount ID.",
+    "A new mount namespace begins as a copy: the same mounts, but for bound mount namespaces, with new mount IDs.",
 )
-.cause("CLONE_NEWNS")
+.factor("CLONE_NEWNS")
+.notes(&[9])
+.core(&[
+    Row::outside("number of mounts", "mounts inside"),
+    Row::outside("mount IDs in common", "mount IDs in common"),
+])
+.asks(
+    "A process has just been created in a new mount namespace. Which mounts does it have?",
+    &[
+        right("copies of its creator's"),
+        wrong("none but an empty root", "a new network namespace begins without what its creator has"),
+        wrong("the very mounts of its creator", "the same mount points are listed on both sides"),
+        wrong("those of the machine's first mount namespace", "a new namespace is thought to begin as the machine did"),
+    ],
+);
+// Such a mount would keep the namespace that it is in, which would keep the mount.
+const NOT_COPIED: Claim = Claim::holds(
+    "not-copied",
+    "The bind mount of a mount namespace's file is not copied; that of a network namespace's is.",
+)
+.factor("a mount namespace instead of a network namespace")
 .notes(&[9]);
-pub(crate) const INSIDE_ONLY: Claim =
-    Claim::holds("inside-only", "What is mounted inside a mount namespace is not seen outside.")
-        .cause("CLONE_NEWNS")
-        .notes(&[9]);
-pub(crate) const OUTSIDE_ONLY: Claim =
-    Claim::holds("outside-only", "What is mounted outside after the copy was made is not seen inside.")
-        .cause("CLONE_NEWNS")
-        .notes(&[9]);
-pub(crate) const SAME_FILES: Claim = Claim::holds(
+
+pub(crate) const COMPARE_LISTS: Step = Step {
+    title: "Compare the mounts of a plain child with those of a child in a new mount namespace. Do it again with a namespace \
+            file mounted on another file.",
+    calls: &[
+        "clone3(0)",
+        "clone3(CLONE_NEWNS)",
+        "open(\"/proc/PID/mountinfo\")",
+        "mount(\"/proc/PID/ns/mnt\", \"/mnt/door/file\", NULL, MS_BIND)",
+    ],
+    by_hand: &[
+        "wc -l /proc/self/mountinfo; unshare -Urm wc -l /proc/self/mountinfo",
+        "grep \" / / \" /proc/self/mountinfo; unshare -Urm grep \" / / \" /proc/self/mountinfo",
+    ],
+    claims: &[COPY, NOT_COPIED],
+    run: |lab| {
+        lab.compare(COPY, Namespaces::NONE, Namespaces::MNT, compare_lists)?
+            .shows(outside("the same mount points").is("yes") & outside("mount IDs in common").is("none"))?;
+        lab.compare(NOT_COPIED, Kind::Net, Kind::Mnt, copy_a_namespace_file)?
+            .shows(outside("seen outside").is("yes") & inside("seen inside").is("no"))
+    },
+};
+
+const INSIDE_ONLY: Claim = Claim::holds(
+    "inside-only",
+    "While mounts are private, what is mounted inside a mount namespace is not seen outside.",
+)
+.factor("CLONE_NEWNS")
+.notes(&[9])
+.core(&[Row::outside("tmpfs seen outside", "seen outside")])
+.asks(
+    "All mounts are private. In a new mount namespace a process mounts a tmpfs. Who sees that mount?",
+    &[
+        right("its own namespace alone"),
+        wrong(
+            "everyone: there is one tree of files",
+            "before mount namespaces a mount was one for the whole machine",
+        ),
+        wrong("the namespace and its parent namespace", "in PID namespaces the parent sees what is below"),
+        wrong("the process alone", "the list of mounts is read in /proc/PID/mountinfo, for each process"),
+    ],
+);
+const OUTSIDE_ONLY: Claim = Claim::holds(
+    "outside-only",
+    "While they are private, what is mounted outside after the copy is not seen inside.",
+)
+.factor("CLONE_NEWNS")
+.notes(&[9]);
+
+pub(crate) const MOUNT_ON_EITHER_SIDE: Step = Step {
+    title: "Mount a tmpfs, once inside and once outside, and look from the other side.",
+    calls: &["mount(\"tmpfs\", \"/mnt/door\", \"tmpfs\")"],
+    by_hand: &["unshare -Urm sh -c 'mount -t tmpfs inside /mnt; findmnt /mnt'; findmnt /mnt"],
+    claims: &[INSIDE_ONLY, OUTSIDE_ONLY],
+    run: |lab| {
+        lab.compare(INSIDE_ONLY, Namespaces::NONE, Namespaces::MNT, mount_inside)?
+            .shows(outside("seen outside").is("no") & inside("seen inside").is("yes"))?;
+        lab.compare(OUTSIDE_ONLY, Namespaces::NONE, Namespaces::MNT, mount_outside)?
+            .shows(outside("seen outside").is("yes") & inside("seen inside").is("no"))
+    },
+};
+
+const SAME_FILES: Claim = Claim::holds(
     "same-files",
     "Mounts are copied, files are not: what is written below a copied mount is seen on both sides.",
 )
-.cause("a mount that was copied")
-.notes(&[9]);
-pub(crate) const KEPT: Claim =
-    Claim::holds("kept", "What is unmounted outside stays mounted inside, and its filesystem lives on.")
-        .cause("CLONE_NEWNS")
-        .notes(&[9]);
-pub(crate) const REMOVED: Claim = Claim::holds(
+.factor("a mount that was copied")
+.notes(&[9])
+.arms("own tmpfs", "copied mount")
+.core(&[Row::outside("file opened outside", "open() outside")])
+.asks(
+    "In a new mount namespace a process writes a file, below a mount that was copied. Who can open the file?",
+    &[
+        right("both sides"),
+        wrong("the inside alone", "the mounts are copies, so the files are thought to be copies too"),
+        wrong(
+            "the inside, and the outside when the process ends",
+            "containers have layers that are saved when they end",
+        ),
+        wrong(
+            "nobody: a copied mount is read-only",
+            "the inside is thought to be unable to change what is outside",
+        ),
+    ],
+);
+
+pub(crate) const WRITE_INSIDE: Step = Step {
+    title: "Write a file inside, below a mount that both sides have and below one that was mounted inside.",
+    calls: &["open(\"/mnt/door/file\", O_CREAT)"],
+    by_hand: &[
+        "f=$(mktemp -u); unshare -Urm sh -c \"echo hello > $f\"; cat $f; rm $f",
+        "unshare -Urm sh -c 'mount -t tmpfs inside /mnt; echo hello > /mnt/file'; cat /mnt/file",
+    ],
+    claims: &[SAME_FILES],
+    run: |lab| {
+        lab.compare(SAME_FILES, false, true, write_inside)?
+            .shows(outside("open() outside").from("ENOENT").to("OK") & inside("write() inside").is("OK"))
+    },
+};
+
+const KEPT: Claim = Claim::holds(
+    "kept",
+    "A private mount that is unmounted outside stays mounted inside, with its filesystem.",
+)
+.factor("CLONE_NEWNS")
+.notes(&[9])
+.core(&[Row::inside("file after umount", "open() inside")])
+.asks(
+    "A private mount was copied, and then the original is unmounted. What does the inside find there?",
+    &[
+        right("the mount, with its files"),
+        wrong(
+            "an empty directory: the mount is gone",
+            "on one machine an unmount is thought to be one for all",
+        ),
+        wrong("the mount, but its files give EIO", "the filesystem is thought to go with its first mount"),
+        wrong(
+            "nothing changes: umount gives EBUSY outside",
+            "a filesystem that is in use cannot be unmounted",
+        ),
+    ],
+);
+const REMOVED: Claim = Claim::holds(
     "removed",
     "A directory that is a mount point inside alone can be removed outside, and the mount goes with it.",
 )
-.cause("CLONE_NEWNS")
+.factor("CLONE_NEWNS")
 .more(&[86]);
-pub(crate) const HELD: Claim = Claim::holds(
+
+pub(crate) const UNMOUNT_OUTSIDE: Step = Step {
+    title: "Unmount outside what was copied, and look for its file inside; then remove, outside, a directory that is a mount point inside.",
+    calls: &["umount2(\"/mnt/door\", MNT_DETACH)", "rmdir(\"/mnt/door\")"],
+    by_hand: &[
+        "unshare -Urm bash",
+        "mount -t tmpfs x /mnt; mkdir /mnt/y /mnt/z; mount -t tmpfs y /mnt/y; touch /mnt/y/file; unshare -m sleep 60 & sleep 1",
+        "umount /mnt/y; ls /mnt/y; nsenter -t $! -m ls /mnt/y",
+        "rmdir /mnt/y && echo removed; nsenter -t $! -m ls /mnt; kill $!; exit",
+    ],
+    claims: &[KEPT, REMOVED],
+    run: |lab| {
+        lab.compare(KEPT, Namespaces::NONE, Namespaces::MNT, unmount_outside)?
+            .shows(inside("open() inside").from("ENOENT").to("OK"))?;
+        lab.compare(REMOVED, Namespaces::NONE, Namespaces::MNT, remove_outside)?
+            .shows(outside("rmdir() outside").from("EBUSY").to("OK") & inside("mounted at the end").is("no"))
+    },
+};
+
+const HELD: Claim = Claim::holds(
     "held",
     "Without a member, an open /proc/PID/ns/mnt keeps the namespace and its mounts; setns() leads to them.",
 )
-.cause("CLONE_NEWNS")
-.notes(&[20]);
+.factor("CLONE_NEWNS")
+.notes(&[20])
+.requires(&[Requirement::Unchrooted]);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Compare the mounts of a plain child with those of a child in a new mount namespace.",
-        calls: &["clone3(0)", "clone3(CLONE_NEWNS)", "open(\"/proc/PID/mountinfo\")"],
-        by_hand: &[
-            "wc -l /proc/self/mountinfo; unshare -Urm wc -l /proc/self/mountinfo",
-            "grep \" / / \" /proc/self/mountinfo; unshare -Urm grep \" / / \" /proc/self/mountinfo",
-        ],
-    })?;
-    lab.claim(COPY).without(compare(Namespaces::NONE)?).with(compare(Namespaces::MNT)?).shows(|list| {
-        list.outside("the same mount points").is_some_and(|it| *it == "yes")
-            && list.outside("mount IDs in common").is_some_and(|it| *it == "none")
-    })?;
+pub(crate) const ENTER_WHEN_EMPTY: Step = Step {
+    title: "Open the mount namespace of a process that mounts something and ends; then enter it, and look for that mount.",
+    calls: &["open(\"/proc/PID/ns/mnt\")", "exit(0)", "setns(fd, CLONE_NEWNS)"],
+    by_hand: &[
+        "unshare -Urm sh -c 'mount -t tmpfs inside /mnt; exec sleep 60' & sleep 1",
+        "exec 8</proc/$!/ns/user 9</proc/$!/ns/mnt; kill $!; wait $!",
+        "nsenter --user=/proc/self/fd/8 --mount=/proc/self/fd/9 --preserve-credentials findmnt /mnt; exec 8<&- 9<&-",
+    ],
+    claims: &[HELD],
+    run: |lab| {
+        lab.compare(HELD, Namespaces::NONE, Namespaces::MNT, enter_when_it_is_empty)?
+            .shows(inside("seen after setns()").is("yes") & outside("seen outside").is("no"))
+    },
+};
 
-    lab.step(Step {
-        goal: "Mount a tmpfs, once inside and once outside, and look from the other side.",
-        calls: &["mount(\"tmpfs\", \"/mnt/door\", \"tmpfs\")"],
-        by_hand: &["unshare -Urm sh -c 'mount -t tmpfs inside /mnt; findmnt /mnt'; findmnt /mnt"],
-    })?;
-    lab.claim(INSIDE_ONLY)
-        .without(mount_inside(Namespaces::NONE)?)
-        .with(mount_inside(Namespaces::MNT)?)
-        .shows(|seen| {
-            seen.outside("seen outside").is_some_and(|it| *it == "no")
-                && seen.inside("seen inside").is_some_and(|it| *it == "yes")
-        })?;
-    lab.claim(OUTSIDE_ONLY)
-        .without(mount_outside(Namespaces::NONE)?)
-        .with(mount_outside(Namespaces::MNT)?)
-        .shows(|seen| {
-        seen.outside("seen outside").is_some_and(|it| *it == "yes")
-            && seen.inside("seen inside").is_some_and(|it| *it == "no")
-    })?;
-
-    lab.step(Step {
-        goal: "Write a file inside, below a mount that both sides have and below one that was mounted inside.",
-        calls: &["open(\"/mnt/door/file\", O_CREAT)"],
-        by_hand: &[
-            "f=$(mktemp -u); unshare -Urm sh -c \"echo hello > $f\"; cat $f; rm $f",
-            "unshare -Urm sh -c 'mount -t tmpfs inside /mnt; echo hello > /mnt/file'; cat /mnt/file",
-        ],
-    })?;
-    lab.claim(SAME_FILES)
-        .without(write_inside(false)?)
-        .with(write_inside(cause(true, false))?)
-        .shows(|file| *file == "OK")?;
-
-    lab.step(Step {
-        goal: "Unmount outside what was copied, and look for its file inside; then remove, outside, a directory that is a mount point inside.",
-        calls: &["umount2(\"/mnt/door\", MNT_DETACH)", "rmdir(\"/mnt/door\")"],
-        by_hand: &[
-            "unshare -Urm bash",
-            "mount -t tmpfs x /mnt; mkdir /mnt/y /mnt/z; mount -t tmpfs y /mnt/y; touch /mnt/y/file; unshare -m sleep 60 & sleep 1",
-            "umount /mnt/y; ls /mnt/y; nsenter -t $! -m ls /mnt/y",
-            "rmdir /mnt/y && echo removed; nsenter -t $! -m ls /mnt; kill $!; exit",
-        ],
-    })?;
-    lab.claim(KEPT)
-        .without(unmount_outside(Namespaces::NONE)?)
-        .with(unmount_outside(Namespaces::MNT)?)
-        .shows(|file| *file == "OK")?;
-    lab.claim(REMOVED)
-        .without(remove_outside(Namespaces::NONE)?)
-        .with(remove_outside(Namespaces::MNT)?)
-        .shows(|seen| {
-            seen.outside("rmdir() outside").is_some_and(|it| *it == "OK")
-                && seen.inside("mounted at the end").is_some_and(|it| *it == "no")
-        })?;
-
-    lab.step(Step {
-        goal: "Open the mount namespace of a process that mounts something and ends; then enter it, and look for that mount.",
-        calls: &["open(\"/proc/PID/ns/mnt\")", "exit(0)", "setns(fd, CLONE_NEWNS)"],
-        by_hand: &[
-            "unshare -Urm sh -c 'mount -t tmpfs inside /mnt; exec sleep 60' & sleep 1",
-            "exec 8</proc/$!/ns/user 9</proc/$!/ns/mnt; kill $!; wait $!",
-            "nsenter --user=/proc/self/fd/8 --mount=/proc/self/fd/9 --preserve-credentials findmnt /mnt; exec 8<&- 9<&-",
-        ],
-    })?;
-    lab.claim(HELD)
-        .without(enter_when_it_is_empty(Namespaces::NONE)?)
-        .with(enter_when_it_is_empty(Namespaces::MNT)?)
-        .shows(|seen| {
-            seen.inside("seen after setns()").is_some_and(|it| *it == "yes")
-                && seen.outside("seen outside").is_some_and(|it| *it == "no")
-        })?;
-    Ok(())
-}
-
-fn compare(namespaces: Namespaces) -> Result<Vec<Fact>> {
-    let child = Child::spawn("inside", namespaces, ns_core::Witness::stay)?;
+fn compare_lists(namespaces: Namespaces) -> Result<Vec<Fact>> {
+    let child = Child::spawn("inside", namespaces, ns_core::Reporter::stay)?;
     let (outside, inside) = (mount::list(None)?, mount::list(Some(child.pid()))?);
     let points = |list: &[mount::Mount]| {
         let mut points: Vec<_> = list.iter().map(|it| (it.mount_point.clone(), it.fs_type.clone())).collect();
@@ -157,29 +229,53 @@ fn compare(namespaces: Namespaces) -> Result<Vec<Fact>> {
     ])
 }
 
+/// Whether a copy has the bind mount of a namespace's file.
+fn copy_a_namespace_file(kind: Kind) -> Result<Vec<Fact>> {
+    trial(move |me| {
+        stay_on_one_cpu()?;
+        // Only a newer mount namespace can be mounted in an older one, or two could keep each other: else EINVAL. Which is
+        // newer the kernel tells by numbers that each CPU gives out by itself.
+        namespace::unshare(Namespaces::MNT)?;
+        let other = Child::spawn("other", Namespaces::only(kind), ns_core::Reporter::stay)?;
+        let file = Path::new(DOOR).join("file");
+        fs::write(&file, "").named(|| "write()".into())?;
+        mount::bind(Path::new(&format!("/proc/{}/ns/{}", other.pid(), kind.link())), &file)?;
+        let mut inside =
+            Child::spawn("inside", Namespaces::MNT, |me| me.report("seen inside", sees(&file)?))?;
+        me.send(inside.fact()?)?;
+        me.send(Fact::outside("seen outside", sees(&file)?))
+    })
+}
+
+fn stay_on_one_cpu() -> ns_core::Result<()> {
+    let mut this = CpuSet::new();
+    sched_getcpu().and_then(|cpu| this.set(cpu)).named(|| "getcpu()".into())?;
+    sched_setaffinity(Pid::from_raw(0), &this).named(|| "sched_setaffinity()".into())
+}
+
 fn mount_inside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut inside = Child::spawn("inside", namespaces, |me| {
             mount::mount("tmpfs", Path::new(DOOR))?;
-            me.saw("seen inside", sees(DOOR)?)?;
+            me.report("seen inside", sees(DOOR)?)?;
             me.stay() // the mount would go with its namespace
         })?;
-        let seen = inside.hear()?;
-        me.tell(Fact::outside("seen outside", sees(DOOR)?))?;
-        me.tell(seen)
+        let seen = inside.fact()?;
+        me.send(Fact::outside("seen outside", sees(DOOR)?))?;
+        me.send(seen)
     })
 }
 
 fn mount_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut inside = Child::spawn("inside", namespaces, |me| {
-            me.pause()?;
-            me.saw("seen inside", sees(DOOR)?)
+            me.checkpoint()?;
+            me.report("seen inside", sees(DOOR)?)
         })?;
         mount::mount("tmpfs", Path::new(DOOR))?;
-        inside.release()?;
-        me.tell(inside.hear()?)?;
-        me.tell(Fact::outside("seen outside", sees(DOOR)?))
+        inside.wake()?;
+        me.send(inside.fact()?)?;
+        me.send(Fact::outside("seen outside", sees(DOOR)?))
     })
 }
 
@@ -191,12 +287,12 @@ fn write_inside(on_a_copied_mount: bool) -> Result<Vec<Fact>> {
             if !on_a_copied_mount {
                 mount::mount("tmpfs", Path::new(DOOR))?;
             }
-            me.saw("write() inside", Outcome::of(fs::write(&path, "hello").named(|| "write()".into()))?)?;
+            me.report("write() inside", Outcome::of(fs::write(&path, "hello").named(|| "write()".into()))?)?;
             me.stay()
         })?;
-        let written = inside.hear()?;
-        me.tell(Fact::outside("open() outside", open(&file)?))?;
-        me.tell(written)
+        let written = inside.fact()?;
+        me.send(Fact::outside("open() outside", open(&file)?))?;
+        me.send(written)
     })
 }
 
@@ -207,13 +303,13 @@ fn unmount_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
         fs::write(&file, "hello").named(|| "write()".into())?;
         let path = file.clone();
         let mut inside = Child::spawn("inside", namespaces, move |me| {
-            me.pause()?;
-            me.saw("open() inside", open(&path)?)
+            me.checkpoint()?;
+            me.report("open() inside", open(&path)?)
         })?;
         mount::unmount(Path::new(DOOR))?;
-        inside.release()?;
-        me.tell(inside.hear()?)?;
-        me.tell(Fact::outside("open() outside", open(&file)?))
+        inside.wake()?;
+        me.send(inside.fact()?)?;
+        me.send(Fact::outside("open() outside", open(&file)?))
     })
 }
 
@@ -221,16 +317,16 @@ fn remove_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut inside = Child::spawn("inside", namespaces, |me| {
             mount::mount("tmpfs", Path::new(DOOR))?;
-            me.saw("mounted at first", sees(DOOR)?)?;
-            me.pause()?;
-            me.saw("mounted at the end", sees(DOOR)?)
+            me.report("mounted at first", sees(DOOR)?)?;
+            me.checkpoint()?;
+            me.report("mounted at the end", sees(DOOR)?)
         })?;
-        let mounted = inside.hear()?;
+        let mounted = inside.fact()?;
         let removed = Outcome::of(fs::remove_dir(DOOR).named(|| format!("rmdir(\"{DOOR}\")")))?;
-        inside.release()?;
-        me.tell(Fact::outside("rmdir() outside", removed))?;
-        me.tell(mounted)?;
-        me.tell(inside.hear()?)
+        inside.wake()?;
+        me.send(Fact::outside("rmdir() outside", removed))?;
+        me.send(mounted)?;
+        me.send(inside.fact()?)
     })
 }
 
@@ -238,19 +334,19 @@ fn enter_when_it_is_empty(namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut member = Child::spawn("member", namespaces, |me| {
             mount::mount("tmpfs", Path::new(DOOR))?;
-            me.saw("mounted", sees(DOOR)?)?;
-            me.pause()
+            me.report("mounted", sees(DOOR)?)?;
+            me.checkpoint()
         })?;
-        member.hear()?;
-        let namespace = NsFile::of(Some(member.pid()), Kind::Mnt)?;
-        member.release()?;
+        member.fact()?;
+        let file = NsFile::of(Some(member.pid()), Kind::Mnt)?;
+        member.wake()?;
         let end = member.wait()?;
         let mut visitor = Child::spawn("visitor", Namespaces::NONE, move |me| {
-            namespace.enter(Some(Kind::Mnt))?;
-            me.saw("seen after setns()", sees(DOOR)?)
+            file.enter(Some(Kind::Mnt))?;
+            me.report("seen after setns()", sees(DOOR)?)
         })?;
-        me.tell(Fact::outside("the last member", end))?;
-        me.tell(Fact::outside("seen outside", sees(DOOR)?))?;
-        me.tell(visitor.hear()?)
+        me.send(Fact::outside("the last member", end))?;
+        me.send(Fact::outside("seen outside", sees(DOOR)?))?;
+        me.send(visitor.fact()?)
     })
 }

@@ -10,18 +10,22 @@
 mod copy;
 mod kinds;
 mod less;
+mod names;
 mod overlay;
+mod owners;
 mod place;
 mod propagation;
 mod tree;
 
-use anyhow::Result;
-use lesson::{Experiment, Lab};
+use lesson::Experiment;
 use ns_core::Namespaces;
 
 const MOUNT_NS: Experiment = Experiment {
     name: "mount-ns",
     question: "Who sees this mount?",
+    setup: "A child mounts a tmpfs, or writes a file. Who sees it?",
+    arms: ["plain child", "CLONE_NEWNS"],
+    in_short: "mounts are copied, files are not. What is mounted on a shared mount, its copies show too.",
     notes: "Mount Namespace",
     man: &["mount_namespaces(7)", "mount(2)", "mount(8)", "user_namespaces(7)"],
     examples: &[
@@ -30,61 +34,39 @@ const MOUNT_NS: Experiment = Experiment {
         ("mount-ns --format jsonl | jq .", "the same as data"),
         ("strace -f -e trace=mount,umount2,clone3 mount-ns", "the system calls"),
     ],
-    stage: Namespaces::MNT,
-    needs: &[],
-    claims: &[
-        copy::COPY,
-        copy::INSIDE_ONLY,
-        copy::OUTSIDE_ONLY,
-        copy::SAME_FILES,
-        copy::KEPT,
-        copy::REMOVED,
-        copy::HELD,
-        propagation::SHARED,
-        propagation::PRIVATE,
-        propagation::SLAVE,
-        propagation::UNBINDABLE,
-        propagation::COPIED,
-        propagation::EXPLOSION,
-        propagation::LEAK,
-        propagation::MEMBERS_ALONE,
-        propagation::MADE_PRIVATE,
-        propagation::HOST,
-        less::SLAVES,
-        less::LOCKED,
-        less::REVEAL,
-        less::WHOLE,
-        less::OWN,
-        less::FLAGS,
-        kinds::OWNED,
-        kinds::NEVER,
-        tree::BIND,
-        tree::SUBMOUNTS,
-        tree::MOVE,
-        tree::MOVE_SHARED,
-        tree::UNDER,
-        tree::DETACHED,
-        tree::BENEATH,
-        tree::TOP_ALONE,
-        overlay::COPY_UP,
-        overlay::WHITEOUT,
+    sandbox: Namespaces::MNT,
+    requires: &[],
+    steps: &[
+        // Two lists, and the files below them.
+        copy::COMPARE_LISTS,
+        copy::MOUNT_ON_EITHER_SIDE,
+        copy::WRITE_INSIDE,
+        copy::UNMOUNT_OUTSIDE,
+        copy::ENTER_WHEN_EMPTY,
+        // What passes from one list to the other all the same.
+        propagation::SET_ON_THE_COPY,
+        propagation::BIND_THE_COPY,
+        propagation::BIND_INTO_ITSELF,
+        propagation::MOUNT_AFTER_UNSHARE,
+        propagation::LEAK_TO_THE_HOST,
+        // The same in the hands of someone who may do less, and what they may mount.
+        less::COPY_ONCE_MORE,
+        less::GET_RID_OF_A_MOUNT,
+        less::LOOSEN_RESTRICTIONS,
+        kinds::MOUNT_EACH_KIND,
+        // What can be done with mounts within one list.
+        tree::BIND_FILES_AND_TREES,
+        tree::MOVE_A_MOUNT,
+        tree::MOUNT_OVER,
+        tree::ATTACH_A_DESCRIPTOR,
+        tree::RESTRICT_THE_TOP,
+        overlay::CHANGE_AND_REMOVE,
+        owners::MAP_OWNERS,
+        names::GIVE_A_NAME,
     ],
-    run,
+    prepare: None,
 };
 
 fn main() -> std::process::ExitCode {
     lesson::main(&MOUNT_NS)
-}
-
-fn run(lab: &mut Lab) -> Result<()> {
-    // Two lists, and the files below them.
-    copy::run(lab)?;
-    // What passes from one list to the other all the same.
-    propagation::run(lab)?;
-    // The same in the hands of someone who may do less, and what they may mount.
-    less::run(lab)?;
-    kinds::run(lab)?;
-    // What can be done with mounts within one list.
-    tree::run(lab)?;
-    overlay::run(lab)
 }

@@ -5,53 +5,49 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Step, cause};
-use ns_core::probe::Missing;
+use lesson::{Claim, Requirement, Step, inside};
+use ns_core::probe::Unmet;
 use ns_core::{Fact, Named, mount};
 
 use crate::place::{PLACE, make_directory, trial};
 
 /// Debian has it as a module, which a mount loads.
-const OVERLAYFS: Need = Need::Probe(has_overlayfs);
+const OVERLAYFS: Requirement = Requirement::Probe(has_overlayfs);
 
-pub(crate) const COPY_UP: Claim = Claim::holds(
+const COPY_UP: Claim = Claim::holds(
     "copy-up",
     "A write through an overlay goes to the upper layer; the file in the lower one stays as it was.",
 )
-.cause("mount -t overlay")
+.factor("mount -t overlay")
 .more(&[94])
-.needs(&[OVERLAYFS]);
-pub(crate) const WHITEOUT: Claim = Claim::holds(
+.requires(&[OVERLAYFS]);
+const WHITEOUT: Claim = Claim::holds(
     "whiteout",
-    "A file removed through an overlay stays in the lower layer; the upper one has a device 0:0 of its name.",
+    "A file removed through an overlay stays in the lower layer; the upper one gets a device 0:0 of its name.",
 )
-.cause("mount -t overlay")
+.factor("mount -t overlay")
 .more(&[94])
-.needs(&[OVERLAYFS]);
+.requires(&[OVERLAYFS]);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if lab.can_ask(&[COPY_UP, WHITEOUT])? {
-        lab.step(Step {
-            goal: "By an overlay, put an empty directory, the upper layer, over one with files, the lower layer. Change a file there, and remove one; do the same through a bind mount.",
-            calls: &["mount(\"overlay\", \"/mnt/all\", \"overlay\", 0, \"lowerdir=…,upperdir=…,workdir=…\")"],
-            by_hand: &[
-                "unshare -Urm bash",
-                "mount -t tmpfs x /mnt; cd /mnt; mkdir low up work all; echo old > low/f",
-                "mount -t overlay -o lowerdir=low,upperdir=up,workdir=work x all",
-                "echo new > all/f; cat low/f up/f; rm all/f; ls -l low up; exit",
-            ],
-        })?;
-        lab.claim(COPY_UP).without(change(false)?).with(change(cause(true, false))?).shows(|file| {
-            file.inside("file in the lower layer").is_some_and(|it| *it == "old")
-                && file.inside("file through the mount").is_some_and(|it| *it == "new")
-        })?;
-        lab.claim(WHITEOUT).without(remove(false)?).with(remove(cause(true, false))?).shows(|file| {
-            file.inside("file in the lower layer").is_some_and(|it| *it == "old")
-                && file.inside("file in the upper layer").is_some_and(|it| *it == "device 0:0")
-        })?;
-    }
-    Ok(())
-}
+pub(crate) const CHANGE_AND_REMOVE: Step = Step {
+    title: "By an overlay, put an empty directory, the upper layer, over one with files, the lower layer. Change a file there, and remove one; do the same through a bind mount.",
+    calls: &["mount(\"overlay\", \"/mnt/all\", \"overlay\", 0, \"lowerdir=…,upperdir=…,workdir=…\")"],
+    by_hand: &[
+        "unshare -Urm bash",
+        "mount -t tmpfs x /mnt; cd /mnt; mkdir low up work all; echo old > low/f",
+        "mount -t overlay -o lowerdir=low,upperdir=up,workdir=work x all",
+        "echo new > all/f; cat low/f up/f; rm all/f; ls -l low up; exit",
+    ],
+    claims: &[COPY_UP, WHITEOUT],
+    run: |lab| {
+        lab.compare(COPY_UP, false, true, change)?.shows(
+            inside("file in the lower layer").is("old") & inside("file through the mount").is("new"),
+        )?;
+        lab.compare(WHITEOUT, false, true, remove)?.shows(
+            inside("file in the lower layer").is("old") & inside("file in the upper layer").is("device 0:0"),
+        )
+    },
+};
 
 /// The lower layer with a file in it, shown at `all`: by an overlay, or by a bind mount.
 struct Layers {
@@ -80,9 +76,9 @@ fn change(overlay: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
         let layers = Layers::mounted(overlay)?;
         write(&layers.all, "new")?;
-        me.saw("file in the lower layer", file_in(&layers.lower)?)?;
-        me.saw("file in the upper layer", file_in(&layers.upper)?)?;
-        me.saw("file through the mount", file_in(&layers.all)?)
+        me.report("file in the lower layer", file_in(&layers.lower)?)?;
+        me.report("file in the upper layer", file_in(&layers.upper)?)?;
+        me.report("file through the mount", file_in(&layers.all)?)
     })
 }
 
@@ -90,9 +86,9 @@ fn remove(overlay: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
         let layers = Layers::mounted(overlay)?;
         fs::remove_file(layers.all.join("file")).named(|| "unlink()".into())?;
-        me.saw("file in the lower layer", file_in(&layers.lower)?)?;
-        me.saw("file in the upper layer", file_in(&layers.upper)?)?;
-        me.saw("file through the mount", file_in(&layers.all)?)
+        me.report("file in the lower layer", file_in(&layers.lower)?)?;
+        me.report("file in the upper layer", file_in(&layers.upper)?)?;
+        me.report("file through the mount", file_in(&layers.all)?)
     })
 }
 
@@ -110,12 +106,13 @@ fn file_in(directory: &Path) -> ns_core::Result<String> {
     fs::read_to_string(&path).named(|| format!("read({})", path.display()))
 }
 
-fn has_overlayfs() -> ns_core::Result<Option<Missing>> {
+fn has_overlayfs() -> ns_core::Result<Option<Unmet>> {
     let tried = trial(|me| {
         let mounted = Layers::mounted(true);
-        me.saw("mount -t overlay", ns_core::Outcome::of(mounted)?)
+        me.report("mount -t overlay", ns_core::Outcome::of(mounted)?)
     });
-    let answer = tried.map_err(|error| ns_core::Error::Input(error.to_string()))?;
+    // Where our own part of that is refused, the claim itself tells.
+    let Ok(answer) = tried else { return Ok(None) };
     let works = answer.iter().any(|fact| fact.value == "OK");
-    Ok((!works).then(|| Missing::new("overlayfs", "modprobe overlay, or run a newer kernel")))
+    Ok((!works).then(|| Unmet::new("overlayfs", "modprobe overlay, or run a newer kernel")))
 }

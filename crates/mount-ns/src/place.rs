@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use ns_core::{Fact, Named, Namespaces, Outcome, Spawn, Witness, mount};
+use ns_core::idmap::IdMaps;
+use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, Spawn, mount};
 
 /// An empty tmpfs in every trial.
 pub(crate) const PLACE: &str = "/mnt";
@@ -13,17 +14,23 @@ pub(crate) const DOOR: &str = "/mnt/door";
 /// Another.
 pub(crate) const ELSEWHERE: &str = "/mnt/elsewhere";
 
-/// Runs `body` in a mount namespace around the whole arm, in which all mounts are private and [`PLACE`] is new.
-pub(crate) fn trial(body: impl FnOnce(&mut Witness) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
-    // It is no cause of anything, and stays under --sabotage too. Its mounts go when it ends.
-    let mut outside = Spawn::new("outside").namespaces_always(Namespaces::MNT).run(|me| {
+/// Runs `body` in a mount namespace around the whole arm, in which all mounts are private and [`PLACE`] is new. Its mounts go
+/// when it ends.
+pub(crate) fn trial(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
+    let mut outside = Child::spawn("outside", Namespaces::MNT, |me| {
         mount::mount("tmpfs", Path::new(PLACE))?;
         for directory in [DOOR, ELSEWHERE] {
             make_directory(directory)?;
         }
         body(me)
     })?;
-    Ok(outside.hear_all()?)
+    Ok(outside.facts()?)
+}
+
+/// A child in new `namespaces`, who is root there.
+pub(crate) fn root_in(namespaces: Namespaces) -> Spawn<'static> {
+    let child = Spawn::new("inside").namespaces(namespaces);
+    if namespaces.contains(Namespaces::USER) { child.maps(IdMaps::own(0, 0, 0)) } else { child }
 }
 
 pub(crate) fn make_directory(path: impl AsRef<Path>) -> ns_core::Result<()> {

@@ -3,184 +3,203 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Observation, Step, cause};
+use lesson::{Claim, Effect, Requirement, Row, Step, inside, outside, right, wrong};
 use ns_core::mount::{
     self, Propagation,
     Propagation::{Private, Shared, Slave, Unbindable},
 };
-use ns_core::probe::Missing;
-use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Pid, Spawn, Value, idmap::IdMaps, namespace};
+use ns_core::probe::Unmet;
+use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Pid, Value, namespace};
 
-use crate::place::{DOOR, ELSEWHERE, PLACE, make_directory, sees, trial};
+use crate::place::{DOOR, ELSEWHERE, PLACE, make_directory, root_in, sees, trial};
 
-pub(crate) const SHARED: Claim =
+const SHARED: Claim =
     Claim::holds("shared", "A shared mount and its copy are peers: each sees what is mounted on the other.")
-        .cause("--make-shared")
+        .factor("--make-shared")
         .more(&[79]);
-pub(crate) const PRIVATE: Claim =
-    Claim::holds("private", "A private copy neither passes mounts on nor receives any.")
-        .cause("--make-private")
-        .more(&[80]);
-pub(crate) const SLAVE: Claim =
+const PRIVATE: Claim = Claim::holds("private", "A private copy neither passes mounts on nor receives any.")
+    .factor("--make-private")
+    .more(&[80]);
+const SLAVE: Claim =
     Claim::holds("slave", "A slave receives what is mounted on its master, and passes nothing on.")
-        .cause("--make-slave")
+        .factor("--make-slave")
         .more(&[81]);
-pub(crate) const UNBINDABLE: Claim =
+const UNBINDABLE: Claim =
     Claim::holds("unbindable", "An unbindable mount is private, and cannot be bound elsewhere: EINVAL.")
-        .cause("--make-unbindable")
+        .factor("--make-unbindable")
         .more(&[82]);
-pub(crate) const COPIED: Claim = Claim::varies(
+
+pub(crate) const SET_ON_THE_COPY: Step = Step {
+    title: "Share a mount, copy it into a new namespace, and set there how the copy propagates. Then mount something on either, look for it on the other, and bind the copy.",
+    calls: &["mount(NULL, \"/mnt\", NULL, MS_SLAVE)", "open(\"/proc/self/mountinfo\")"],
+    by_hand: &[
+        "unshare -Urm bash",
+        "mount -t tmpfs outside /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b",
+        "unshare --mount --propagation slave sleep 60 & sleep 1; mount -t tmpfs a /mnt/a",
+        "nsenter -t $! -m mount -t tmpfs b /mnt/b; findmnt /mnt/b; grep /mnt/ /proc/$!/mountinfo",
+        "grep \" /mnt \" /proc/self/mountinfo /proc/$!/mountinfo; kill $!; exit",
+    ],
+    claims: &[SHARED, PRIVATE, SLAVE, UNBINDABLE],
+    run: |lab| {
+        let copy = |set| both_ways(Some(set), Namespaces::MNT);
+        let mut rows = Vec::new();
+        for set in Propagation::ALL {
+            rows.push(row(format!("--make-{}", set.word()), copy(set)?));
+        }
+        let user = both_ways(None, Namespaces::USER | Namespaces::MNT)?;
+        rows.push(row("nothing; CLONE_NEWUSER".into(), user));
+        lab.table(
+            "A shared mount of peer group N, and its copy: does a mount on the one get to the other?",
+            &["set on the copy", "mountinfo", "gets in", "gets out", "bind"],
+            rows,
+        )?;
+        lab.compare(SHARED, Private, Shared, copy)?.shows(says("shared:N", "yes", "yes"))?;
+        lab.compare(PRIVATE, Shared, Private, copy)?.shows(says("no mark", "no", "no"))?;
+        lab.compare(SLAVE, Shared, Slave, copy)?.shows(says("master:N", "yes", "no"))?;
+        lab.compare(UNBINDABLE, Private, Unbindable, copy)?
+            .shows(says("unbindable", "no", "no") & inside("mount --bind").is("EINVAL"))
+    },
+};
+
+const COPIED: Claim = Claim::varies(
     "copied-unbindable",
     "The copy of an unbindable mount in a new mount namespace is unbindable too.",
     "newer kernels make the copy private: 6.18 does, 6.12 does not",
 )
-.cause("--make-unbindable")
+.factor("--make-unbindable")
 .more(&[82]);
-pub(crate) const EXPLOSION: Claim = Claim::holds(
+
+pub(crate) const BIND_THE_COPY: Step = Step {
+    title: "Make a mount unbindable, copy it into a new namespace, and bind the copy there.",
+    calls: &["mount(NULL, \"/mnt/door\", NULL, MS_UNBINDABLE)", "unshare(CLONE_NEWNS)"],
+    by_hand: &[
+        "unshare -Urm bash",
+        "mount -t tmpfs x /mnt; mount --make-unbindable /mnt; mkdir /mnt/y",
+        "unshare --mount --propagation unchanged mount --bind /mnt /mnt/y; exit",
+    ],
+    claims: &[COPIED],
+    run: |lab| {
+        lab.compare(COPIED, Private, Unbindable, bind_the_copy)?.shows(inside("mount --bind").is("EINVAL"))
+    },
+};
+
+const EXPLOSION: Claim = Claim::holds(
     "explosion",
     "Each recursive bind of a tree into itself doubles it: three add seven mounts; unbindable ones add three.",
 )
-.cause("--make-unbindable")
+.factor("--make-unbindable")
 .more(&[82]);
-pub(crate) const LEAK: Claim = Claim::holds(
+
+pub(crate) const BIND_INTO_ITSELF: Step = Step {
+    title: "Bind a tree recursively into itself, three times, and count its mounts.",
+    calls: &["mount(\"/mnt\", \"/mnt/a\", NULL, MS_BIND|MS_REC)"],
+    by_hand: &[
+        "unshare -Urm bash",
+        "mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; wc -l /proc/self/mountinfo",
+        "for d in a b c; do mount --rbind /mnt $d; wc -l /proc/self/mountinfo; done; exit",
+    ],
+    claims: &[EXPLOSION],
+    run: |lab| {
+        lab.compare(EXPLOSION, Private, Unbindable, bind_into_itself)?.shows(inside("mounts added").is(3))
+    },
+};
+
+const LEAK: Claim = Claim::holds(
     "leak",
     "unshare(CLONE_NEWNS) keeps propagation: what is mounted inside below a shared mount is seen outside.",
 )
-.cause("a shared mount")
+.factor("a shared mount")
 .notes(&[4])
-.misconceptions(&[(
-    lesson::NO,
-    "unshare(1) makes all mounts private first, so by that command nobody sees it",
-)]);
-pub(crate) const MEMBERS_ALONE: Claim = Claim::refuted(
+.arms("on private", "on shared")
+.core(&[Row::outside("tmpfs seen outside", "seen outside")])
+.asks(
+    "What was mounted after unshare(CLONE_NEWNS) has been seen outside. What would have kept it in?",
+    &[
+        right("to mount it on a mount that is private"),
+        wrong("to mount it as an ordinary user", "what root does is thought to be done to the machine"),
+        wrong("to mount another kind of filesystem", "some, like proc, are known to belong to a namespace"),
+        wrong("nothing", "the files below a copied mount are seen on both sides, too"),
+    ],
+);
+const MEMBERS_ALONE: Claim = Claim::refuted(
     "members-alone",
     "Only the members of a mount namespace see what is mounted in it.",
     "leak",
 )
-.cause("CLONE_NEWNS")
-.notes(&[4, 9]);
-pub(crate) const MADE_PRIVATE: Claim = Claim::holds(
+.factor("CLONE_NEWNS")
+.notes(&[4, 9])
+.core(&[Row::outside("seen, if /mnt shared", "seen outside")])
+.asks(
+    "Only the members of a mount namespace see what is mounted in it. Is it so?",
+    &[
+        right("no: others may see it too"),
+        wrong("yes", "the notes say so, and by unshare(1) it looks so"),
+        wrong("yes, but root outside sees all", "root is thought to stand above namespaces"),
+    ],
+);
+const MADE_PRIVATE: Claim = Claim::holds(
     "made-private",
     "mount --make-rprivate / inside, which unshare(1) does first, keeps in what is mounted from then on.",
 )
-.cause("--make-rprivate")
-.notes(&[4]);
-pub(crate) const HOST: Claim = Claim::holds(
+.factor("--make-rprivate")
+.notes(&[4])
+.arms("left shared", "made private")
+.core(&[Row::outside("tmpfs seen outside", "seen outside")])
+.asks(
+    "A shared mount was copied, and the copy is made private. Inside, something is mounted on it. Who sees that?",
+    &[
+        right("the inside alone"),
+        wrong("both: the original is still shared", "sharing is thought to be decided by the original"),
+        wrong("both, until the original is made private too", "two mounts are thought to have one setting"),
+        wrong("nobody: a private mount takes no mounts", "private is thought to mean locked"),
+    ],
+);
+
+pub(crate) const MOUNT_AFTER_UNSHARE: Step = Step {
+    title: "Call unshare(2) alone and mount something inside, below mounts of two kinds; then make all mounts private first, as unshare(1) does.",
+    calls: &["unshare(CLONE_NEWNS)", "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE)"],
+    by_hand: &[
+        "unshare -Urm bash",
+        "mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/y",
+        "unshare --mount --propagation unchanged mount -t tmpfs leak /mnt/y; findmnt /mnt/y",
+        "umount /mnt/y; unshare --mount mount -t tmpfs kept /mnt/y; findmnt /mnt/y; exit",
+    ],
+    claims: &[MEMBERS_ALONE, LEAK, MADE_PRIVATE],
+    run: |lab| {
+        lab.compare(MEMBERS_ALONE, Namespaces::NONE, Namespaces::MNT, |namespaces| {
+            mount_after_unshare(Shared, namespaces, false)
+        })?
+        .shows(outside("seen outside").is("no"))?;
+        lab.compare(LEAK, Private, Shared, |set| mount_after_unshare(set, Namespaces::MNT, false))?
+            .shows(outside("seen outside").is("yes"))?;
+        lab.compare(MADE_PRIVATE, false, true, |make_private| {
+            mount_after_unshare(Shared, Namespaces::MNT, make_private)
+        })?
+        .shows(outside("seen outside").is("no"))
+    },
+};
+
+const HOST: Claim = Claim::holds(
     "host",
     "systemd shares the host's mounts: after unshare(CLONE_NEWNS) alone, a mount inside appears on the host.",
 )
-.cause("shared mounts")
+.factor("shared mounts")
 .notes(&[4])
-.needs(&[Need::ThrowAway, Need::Probe(the_hosts_namespace)]);
+.requires(&[Requirement::ThrowAway, Requirement::Probe(the_hosts_namespace)]);
+
+pub(crate) const LEAK_TO_THE_HOST: Step = Step {
+    title: "The same from the host's own mount namespace, which only a machine to throw away may suffer.",
+    calls: &["setns(/proc/1/ns/mnt)", "unshare(CLONE_NEWNS)", "mount(\"tmpfs\", \"/mnt\", \"tmpfs\")"],
+    by_hand: &[
+        "sudo unshare --mount --propagation unchanged mount -t tmpfs leak /mnt; findmnt /mnt; sudo umount /mnt",
+    ],
+    claims: &[HOST],
+    run: |lab| lab.compare(HOST, true, false, leak_to_the_host)?.shows(outside("seen by PID 1").is("yes")),
+};
 
 const HOSTS: &str = "/proc/1/ns/mnt";
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Share a mount, copy it into a new namespace, and set there how the copy propagates. Then mount something on either, look for it on the other, and bind the copy.",
-        calls: &["mount(NULL, \"/mnt\", NULL, MS_SLAVE)", "open(\"/proc/self/mountinfo\")"],
-        by_hand: &[
-            "unshare -Urm bash",
-            "mount -t tmpfs outside /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b",
-            "unshare --mount --propagation slave sleep 60 & sleep 1; mount -t tmpfs a /mnt/a",
-            "nsenter -t $! -m mount -t tmpfs b /mnt/b; findmnt /mnt/b; grep /mnt/ /proc/$!/mountinfo",
-            "grep \" /mnt \" /proc/self/mountinfo /proc/$!/mountinfo; kill $!; exit",
-        ],
-    })?;
-    let copy = |set| both_ways(Some(set), Namespaces::MNT);
-    let mut rows = Vec::new();
-    for set in Propagation::ALL {
-        rows.push(row(format!("--make-{}", set.word()), &copy(set)?.into()));
-    }
-    let user = both_ways(None, Namespaces::USER | Namespaces::MNT)?;
-    rows.push(row("nothing; CLONE_NEWUSER".into(), &user.into()));
-    lab.table(
-        "A shared mount of peer group N, and its copy: does a mount on the one get to the other?",
-        &["set on the copy", "mountinfo", "gets in", "gets out", "bind"],
-        rows,
-    )?;
-    lab.claim(SHARED)
-        .without(copy(Private)?)
-        .with(copy(cause(Shared, Private))?)
-        .shows(|copy| says(copy, "shared:N", "yes", "yes"))?;
-    lab.claim(PRIVATE)
-        .without(copy(Shared)?)
-        .with(copy(cause(Private, Shared))?)
-        .shows(|copy| says(copy, "no mark", "no", "no"))?;
-    lab.claim(SLAVE)
-        .without(copy(Shared)?)
-        .with(copy(cause(Slave, Shared))?)
-        .shows(|copy| says(copy, "master:N", "yes", "no"))?;
-    lab.claim(UNBINDABLE).without(copy(Private)?).with(copy(cause(Unbindable, Private))?).shows(|copy| {
-        says(copy, "unbindable", "no", "no") && copy.inside("mount --bind").is_some_and(|it| *it == "EINVAL")
-    })?;
-
-    lab.step(Step {
-        goal: "Make a mount unbindable, copy it into a new namespace, and bind the copy there.",
-        calls: &["mount(NULL, \"/mnt/door\", NULL, MS_UNBINDABLE)", "unshare(CLONE_NEWNS)"],
-        by_hand: &[
-            "unshare -Urm bash",
-            "mount -t tmpfs x /mnt; mount --make-unbindable /mnt; mkdir /mnt/y",
-            "unshare --mount --propagation unchanged mount --bind /mnt /mnt/y; exit",
-        ],
-    })?;
-    lab.claim(COPIED)
-        .without(bind_the_copy(Private)?)
-        .with(bind_the_copy(cause(Unbindable, Private))?)
-        .shows(|bind| *bind == "EINVAL")?;
-
-    lab.step(Step {
-        goal: "Bind a tree recursively into itself, three times, and count its mounts.",
-        calls: &["mount(\"/mnt\", \"/mnt/a\", NULL, MS_BIND|MS_REC)"],
-        by_hand: &[
-            "unshare -Urm bash",
-            "mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; wc -l /proc/self/mountinfo",
-            "for d in a b c; do mount --rbind /mnt $d; wc -l /proc/self/mountinfo; done; exit",
-        ],
-    })?;
-    lab.claim(EXPLOSION)
-        .without(bind_into_itself(Private)?)
-        .with(bind_into_itself(cause(Unbindable, Private))?)
-        .shows(|added| *added == 3)?;
-
-    lab.step(Step {
-        goal: "Call unshare(2) alone and mount something inside, below a private and below a shared mount; then make all mounts private first, as unshare(1) does.",
-        calls: &["unshare(CLONE_NEWNS)", "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE)"],
-        by_hand: &[
-            "unshare -Urm bash",
-            "mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/y",
-            "unshare --mount --propagation unchanged mount -t tmpfs leak /mnt/y; findmnt /mnt/y",
-            "umount /mnt/y; unshare --mount mount -t tmpfs kept /mnt/y; findmnt /mnt/y; exit",
-        ],
-    })?;
-    lab.claim(LEAK)
-        .without(mount_after_unshare(Private, Namespaces::MNT, false)?)
-        .with(mount_after_unshare(cause(Shared, Private), Namespaces::MNT, false)?)
-        .shows(|seen| *seen == "yes")?;
-    lab.claim(MEMBERS_ALONE)
-        .without(mount_after_unshare(Shared, Namespaces::NONE, false)?)
-        .with(mount_after_unshare(Shared, Namespaces::MNT, false)?)
-        .shows(|seen| *seen == "no")?;
-    lab.claim(MADE_PRIVATE)
-        .without(mount_after_unshare(Shared, Namespaces::MNT, false)?)
-        .with(mount_after_unshare(Shared, Namespaces::MNT, cause(true, false))?)
-        .shows(|seen| *seen == "no")?;
-
-    if lab.can_ask(&[HOST])? {
-        lab.step(Step {
-            goal: "The same from the host's own mount namespace, which only a machine to throw away may suffer.",
-            calls: &["setns(/proc/1/ns/mnt)", "unshare(CLONE_NEWNS)", "mount(\"tmpfs\", \"/mnt\", \"tmpfs\")"],
-            by_hand: &["sudo unshare --mount --propagation unchanged mount -t tmpfs leak /mnt; findmnt /mnt; sudo umount /mnt"],
-        })?;
-        lab.claim(HOST)
-            .without(leak_to_the_host(true)?)
-            .with(leak_to_the_host(cause(false, true))?)
-            .shows(|seen| *seen == "yes")?;
-    }
-    Ok(())
-}
-
-/// Facts of a copy: how mountinfo marks it, and whether mounts pass in either direction.
+/// Facts of a copy: how mountinfo marks it, whether mounts pass in either direction, and whether it can be bound.
 ///
 /// `set` is what is set inside, on the copy of a mount that is shared outside.
 pub(crate) fn both_ways(set: Option<Propagation>, namespaces: Namespaces) -> Result<Vec<Fact>> {
@@ -191,30 +210,27 @@ pub(crate) fn both_ways(set: Option<Propagation>, namespaces: Namespaces) -> Res
         for directory in [from_outside, from_inside] {
             make_directory(directory)?;
         }
-        let maps = namespaces.contains(Namespaces::USER).then(|| IdMaps::own(0, 0, 0));
-        let child = Spawn::new("inside").namespaces(namespaces);
-        let child = if let Some(maps) = maps { child.maps(maps) } else { child };
-        let mut inside = child.run(move |me| {
+        let mut inside = root_in(namespaces).run(move |me| {
             if let Some(propagation) = set {
                 mount::set_propagation(Path::new(PLACE), propagation)?;
             }
-            me.saw("mountinfo", tag(PLACE, group)?)?;
-            me.pause()?;
-            me.saw("a mount gets in", sees(from_outside)?)?;
+            me.report("mountinfo", tag(PLACE, group)?)?;
+            me.checkpoint()?;
+            me.report("a mount gets in", sees(from_outside)?)?;
             mount::mount("tmpfs", Path::new(from_inside))?;
-            me.saw("seen inside", sees(from_inside)?)?;
-            me.pause()?;
+            me.report("seen inside", sees(from_inside)?)?;
+            me.checkpoint()?;
             let bound = mount::bind(Path::new(PLACE), Path::new(ELSEWHERE));
-            me.saw("mount --bind", Outcome::of(bound)?)
+            me.report("mount --bind", Outcome::of(bound)?)
         })?;
-        me.tell(inside.hear()?)?;
+        me.send(inside.fact()?)?;
         mount::mount("tmpfs", Path::new(from_outside))?;
-        inside.release()?;
-        me.tell(inside.hear()?)?;
-        inside.hear()?;
-        me.tell(Fact::outside("a mount gets out", sees(from_inside)?))?;
-        inside.release()?;
-        me.tell(inside.hear()?)
+        inside.wake()?;
+        me.send(inside.fact()?)?;
+        inside.fact()?;
+        me.send(Fact::outside("a mount gets out", sees(from_inside)?))?;
+        inside.wake()?;
+        me.send(inside.fact()?)
     })
 }
 
@@ -234,22 +250,16 @@ fn tag(target: &str, group: Option<u32>) -> ns_core::Result<String> {
     })
 }
 
-/// Whether the facts of [`both_ways`] are these.
-pub(crate) fn says(copy: &Observation, tag: &str, to_inside: &str, to_outside: &str) -> bool {
-    copy.inside("mountinfo").is_some_and(|it| it == tag)
-        && copy.inside("a mount gets in").is_some_and(|it| it == to_inside)
-        && copy.outside("a mount gets out").is_some_and(|it| it == to_outside)
+/// The facts of [`both_ways`] are these.
+pub(crate) fn says(tag: &str, to_inside: &str, to_outside: &str) -> Effect {
+    inside("mountinfo").is(tag)
+        & inside("a mount gets in").is(to_inside)
+        & outside("a mount gets out").is(to_outside)
 }
 
-fn row(name: String, copy: &Observation) -> Vec<Value> {
-    let of = |value: Option<&Value>| value.cloned().unwrap_or_else(|| "?".into());
-    vec![
-        name.into(),
-        of(copy.inside("mountinfo")),
-        of(copy.inside("a mount gets in")),
-        of(copy.outside("a mount gets out")),
-        of(copy.inside("mount --bind")),
-    ]
+/// A row of the table, whose columns are the facts of [`both_ways`] in their order.
+fn row(name: String, copy: Vec<Fact>) -> Vec<Value> {
+    [name.into()].into_iter().chain(copy.into_iter().map(|fact| fact.value)).collect()
 }
 
 fn bind_the_copy(outside: Propagation) -> Result<Vec<Fact>> {
@@ -259,13 +269,13 @@ fn bind_the_copy(outside: Propagation) -> Result<Vec<Fact>> {
         let mut inside = Child::spawn("inside", Namespaces::MNT, |me| {
             let tag = tag(DOOR, None)?;
             let bound = mount::bind(Path::new(DOOR), Path::new(ELSEWHERE));
-            me.saw("mount --bind", Outcome::of(bound)?)?;
-            me.saw("mountinfo of the copy", tag)
+            me.report("mount --bind", Outcome::of(bound)?)?;
+            me.report("mountinfo of the copy", tag)
         })?;
-        let (bound, copy) = (inside.hear()?, inside.hear()?);
-        me.tell(bound)?;
-        me.tell(copy)?;
-        me.tell(Fact::outside("mountinfo", tag(DOOR, None)?))
+        let (bound, copy) = (inside.fact()?, inside.fact()?);
+        me.send(bound)?;
+        me.send(copy)?;
+        me.send(Fact::outside("mountinfo", tag(DOOR, None)?))
     })
 }
 
@@ -278,7 +288,7 @@ fn bind_into_itself(targets: Propagation) -> Result<Vec<Fact>> {
             mount::bind_recursive(Path::new(PLACE), &target)?;
             mount::set_propagation(&target, targets)?;
         }
-        me.saw("mounts added", mount::list(None)?.len().saturating_sub(before))
+        me.report("mounts added", mount::list(None)?.len().saturating_sub(before))
     })
 }
 
@@ -295,12 +305,12 @@ fn mount_after_unshare(
                 mount::make_private()?;
             }
             mount::mount("tmpfs", Path::new(DOOR))?;
-            me.saw("seen inside", sees(DOOR)?)?;
+            me.report("seen inside", sees(DOOR)?)?;
             me.stay()
         })?;
-        let seen = inside.hear()?;
-        me.tell(Fact::outside("seen outside", sees(DOOR)?))?;
-        me.tell(seen)
+        let seen = inside.fact()?;
+        me.send(Fact::outside("seen outside", sees(DOOR)?))?;
+        me.send(seen)
     })
 }
 
@@ -314,21 +324,21 @@ fn leak_to_the_host(make_private: bool) -> Result<Vec<Fact>> {
             mount::make_private()?;
         }
         mount::mount("tmpfs", Path::new(PLACE))?;
-        me.saw("seen inside", sees(PLACE)?)?;
-        me.pause()?;
+        me.report("seen inside", sees(PLACE)?)?;
+        me.checkpoint()?;
         mount::unmount(Path::new(PLACE))
     })?;
-    let seen = inside.hear()?;
+    let seen = inside.fact()?;
     let on_the_host = mount::at(Some(Pid::from_raw(1)), Path::new(PLACE))?.is_some();
-    inside.release()?;
+    inside.wake()?;
     inside.wait()?;
     Ok(vec![Fact::outside("seen by PID 1", on_the_host), seen])
 }
 
 /// Whether the mount namespace of the machine's own init can be entered. `None` if so.
-fn the_hosts_namespace() -> ns_core::Result<Option<Missing>> {
+fn the_hosts_namespace() -> ns_core::Result<Option<Unmet>> {
     let found = Outcome::of(NsFile::open(HOSTS))?;
     Ok((found != Outcome::Done).then(|| {
-        Missing::new(format!("the host's mount namespace ({HOSTS} gives {found})"), "run as root: sudo …")
+        Unmet::new(format!("the host's mount namespace ({HOSTS} gives {found})"), "run as root: sudo …")
     }))
 }

@@ -3,162 +3,217 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Step, cause};
+use lesson::{Claim, Requirement, Row, Step, every, inside, outside, right, wrong};
 use ns_core::net::Netlink;
-use ns_core::{Child, Fact, Kind, Named, Namespaces, Outcome, Pid, Value, Witness, mount, namespace, probe};
+use ns_core::probe::Unmet;
+use ns_core::{Child, Fact, Kind, Named, Namespaces, Outcome, Pid, Reporter, Value, mount, namespace, probe};
 
-pub(crate) const PROC_NET: Claim = Claim::holds(
+use crate::host::{Host, but_fallback_tunnels};
+
+const LISTS_ITS_OWN: &str = "/sys/class/net lists its own devices";
+const FIRST_LISTED: &str = "listed first";
+
+const PROC_NET: Claim = Claim::holds(
     "proc-net",
     "/proc/net is a link to self/net: it shows the network of whoever reads it, without a new mount.",
 )
-.cause("CLONE_NEWNET")
+.factor("CLONE_NEWNET")
 .notes(&[70]);
-pub(crate) const SYSCTL: Claim = Claim::holds(
-    "sysctl",
-    "A network namespace has its own settings in /proc/sys/net: ip_forward set inside stays as it is outside.",
-)
-.cause("CLONE_NEWNET")
-.notes(&[72])
-.more(&[64]);
-pub(crate) const SYS_CLASS_NET: Claim = Claim::refuted(
+const SYS_CLASS_NET: Claim = Claim::refuted(
     "sys-class-net",
     "A new network namespace isolates /sys/class/net: its members find their own devices there.",
     "who-mounted",
 )
-.cause("CLONE_NEWNET")
+.factor("CLONE_NEWNET")
 .notes(&[71])
-.misconceptions(&[(lesson::YES, "ip netns exec shows it so: it mounts a new sysfs first")]);
-pub(crate) const WHO_MOUNTED: Claim = Claim::holds(
+.requires(&[Requirement::Probe(a_sysfs)])
+.core(&[Row::inside("/sys/class/net", FIRST_LISTED)])
+.asks(
+    "A process in a new network namespace lists /sys/class/net, and nothing has been mounted. What does it find?",
+    &[
+        right("the devices of a network outside"),
+        wrong("its own devices", "the notes say so; and ip netns exec shows it so, since it mounts a new sysfs first"),
+        wrong("nothing: the directory is empty", "a new namespace is thought to begin with empty directories"),
+        wrong("the devices of both networks", "sysfs is thought to show all devices of the machine"),
+    ],
+);
+const WHO_MOUNTED: Claim = Claim::holds(
     "who-mounted",
     "/sys/class/net shows the devices of the network of whoever mounted that sysfs.",
 )
-.cause("mount -t sysfs")
+.factor("mount -t sysfs")
 .notes(&[71])
 .more(&[58])
-.needs(&[Need::Probe(probe::sysfs)]);
-pub(crate) const MISNAMED: Claim = Claim::refuted(
+.requires(&[Requirement::Probe(a_sysfs), Requirement::Probe(probe::sysfs)])
+.arms("as it was", "new sysfs")
+.core(&[Row::inside("/sys/class/net", FIRST_LISTED)])
+.asks(
+    "In a new network namespace, a new sysfs is mounted at /sys. What does /sys/class/net list now?",
+    &[
+        right("the devices of the new network"),
+        wrong("the machine's devices, as before", "sysfs is known as one tree of all devices of the machine"),
+        wrong("the devices of both networks", "a new mount is thought to add to what was there"),
+        wrong("nothing, until lo is up", "a device's files are thought to come with its being up"),
+    ],
+);
+
+pub(crate) const LIST_DEVICES: Step = Step {
+    title: "Read /proc/net and /sys/class/net from inside, as they are, and with a sysfs mounted from inside.",
+    calls: &[
+        "readlink(\"/proc/net\")",
+        "read(\"/proc/net/dev\")",
+        "readdir(\"/sys/class/net\")",
+        "mount(\"sysfs\", \"/sys\")",
+    ],
+    by_hand: &[
+        "readlink /proc/net; unshare --net cat /proc/net/dev",
+        "unshare --net ls /sys/class/net",
+        "unshare --net --mount sh -c 'mount -t sysfs sysfs /sys; ls /sys/class/net'",
+    ],
+    claims: &[PROC_NET, SYS_CLASS_NET, WHO_MOUNTED],
+    run: |lab| {
+        let _host = Host::of(lab)?; // it has devices to be found
+        lab.compare(PROC_NET, Namespaces::NONE, Namespaces::NET, listed_in_proc)?.shows(
+            inside("devices in /proc/net/dev").is("lo") & inside("readlink(\"/proc/net\")").is("self/net"),
+        )?;
+        let lists_its_own = || inside(LISTS_ITS_OWN).is("yes");
+        lab.compare(SYS_CLASS_NET, Namespaces::NONE, Namespaces::NET, |namespaces| {
+            listed_in_sys(namespaces, false)
+        })?
+        .shows(lists_its_own())?;
+        lab.compare(WHO_MOUNTED, false, true, |mounts| listed_in_sys(Namespaces::NET, mounts))?
+            .shows(lists_its_own())
+    },
+};
+
+const SYSCTL: Claim = Claim::holds(
+    "sysctl",
+    "A network namespace has its own ip_forward in /proc/sys/net: set inside, it stays as it was outside.",
+)
+.factor("CLONE_NEWNET")
+.notes(&[72])
+.more(&[64]);
+
+pub(crate) const SET_IP_FORWARD: Step = Step {
+    title: "Set ip_forward inside, and read it outside.",
+    calls: &["write(\"/proc/sys/net/ipv4/ip_forward\")"],
+    by_hand: &[
+        "unshare --net sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'; cat /proc/sys/net/ipv4/ip_forward",
+    ],
+    claims: &[SYSCTL],
+    run: |lab| {
+        lab.compare(SYSCTL, Namespaces::NONE, Namespaces::NET, set_ip_forward)?
+            .shows(outside("ip_forward changed").is("no") & inside("ip_forward changed").is("yes"))
+    },
+};
+
+const NOT_COPIED: Claim = Claim::holds(
+    "not-copied",
+    "A new network namespace copies no IPv4 settings of its creator's: arp_announce, set there, is not set inside.",
+)
+.factor("CLONE_NEWNET")
+.notes(&[72])
+.more(&[64])
+.requires(&[Requirement::Probe(nothing_is_inherited)]);
+
+pub(crate) const MAKE_ANOTHER: Step = Step {
+    title: "Set arp_announce for new devices, make a process in a network namespace of its own, and let it read the setting.",
+    calls: &["write(\"/proc/sys/net/ipv4/conf/default/arp_announce\")", "clone3(CLONE_NEWNET)"],
+    by_hand: &[
+        "echo 2 > /proc/sys/net/ipv4/conf/default/arp_announce; unshare --net cat /proc/sys/net/ipv4/conf/default/arp_announce",
+    ],
+    claims: &[NOT_COPIED],
+    run: |lab| {
+        lab.compare(NOT_COPIED, Namespaces::NONE, Namespaces::NET, read_arp_announce)?
+            .shows(inside("it reads what its creator wrote").is("no"))
+    },
+};
+
+const MISNAMED: Claim = Claim::refuted(
     "misnamed",
     "/proc/PID/net/socketstat and /proc/ns show that two processes have different networks.",
     "sockstat",
 )
-.cause("CLONE_NEWNET")
+.factor("CLONE_NEWNET")
 .notes(&[79]);
-pub(crate) const SOCKSTAT: Claim = Claim::holds(
+const SOCKSTAT: Claim = Claim::holds(
     "sockstat",
-    "/proc/PID/net/route, /proc/PID/net/sockstat and /proc/PID/ns/net differ for two networks.",
+    "/proc/PID/net/route, /proc/PID/net/sockstat and /proc/PID/ns/net differ where PIDs have unlike networks.",
 )
-.cause("CLONE_NEWNET")
+.factor("CLONE_NEWNET")
 .notes(&[79]);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Read /proc/net and /sys/class/net from inside, as they are, and with a sysfs mounted from inside.",
-        calls: &["readlink(\"/proc/net\")", "read(\"/proc/net/dev\")", "readdir(\"/sys/class/net\")", "mount(\"sysfs\", \"/sys\")"],
-        by_hand: &[
-            "readlink /proc/net; unshare --net cat /proc/net/dev",
-            "unshare --net ls /sys/class/net",
-            "unshare --net --mount sh -c 'mount -t sysfs sysfs /sys; ls /sys/class/net'",
-        ],
-    })?;
-    lab.claim(PROC_NET)
-        .without(listed_in_proc(Namespaces::NONE)?)
-        .with(listed_in_proc(Namespaces::NET)?)
-        .shows(|listed| {
-            *listed == "lo" && listed.inside("readlink(\"/proc/net\")").is_some_and(|it| *it == "self/net")
-        })?;
-    lab.claim(SYS_CLASS_NET)
-        .without(listed_in_sys(Namespaces::NONE, false)?)
-        .with(listed_in_sys(Namespaces::NET, false)?)
-        .shows(|own| *own == true)?;
-    if lab.can_ask(&[WHO_MOUNTED])? {
-        lab.claim(WHO_MOUNTED)
-            .without(listed_in_sys(Namespaces::NET, false)?)
-            .with(listed_in_sys(Namespaces::NET, cause(true, false))?)
-            .shows(|own| *own == true)?;
-    }
-
-    lab.step(Step {
-        goal: "Set ip_forward inside, and read it outside.",
-        calls: &["write(\"/proc/sys/net/ipv4/ip_forward\")"],
-        by_hand: &[
-            "unshare --net sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'; cat /proc/sys/net/ipv4/ip_forward",
-        ],
-    })?;
-    lab.claim(SYSCTL)
-        .without(set_ip_forward(Namespaces::NONE)?)
-        .with(set_ip_forward(Namespaces::NET)?)
-        .shows(|changed| {
-            *changed == false && changed.inside("ip_forward changed").is_some_and(|it| *it == true)
-        })?;
-
-    lab.step(Step {
-        goal: "From outside, compare the files in /proc that are said to tell two networks apart, of a process here and of a child.",
-        calls: &[
-            "read(\"/proc/PID/net/sockstat\")",
-            "read(\"/proc/PID/net/route\")",
-            "readlink(\"/proc/PID/ns/net\")",
-        ],
-        by_hand: &[
-            "unshare --net sleep 60 & sleep 0.1",
-            "cat /proc/$$/net/socketstat /proc/ns; head -n 1 /proc/$$/net/sockstat /proc/$!/net/sockstat",
-            "wc -l /proc/$$/net/route /proc/$!/net/route; readlink /proc/$$/ns/net /proc/$!/ns/net",
-        ],
-    })?;
-    let (beside, apart) = (compare(Namespaces::NONE)?, compare(Namespaces::NET)?);
-    lab.claim(MISNAMED)
-        .without(beside.misnamed)
-        .with(apart.misnamed)
-        .shows(|files| *files == "differs" && files.outside("/proc/ns").is_some_and(|it| *it == "differs"))?;
-    lab.claim(SOCKSTAT)
-        .without(beside.right)
-        .with(apart.right)
-        .shows(|files| files.facts().iter().all(|file| file.value == "differs"))?;
-    Ok(())
-}
+pub(crate) const COMPARE_FILES: Step = Step {
+    title: "From outside, compare the files in /proc that are said to tell two networks apart, of a process here and of a child.",
+    calls: &[
+        "read(\"/proc/PID/net/sockstat\")",
+        "read(\"/proc/PID/net/route\")",
+        "readlink(\"/proc/PID/ns/net\")",
+    ],
+    by_hand: &[
+        "unshare --net sleep 60 & sleep 0.1",
+        "cat /proc/$$/net/socketstat /proc/ns; head -n 1 /proc/$$/net/sockstat /proc/$!/net/sockstat",
+        "wc -l /proc/$$/net/route /proc/$!/net/route; readlink /proc/$$/ns/net /proc/$!/ns/net",
+    ],
+    claims: &[MISNAMED, SOCKSTAT],
+    run: |lab| {
+        let _host = Host::of(lab)?; // it has a route
+        let files = lab.arms(Namespaces::NONE, Namespaces::NET, compare_files)?;
+        let differ = |file| outside(file).from("ENOENT").or("same").to("differs");
+        lab.judge(MISNAMED, files.only(&["/proc/PID/net/socketstat", "/proc/ns"]))
+            .shows(differ("/proc/PID/net/socketstat") & differ("/proc/ns"))?;
+        let right = ["/proc/PID/net/route", "/proc/PID/net/sockstat", "/proc/PID/ns/net"];
+        lab.judge(SOCKSTAT, files.only(&right)).shows(every().is("differs"))
+    },
+};
 
 fn listed_in_proc(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("child", namespaces, |me| {
         let call = || "cat /proc/net/dev".to_string();
         let text = fs::read_to_string("/proc/net/dev").named(call)?;
-        let mut names: Vec<_> =
-            text.lines().filter_map(|line| line.split_once(':')).map(|it| it.0.trim()).collect();
+        let names = text.lines().filter_map(|line| line.split_once(':')).map(|it| it.0.trim());
+        let mut names = but_fallback_tunnels(names);
         names.sort_unstable();
-        me.saw("devices in /proc/net/dev", names.join(" "))?;
+        me.report("devices in /proc/net/dev", names.join(" "))?;
         let link = fs::read_link("/proc/net").named(|| "readlink(\"/proc/net\")".into())?;
-        me.saw("readlink(\"/proc/net\")", link.display().to_string())
+        me.report("readlink(\"/proc/net\")", link.display().to_string())
     })?;
-    Ok(child.hear_all()?)
+    Ok(child.facts()?)
 }
 
 /// Whether /sys/class/net lists what the caller's network has. (Beside links to devices it has a file for bonding.)
 fn listed_in_sys(namespaces: Namespaces, mounts: bool) -> Result<Vec<Fact>> {
-    let mut child = Child::spawn("child", namespaces, move |me| {
-        // The mount namespace is no cause of anything: it keeps the new sysfs from the others.
-        let mut within = ns_core::Spawn::new("child").namespaces_always(Namespaces::MNT).run(move |me| {
-            if mounts {
-                mount::mount("sysfs", Path::new("/sys"))?;
-            }
-            let entries = fs::read_dir("/sys/class/net").named(|| "readdir(\"/sys/class/net\")".into())?;
-            let mut listed: Vec<_> = entries
-                .flatten()
-                .filter(|entry| entry.path().join("ifindex").exists())
-                .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                .collect();
-            let mut own: Vec<_> = Netlink::open()?.links()?.into_iter().map(|link| link.name).collect();
-            listed.sort();
-            own.sort();
-            me.saw("/sys/class/net lists its own devices", listed == own)?;
-            me.saw("listed in /sys/class/net", Value::Name(listed.join(" ")))?;
-            me.saw("its own devices", Value::Text(own.join(" ")))
-        })?;
-        for fact in within.hear_all()? {
-            me.tell(fact)?;
+    // The mount namespace, which both arms have, keeps the new sysfs from the others.
+    let mut child = Child::spawn("child", namespaces | Namespaces::MNT, move |me| {
+        if mounts {
+            mount::mount("sysfs", Path::new("/sys"))?;
         }
-        Ok(())
+        let entries = fs::read_dir("/sys/class/net").named(|| "readdir(\"/sys/class/net\")".into())?;
+        let mut listed: Vec<_> = entries
+            .flatten()
+            .filter(|entry| entry.path().join("ifindex").exists())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        let mut own: Vec<_> = Netlink::open()?.links()?.into_iter().map(|link| link.name).collect();
+        listed.sort();
+        own.sort();
+        me.report(LISTS_ITS_OWN, listed == own)?;
+        me.report(FIRST_LISTED, Value::Name(first_of(&listed)))?;
+        me.report("listed in /sys/class/net", Value::Name(listed.join(" ")))?;
+        me.report("its own devices", Value::Text(own.join(" ")))
     })?;
-    Ok(child.hear_all()?)
+    Ok(child.facts()?)
+}
+
+/// The first name, and how many follow: a host may have many.
+fn first_of(names: &[String]) -> String {
+    match names {
+        [first, rest @ ..] if !rest.is_empty() => format!("{first} +{}", rest.len()),
+        few => few.concat(),
+    }
 }
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
@@ -169,47 +224,72 @@ fn set_ip_forward(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("child", namespaces, move |me| {
         let before = read()?;
         let other = if before.trim() == "0" { "1" } else { "0" };
-        // The stage has a network of its own too, so that this is nobody's but ours.
+        // The sandbox has a network of its own too, so that this is nobody's but ours.
         fs::write(IP_FORWARD, other).named(|| format!("echo {other} > {IP_FORWARD}"))?;
-        me.saw("ip_forward changed", read()? != before)
+        me.report("ip_forward changed", read()? != before)
     })?;
-    let inside = child.hear()?;
+    let inside = child.fact()?;
     let after = read()?;
     Ok(vec![Fact::outside("ip_forward changed", after != before), inside])
 }
 
-/// What the files of two processes are to one another.
-struct Compared {
-    misnamed: Vec<Fact>,
-    right: Vec<Fact>,
+const ARP_ANNOUNCE: &str = "/proc/sys/net/ipv4/conf/default/arp_announce";
+
+/// A process in a new network changes a setting. Does a child read that?
+fn read_arp_announce(namespaces: Namespaces) -> Result<Vec<Fact>> {
+    let read = || fs::read_to_string(ARP_ANNOUNCE).named(|| format!("cat {ARP_ANNOUNCE}"));
+    let mut creator = Child::spawn("creator", Namespaces::NET, move |me| {
+        // Another value than that with which networks begin here.
+        let other = if read()?.trim() == "2" { "1" } else { "2" };
+        fs::write(ARP_ANNOUNCE, other).named(|| format!("echo {other} > {ARP_ANNOUNCE}"))?;
+        let mut child = Child::spawn("child", namespaces, move |me| {
+            me.report("it reads what its creator wrote", read()?.trim() == other)
+        })?;
+        child.pass_on(me)
+    })?;
+    Ok(creator.facts()?)
 }
 
-fn compare(namespaces: Namespaces) -> Result<Compared> {
+/// Whose settings new networks begin with: 3 for their creator's. The first network alone has the file, so it is read
+/// before we leave that (Documentation/admin-guide/sysctl/net.rst).
+const INHERIT: &str = "/proc/sys/net/core/devconf_inherit_init_net";
+static INHERITED: OnceLock<bool> = OnceLock::new();
+
+/// Reads [`INHERIT`]; to be called first of all.
+pub(crate) fn note_what_is_inherited() {
+    let copies = fs::read_to_string(INHERIT).is_ok_and(|text| text.trim() == "3");
+    INHERITED.get_or_init(|| copies);
+}
+
+fn nothing_is_inherited() -> ns_core::Result<Option<Unmet>> {
+    let copies = INHERITED.get() == Some(&true);
+    let what = format!("{INHERIT} reads 3: new networks copy their creator's settings");
+    Ok(copies.then(|| Unmet::new(what, "sudo sysctl net.core.devconf_inherit_init_net=0")))
+}
+
+/// Whether there is a sysfs at /sys.
+fn a_sysfs() -> ns_core::Result<Option<Unmet>> {
+    let found = Outcome::of(fs::read_dir("/sys/class/net").named(|| "readdir(\"/sys/class/net\")".into()))?;
+    let what = format!("a sysfs at /sys: readdir(\"/sys/class/net\") gives {found}");
+    Ok((found != Outcome::Done).then(|| Unmet::new(what, "as root: mount -t sysfs sysfs /sys")))
+}
+
+/// What the files of two processes that live at the same time are to one another: one here, and one in `namespaces`.
+fn compare_files(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let _listener = TcpListener::bind("0.0.0.0:8080").named(|| "bind(0.0.0.0:8080)".into())?;
-    // Two that live at the same time: one in the stage's network, and one that the cause is applied to.
-    let here = Child::spawn("here", Namespaces::NONE, Witness::stay)?;
-    let there = Child::spawn("there", namespaces, Witness::stay)?;
+    let here = Child::spawn("here", Namespaces::NONE, Reporter::stay)?;
+    let there = Child::spawn("there", namespaces, Reporter::stay)?;
     let pids = [here.pid(), there.pid()];
-    let link = pids.map(|pid| namespace::of_kind(Some(pid), Kind::Net));
-    let [one, other] = link;
+    let [one, other] = pids.map(|pid| namespace::of_kind(Some(pid), Kind::Net));
     let ns = if one? == other? { "same" } else { "differs" };
-    Ok(Compared {
-        misnamed: vec![
-            Fact::outside(
-                "/proc/PID/net/socketstat",
-                difference(pids.map(|pid| of_process(pid, "net/socketstat")))?,
-            ),
-            Fact::outside("/proc/ns", difference(pids.map(|_| "/proc/ns".to_string()))?),
-        ],
-        right: vec![
-            Fact::outside("/proc/PID/net/route", difference(pids.map(|pid| of_process(pid, "net/route")))?),
-            Fact::outside(
-                "/proc/PID/net/sockstat",
-                difference(pids.map(|pid| of_process(pid, "net/sockstat")))?,
-            ),
-            Fact::outside("/proc/PID/ns/net", ns),
-        ],
-    })
+    let of_both = |file| difference(pids.map(|pid| of_process(pid, file)));
+    Ok(vec![
+        Fact::outside("/proc/PID/net/socketstat", of_both("net/socketstat")?),
+        Fact::outside("/proc/ns", difference(["/proc/ns".into(), "/proc/ns".into()])?),
+        Fact::outside("/proc/PID/net/route", of_both("net/route")?),
+        Fact::outside("/proc/PID/net/sockstat", of_both("net/sockstat")?),
+        Fact::outside("/proc/PID/ns/net", ns),
+    ])
 }
 
 fn of_process(pid: Pid, file: &str) -> String {

@@ -1,52 +1,33 @@
 //! What is a network of one's own?
 //!
-//! The stage has all that a host's network has: devices, addresses, routes, a firewall, sockets that listen. A process is
-//! made in a network namespace of its own, and looks for each. Watch for what is *not* empty or not its own: /sys, sockets
-//! that have a path, sockets that it had before, and a real network card, which comes back.
+//! The sandbox has all that a host's network has: devices, addresses, routes, a firewall, sockets that listen. A process
+//! is made in a network namespace of its own, and looks for each. Watch for what is *not* empty or not its own: /sys,
+//! sockets that have a path, sockets that it had before, and a real network card, which comes back.
 
+mod card;
 mod devices;
 mod files;
+mod firewall;
+mod host;
 mod names;
 mod sockets;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
 
-use anyhow::{Context, Result};
-use lesson::{Claim, Experiment, Lab, Need, Observation, Step};
-use ns_core::net::firewall;
-use ns_core::net::{LinkName, Netlink};
-use ns_core::probe::Missing;
-use ns_core::{Child, Errno, Fact, Named, Namespaces, Outcome, Witness};
+use anyhow::Result;
+use lesson::{Claim, Experiment, Requirement, Row, Step, inside, outside, right, wrong};
+use ns_core::net::Netlink;
+use ns_core::probe::Unmet;
+use ns_core::{Child, Fact, Named, Namespaces, Outcome};
 
-const DEVICES: Claim =
-    Claim::holds("devices", "A new network namespace has one device, the loopback lo, and that is down.")
-        .cause("CLONE_NEWNET")
-        .notes(&[66])
-        .needs(&[Need::Probe(kernel_has_veth)]);
-const STACK: Claim = Claim::holds(
-    "stack",
-    "A network namespace has its own IPv4 and IPv6 stack: no address, not even 127.0.0.1, until lo is up.",
-)
-.cause("CLONE_NEWNET")
-.notes(&[67])
-.more(&[55]);
-const ROUTES: Claim = Claim::holds(
-    "routes",
-    "A network namespace has its own routing tables: empty, and a route added inside is not outside.",
-)
-.cause("CLONE_NEWNET")
-.notes(&[68]);
-const FIREWALL: Claim = Claim::holds(
-    "firewall",
-    "A network namespace has its own firewall rules: a table made outside is not inside, nor one made inside outside.",
-)
-.cause("CLONE_NEWNET")
-.notes(&[69])
-.needs(&[Need::Probe(kernel_has_nf_tables)]);
+use host::{Host, LO, but_fallback_tunnels};
 
 const NET_NS: Experiment = Experiment {
     name: "net-ns",
     question: "What is a network of one's own?",
+    setup: "A child uses the network: its parent's, and one of its own.",
+    arms: ["plain child", "CLONE_NEWNET"],
+    in_short: "a new network has lo alone, down. /sys and UNIX sockets with a path are still those outside.",
     notes: "Network Namespace",
     man: &["network_namespaces(7)", "netdevice(7)", "unix(7)", "ip-netns(8)", "sysfs(5)"],
     examples: &[
@@ -56,163 +37,156 @@ const NET_NS: Experiment = Experiment {
         ("strace -f net-ns", "the system calls, facts on their pipes included"),
     ],
     // The network stands for the host's; the mounts are for a new sysfs and a directory with a socket in it.
-    stage: Namespaces::NET.union(Namespaces::MNT),
-    needs: &[],
-    claims: &[
-        DEVICES,
-        STACK,
-        ROUTES,
-        FIREWALL,
-        sockets::PORTS,
-        sockets::LOW_PORTS,
-        sockets::ABSTRACT,
-        sockets::PATHNAME,
-        sockets::ACCEPTED,
-        sockets::STAYS,
-        files::PROC_NET,
-        files::SYSCTL,
-        files::SYS_CLASS_NET,
-        files::WHO_MOUNTED,
-        files::MISNAMED,
-        files::SOCKSTAT,
-        devices::NUMBERS,
-        devices::OTHERS,
-        devices::EXACTLY_ONE,
-        devices::LOCAL,
-        devices::CLASH,
-        devices::VIRTUAL_ENDS,
-        devices::PHYSICAL_RETURNS,
-        names::LENGTH,
-        names::FORBIDDEN,
-        names::ESCAPES,
-        names::A0,
-        names::COUNTS,
+    sandbox: Namespaces::NET.union(Namespaces::MNT),
+    requires: &[Requirement::Probe(lesson::kernel_has_the_links)],
+    steps: &[
+        LOOK_AROUND,
+        MAKE_TABLES,
+        sockets::BIND_AND_CONNECT,
+        sockets::BE_ROOT,
+        sockets::MOVE_AWAY,
+        files::LIST_DEVICES,
+        files::SET_IP_FORWARD,
+        files::MAKE_ANOTHER,
+        files::COMPARE_FILES,
+        devices::NUMBER,
+        devices::MOVE,
+        card::MOVE_A_CARD,
+        names::NAME,
     ],
-    run,
+    prepare: None,
 };
 
 fn main() -> std::process::ExitCode {
+    files::note_what_is_inherited();
     lesson::main(&NET_NS)
 }
 
-/// Every network namespace has its loopback link first.
-const LO: u32 = 1;
-/// The address that the stage has beside 127.0.0.1.
-const OURS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-/// The firewall table that the stage has.
-const HOSTS_TABLE: &str = "t-host";
-/// And the one that a child makes.
-const CHILDS_TABLE: &str = "t-child";
+const DEVICES: Claim = Claim::holds(
+    "devices",
+    "Fallback tunnels aside, a new network namespace has lo alone, and that is down.",
+)
+.factor("CLONE_NEWNET")
+.notes(&[66])
+.core(&[Row::inside("devices", "devices")])
+.asks(
+    "A process has just been created in a new network namespace. Which devices does it have?",
+    &[
+        right("lo alone, and that is down"),
+        wrong("the same as its creator: a copy", "a new mount or UTS namespace begins as a copy"),
+        wrong("lo alone, up, with 127.0.0.1", "on every host lo is up, since something sets it up at boot"),
+        wrong("lo and eth0", "a Docker container has an eth0, which Docker puts there"),
+    ],
+);
+const STACK: Claim = Claim::holds(
+    "stack",
+    "A network namespace has its own IPv4 and IPv6 stack: no address, not even 127.0.0.1, until lo is up.",
+)
+.factor("CLONE_NEWNET")
+.notes(&[67])
+.more(&[55])
+.core(&[Row::inside("connect(127.0.0.1)", "connect(127.0.0.1:9)")])
+.asks(
+    "In a new network namespace, a process connects to 127.0.0.1, where nobody listens. What does connect() return?",
+    &[
+        right("ENETUNREACH: no way leads there"),
+        wrong("ECONNREFUSED: nobody listens", "127.0.0.1 is thought to be there on any machine, by itself"),
+        wrong("nothing: it waits for an answer", "that is what a firewall does that drops packets"),
+        wrong("EPERM: it lacks a capability", "a new namespace is thought to forbid what it does not have"),
+    ],
+);
+const ROUTES: Claim = Claim::holds(
+    "routes",
+    "A network namespace has its own routing tables: empty, and a route added inside is not outside.",
+)
+.factor("CLONE_NEWNET")
+.notes(&[68]);
 
-fn run(lab: &mut Lab) -> Result<()> {
-    if !lab.can_ask(&[DEVICES])? {
-        let missing = kernel_has_veth()?.context("it was missing")?;
-        for claim in &NET_NS.claims[1..] {
-            lab.skip(*claim, missing.clone())?;
-        }
-        return Ok(());
-    }
-    let net = furnish_the_stage()?;
-    lab.step(Step {
-        goal: "Give the stage a veth pair, d0 and d1, an address and a route. Then look for each from a process in a network of \
-               its own. (At port 9 nobody listens.)",
-        calls: &["RTM_GETLINK", "RTM_GETADDR", "RTM_GETROUTE", "connect(127.0.0.1:9)", "RTM_NEWROUTE"],
-        by_hand: &[
-            "unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows",
-            "ip link set lo up; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up",
-            "ip address add 10.0.0.1/24 dev d0; ip route show; ip -brief address",
-            "unshare --net sh -c 'ip -brief address; ip route show; ping -c 1 127.0.0.1; ip link set lo up; ping -c 1 127.0.0.1'",
-        ],
-    })?;
-    let (without, with) = (look_around(&net, Namespaces::NONE)?, look_around(&net, Namespaces::NET)?);
-    lab.claim(DEVICES)
-        .without(without.devices)
-        .with(with.devices)
-        .shows(|found| *found == "lo" && found.inside("lo is up").is_some_and(|it| *it == false))?;
-    lab.claim(STACK).without(without.stack).with(with.stack).shows(|stack| {
-        *stack == "ENETUNREACH"
-            && stack.inside("addresses").is_some_and(|it| *it == "none")
-            && stack.inside("connect(127.0.0.1:9) with lo up").is_some_and(|it| *it == "ECONNREFUSED")
-    })?;
-    lab.claim(ROUTES).without(without.routes).with(with.routes).shows(|routes| {
-        *routes == "none" && routes.outside("the child's route is there").is_some_and(|it| *it == false)
-    })?;
+const LOOK_AROUND: Step = Step {
+    title: "Give the sandbox a veth pair, d0 and d1, an address and a route. Then look for each from a process in a network of \
+            its own. (At port 9 nobody listens.)",
+    calls: &["RTM_GETLINK", "RTM_GETADDR", "RTM_GETROUTE", "connect(127.0.0.1:9)", "RTM_NEWROUTE"],
+    by_hand: &[
+        "unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows",
+        "ip link set lo up; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up",
+        "ip address add 10.0.0.1/24 dev d0; ip route show; ip -brief address",
+        "unshare --net sh -c 'ip -brief address; ip route show; ping -c 1 127.0.0.1; ip link set lo up; ping -c 1 127.0.0.1'",
+    ],
+    claims: &[DEVICES, STACK, ROUTES],
+    run: |lab| {
+        let host = Host::of(lab)?;
+        let seen =
+            lab.arms(Namespaces::NONE, Namespaces::NET, |namespaces| look_around(&host, namespaces))?;
+        lab.judge(DEVICES, seen.only(&["devices", "lo is up"]))
+            .shows(inside("devices").is("lo") & inside("lo is up").is("no"))?;
+        let stack =
+            ["connect(127.0.0.1:9)", "connect([::1]:9)", "addresses", "connect(127.0.0.1:9) with lo up"];
+        lab.judge(STACK, seen.only(&stack)).shows(
+            inside("connect(127.0.0.1:9)").from("ECONNREFUSED").to("ENETUNREACH")
+                & inside("addresses").is("none")
+                & inside("connect(127.0.0.1:9) with lo up").from("ENETUNREACH").to("ECONNREFUSED"),
+        )?;
+        lab.judge(ROUTES, seen.only(&["rows of /proc/net/route", "the child's route is there"])).shows(
+            inside("rows of /proc/net/route").is("none") & outside("the child's route is there").is("no"),
+        )
+    },
+};
 
-    if lab.can_ask(&[FIREWALL])? {
-        lab.step(Step {
-            goal: "Make a firewall table outside, t-host, and one inside, t-child, and list the tables on both sides.",
-            calls: &["NFT_MSG_NEWTABLE", "NFT_MSG_GETTABLE"],
-            by_hand: &["nft add table ip t-host; unshare --net sh -c 'nft add table ip t-child; nft list tables'; nft list tables  # apt install nftables"],
-        })?;
-        firewall::add_table(HOSTS_TABLE)?;
-        // First the arm with the cause: what is made without a network of one's own stays in the stage's.
-        let with = make_a_table(Namespaces::NET)?;
-        let without = make_a_table(Namespaces::NONE)?;
-        lab.claim(FIREWALL).without(without).with(with).shows(|tables| {
-            *tables == CHILDS_TABLE && tables.outside("tables").is_some_and(|it| *it == HOSTS_TABLE)
-        })?;
-    }
-    sockets::run(lab)?;
-    files::run(lab)?;
-    devices::run(lab, &net)?;
-    names::run(lab, &net)
-}
+const FIREWALL: Claim = Claim::holds(
+    "firewall",
+    "A network namespace has its own firewall rules: a table made outside is not inside, nor one made inside outside.",
+)
+.factor("CLONE_NEWNET")
+.notes(&[69])
+.requires(&[Requirement::Probe(kernel_has_nf_tables)]);
 
-/// What a host has: lo, a device with an address, and the route that comes with it.
-fn furnish_the_stage() -> Result<Netlink> {
-    let net = Netlink::open()?;
-    net.set_up(LO)?;
-    let d0 = net.create_veth(&LinkName::new("d0")?, &LinkName::new("d1")?, None)?;
-    let d1 = net.index(&LinkName::new("d1")?)?;
-    net.keep_quiet(d0)?;
-    net.keep_quiet(d1)?;
-    net.add_address(d0, OURS.into(), 24)?;
-    net.set_up(d0)?;
-    net.set_up(d1)?;
-    net.wait_until_running(d0)?;
-    Ok(net)
-}
+const MAKE_TABLES: Step = Step {
+    title: "Make a firewall table outside, t-host, and one inside, t-child, and list the tables on both sides.",
+    calls: &["NFT_MSG_NEWTABLE", "NFT_MSG_GETTABLE"],
+    by_hand: &[
+        "nft add table ip t-host; unshare --net sh -c 'nft add table ip t-child; nft list tables'; nft list tables  # apt install nftables",
+    ],
+    claims: &[FIREWALL],
+    run: |lab| {
+        lab.compare(FIREWALL, Namespaces::NONE, Namespaces::NET, make_tables)?
+            .shows(inside("tables").is("t-child") & outside("tables").is("t-host"))
+    },
+};
 
-/// What a child saw of its network.
-struct Seen {
-    devices: Vec<Fact>,
-    stack: Vec<Fact>,
-    routes: Observation,
-}
-
-fn look_around(stage: &Netlink, namespaces: Namespaces) -> Result<Seen> {
+fn look_around(host: &Host, namespaces: Namespaces) -> Result<Vec<Fact>> {
+    let network = Ipv4Addr::new(192, 0, 2, 0);
+    let route = Some((network.into(), 24));
+    let is_there = || Ok(rows_of_routes()?.contains(&network.to_string()));
     let mut child = Child::spawn("child", namespaces, |me| {
         let net = Netlink::open()?;
         let links = net.links()?;
-        let names: Vec<_> = links.iter().map(|link| link.name.as_str()).collect();
-        me.saw("devices", names.join(" "))?;
-        me.saw("lo is up", links.iter().any(|link| link.index == LO && link.up))?;
+        let names = but_fallback_tunnels(links.iter().map(|link| link.name.as_str()));
+        me.report("devices", names.join(" "))?;
+        me.report("lo is up", links.iter().any(|link| link.index == LO && link.up))?;
 
-        me.saw("connect(127.0.0.1:9)", connect(Ipv4Addr::LOCALHOST.into())?)?;
-        me.saw("connect([::1]:9)", connect(Ipv6Addr::LOCALHOST.into())?)?;
+        me.report("connect(127.0.0.1:9)", connect(Ipv4Addr::LOCALHOST.into())?)?;
+        me.report("connect([::1]:9)", connect(Ipv6Addr::LOCALHOST.into())?)?;
         let mut addresses: Vec<_> = net.addresses()?.iter().map(|it| it.address.to_string()).collect();
         addresses.sort();
-        me.saw("addresses", in_words(&addresses))?;
+        me.report("addresses", or_none(&addresses))?;
         net.set_up(LO)?;
-        me.saw("connect(127.0.0.1:9) with lo up", connect(Ipv4Addr::LOCALHOST.into())?)?;
+        me.report("connect(127.0.0.1:9) with lo up", connect(Ipv4Addr::LOCALHOST.into())?)?;
 
-        me.saw("rows of /proc/net/route", in_words(&rows_of_routes()?))?;
-        net.add_route(Some((Ipv4Addr::new(192, 0, 2, 0).into(), 24)), None, LO)?;
-        me.saw("the child's route is there", rows_of_routes()?.iter().any(|row| row == "192.0.2.0"))?;
+        me.report("rows of /proc/net/route", or_none(&rows_of_routes()?))?;
+        net.add_route(route, None, LO)?;
+        me.report("the child's route is there", is_there()?)?;
         me.stay()
     })?;
     let mut facts = Vec::new();
     for _ in 0..8 {
-        facts.push(child.hear()?);
+        facts.push(child.fact()?);
     }
-    let mut routes = facts.split_off(6);
-    let stack = facts.split_off(2);
-    let outside = rows_of_routes()?.iter().any(|row| row == "192.0.2.0");
-    routes.push(Fact::outside("the child's route is there", outside));
-    if outside {
-        stage.delete_route(Some((Ipv4Addr::new(192, 0, 2, 0).into(), 24)), None, LO)?;
+    let is_outside = is_there()?;
+    facts.push(Fact::outside("the child's route is there", is_outside));
+    if is_outside {
+        host.net.delete_route(route, None, LO)?;
     }
-    Ok(Seen { devices: facts, stack, routes: routes.into() })
+    Ok(facts)
 }
 
 /// Nobody listens at port 9: what refuses is either the other side, or the lack of a way there.
@@ -230,44 +204,31 @@ fn rows_of_routes() -> ns_core::Result<Vec<String>> {
         .collect())
 }
 
-fn in_words(names: &[String]) -> String {
+fn or_none(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(" ") }
 }
 
-fn make_a_table(namespaces: Namespaces) -> Result<Vec<Fact>> {
-    let mut child = Child::spawn("child", namespaces, move |me: &mut Witness| {
-        firewall::add_table(CHILDS_TABLE)?;
-        me.saw("tables", in_words(&firewall::tables()?))?;
-        me.stay()
+/// A process makes a table, and so does its child. What the first has is in a network of its own, and goes with it.
+fn make_tables(namespaces: Namespaces) -> Result<Vec<Fact>> {
+    let mut host = Child::spawn("host", Namespaces::NET, move |me| {
+        firewall::add_table("t-host")?;
+        let mut child = Child::spawn("child", namespaces, |me| {
+            firewall::add_table("t-child")?;
+            me.report("tables", or_none(&firewall::tables()?))?;
+            me.stay()
+        })?;
+        me.send(child.fact()?)?;
+        me.send(Fact::outside("tables", or_none(&firewall::tables()?)))
     })?;
-    let inside = child.hear()?;
-    Ok(vec![inside, Fact::outside("tables", in_words(&firewall::tables()?))])
+    Ok(host.facts()?)
 }
 
-fn kernel_has_nf_tables() -> ns_core::Result<Option<Missing>> {
+fn kernel_has_nf_tables() -> ns_core::Result<Option<Unmet>> {
     Ok(match Outcome::of(firewall::tables())? {
         Outcome::Done => None,
-        Outcome::Failed(errno) => Some(Missing::new(
+        Outcome::Failed(errno) => Some(Unmet::new(
             format!("nf_tables: {errno:?}"),
             "sudo modprobe nf_tables, or a kernel that has it",
         )),
     })
-}
-
-fn kernel_has_veth() -> ns_core::Result<Option<Missing>> {
-    let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
-        let (one, other) = (LinkName::new("probe0")?, LinkName::new("probe1")?);
-        let net = Netlink::open()?;
-        let made = net.create_veth(&one, &other, None);
-        me.saw("veth", Outcome::of(made.and_then(|index| net.delete(index)))?)?;
-        let made = net.create_bridge(&one);
-        me.saw("bridge", Outcome::of(made.and_then(|index| net.delete(index)))?)
-    })?;
-    for kind in ["veth", "bridge"] {
-        if child.hear()?.value.as_outcome() == Some(Outcome::Failed(Errno::EOPNOTSUPP)) {
-            let what = format!("this kernel has no links of type {kind}");
-            return Ok(Some(Missing::new(what, format!("sudo modprobe {kind}, or a kernel that has it"))));
-        }
-    }
-    Ok(None)
 }

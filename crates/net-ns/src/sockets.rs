@@ -7,125 +7,155 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Row, Step, first, inside, outside, right, wrong};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
-use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, mount, namespace, stage};
+use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, mount, namespace, sandbox};
 
-use crate::OURS;
-
-pub(crate) const PORTS: Claim = Claim::holds(
-    "ports",
-    "A network namespace has its own ports: 8080 can be bound inside while it is taken outside.",
-)
-.cause("CLONE_NEWNET")
-.notes(&[73]);
-pub(crate) const LOW_PORTS: Claim = Claim::holds(
-    "low-ports",
-    "Root of a user namespace binds port 80 and opens raw sockets in a network that this namespace owns.",
-)
-.cause("CLONE_NEWNET")
-.more(&[61]);
-pub(crate) const ABSTRACT: Claim = Claim::holds(
-    "abstract",
-    "A network namespace has its own abstract UNIX sockets: one outside is not there, and its name is free.",
-)
-.cause("CLONE_NEWNET")
-.notes(&[74]);
-pub(crate) const PATHNAME: Claim = Claim::holds(
-    "pathname",
-    "A UNIX socket that is bound to a path is reached from other network namespaces too.",
-)
-.cause("a path")
-.notes(&[74]);
-pub(crate) const ACCEPTED: Claim = Claim::holds(
-    "accepted",
-    "The UNIX socket that accept() returns belongs to the network namespace of who connected.",
-)
-.cause("CLONE_NEWNET")
-.notes(&[74]);
-pub(crate) const STAYS: Claim = Claim::holds(
-    "stays",
-    "A socket stays in the network that it was made in, and works there, when its process moves to another.",
-)
-.cause("unshare(CLONE_NEWNET)")
-.more(&[62]);
+use crate::host::{Host, OURS};
 
 const PORT: u16 = 8080;
 const NAME: &str = "inception";
-const PLACE: &str = "/tmp";
 const PATH: &str = "/tmp/door";
+const ANOTHER_PATH: &str = "/tmp/gate";
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Listen outside, at a port, at an abstract name and at a path. Bind and connect the same from inside.",
-        calls: &["bind(10.0.0.1:8080)", "bind(\"@inception\")", "connect(\"@inception\")", "connect(\"/tmp/door\")", "accept()"],
-        by_hand: &[
-            "mount -t tmpfs tmpfs /tmp; perl -MIO::Socket -e 'alarm 60; \
-             @doors = map IO::Socket::UNIX->new(Local => $_, Listen => 1), \"\\0inception\", \"/tmp/door\"; sleep 60' & sleep 1",
-            "unshare --net perl -MIO::Socket -e \
-             'print IO::Socket::UNIX->new($_) ? \"reached\\n\" : \"$!\\n\" for \"\\0inception\", \"/tmp/door\"'",
-        ],
-    })?;
-    let _listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).named(|| "bind(0.0.0.0:8080)".into())?;
-    let _name = UnixListener::bind_addr(&name()?).named(|| "bind(\"@inception\")".into())?;
-    mount::mount("tmpfs", Path::new(PLACE))?;
-    let door = UnixListener::bind(PATH).named(|| format!("bind(\"{PATH}\")"))?;
-    lab.claim(PORTS)
-        .without(bind_port(Namespaces::NONE)?)
-        .with(bind_port(Namespaces::NET)?)
-        .shows(|it| *it == "OK")?;
-    lab.claim(ABSTRACT).without(use_the_name(Namespaces::NONE)?).with(use_the_name(Namespaces::NET)?).shows(
-        |seen| *seen == "ECONNREFUSED" && seen.inside("bind(\"@inception\")").is_some_and(|it| *it == "OK"),
-    )?;
-    lab.claim(PATHNAME)
-        .without(connect_from_inside(false)?)
-        .with(connect_from_inside(cause(true, false))?)
-        .shows(|connect| *connect == "OK")?;
-    // A door without callers: those of before are still waiting at the first.
-    drop(door);
-    fs::remove_file(PATH).named(|| format!("unlink(\"{PATH}\")"))?;
-    let door = UnixListener::bind(PATH).named(|| format!("bind(\"{PATH}\")"))?;
-    lab.claim(ACCEPTED)
-        .without(accept_from(Namespaces::NONE, &door)?)
-        .with(accept_from(Namespaces::NET, &door)?)
-        .shows(|accepted| {
-            accepted.outside("the network of the caller").is_some_and(|caller| accepted.value() == caller)
-                && accepted.outside("our own network").is_some_and(|own| accepted.value() != own)
-        })?;
+const PORTS: Claim = Claim::holds(
+    "ports",
+    "A network namespace has its own ports: 8080 can be bound inside while it is taken outside.",
+)
+.factor("CLONE_NEWNET")
+.notes(&[73])
+.core(&[Row::first("bind() to port 8080")])
+.asks(
+    "A server outside listens on port 8080. A process in a new network namespace binds port 8080. What happens?",
+    &[
+        right("it gets the port"),
+        wrong("EADDRINUSE", "a port is thought to belong to the machine, since two servers collide on a host"),
+        wrong("EACCES", "docker run -p looks like the permission to use a port"),
+        wrong("it takes the port over from the server", "the newest namespace is thought to win"),
+    ],
+);
+const ABSTRACT: Claim = Claim::holds(
+    "abstract",
+    "A network namespace has its own abstract UNIX sockets: one outside is not there, and its name is free.",
+)
+.factor("CLONE_NEWNET")
+.notes(&[74]);
+const PATHNAME: Claim = Claim::holds(
+    "pathname",
+    "A UNIX socket that is bound to a path is reached from other network namespaces too.",
+)
+.factor("a path")
+.notes(&[74])
+.arms("abstract", "path")
+.core(&[Row::first("UNIX socket outside")])
+.asks(
+    "A client in a new network namespace connects to a UNIX socket outside, by a path that both see. What happens?",
+    &[
+        right("it is connected"),
+        wrong("ECONNREFUSED", "network namespaces isolate UNIX sockets of the other kind, those with abstract names"),
+        wrong("ENOENT: there is no such path", "the namespace is thought to hide all that belongs to a network"),
+        wrong("EPERM", "a namespace is thought to be a matter of permission"),
+    ],
+);
+const ACCEPTED: Claim = Claim::holds(
+    "accepted",
+    "The UNIX socket that accept() returns belongs to the network namespace of who connected.",
+)
+.factor("CLONE_NEWNET")
+.notes(&[74]);
 
-    lab.step(Step {
-        goal: "As root of a new user namespace, take port 80 and a raw socket: in the network that was there, and in a new one.",
-        calls: &["unshare(CLONE_NEWUSER)", "unshare(CLONE_NEWNET)", "bind(0.0.0.0:80)", "socket(AF_INET, SOCK_RAW)"],
-        by_hand: &[
-            "bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"",
-            "unshare --user --map-root-user sh -c \"$bind; echo\"; unshare --user --map-root-user --net sh -c \"$bind; echo\"",
-        ],
-    })?;
-    lab.claim(LOW_PORTS).without(as_root(Namespaces::NONE)?).with(as_root(Namespaces::NET)?).shows(
-        |root| *root == "OK" && root.inside("socket(AF_INET, SOCK_RAW)").is_some_and(|it| *it == "OK"),
-    )?;
+pub(crate) const BIND_AND_CONNECT: Step = Step {
+    title: "Listen outside, at a port, at an abstract name and at a path. Bind and connect the same from inside.",
+    calls: &[
+        "bind(10.0.0.1:8080)",
+        "bind(\"@inception\")",
+        "connect(\"@inception\")",
+        "connect(\"/tmp/door\")",
+        "accept()",
+    ],
+    by_hand: &[
+        "mount -t tmpfs tmpfs /tmp; perl -MIO::Socket -e 'alarm 60; \
+         @doors = map IO::Socket::UNIX->new(Local => $_, Listen => 1), \"\\0inception\", \"/tmp/door\"; sleep 60' & sleep 1",
+        "unshare --net perl -MIO::Socket -e \
+         'print IO::Socket::UNIX->new($_) ? \"reached\\n\" : \"$!\\n\" for \"\\0inception\", \"/tmp/door\"'",
+    ],
+    claims: &[PORTS, ABSTRACT, PATHNAME, ACCEPTED],
+    run: |lab| {
+        mount::mount("tmpfs", Path::new("/tmp"))?;
+        let _port = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).named(|| "bind(0.0.0.0:8080)".into())?;
+        let _name = UnixListener::bind_addr(&name()?).named(|| "bind(\"@inception\")".into())?;
+        let _path = UnixListener::bind(PATH).named(|| format!("bind(\"{PATH}\")"))?;
+        lab.compare(PORTS, Namespaces::NONE, Namespaces::NET, bind_port)?
+            .shows(first().from("EADDRINUSE").to("OK"))?;
+        lab.compare(ABSTRACT, Namespaces::NONE, Namespaces::NET, use_the_name)?.shows(
+            inside("connect(\"@inception\")").from("OK").to("ECONNREFUSED")
+                & inside("bind(\"@inception\")").from("EADDRINUSE").to("OK"),
+        )?;
+        lab.compare(PATHNAME, false, true, connect_from_inside)?
+            .shows(first().from("ECONNREFUSED").to("OK"))?;
+        lab.compare(ACCEPTED, Namespaces::NONE, Namespaces::NET, accept_from)?.shows(
+            outside("ioctl(accepted, SIOCGSKNS)").same_as(outside("the network of the caller"))
+                & outside("ioctl(accepted, SIOCGSKNS)").differs_from(outside("our own network")),
+        )
+    },
+};
 
-    lab.step(Step {
-        goal: "Make a socket, move to a new network, and send with that socket and with a new one.",
-        calls: &[
-            "socket(AF_INET, SOCK_DGRAM)",
-            "unshare(CLONE_NEWNET)",
-            "sendto(10.0.0.1:9)",
-            "ioctl(SIOCGSKNS)",
-        ],
-        by_hand: &[
-            "bash -c 'exec 3<>/dev/udp/10.0.0.1/9; unshare --net sh -c \"echo x >&3 && echo sent; ping -c 1 10.0.0.1\"'",
-        ],
-    })?;
-    lab.claim(STAYS).without(move_away(Namespaces::NONE)?).with(move_away(Namespaces::NET)?).shows(
-        |sent| {
-            *sent == "OK"
-                && sent.inside("sendto() with a new one").is_some_and(|it| *it == "ENETUNREACH")
-                && sent.inside("ioctl(SIOCGSKNS)") == sent.inside("the network that it began in")
-        },
-    )?;
-    Ok(())
-}
+const LOW_PORTS: Claim = Claim::holds(
+    "low-ports",
+    "Root of a user namespace binds port 80 and opens raw sockets in a network that this namespace owns.",
+)
+.factor("CLONE_NEWNET")
+.more(&[61]);
+
+pub(crate) const BE_ROOT: Step = Step {
+    title: "As root of a new user namespace, take port 80 and a raw socket: in the network that was there, and in a new one.",
+    calls: &[
+        "unshare(CLONE_NEWUSER)",
+        "unshare(CLONE_NEWNET)",
+        "bind(0.0.0.0:80)",
+        "socket(AF_INET, SOCK_RAW)",
+    ],
+    by_hand: &[
+        "bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"",
+        "unshare --user --map-root-user sh -c \"$bind; echo\"; unshare --user --map-root-user --net sh -c \"$bind; echo\"",
+    ],
+    claims: &[LOW_PORTS],
+    run: |lab| {
+        lab.compare(LOW_PORTS, Namespaces::NONE, Namespaces::NET, as_root)?.shows(
+            inside("bind(0.0.0.0:80)").from("EACCES").to("OK")
+                & inside("socket(AF_INET, SOCK_RAW)").from("EPERM").to("OK"),
+        )
+    },
+};
+
+const STAYS: Claim = Claim::holds(
+    "stays",
+    "A socket stays in the network that it was made in, and works there, when its process moves to another.",
+)
+.factor("unshare(CLONE_NEWNET)")
+.more(&[62]);
+
+pub(crate) const MOVE_AWAY: Step = Step {
+    title: "Make a socket, move to a new network, and send with that socket and with a new one.",
+    calls: &[
+        "socket(AF_INET, SOCK_DGRAM)",
+        "unshare(CLONE_NEWNET)",
+        "sendto(10.0.0.1:9)",
+        "ioctl(SIOCGSKNS)",
+    ],
+    by_hand: &[
+        "bash -c 'exec 3<>/dev/udp/10.0.0.1/9; unshare --net sh -c \"echo x >&3 && echo sent; ping -c 1 10.0.0.1\"'",
+    ],
+    claims: &[STAYS],
+    run: |lab| {
+        let _host = Host::of(lab)?; // it has the address that is sent to
+        lab.compare(STAYS, Namespaces::NONE, Namespaces::NET, move_away)?.shows(
+            inside("sendto() with the old socket").from("ENETUNREACH").to("OK")
+                & inside("sendto() with a new one").from("OK").to("ENETUNREACH")
+                & inside("ioctl(SIOCGSKNS)").same_as(inside("the network that it began in")),
+        )
+    },
+};
 
 fn name() -> Result<SocketAddr, ns_core::Error> {
     SocketAddr::from_abstract_name(NAME).named(|| "an abstract name".into())
@@ -134,20 +164,20 @@ fn name() -> Result<SocketAddr, ns_core::Error> {
 fn bind_port(namespaces: Namespaces) -> Result<Fact> {
     let mut child = Child::spawn("child", namespaces, |me| {
         let bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).named(|| "bind(0.0.0.0:8080)".into());
-        me.saw("bind(0.0.0.0:8080)", Outcome::of(bound)?)
+        me.report("bind(0.0.0.0:8080)", Outcome::of(bound)?)
     })?;
-    Ok(child.hear()?)
+    Ok(child.fact()?)
 }
 
 fn use_the_name(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("child", namespaces, |me| {
         let name = name()?;
         let connected = UnixStream::connect_addr(&name).named(|| "connect(\"@inception\")".into());
-        me.saw("connect(\"@inception\")", Outcome::of(connected)?)?;
+        me.report("connect(\"@inception\")", Outcome::of(connected)?)?;
         let bound = UnixListener::bind_addr(&name).named(|| "bind(\"@inception\")".into());
-        me.saw("bind(\"@inception\")", Outcome::of(bound)?)
+        me.report("bind(\"@inception\")", Outcome::of(bound)?)
     })?;
-    Ok(child.hear_all()?)
+    Ok(child.facts()?)
 }
 
 fn connect_from_inside(to_a_path: bool) -> Result<Fact> {
@@ -158,19 +188,22 @@ fn connect_from_inside(to_a_path: bool) -> Result<Fact> {
             ("@inception", UnixStream::connect_addr(&name()?))
         };
         let call = format!("connect(\"{what}\")");
-        me.saw(call.clone(), Outcome::of(connected.named(|| call))?)
+        me.report(call.clone(), Outcome::of(connected.named(|| call))?)
     })?;
-    Ok(child.hear()?)
+    Ok(child.fact()?)
 }
 
-fn accept_from(namespaces: Namespaces, door: &UnixListener) -> Result<Vec<Fact>> {
+fn accept_from(namespaces: Namespaces) -> Result<Vec<Fact>> {
+    let listener = UnixListener::bind(ANOTHER_PATH).named(|| format!("bind(\"{ANOTHER_PATH}\")"))?;
     let mut caller = Child::spawn("caller", namespaces, |me| {
-        let _connection = UnixStream::connect(PATH).named(|| format!("connect(\"{PATH}\")"))?;
-        me.saw("connected", "yes")?;
+        let connected = UnixStream::connect(ANOTHER_PATH);
+        let _connection = connected.named(|| format!("connect(\"{ANOTHER_PATH}\")"))?;
+        me.report("connected", "yes")?;
         me.stay()
     })?;
-    caller.hear()?;
-    let (accepted, _) = door.accept().named(|| "accept()".into())?;
+    caller.fact()?;
+    let (accepted, _) = listener.accept().named(|| "accept()".into())?;
+    fs::remove_file(ANOTHER_PATH).named(|| format!("unlink(\"{ANOTHER_PATH}\")"))?;
     Ok(vec![
         Fact::outside("ioctl(accepted, SIOCGSKNS)", NsFile::of_socket(&accepted)?.id()?),
         Fact::outside("the network of the caller", namespace::of_kind(Some(caller.pid()), Kind::Net)?),
@@ -180,15 +213,15 @@ fn accept_from(namespaces: Namespaces, door: &UnixListener) -> Result<Vec<Fact>>
 
 fn as_root(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("child", Namespaces::NONE, move |me| {
-        stage::enter(Namespaces::USER)?;
+        sandbox::enter(Namespaces::USER)?;
         namespace::unshare(namespaces)?;
         let bound = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 80)).named(|| "bind(0.0.0.0:80)".into());
-        me.saw("bind(0.0.0.0:80)", Outcome::of(bound)?)?;
+        me.report("bind(0.0.0.0:80)", Outcome::of(bound)?)?;
         let raw =
             socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::Icmp));
-        me.saw("socket(AF_INET, SOCK_RAW)", Outcome::of(raw.named(|| "socket(SOCK_RAW)".into()))?)
+        me.report("socket(AF_INET, SOCK_RAW)", Outcome::of(raw.named(|| "socket(SOCK_RAW)".into()))?)
     })?;
-    Ok(child.hear_all()?)
+    Ok(child.facts()?)
 }
 
 fn move_away(namespaces: Namespaces) -> Result<Vec<Fact>> {
@@ -199,10 +232,10 @@ fn move_away(namespaces: Namespaces) -> Result<Vec<Fact>> {
         namespace::unshare(namespaces)?;
         let send =
             |socket: &UdpSocket| Outcome::of(socket.send_to(b"x", (OURS, 9)).named(|| "sendto()".into()));
-        me.saw("sendto() with the old socket", send(&socket)?)?;
-        me.saw("sendto() with a new one", send(&new()?)?)?;
-        me.saw("ioctl(SIOCGSKNS)", NsFile::of_socket(&socket)?.id()?)?;
-        me.saw("the network that it began in", before.id()?)
+        me.report("sendto() with the old socket", send(&socket)?)?;
+        me.report("sendto() with a new one", send(&new()?)?)?;
+        me.report("ioctl(SIOCGSKNS)", NsFile::of_socket(&socket)?.id()?)?;
+        me.report("the network that it began in", before.id()?)
     })?;
-    Ok(child.hear_all()?)
+    Ok(child.facts()?)
 }

@@ -1,14 +1,13 @@
-//! `ns-compare --all`: every namespace that has a member, and how many.
+//! `ns-compare --list`: every namespace that has a member, and how many.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use lesson::status::AS_EXPECTED;
-use lesson::{Event, Settings, render};
 use ns_core::{Errno, Fact, NsId, Pid, Value, namespace};
+use transcript::Event;
 
-use crate::compare::{command, is_over, write};
+use crate::process::{command, is_over};
 
 /// The members of a namespace.
 struct Members {
@@ -62,7 +61,8 @@ impl Census {
     }
 }
 
-pub(crate) fn show(proc: &Path, settings: &Settings) -> Result<u8> {
+/// What is to be shown of all processes of this procfs.
+pub(crate) fn of(proc: &Path) -> Result<Vec<Event>> {
     let Census { namespaces, processes, unreadable } = Census::take(proc)?;
     let mut namespaces: Vec<_> = namespaces.into_iter().collect();
     namespaces.sort_by_key(|(id, members)| (id.kind, members.lowest, id.ino));
@@ -85,6 +85,5 @@ pub(crate) fn show(proc: &Path, settings: &Settings) -> Result<u8> {
         let what = if root { "processes unreadable" } else { "processes unreadable (sudo shows more)" };
         events.push(Event::Saw(Fact::outside(what, Value::Count(unreadable))));
     }
-    write(render::new(settings)?, &events)?;
-    Ok(AS_EXPECTED)
+    Ok(events)
 }

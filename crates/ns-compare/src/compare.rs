@@ -1,43 +1,16 @@
 //! `ns-compare PID PID…`: which namespaces some processes of this machine share.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use lesson::render::{self, Renderer};
 use lesson::status::{AS_EXPECTED, UNEXPECTED};
-use lesson::{Actor, Event, Settings};
 use ns_core::process::is_capable;
 use ns_core::{Capability, Errno, Error, Fact, Kind, NsFile, NsId, Outcome, Pid, Value, namespace};
+use transcript::{Actor, Event};
 
-use crate::census;
-
-/// What may be asked instead of the experiment.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Processes {
-    /// Compare these processes; one alone is compared with ns-compare itself. The exit status is then 0 if they share
-    /// every namespace, 1 if not, 2 in trouble
-    #[arg(value_name = "PID", allow_negative_numbers = true)]
-    pids: Vec<OsString>,
-
-    /// List every namespace that a process is a member of
-    #[arg(long, conflicts_with = "pids")]
-    all: bool,
-
-    /// Read this directory as if it were /proc
-    #[arg(long, value_name = "DIR", default_value = "/proc", hide = true)]
-    proc: PathBuf,
-}
-
-/// Answers for the processes of this machine, if they are asked for.
-pub(crate) fn instead(asked: &Processes, settings: &Settings) -> Option<Result<u8>> {
-    if asked.all {
-        return Some(census::show(&asked.proc, settings));
-    }
-    (!asked.pids.is_empty()).then(|| compare(asked, settings))
-}
+use crate::process::{command, is_over};
 
 /// A process, and the namespaces that it was in when we looked.
 struct Process {
@@ -54,7 +27,8 @@ impl Process {
     }
 }
 
-fn compare(Processes { pids, proc, .. }: &Processes, settings: &Settings) -> Result<u8> {
+/// Compares processes of this procfs; one alone with ours. Gives what is to be shown, and the exit status.
+pub(crate) fn compare(pids: &[OsString], proc: &Path) -> Result<(Vec<Event>, u8)> {
     let mut pids: Vec<Pid> = pids.iter().map(|text| parse(text)).collect::<Result<_>>()?;
     if let [_] = pids.as_slice() {
         pids.push(ourselves(proc)?);
@@ -64,7 +38,7 @@ fn compare(Processes { pids, proc, .. }: &Processes, settings: &Settings) -> Res
         let namespaces = namespace::of_under(proc, Some(pid)).map_err(|error| why_not(proc, pid, error))?;
         if is_over(&namespaces) {
             return Err(anyhow!(
-                "process {pid} has ended: a zombie is in no namespaces; name one that lives"
+                "process {pid} has ended: a zombie has left all but two of its namespaces; name a process that lives"
             ));
         }
         processes.push(Process { letter: letter(at), pid, command: command(proc, pid), namespaces });
@@ -77,8 +51,7 @@ fn compare(Processes { pids, proc, .. }: &Processes, settings: &Settings) -> Res
     let (alike, different): (Vec<Kind>, Vec<Kind>) = kinds.partition(|kind| all_share(&processes, *kind));
     let count = format!("{} of {}", alike.len(), alike.len() + different.len());
     events.push(Event::Saw(Fact::outside("namespaces that they share", count)));
-    write(render::new(settings)?, &events)?;
-    Ok(if different.is_empty() { AS_EXPECTED } else { UNEXPECTED })
+    Ok((events, if different.is_empty() { AS_EXPECTED } else { UNEXPECTED }))
 }
 
 fn parse(text: &OsStr) -> Result<Pid> {
@@ -119,17 +92,6 @@ fn why_not(proc: &Path, pid: Pid, error: Error) -> anyhow::Error {
         }
         _ => error.into(),
     }
-}
-
-/// Whether these are the namespaces of a process that has ended and was not waited for. It has left all but two.
-pub(crate) fn is_over(namespaces: &[NsId]) -> bool {
-    namespaces.iter().all(|id| matches!(id.kind, Kind::Pid | Kind::User))
-}
-
-/// The name of a process's program: any bytes at all, which only a renderer makes harmless.
-pub(crate) fn command(proc: &Path, pid: Pid) -> String {
-    let name = std::fs::read(proc.join(pid.to_string()).join("comm")).unwrap_or_else(|_| b"?\n".into());
-    String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned()
 }
 
 fn actor(proc: &Path, process: &Process, ours: &[NsId]) -> Event {
@@ -236,15 +198,4 @@ fn ask(proc: &Path, member: Pid, id: NsId) -> (Value, Value, Value) {
         _ => "-".into(),
     };
     (namespace(file.owner()), user.map_or("?".into(), Value::from), parent)
-}
-
-/// Shows events that are no transcript. Who reads them may go before the end.
-pub(crate) fn write(mut renderer: Box<dyn Renderer>, events: &[Event]) -> Result<()> {
-    for event in events {
-        match renderer.show(event) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            shown => shown.context("cannot write the output")?,
-        }
-    }
-    Ok(())
 }

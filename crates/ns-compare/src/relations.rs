@@ -1,155 +1,175 @@
 //! Who owns a namespace, and which is above it: ioctl_ns(2).
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
-use ns_core::{Child, Error, Fact, Kind, Namespaces, NsFile, Outcome, Value, Witness, namespace};
+use lesson::{Claim, Lab, Requirement, Step, every, first, inside, outside};
+use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Reporter, Value, namespace};
 
+use crate::container::start_container;
+use crate::eight::{at_once, list, of_this_kernel};
 use crate::resource::{self, SOMEBODY};
 
-pub(crate) const PARENT: Claim = Claim::holds(
+/// The kinds whose namespaces have parents.
+const LEVELLED: [Kind; 2] = [Kind::Pid, Kind::User];
+
+const PARENT: Claim = Claim::holds(
     "parent",
     "ioctl(NS_GET_PARENT) opens the namespace in which a PID or user namespace was made.",
 )
-.cause("CLONE_NEWPID and CLONE_NEWUSER")
-.more(&[5]);
-pub(crate) const NO_PARENT: Claim =
+.factor("CLONE_NEWPID and CLONE_NEWUSER")
+.more(&[5])
+.requires(&[Requirement::Namespace(Kind::Pid), Requirement::Namespace(Kind::User)]);
+
+pub(crate) const ASK_FOR_PARENTS: Step = Step {
+    title: "Ask for the parents of a child's PID and user namespaces, and compare them with our own.",
+    calls: &["clone3(CLONE_NEWPID|CLONE_NEWUSER)", "ioctl(ns, NS_GET_PARENT)"],
+    by_hand: &[
+        "unshare -Urpf --kill-child sleep 60 & lsns -p $! -o NS,TYPE,PNS,ONS; readlink /proc/$$/ns/user",
+    ],
+    claims: &[PARENT],
+    run: |lab| {
+        lab.compare(PARENT, Namespaces::NONE, Namespaces::PID | Namespaces::USER, parents)?.shows(
+            outside("parent of its pid namespace").from("EPERM").to_same_as(outside("our pid namespace"))
+                & outside("parent of its user namespace")
+                    .from("EPERM")
+                    .to_same_as(outside("our user namespace")),
+        )
+    },
+};
+
+const KIND: Claim = Claim::holds("kind", "ioctl(NS_GET_NSTYPE) tells of which kind a namespace is.")
+    .factor("a namespace of each kind")
+    .more(&[7])
+    .requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(at_once)]);
+const NO_PARENT: Claim =
     Claim::holds("no-parent", "Only PID and user namespaces have a parent; the other six kinds give EINVAL.")
-        .cause("another kind")
-        .more(&[5]);
-pub(crate) const OWNER: Claim = Claim::holds(
-    "owner",
-    "A namespace is owned by the user namespace that its maker was in: ioctl(NS_GET_USERNS) opens it.",
-)
-.cause("CLONE_NEWUSER")
-.more(&[6]);
-pub(crate) const OUT_OF_SIGHT: Claim = Claim::holds(
-    "out-of-sight",
-    "To whoever is in a user namespace, what is above it is out of sight: NS_GET_PARENT and NS_GET_USERNS give EPERM.",
-)
-.cause("setns(CLONE_NEWUSER)")
-.more(&[5, 6]);
-pub(crate) const OWNER_UID: Claim = Claim::holds(
-    "owner-uid",
-    "ioctl(NS_GET_OWNER_UID) gives the maker of a user namespace by the user ID that the asker knows him by.",
-)
-.cause("CLONE_NEWUSER and a uid_map")
-.more(&[7]);
-pub(crate) const USER_ONLY: Claim = Claim::holds(
+        .factor("another kind")
+        .more(&[5])
+        .requires(&[
+            Requirement::Namespace(Kind::Pid),
+            Requirement::Namespace(Kind::User),
+            Requirement::Probe(at_once),
+        ]);
+const USER_ONLY: Claim = Claim::holds(
     "user-only",
     "Only user namespaces have an owner's user ID; the other seven kinds give EINVAL.",
 )
-.cause("another kind")
-.more(&[7]);
-pub(crate) const NO_NAMESPACE: Claim =
-    Claim::holds("no-namespace", "A file that is no namespace has none of these ioctls: ENOTTY.")
-        .cause("a regular file")
-        .more(&[7, 8]);
+.factor("another kind")
+.more(&[7])
+.requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(at_once)]);
+const NO_NAMESPACE: Claim = Claim::holds(
+    "no-namespace",
+    "Of a file that is no namespace NS_GET_NSTYPE and NS_GET_OWNER_UID give ENOTTY.",
+)
+.factor("a regular file")
+.more(&[8])
+.requires(&[Requirement::Namespace(Kind::User)]);
 
-const LEVELLED: [Kind; 2] = [Kind::Pid, Kind::User];
+pub(crate) const ASK_EVERYTHING: Step = Step {
+    title: "Ask everything about every kind, of a container that has new namespaces of all eight.",
+    calls: &[
+        "ioctl(ns, NS_GET_NSTYPE)",
+        "ioctl(ns, NS_GET_USERNS)",
+        "ioctl(ns, NS_GET_PARENT)",
+        "ioctl(ns, NS_GET_OWNER_UID)",
+        "ioctl(ns, NS_GET_ID)",
+    ],
+    by_hand: &["lsns -o NS,TYPE,NPROCS,PID,PNS,ONS"],
+    claims: &[KIND, NO_PARENT, USER_ONLY, NO_NAMESPACE],
+    run: |lab| {
+        let container = start_container(of_this_kernel())?;
+        table(lab, &container)?;
+        lab.compare(KIND, false, true, |of_each| kinds_told(&container, of_each))?
+            .shows(first().is(list(of_this_kernel().kinds())))?;
+        let all_but = |few: &[Kind]| of_this_kernel().kinds().filter(|kind| !few.contains(kind)).collect();
+        lab.compare(NO_PARENT, LEVELLED.to_vec(), all_but(&LEVELLED), |kinds| {
+            answers(&container, &kinds, "NS_GET_PARENT", |file| file.parent().map(drop))
+        })?
+        .shows(every().is("EINVAL"))?;
+        lab.compare(USER_ONLY, vec![Kind::User], all_but(&[Kind::User]), |kinds| {
+            answers(&container, &kinds, "NS_GET_OWNER_UID", |file| file.owner_uid().map(drop))
+        })?
+        .shows(every().is("EINVAL"))?;
+        lab.compare(NO_NAMESPACE, "/proc/self/ns/user", "/proc/self/status", ask_a_file)?
+            .shows(every().is("ENOTTY"))
+    },
+};
 
-pub(crate) fn run(lab: &mut Lab, container: &Child) -> Result<()> {
-    lab.step(Step {
-        goal: "Ask for the parents of a child's PID and user namespaces, and compare them with our own.",
-        calls: &["clone3(CLONE_NEWPID|CLONE_NEWUSER)", "ioctl(ns, NS_GET_PARENT)"],
-        by_hand: &[
-            "unshare -Urpf --kill-child sleep 60 & lsns -p $! -o NS,TYPE,PNS,ONS; readlink /proc/$$/ns/user",
-        ],
-    })?;
-    lab.claim(PARENT)
-        .without(parents(Namespaces::NONE)?)
-        .with(parents(Namespaces::PID | Namespaces::USER)?)
-        .shows(|of| {
-            LEVELLED.iter().all(|kind| {
-                let parent = of.outside(&format!("parent of its {kind} namespace"));
-                parent.is_some() && parent == of.outside(&format!("our {kind} namespace"))
-            })
-        })?;
+const OWNER: Claim = Claim::holds(
+    "owner",
+    "A UTS namespace made together with a user namespace is owned by that: ioctl(NS_GET_USERNS) opens it.",
+)
+.factor("CLONE_NEWUSER")
+.more(&[6])
+.requires(&[Requirement::Namespace(Kind::User)]);
 
-    lab.step(Step {
-        goal: "Ask everything about every kind, of a container that has new namespaces of all eight.",
-        calls: &[
-            "ioctl(ns, NS_GET_USERNS)",
-            "ioctl(ns, NS_GET_PARENT)",
-            "ioctl(ns, NS_GET_OWNER_UID)",
-            "ioctl(ns, NS_GET_ID)",
-        ],
-        by_hand: &["lsns -o NS,TYPE,NPROCS,PID,PNS,ONS"],
-    })?;
-    table(lab, container)?;
-    let flat: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !LEVELLED.contains(kind)).collect();
-    let parent_of =
-        |kinds: &[Kind]| answers(container, kinds, "NS_GET_PARENT", |file| file.parent().map(drop));
-    lab.claim(NO_PARENT)
-        .without(parent_of(&LEVELLED)?)
-        .with(parent_of(cause(&flat, &LEVELLED))?)
-        .shows(|answers| answers.facts().iter().all(|fact| fact.value == *"EINVAL"))?;
-    let owner_of =
-        |kinds: &[Kind]| answers(container, kinds, "NS_GET_OWNER_UID", |file| file.owner_uid().map(drop));
-    let others: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| *kind != Kind::User).collect();
-    lab.claim(USER_ONLY)
-        .without(owner_of(&[Kind::User])?)
-        .with(owner_of(cause(&others, &[Kind::User]))?)
-        .shows(|answers| answers.facts().iter().all(|fact| fact.value == *"EINVAL"))?;
-    lab.claim(NO_NAMESPACE)
-        .without(ask_a_file("/proc/self/ns/user")?)
-        .with(ask_a_file(cause("/proc/self/status", "/proc/self/ns/user"))?)
-        .shows(|answers| answers.facts().iter().all(|fact| fact.value == *"ENOTTY"))?;
+pub(crate) const ASK_FOR_THE_OWNER: Step = Step {
+    title: "Make a UTS namespace, with and without a user namespace beside it. Whose is it?",
+    calls: &["clone3(CLONE_NEWUTS)", "clone3(CLONE_NEWUTS|CLONE_NEWUSER)", "ioctl(uts, NS_GET_USERNS)"],
+    by_hand: &["unshare -Ur --uts sleep 60 & lsns -p $! -o NS,TYPE,ONS -t uts; readlink /proc/$!/ns/user"],
+    claims: &[OWNER],
+    run: |lab| {
+        lab.compare(OWNER, Namespaces::UTS, Namespaces::UTS | Namespaces::USER, owner)?.shows(
+            outside("owner of its UTS namespace").same_as(outside("its user namespace"))
+                & outside("owner of its UTS namespace").differs_from(outside("our user namespace")),
+        )
+    },
+};
 
-    lab.step(Step {
-        goal: "Make a UTS namespace, with and without a user namespace beside it. Whose is it?",
-        calls: &["clone3(CLONE_NEWUTS)", "clone3(CLONE_NEWUTS|CLONE_NEWUSER)", "ioctl(uts, NS_GET_USERNS)"],
-        by_hand: &[
-            "unshare -Ur --uts sleep 60 & lsns -p $! -o NS,TYPE,ONS -t uts; readlink /proc/$!/ns/user",
-        ],
-    })?;
-    lab.claim(OWNER)
-        .without(owner(Namespaces::UTS)?)
-        .with(owner(Namespaces::UTS | Namespaces::USER)?)
-        .shows(|of| {
-            let owner = of.outside("owner of its UTS namespace");
-            owner == of.outside("its user namespace") && owner != of.outside("our user namespace")
-        })?;
+const OUT_OF_SIGHT: Claim = Claim::holds(
+    "out-of-sight",
+    "To whoever is in a user namespace, what is above it is out of sight: NS_GET_PARENT and NS_GET_USERNS give EPERM.",
+)
+.factor("setns(CLONE_NEWUSER)")
+.more(&[5, 6])
+.requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(at_once)]);
 
-    lab.step(Step {
-        goal: "Enter a user namespace, and ask from inside for its parent and for the owner of what is outside.",
-        calls: &["setns(user, CLONE_NEWUSER)", "ioctl(user, NS_GET_PARENT)", "ioctl(uts, NS_GET_USERNS)"],
-        by_hand: &["unshare -Ur lsns -o NS,TYPE,PNS,ONS"],
-    })?;
-    lab.claim(OUT_OF_SIGHT)
-        .without(ask_from(container, false)?)
-        .with(ask_from(container, true)?)
-        .shows(|answers| answers.facts().iter().all(|fact| fact.value == *"EPERM"))?;
+pub(crate) const ASK_FROM_INSIDE: Step = Step {
+    title: "Enter a user namespace, and ask from inside for its parent and for the owner of what is outside.",
+    calls: &["setns(user, CLONE_NEWUSER)", "ioctl(user, NS_GET_PARENT)", "ioctl(uts, NS_GET_USERNS)"],
+    by_hand: &["unshare -Ur lsns -o NS,TYPE,PNS,ONS"],
+    claims: &[OUT_OF_SIGHT],
+    run: |lab| {
+        let container = start_container(of_this_kernel())?;
+        lab.compare(OUT_OF_SIGHT, false, true, |enters| ask_from(&container, enters))?
+            .shows(every().is("EPERM"))
+    },
+};
 
-    lab.step(Step {
-        goal: "Call ourselves 4321 in a new user namespace, and ask inside and outside who made it.",
-        calls: &[
-            "unshare(CLONE_NEWUSER)",
-            "write(\"/proc/self/uid_map\", \"4321 UID 1\")",
-            "ioctl(user, NS_GET_OWNER_UID)",
-        ],
-        by_hand: &[],
-    })?;
-    lab.claim(OWNER_UID)
-        .without(maker_of_a_user_namespace(Namespaces::NONE)?)
-        .with(maker_of_a_user_namespace(Namespaces::USER)?)
-        .shows(|maker| {
-            maker.inside("its owner's user ID").is_some_and(|it| *it == SOMEBODY)
-                && maker.outside("its owner's user ID") == maker.outside("getuid()")
-        })?;
-    Ok(())
-}
+const OWNER_UID: Claim = Claim::holds(
+    "owner-uid",
+    "ioctl(NS_GET_OWNER_UID) gives the creator of a user namespace, by its user ID in the caller's user namespace.",
+)
+.factor("CLONE_NEWUSER and a uid_map")
+.more(&[7])
+.requires(&[Requirement::Namespace(Kind::User)]);
+
+pub(crate) const ASK_WHO_CREATED_IT: Step = Step {
+    title: "Call ourselves 4321 in a new user namespace, and ask inside and outside who made it.",
+    calls: &[
+        "unshare(CLONE_NEWUSER)",
+        "write(\"/proc/self/uid_map\", \"4321 UID 1\")",
+        "ioctl(user, NS_GET_OWNER_UID)",
+    ],
+    by_hand: &[],
+    claims: &[OWNER_UID],
+    run: |lab| {
+        lab.compare(OWNER_UID, Namespaces::NONE, Namespaces::USER, creator_of_a_user_namespace)?.shows(
+            inside("its owner's user ID").is(SOMEBODY)
+                & outside("its owner's user ID").same_as(outside("getuid()")),
+        )
+    },
+};
 
 /// What an ioctl led to, or why it did not.
 fn found(answer: ns_core::Result<NsFile>) -> ns_core::Result<Value> {
     match answer {
         Ok(file) => Ok(file.id()?.into()),
-        Err(Error::Call { errno, .. }) => Ok(Outcome::Failed(errno).into()),
-        Err(other) => Err(other),
+        refused => Ok(Outcome::of(refused)?.into()),
     }
 }
 
 fn parents(namespaces: Namespaces) -> Result<Vec<Fact>> {
-    let child = Child::spawn("child", namespaces, Witness::stay)?;
+    let child = Child::spawn("child", namespaces, Reporter::stay)?;
     let mut facts = Vec::new();
     for kind in LEVELLED {
         let parent = found(NsFile::of(Some(child.pid()), kind)?.parent())?;
@@ -161,7 +181,7 @@ fn parents(namespaces: Namespaces) -> Result<Vec<Fact>> {
 
 fn table(lab: &mut Lab, container: &Child) -> Result<()> {
     let mut rows = Vec::new();
-    for kind in Kind::ALL {
+    for kind in of_this_kernel().kinds() {
         let file = NsFile::of(Some(container.pid()), kind)?;
         let number = |answer: ns_core::Result<i64>| {
             answer.map_or_else(|error| error.errno().map(Outcome::Failed).into(), Value::Count)
@@ -175,6 +195,16 @@ fn table(lab: &mut Lab, container: &Child) -> Result<()> {
         ]);
     }
     lab.table("The container's namespaces", &["kind", "owner", "parent", "owner's UID", "NS_GET_ID"], rows)
+}
+
+/// What NS_GET_NSTYPE says of the container's namespaces, one of each kind; or as many times of its user namespace.
+fn kinds_told(container: &Child, of_each: bool) -> Result<Fact> {
+    let mut told = Vec::new();
+    for kind in of_this_kernel().kinds() {
+        let asked = if of_each { kind } else { Kind::User };
+        told.push(NsFile::of(Some(container.pid()), asked)?.kind()?);
+    }
+    Ok(Fact::outside("kinds by NS_GET_NSTYPE", list(told)))
 }
 
 fn answers(
@@ -201,7 +231,7 @@ fn ask_a_file(path: &str) -> Result<Vec<Fact>> {
 }
 
 fn owner(namespaces: Namespaces) -> Result<Vec<Fact>> {
-    let child = Child::spawn("child", namespaces, Witness::stay)?;
+    let child = Child::spawn("child", namespaces, Reporter::stay)?;
     let owner = found(NsFile::of(Some(child.pid()), Kind::Uts)?.owner())?;
     Ok(vec![
         Fact::outside("owner of its UTS namespace", owner),
@@ -217,20 +247,20 @@ fn ask_from(container: &Child, inside: bool) -> Result<Vec<Fact>> {
         if inside {
             user.enter(Some(Kind::User))?;
         }
-        me.saw("parent of the user namespace", found(user.parent())?)?;
-        me.saw("owner of the UTS namespace outside", found(our_uts.owner())?)
+        me.report("parent of the user namespace", found(user.parent())?)?;
+        me.report("owner of the UTS namespace outside", found(our_uts.owner())?)
     })?;
-    Ok(asker.hear_all()?)
+    Ok(asker.facts()?)
 }
 
-fn maker_of_a_user_namespace(namespaces: Namespaces) -> Result<Vec<Fact>> {
+fn creator_of_a_user_namespace(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let uid = nix::unistd::getuid().as_raw();
-    let mut maker = Child::spawn("maker", Namespaces::NONE, move |me| {
+    let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
         resource::unshare_and_prepare(namespaces, Kind::User)?;
-        me.saw("its owner's user ID", NsFile::of(None, Kind::User)?.owner_uid()?)?;
+        me.report("its owner's user ID", NsFile::of(None, Kind::User)?.owner_uid()?)?;
         me.stay()
     })?;
-    let inside = maker.hear()?;
-    let outside = NsFile::of(Some(maker.pid()), Kind::User)?.owner_uid()?;
+    let inside = creator.fact()?;
+    let outside = NsFile::of(Some(creator.pid()), Kind::User)?.owner_uid()?;
     Ok(vec![inside, Fact::outside("its owner's user ID", outside), Fact::outside("getuid()", uid)])
 }

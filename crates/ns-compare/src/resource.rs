@@ -11,7 +11,7 @@ use ns_core::{Kind, Named, Namespaces, Outcome, Pid, Value, ipc, mount, namespac
 pub(crate) const WRITTEN: [Kind; 4] = [Kind::Ipc, Kind::Net, Kind::Mnt, Kind::Uts];
 /// How far a time namespace's clock is set ahead, in seconds.
 pub(crate) const DAY: i64 = 86_400;
-/// What a user namespace calls its maker.
+/// What a user namespace calls its creator.
 pub(crate) const SOMEBODY: u32 = 4321;
 /// The key of the message queue.
 const KEY: i32 = 0x6e73;
@@ -26,8 +26,11 @@ pub(crate) fn unshare_and_prepare(namespaces: Namespaces, kind: Kind) -> ns_core
         Kind::Time => clock::write_offsets(&format!("monotonic {DAY} 0")),
         _ => Ok(()),
     };
-    // In the control this is refused: the maps and offsets of the namespace that we are all in are written already.
-    Outcome::of(prepared).map(drop)
+    if namespaces.is_empty() {
+        // Refused: the maps and offsets of the namespace that we are all in are written already.
+        return Outcome::of(prepared).map(drop);
+    }
+    prepared
 }
 
 /// Writes to the resource of `kind`. Those of the other four kinds can only be looked at.

@@ -1,4 +1,4 @@
-//! `ns-compare PID PID…` and `ns-compare --all`, run as a user would run them.
+//! `ns-compare PID PID…` and `ns-compare --list`, run as a user would run them.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use lesson::Event;
 use ns_core::Value;
+use transcript::Event;
 
 /// A user and group that no system gives to anyone.
 const STRANGER: u32 = 64_321;
@@ -81,7 +81,7 @@ impl Sleeper {
     }
 
     fn wait_until(&self, ready: impl Fn(&str, char) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let stat = fs::read(format!("/proc/{}/stat", self.0.id())).unwrap_or_default();
             let stat = String::from_utf8_lossy(&stat);
@@ -219,8 +219,8 @@ fn what_is_no_pid_is_named_harmlessly() {
     }
     let line = complaint(&[OsStr::from_bytes(b"\xff\xfe")]);
     assert!(line.contains("is no PID"), "{line}");
-    let line = complaint(&["--all", "1"]);
-    assert!(line.contains("--all"), "{line}");
+    let line = complaint(&["--list", "1"]);
+    assert!(line.contains("--list"), "{line}");
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn unreadable_processes_are_counted() {
     if is_root() {
         command.uid(STRANGER).gid(STRANGER);
     }
-    let output = command.args(["--all"]).current_dir("/").output().expect("the copy runs");
+    let output = command.args(["--list"]).current_dir("/").output().expect("the copy runs");
     assert_eq!(output.status.code(), Some(0));
     let shown = text(&output.stdout);
     assert!(shown.contains("processes unreadable (sudo shows more) = "), "{shown}");
@@ -287,7 +287,7 @@ fn a_fabricated_proc_is_listed() {
     proc.process(9, b"nine\n", &[("user", 11), ("uts", 22)]);
     proc.process(10, b"a zombie\n", &[("user", 11), ("pid", 5)]);
     fs::create_dir(proc.0.join("sys")).expect("our own folder");
-    let output = proc.ask(&["--all", "--format", "jsonl"]);
+    let output = proc.ask(&["--list", "--format", "jsonl"]);
     assert_eq!(output.status.code(), Some(0));
     let rows: Vec<Vec<String>> =
         first_table(&output).iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
@@ -304,8 +304,8 @@ fn a_fabricated_proc_is_listed() {
 #[test]
 fn a_folder_without_processes_is_no_proc() {
     let empty = Folder::new("empty");
-    assert!(refusal(&empty.ask(&["--all"])).contains("is a procfs mounted there?"));
-    assert!(refusal(&empty.ask(&["--proc", "/nowhere", "--all"])).contains("--proc"));
+    assert!(refusal(&empty.ask(&["--list"])).contains("is a procfs mounted there?"));
+    assert!(refusal(&empty.ask(&["--proc", "/nowhere", "--list"])).contains("--proc"));
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn a_hostile_name_reaches_no_terminal() {
     let rename = "printf '\\033[2J\\377' > /proc/self/task/$$/comm; read -r line";
     let hostile = Sleeper::spawn(&["sh", "-c", rename], "\x1b[2J\u{fffd}");
     for arguments in
-        [vec![hostile.pid()], vec!["--all".into()], vec!["--format".into(), "jsonl".into(), hostile.pid()]]
+        [vec![hostile.pid()], vec!["--list".into()], vec!["--format".into(), "jsonl".into(), hostile.pid()]]
     {
         let output = ns_compare(&arguments);
         assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
@@ -324,7 +324,7 @@ fn a_hostile_name_reaches_no_terminal() {
 #[test]
 fn lost_output_is_told() {
     let sleeper = Sleeper::plain();
-    for arguments in [vec![sleeper.pid()], vec!["--all".into()]] {
+    for arguments in [vec![sleeper.pid()], vec!["--list".into()]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ns-compare"));
         let full = File::options().write(true).open("/dev/full").expect("there is /dev/full");
         let output = command.args(&arguments).stdout(full).stderr(Stdio::piped()).output().expect("it runs");
@@ -369,7 +369,7 @@ fn lsns_agrees() {
     theirs.sort_by_key(|id| ours.iter().position(|own| own == id));
     assert_eq!(ours, theirs);
 
-    let listed = ns_compare(&["--format", "jsonl", "--all"]);
+    let listed = ns_compare(&["--format", "jsonl", "--list"]);
     let rows = first_table(&listed);
     // A process that vanishes while lsns looks costs it rows, so it may look again.
     let complete = |all: &BTreeMap<String, String>| ours.iter().all(|id| all.contains_key(id));

@@ -1,9 +1,12 @@
 //! Capabilities beyond the effective set: capabilities(7).
 
+use std::path::Path;
+
 use caps::{CapSet, Capability};
+use rustix::fs::XattrFlags;
 use rustix::thread::CapabilitiesSecureBits;
 
-use crate::error::{Error, Named, Result};
+use crate::error::{Named, Result};
 use crate::{files, process};
 
 /// The sets of the caller, each a mask with the bit 1 << N for capability N, and its securebits.
@@ -68,8 +71,7 @@ pub fn make_all_ambient() -> Result<()> {
 /// # Errors
 /// EPERM without CAP_SETPCAP.
 pub fn leave_bounding_set(capability: Capability) -> Result<()> {
-    caps::drop(None, CapSet::Bounding, capability)
-        .map_err(|error| failed(&format!("prctl(PR_CAPBSET_DROP, {capability})"), &error))
+    caps::drop(None, CapSet::Bounding, capability).named(|| format!("prctl(PR_CAPBSET_DROP, {capability})"))
 }
 
 /// Puts a capability that is permitted into the inheritable and the ambient set, so that it outlives execve(2).
@@ -78,9 +80,9 @@ pub fn leave_bounding_set(capability: Capability) -> Result<()> {
 /// EPERM if it is not permitted.
 pub fn make_ambient(capability: Capability) -> Result<()> {
     caps::raise(None, CapSet::Inheritable, capability)
-        .map_err(|error| failed(&format!("capset(inheritable: {capability})"), &error))?;
+        .named(|| format!("capset(inheritable: {capability})"))?;
     caps::raise(None, CapSet::Ambient, capability)
-        .map_err(|error| failed(&format!("prctl(PR_CAP_AMBIENT_RAISE, {capability})"), &error))
+        .named(|| format!("prctl(PR_CAP_AMBIENT_RAISE, {capability})"))
 }
 
 /// Has the kernel treat the user 0 as any other from now on (SECBIT_NOROOT).
@@ -92,6 +94,17 @@ pub fn forget_root() -> Result<()> {
         .named(|| "prctl(PR_SET_SECUREBITS, SECBIT_NOROOT)".into())
 }
 
-fn failed(what: &str, error: &caps::errors::CapsError) -> Error {
-    Error::Unreadable { what: what.into(), message: error.to_string() }
+/// Gives the program at `path` a file capability: who executes it has it, permitted and effective (capabilities(7)). In a
+/// user namespace it counts there and below, since the kernel writes down whose root gave it.
+///
+/// # Errors
+/// EPERM without CAP_SETFCAP; EOPNOTSUPP where the filesystem has no such attributes.
+pub fn give_to_file(path: &Path, capability: Capability) -> Result<()> {
+    // struct vfs_cap_data of linux/capability.h: version 2 and the flag 'effective', then permitted and inheritable, first
+    // their lower halves. All of it is little-endian.
+    let mask = capability.bitmask();
+    let words = [0x0200_0001, mask as u32, 0, (mask >> 32) as u32, 0];
+    let bytes: Vec<u8> = words.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+    rustix::fs::setxattr(path, "security.capability", &bytes, XattrFlags::empty())
+        .named(|| format!("setxattr(\"{}\", \"security.capability\", {capability})", path.display()))
 }

@@ -7,7 +7,7 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use nix::unistd::Pid;
 
 use crate::error::{Error, Named, Result};
-use crate::{Kind, files, host, sabotage, sys};
+use crate::{Kind, files, host, sys};
 
 /// A clock of clock_gettime(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,9 +108,6 @@ impl Clock {
 /// EACCES once the namespace has a member, EINVAL for what is no offset, ERANGE where the clock would leave its range,
 /// EPERM without CAP_SYS_TIME in the user namespace that owns the time namespace.
 pub fn write_offsets(text: &str) -> Result<()> {
-    if sabotage::on() {
-        return Ok(());
-    }
     std::fs::write("/proc/self/timens_offsets", text)
         .named(|| format!("echo '{}' > /proc/self/timens_offsets", text.trim_end().replace('\n', "\\n")))
 }
@@ -123,16 +120,20 @@ pub fn write_offsets(text: &str) -> Result<()> {
 pub fn offsets(process: Option<Pid>) -> Result<(i64, i64)> {
     let path = files::of(process, "timens_offsets");
     let text = std::fs::read_to_string(&path).named(|| format!("read(\"{path}\")"))?;
-    let of = |clock: &str| {
-        text.lines()
-            .find_map(|line| {
-                let mut words = line.split_whitespace();
-                (words.next() == Some(clock)).then(|| words.next()?.parse().ok()).flatten()
-            })
-            .ok_or_else(|| Error::Unreadable {
-                what: path.clone(),
-                message: format!("no offset of {clock}: {text:?}"),
-            })
+    parse_offsets(&text)
+        .map_err(|clock| Error::Unreadable { what: path, message: format!("no offset of {clock}: {text:?}") })
+}
+
+/// The offsets in the text of a timens_offsets, in seconds: (monotonic, boottime).
+///
+/// # Errors
+/// The clock that has none.
+pub fn parse_offsets(text: &str) -> std::result::Result<(i64, i64), &'static str> {
+    let of = |clock: &'static str| {
+        let mut lines = text.lines().map(str::split_whitespace);
+        let offset =
+            lines.find_map(|mut words| (words.next() == Some(clock)).then(|| words.next()?.parse().ok()));
+        offset.flatten().ok_or(clock)
     };
     Ok((of("monotonic")?, of("boottime")?))
 }
@@ -158,4 +159,32 @@ pub fn boot_time() -> Result<i64> {
     let line = text.lines().find_map(|line| line.strip_prefix("btime "));
     line.and_then(|number| number.trim().parse().ok())
         .ok_or_else(|| Error::Unreadable { what: path.into(), message: "no btime".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn offsets_are_read_as_the_kernel_writes_them(monotonic: i64, boottime: i64, nanoseconds in 0_u32..1_000_000_000) {
+            // timens_offsets_show() in kernel/time/namespace.c.
+            let text = format!(
+                "{:<10} {monotonic:>10} {nanoseconds:>9}\n{:<10} {boottime:>10} {nanoseconds:>9}\n",
+                "monotonic", "boottime"
+            );
+            proptest::prop_assert_eq!(parse_offsets(&text), Ok((monotonic, boottime)));
+        }
+
+        #[test]
+        fn no_text_can_make_it_panic(text: String, other in "(monotonic|boottime|[0-9 \n-]){0,12}") {
+            let _ = (parse_offsets(&text), parse_offsets(&other));
+        }
+    }
+
+    #[test]
+    fn a_clock_without_an_offset_is_named() {
+        assert_eq!(parse_offsets("monotonic 1 0\n"), Err("boottime"));
+        assert_eq!(parse_offsets("boottime 1 0\nmonotonic x 0\n"), Err("monotonic"));
+    }
 }

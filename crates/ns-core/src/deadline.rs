@@ -40,11 +40,13 @@ fn patience() -> Duration {
 
 /// A moment after which a wait gives up.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Deadline(Instant);
+pub struct Deadline(Instant);
 
 impl Deadline {
-    /// [`PATIENCE`] from now; for a child at people's pace, [`LESSON`].
-    pub(crate) fn new() -> Deadline {
+    /// Ten seconds from now; in a child of a process that takes all day ([`take_all_day`]), a day.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "it is another at each moment")]
+    pub fn new() -> Deadline {
         Deadline(Instant::now() + patience())
     }
 
@@ -52,7 +54,7 @@ impl Deadline {
     ///
     /// # Errors
     /// [`Error::Deadline`] once it has passed. `what` is named in it.
-    pub(crate) fn check(self, what: &str) -> Result<()> {
+    pub fn check(self, what: &str) -> Result<()> {
         if Instant::now() < self.0 {
             return Ok(());
         }
@@ -63,7 +65,7 @@ impl Deadline {
     ///
     /// # Errors
     /// [`Error::Deadline`] if none is ready in time.
-    pub(crate) fn poll(self, fds: &mut [PollFd<'_>], what: &str) -> Result<()> {
+    pub fn poll(self, fds: &mut [PollFd<'_>], what: &str) -> Result<()> {
         while !poll_until(fds, Some(self.0))? {
             self.check(what)?;
         }
@@ -74,7 +76,7 @@ impl Deadline {
     ///
     /// # Errors
     /// [`Error::Deadline`] if none is ready in time.
-    pub(crate) fn poll_for(self, at_most: Duration, fds: &mut [PollFd<'_>], what: &str) -> Result<bool> {
+    pub fn poll_for(self, at_most: Duration, fds: &mut [PollFd<'_>], what: &str) -> Result<bool> {
         let is_ready = poll_until(fds, Some(self.0.min(Instant::now() + at_most)))?;
         if !is_ready {
             self.check(what)?;

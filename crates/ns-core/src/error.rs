@@ -1,7 +1,9 @@
 //! Errors name the call as one would type it, with the kernel's answer.
 
 use nix::errno::Errno;
-use serde::{Deserialize, Serialize};
+use observation::{KernelAnswer, Refused, in_words};
+
+use crate::unmet::Unmet;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,8 +26,10 @@ pub enum Error {
         child: String,
         /// What it reported before it gave up.
         message: String,
+        /// The call that the kernel refused, if that was why.
+        refused: Option<Refused>,
     },
-    /// Nothing was heard within the deadline.
+    /// Nothing came within the deadline.
     #[error("{what}: nothing within {seconds} s")]
     Deadline {
         /// What was waited for.
@@ -44,13 +48,16 @@ pub enum Error {
     /// A caller's value that the kernel would refuse or, worse, accept.
     #[error("{0}")]
     Input(String),
+    /// The call may only be made where nothing is lacking.
+    #[error("lacking: {0}")]
+    Unmet(Unmet),
     /// The call would have changed the host, so it was not made.
     #[error("{call}: refused, since this process is still in the {kind} namespace that it was started in")]
     WouldChangeHost {
         /// The call with its arguments.
         call: String,
         /// The kind of namespace that would have kept the change from the host.
-        kind: crate::Kind,
+        kind: observation::Kind,
     },
 }
 
@@ -62,11 +69,21 @@ impl Error {
             _ => None,
         }
     }
+
+    /// The call that the kernel refused, if that is what failed: here, or in a child that gave up because of it.
+    pub fn refused(&self) -> Option<Refused> {
+        match self {
+            Error::Call { call, errno } => Some(Refused { call: call.clone(), errno: *errno }),
+            Error::Broken { refused, .. } => refused.clone(),
+            _ => None,
+        }
+    }
 }
 
-/// An errno by its name and its meaning: `EPERM (Operation not permitted)`.
-pub fn in_words(errno: Errno) -> String {
-    format!("{errno:?} ({})", errno.desc())
+impl KernelAnswer for Error {
+    fn errno(&self) -> Option<Errno> {
+        Error::errno(self)
+    }
 }
 
 /// Gives a failed call its name.
@@ -105,57 +122,20 @@ impl AsErrno for std::io::Error {
     }
 }
 
-/// How the kernel answered a call whose failure is as telling as its success.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The call succeeded.
-    Done,
-    /// The call failed with this errno.
-    Failed(Errno),
-}
-
-impl Outcome {
-    /// Takes the kernel's answer out of a result. Errors that are not the kernel's answer stay errors.
-    pub fn of<T>(result: Result<T>) -> Result<Outcome> {
-        match result {
-            Ok(_) => Ok(Outcome::Done),
-            Err(Error::Call { errno, .. }) => Ok(Outcome::Failed(errno)),
-            Err(other) => Err(other),
-        }
-    }
-}
-
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Outcome::Done => f.write_str("OK"),
-            Outcome::Failed(errno) => write!(f, "{errno:?}"),
-        }
-    }
-}
-
-impl Serialize for Outcome {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Outcome {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        if name == "OK" {
-            return Ok(Outcome::Done);
-        }
-        (1..=libc::EHWPOISON)
-            .map(Errno::from_raw)
-            .find(|errno| format!("{errno:?}") == name)
-            .map(Outcome::Failed)
-            .ok_or_else(|| serde::de::Error::custom(format!("no errno is called {name}")))
+impl AsErrno for caps::errors::CapsError {
+    /// The crate gives text alone, and std's at its end: `Operation not permitted (os error 1)`.
+    fn as_errno(&self) -> Errno {
+        let text = self.to_string();
+        let number =
+            text.rsplit_once("(os error ").and_then(|(_, rest)| rest.trim_end_matches(')').parse().ok());
+        Errno::from_raw(number.unwrap_or(0))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use observation::Outcome;
+
     use super::*;
 
     #[test]
@@ -165,11 +145,22 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_survives_json() {
-        for outcome in [Outcome::Done, Outcome::Failed(Errno::ENOSPC), Outcome::Failed(Errno::EOPNOTSUPP)] {
-            let text = serde_json::to_string(&outcome).unwrap();
-            assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome, "{text}");
-        }
+    fn a_refused_call_is_told_from_a_child_that_gave_up_because_of_one() {
+        let refused = Refused { call: "sethostname(\"lab\")".into(), errno: Errno::EPERM };
+        let call = Error::Call { call: refused.call.clone(), errno: refused.errno };
+        let broken =
+            Error::Broken { child: "init".into(), message: call.to_string(), refused: Some(refused.clone()) };
+        assert_eq!((call.refused(), broken.refused()), (Some(refused.clone()), Some(refused)));
+        assert_eq!((call.errno(), broken.errno()), (Some(Errno::EPERM), None));
+        assert!(Outcome::of(Err::<(), _>(broken)).is_err(), "what a child's set-up meets is no answer");
+    }
+
+    #[test]
+    fn what_caps_says_has_its_errno() {
+        let refused = caps::raise(None, caps::CapSet::Ambient, caps::Capability::CAP_SYS_RAWIO);
+        let inheritable = crate::process::status(None).unwrap().capinh;
+        assert_eq!(inheritable, 0, "what is inheritable could be made ambient");
+        assert_eq!(refused.named(String::new).unwrap_err().errno(), Some(Errno::EPERM));
     }
 
     #[test]

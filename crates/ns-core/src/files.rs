@@ -23,3 +23,13 @@ pub(crate) fn number<T: FromStr>(path: &str) -> Result<T> {
     let unreadable = |_| Error::Unreadable { what: path.into(), message: format!("no number: {text:?}") };
     text.trim().parse().map_err(unreadable)
 }
+
+/// How many threads the caller has: the entries of /proc/self/task.
+///
+/// # Errors
+/// When /proc is no procfs.
+pub fn thread_count() -> Result<usize> {
+    let entries = std::fs::read_dir("/proc/self/task")
+        .named(|| "readdir(\"/proc/self/task\") [is a procfs mounted at /proc?]".into())?;
+    Ok(entries.count())
+}

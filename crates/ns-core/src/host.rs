@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use nix::errno::Errno;
 
 use crate::error::{Error, Named, Result};
-use crate::namespace::{self, Kind, NsId};
+use observation::{Kind, NsId};
+
+use crate::namespace;
 
 static STARTED_IN: OnceLock<Vec<NsId>> = OnceLock::new();
 
@@ -39,7 +41,7 @@ pub fn left(kind: Kind) -> Result<bool> {
 
 /// # Errors
 /// [`Error::WouldChangeHost`] unless the caller has left the namespace of `kind` that it was started in.
-pub(crate) fn require_left(kind: Kind, call: impl FnOnce() -> String) -> Result<()> {
+pub fn require_left(kind: Kind, call: impl FnOnce() -> String) -> Result<()> {
     if left(kind)? { Ok(()) } else { Err(Error::WouldChangeHost { call: call(), kind }) }
 }
 

@@ -8,7 +8,7 @@ use std::io::Write;
 use nix::unistd::Pid;
 
 use crate::error::{Error, Named, Result};
-use crate::{files, sabotage};
+use crate::files;
 
 /// The kernel takes at most this many lines (Linux 4.15; five before).
 pub const MOST_EXTENTS: usize = 340;
@@ -58,7 +58,7 @@ impl IdMap {
         for (at, extent) in extents.iter().enumerate() {
             let Extent { inside, outside, length } = *extent;
             if length == 0 {
-                return refuse(at, &format!("{extent:?}: a length of 0 maps nothing"));
+                return refuse(at, &format!("'{extent}': a length of 0 maps nothing"));
             }
             // The ID 2³²−1 stands for "no ID" (setresuid(2)), so no range may reach it.
             if u64::from(inside) + u64::from(length) > u64::from(u32::MAX)
@@ -113,10 +113,6 @@ impl IdMaps {
     /// # Errors
     /// As [`write_uid_map`].
     pub fn write_for(&self, process: Option<Pid>) -> Result<()> {
-        if sabotage::on() { Ok(()) } else { self.write_always(process) }
-    }
-
-    pub(crate) fn write_always(&self, process: Option<Pid>) -> Result<()> {
         if self.deny_setgroups {
             write(process, "setgroups", "deny")?;
         }
@@ -130,7 +126,7 @@ impl IdMaps {
 /// # Errors
 /// EPERM where the writer may not map so, or on a second write; EINVAL where the text is no map.
 pub fn write_uid_map(process: Option<Pid>, text: &str) -> Result<()> {
-    unless_sabotaged(process, "uid_map", text)
+    write(process, "uid_map", text)
 }
 
 /// Writes `text` to the gid_map of `process` or (`None`) of the caller, as it stands and by one write(2).
@@ -138,7 +134,7 @@ pub fn write_uid_map(process: Option<Pid>, text: &str) -> Result<()> {
 /// # Errors
 /// As [`write_uid_map`]; EPERM too where an unprivileged writer has not denied setgroups before.
 pub fn write_gid_map(process: Option<Pid>, text: &str) -> Result<()> {
-    unless_sabotaged(process, "gid_map", text)
+    write(process, "gid_map", text)
 }
 
 /// Writes `text` (`deny` or `allow`) to the setgroups file of `process` or (`None`) of the caller.
@@ -146,7 +142,7 @@ pub fn write_gid_map(process: Option<Pid>, text: &str) -> Result<()> {
 /// # Errors
 /// EPERM once gid_map is written, or for `allow` after `deny`; EINVAL for other words.
 pub fn write_setgroups(process: Option<Pid>, text: &str) -> Result<()> {
-    unless_sabotaged(process, "setgroups", text)
+    write(process, "setgroups", text)
 }
 
 /// Reads uid_map, gid_map or setgroups of `process` or (`None`) of the caller: fields one blank apart, lines by `, `.
@@ -170,10 +166,6 @@ pub fn read(process: Option<Pid>, file: &str) -> Result<String> {
 pub fn overflow_ids() -> Result<(u32, u32)> {
     let number = |file: &str| files::number(&format!("/proc/sys/kernel/{file}"));
     Ok((number("overflowuid")?, number("overflowgid")?))
-}
-
-fn unless_sabotaged(process: Option<Pid>, file: &str, text: &str) -> Result<()> {
-    if sabotage::on() { Ok(()) } else { write(process, file, text) }
 }
 
 fn write(process: Option<Pid>, file: &str, text: &str) -> Result<()> {

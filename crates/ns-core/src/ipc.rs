@@ -1,28 +1,17 @@
 //! System V IPC and POSIX message queues: what an IPC namespace isolates (ipc_namespaces(7), sysvipc(7), mq_overview(7)).
 //!
-//! All of it outlives its maker, so nothing is made in the IPC namespace that we were started in.
+//! All of it outlives its creator, so nothing is made in the IPC namespace that we were started in.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
+use observation::Kind;
 
 use crate::error::{Error, Named, Result};
-use crate::{Kind, host, sys};
+use crate::{host, sys};
 
-/// The three kinds of System V objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SysV {
-    /// A message queue.
-    Queue,
-    /// A set of one semaphore.
-    Semaphore,
-    /// A shared memory segment of one page.
-    Segment,
-}
-
-/// How many bytes a segment is made with: a page, on every machine.
-pub(crate) const SEGMENT_SIZE: usize = 4096;
+pub use crate::sys::SysV;
 
 impl SysV {
     /// All three.

@@ -11,9 +11,10 @@ use std::path::Path;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg};
 use nix::unistd::Pid;
 
-use crate::error::{Error, Named, Outcome, Result};
+use crate::error::{Error, Named, Result};
 use crate::namespace::NsFile;
 use crate::{Kind, Signal, files, host, sys};
+use observation::Outcome;
 
 const LAST: &str = "/proc/sys/kernel/ns_last_pid";
 const MAX: &str = "/proc/sys/kernel/pid_max";

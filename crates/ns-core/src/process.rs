@@ -3,23 +3,19 @@
 use std::os::fd::RawFd;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 pub use nix::sys::reboot::RebootMode;
-use nix::unistd::{Gid, Pid, Uid, seteuid, setgroups, setresgid, setresuid};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Gid, Pid, Uid, dup2_stdin, pipe2, seteuid, setgroups, setresgid, setresuid};
+use observation::Kind;
+use procfs::FromBufRead;
 use procfs::process::{Process, Status};
 
 use crate::deadline::until;
 use crate::error::{Error, Named, Result};
-use crate::{Kind, child, files, host, sys};
+use crate::{files, host, sys, tether};
 
-/// How many threads the caller has: the entries of /proc/self/task.
-///
-/// # Errors
-/// When /proc is no procfs.
-pub fn thread_count() -> Result<usize> {
-    let entries = std::fs::read_dir("/proc/self/task")
-        .named(|| "readdir(\"/proc/self/task\") [is a procfs mounted at /proc?]".into())?;
-    Ok(entries.count())
-}
+pub use crate::files::thread_count;
 
 /// A process's PIDs, one a PID namespace from the procfs mount's own down to the process's (`NSpid` in proc(5)).
 ///
@@ -53,12 +49,15 @@ pub fn wait_for_state(process: Pid, states: &[char]) -> Result<Option<char>> {
     })
 }
 
-/// The name of a process's program, at most 15 bytes (proc_pid_comm(5)). It may hold any byte but NUL.
+/// The name of a process's program, at most 15 bytes (proc_pid_comm(5)). It may hold any byte but NUL; what is no UTF-8
+/// is replaced.
 ///
 /// # Errors
 /// ENOENT when there is no such process.
 pub fn name(process: Option<Pid>) -> Result<String> {
-    Ok(status(process)?.name)
+    // The line `Name` of status has escapes in it.
+    let text = read(process, "comm")?;
+    Ok(text.strip_suffix('\n').unwrap_or(&text).into())
 }
 
 /// The five capability sets and the rest of /proc/PID/status (proc_pid_status(5)).
@@ -66,7 +65,23 @@ pub fn name(process: Option<Pid>) -> Result<String> {
 /// # Errors
 /// ENOENT when there is no such process.
 pub fn status(process: Option<Pid>) -> Result<Status> {
-    open(process)?.status().map_err(|error| unreadable(process, "status", &error))
+    let text = read(process, "status")?;
+    parse_status(&text).map_err(|error| unreadable(process, "status", &error))
+}
+
+/// What the text of a /proc/PID/status says.
+///
+/// # Errors
+/// Where it is not in the form of proc_pid_status(5).
+pub fn parse_status(text: &str) -> std::result::Result<Status, procfs::ProcError> {
+    Status::from_buf_read(text.as_bytes())
+}
+
+/// The text of a process's file. What others named need not be UTF-8, and is no reason not to read the rest.
+fn read(process: Option<Pid>, file: &str) -> Result<String> {
+    let path = files::of(process, file);
+    let bytes = std::fs::read(&path).named(|| format!("open(\"{path}\")"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// When a process started, in clock ticks since boot: with its PID an identity that is not used again.
@@ -96,6 +111,34 @@ pub fn is_capable(capability: caps::Capability) -> bool {
     caps::has_cap(None, caps::CapSet::Effective, capability).unwrap_or(false)
 }
 
+/// Has this process and its children to come leave no core file when a signal kills them, whatever limit the caller was
+/// started with.
+///
+/// The soft limit becomes 1 byte. Less than a page writes no file, and of 1 the kernel starts no program that
+/// core_pattern pipes to either; 0 would (core(5), fs/coredump.c). Where a filter refuses prlimit(2), it stays as it was:
+/// no verdict depends on it.
+pub fn leave_no_core() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_CORE) {
+        let _ = setrlimit(Resource::RLIMIT_CORE, hard.min(1), hard);
+    }
+}
+
+/// Refuses to begin where RLIMIT_AS leaves less room than some experiments fill. An allocation that fails aborts the
+/// process, which could then tell nobody why.
+///
+/// # Errors
+/// [`Error::Input`], with the limit and its remedy.
+pub fn require_address_space() -> Result<()> {
+    const LEAST: u64 = 128 << 20;
+    // Where a filter refuses the question, there may be room.
+    let Some((soft, _)) = getrlimit(Resource::RLIMIT_AS).ok().filter(|(soft, _)| *soft < LEAST) else {
+        return Ok(());
+    };
+    Err(Error::Input(format!(
+        "RLIMIT_AS allows {soft} bytes of address space, and {LEAST} are needed; to get it: ulimit -v unlimited"
+    )))
+}
+
 /// Gives up all privilege for good: becomes `uid` and the group of the same number, with no other group.
 ///
 /// The kernel then counts the process as not dumpable, and its /proc/self would belong to root: set back, as an
@@ -109,7 +152,7 @@ pub fn become_user(uid: u32) -> Result<()> {
     setresgid(group, group, group).named(|| format!("setresgid({uid}, {uid}, {uid})"))?;
     setresuid(user, user, user).named(|| format!("setresuid({uid}, {uid}, {uid})"))?;
     nix::sys::prctl::set_dumpable(true).named(|| "prctl(PR_SET_DUMPABLE, 1)".into())?;
-    child::arm_again()
+    tether::arm_again()
 }
 
 /// Becomes user and group 0 of the user namespace that it is in, with no other group unless setgroups(2) is denied there.
@@ -127,7 +170,17 @@ pub fn become_root() -> Result<()> {
     setresgid(group, group, group).named(|| "setresgid(0, 0, 0)".into())?;
     setresuid(user, user, user).named(|| "setresuid(0, 0, 0)".into())?;
     nix::sys::prctl::set_dumpable(true).named(|| "prctl(PR_SET_DUMPABLE, 1)".into())?;
-    child::arm_again()
+    tether::arm_again()
+}
+
+/// Gives this process an empty standard input: a pipe that nobody writes to, which is at its end. It needs no /dev/null,
+/// which not every machine has.
+///
+/// # Errors
+/// Those of pipe(2) and dup2(2).
+pub fn empty_stdin() -> Result<()> {
+    let (empty, _) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
+    dup2_stdin(empty).named(|| "dup2(pipe, 0)".into())
 }
 
 /// Has every descriptor from `first` on closed by the next execve(2), whoever opened it: close_range(2) with
@@ -149,7 +202,7 @@ pub fn with_effective_user<T>(uid: u32, body: impl FnOnce() -> Result<T>) -> Res
     seteuid(Uid::from_raw(uid)).named(|| format!("seteuid({uid})"))?;
     let done = body();
     seteuid(before).named(|| format!("seteuid({before})"))?;
-    child::arm_again()?;
+    tether::arm_again()?;
     done
 }
 
@@ -159,7 +212,7 @@ pub fn with_effective_user<T>(uid: u32, body: impl FnOnce() -> Result<T>) -> Res
 /// None that capset(2) documents for giving up.
 pub fn drop_capability(capability: caps::Capability) -> Result<()> {
     for set in [caps::CapSet::Effective, caps::CapSet::Permitted] {
-        caps::drop(None, set, capability).map_err(|error| capset_failed(&error))?;
+        caps::drop(None, set, capability).named(|| format!("capset(without {capability})"))?;
     }
     Ok(())
 }
@@ -171,13 +224,9 @@ pub fn drop_capability(capability: caps::Capability) -> Result<()> {
 pub fn drop_all_capabilities() -> Result<()> {
     // Effective first: no capability may be effective that is not permitted.
     for set in [caps::CapSet::Effective, caps::CapSet::Permitted] {
-        caps::clear(None, set).map_err(|error| capset_failed(&error))?;
+        caps::clear(None, set).named(|| "capset(none)".into())?;
     }
     Ok(())
-}
-
-fn capset_failed(error: &caps::errors::CapsError) -> Error {
-    Error::Unreadable { what: "capset()".into(), message: error.to_string() }
 }
 
 fn open(process: Option<Pid>) -> Result<Process> {
@@ -210,4 +259,68 @@ pub fn reboot(how: RebootMode) -> Result<()> {
     let call = || format!("reboot({how:?})");
     host::require_left(Kind::Pid, call)?;
     nix::sys::reboot::reboot(how).map(drop).named(call)
+}
+
+#[cfg(test)]
+mod tests {
+    use procfs::FromRead;
+    use procfs::process::Stat;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn own(file: &str) -> Vec<u8> {
+        std::fs::read(format!("/proc/thread-self/{file}")).unwrap()
+    }
+
+    /// What `look` finds while the calling thread has this name.
+    fn named<T>(name: &[u8], look: impl FnOnce() -> T) -> T {
+        let before = own("comm");
+        let set = |name: &[u8]| std::fs::write("/proc/thread-self/comm", name).unwrap();
+        set(name);
+        let found = look();
+        set(before.trim_ascii_end());
+        found
+    }
+
+    #[test]
+    fn a_process_may_have_any_name() {
+        let thread = nix::unistd::gettid();
+        let me = Some(thread);
+        for name_set in
+            [&b"a:b"[..], b"\xff\xfe", b"a\nb", b"a\\b", b"x) R 1 1", b"Pid:\t7", b" a ", "호".as_bytes()]
+        {
+            let (found, status, stat) = named(name_set, || (name(me), status(me), start_time(me)));
+            assert_eq!(found.unwrap(), String::from_utf8_lossy(name_set));
+            assert_eq!(status.unwrap().pid, thread.as_raw(), "{name_set:?}");
+            assert!(stat.is_ok(), "{name_set:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_file_is_no_panic(at in 0_usize..2000, byte: u8, keep in 0_usize..2000, bytes: Vec<u8>) {
+            let read = |bytes: &[u8]| {
+                let _ = parse_status(&String::from_utf8_lossy(bytes));
+            };
+            read(&bytes);
+            let mut status = own("status");
+            let length = status.len();
+            status[at % length] = byte;
+            read(&status);
+            status.truncate(keep);
+            read(&status);
+        }
+
+        #[test]
+        fn what_the_name_holds_is_no_other_field(name in "[^\\x00]{1,15}") {
+            let stat = own("stat");
+            let (start, end) = (stat.iter().position(|it| *it == b'('), stat.iter().rposition(|it| *it == b')'));
+            let (start, end) = (start.unwrap(), end.unwrap());
+            let plain = Stat::from_read(stat.as_slice()).unwrap();
+            let other = [&stat[..=start], name.as_bytes(), &stat[end..]].concat();
+            let found = Stat::from_read(other.as_slice()).unwrap();
+            prop_assert_eq!((found.state, found.ppid, found.starttime), (plain.state, plain.ppid, plain.starttime));
+        }
+    }
 }

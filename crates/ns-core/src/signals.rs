@@ -1,6 +1,6 @@
 //! Signals as values: handled ones can be waited for, in the order in which they arrive.
 //!
-//! signal(7). The handler writes what it caught to a pipe, so that hearing a later signal proves that an earlier one
+//! signal(7). The handler writes what it caught to a pipe, so that receiving a later signal proves that an earlier one
 //! was dropped.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,8 +13,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, pipe2};
 
 use crate::deadline::Deadline;
-use crate::error::{Named, Outcome, Result};
+use crate::error::{Named, Result};
 use crate::{Kind, host, sys};
+use observation::Outcome;
 
 /// A signal that was handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,15 @@ pub fn send(process: Pid, signal: Option<Signal>) -> Result<Outcome> {
     Outcome::of(nix::sys::signal::kill(process, signal).named(|| format!("kill({process}, {name})")))
 }
 
+/// Asks for SIGIO whenever `file`, a pipe, a socket or a terminal, can be read or written: F_SETOWN and O_ASYNC in fcntl(2).
+/// It is asked of the open file, so others who have it make the kernel send the signal.
+///
+/// # Errors
+/// Those of fcntl(2).
+pub fn ask_for_sigio(file: BorrowedFd<'_>) -> Result<()> {
+    sys::send_sigio(file, nix::unistd::getpid())
+}
+
 /// Blocks `signals` in this process: they stay pending until they are unblocked.
 ///
 /// # Errors
@@ -151,6 +161,15 @@ pub fn is_pending(signal: Signal) -> Result<bool> {
     Ok((status.sigpnd | status.shdpnd) & bit != 0)
 }
 
+/// Lets the signals that this program ignores do what they do by default: for what becomes another program, since
+/// execve(2) would pass that on.
+///
+/// # Errors
+/// None that sigaction(2) documents for these arguments.
+pub fn reset_ignored() -> Result<()> {
+    [Signal::SIGPIPE, Signal::SIGXFSZ].into_iter().try_for_each(sys::default_signal)
+}
+
 /// Lets `signal` do what it does by default.
 ///
 /// # Errors
@@ -171,13 +190,17 @@ pub fn start_afresh() -> Result<()> {
     // Rust's runtime handles these to report a stack that overflowed. A SIGSEGV that is sent would then be handled,
     // and the sender would believe that the kernel had dropped it.
     sys::default_signal(Signal::SIGSEGV)?;
-    sys::default_signal(Signal::SIGBUS)
+    sys::default_signal(Signal::SIGBUS)?;
+    // At a limit on file sizes it would end us. Ignored, write(2) gives EFBIG (setrlimit(2), RLIMIT_FSIZE), which has a
+    // name and a call.
+    sys::ignore_signal(Signal::SIGXFSZ)
 }
 
-/// Gives every signal its default back, but SIGPIPE, which stays ignored as Rust has it: for a child, which begins with
-/// no handler of its parent's, and ignores nothing although a shell that starts its jobs by `&` has SIGINT ignored.
+/// Gives every signal its default back, but SIGPIPE and SIGXFSZ, which stay ignored, so that a write that fails says why:
+/// for a child, which begins with no handler of its parent's, and ignores nothing else although a shell that starts its
+/// jobs by `&` has SIGINT ignored.
 pub(crate) fn default_all() -> Result<()> {
-    let fixed = [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGPIPE];
+    let fixed = [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGPIPE, Signal::SIGXFSZ];
     Signal::iterator().filter(|signal| !fixed.contains(signal)).try_for_each(sys::default_signal)
 }
 

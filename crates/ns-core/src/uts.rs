@@ -31,7 +31,8 @@ pub fn kernel_version() -> (u32, u32) {
     parse_version(&release()).unwrap_or((0, 0))
 }
 
-fn parse_version(release: &str) -> Option<(u32, u32)> {
+/// The two numbers that a release such as `6.12.48+deb13-amd64` begins with; `None` where it does not.
+pub fn parse_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
@@ -78,7 +79,7 @@ pub fn check_name(name: &str) -> Result<()> {
     }
     Err(Error::Input(format!(
         "hostname '{}': give 1 to {LONGEST} letters, digits, dots or hyphens",
-        crate::fact::printable(name)
+        crate::printable(name)
     )))
 }
 
@@ -100,5 +101,20 @@ mod tests {
         }
         assert!(check_name(&"x".repeat(64)).is_ok());
         assert!(check_name("lab-1.example").is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_release_gives_its_version(major: u32, minor: u32, rest in "([^0-9].*)?") {
+            proptest::prop_assert_eq!(parse_version(&format!("{major}.{minor}{rest}")), Some((major, minor)));
+        }
+
+        #[test]
+        fn a_name_is_taken_or_refused_in_one_line(name: String) {
+            let _ = parse_version(&name);
+            if let Err(refusal) = check_name(&name) {
+                proptest::prop_assert!(!refusal.to_string().chars().any(crate::is_deceptive));
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use ns_core::mount::{self, Propagation, Restriction, Tree};
 use ns_core::{
-    Child, Errno, Error, Kind, Named, Namespaces, Outcome, Witness, host, probe, root, signals, stage,
+    Child, Errno, Error, Kind, Named, Namespaces, Outcome, Reporter, host, probe, root, sandbox, signals,
 };
 
 mod plain;
@@ -30,17 +30,17 @@ fn main() -> ExitCode {
     plain::run(CHECKS)
 }
 
-/// Runs `body` in a stage, with an empty tmpfs at [`PLACE`]. What it tells is to be `yes`, each time.
-fn on_a_stage(body: fn(&mut Witness) -> ns_core::Result<()>) -> Answer {
-    if let Some(missing) = probe::stage(Namespaces::MNT)? {
+/// Runs `body` in a sandbox, with an empty tmpfs at [`PLACE`]. What it tells is to be `yes`, each time.
+fn on_a_stage(body: fn(&mut Reporter) -> ns_core::Result<()>) -> Answer {
+    if let Some(missing) = probe::sandbox(Namespaces::MNT)? {
         return Ok(Ending::Skipped(missing.to_string()));
     }
     let mut child = Child::spawn("child", Namespaces::NONE, move |me| {
-        stage::enter(Namespaces::MNT)?;
+        sandbox::enter(Namespaces::MNT)?;
         mount::mount("tmpfs", Path::new(PLACE))?;
         body(me)
     })?;
-    let told = child.hear_all()?;
+    let told = child.facts()?;
     assert!(!told.is_empty(), "nothing was told");
     for fact in told {
         assert!(fact.value == "yes", "{}: {}", fact.what, fact.value);
@@ -88,12 +88,12 @@ fn what_is_on_top_is_what_is_found() -> Answer {
         mount::mount("tmpfs", place)?;
         let second: ns_core::Result<Option<i32>> = id();
         let second = second?;
-        me.saw("another one is on top", second.is_some() && second != first)?;
+        me.report("another one is on top", second.is_some() && second != first)?;
         mount::unmount(place)?;
         let third: ns_core::Result<Option<i32>> = id();
-        me.saw("the first one comes to light again", first.is_some() && third? == first)?;
-        me.saw("the root is found", mount::at(None, Path::new("/"))?.is_some())?;
-        me.saw("where nothing is mounted nothing is", mount::at(None, &directory("empty")?)?.is_none())
+        me.report("the first one comes to light again", first.is_some() && third? == first)?;
+        me.report("the root is found", mount::at(None, Path::new("/"))?.is_some())?;
+        me.report("where nothing is mounted nothing is", mount::at(None, &directory("empty")?)?.is_none())
     })
 }
 
@@ -105,8 +105,8 @@ fn a_moved_mount_is_found_where_it_is_now() -> Answer {
         mount::mount("tmpfs", &to)?;
         let moved = mount::at(None, &from)?.map(|it| it.mnt_id);
         mount::move_to(&from, &to)?;
-        me.saw("nothing is at the old place", mount::at(None, &from)?.is_none())?;
-        me.saw("it is at the new one", mount::at(None, &to)?.map(|it| it.mnt_id) == moved)
+        me.report("nothing is at the old place", mount::at(None, &from)?.is_none())?;
+        me.report("it is at the new one", mount::at(None, &to)?.map(|it| it.mnt_id) == moved)
     })
 }
 
@@ -119,10 +119,10 @@ fn an_open_place_is_not_its_name() -> Answer {
         std::os::unix::fs::symlink(&other, &place).named(|| "symlink(other, place)".into())?;
         let memory = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[Restriction::ReadOnly])?;
         memory.attach_to(&open, "place")?;
-        me.saw("it is mounted on what was opened", mount::at(None, &moved)?.is_some())?;
-        me.saw("and not where the name leads by now", mount::at(None, &other)?.is_none())?;
+        me.report("it is mounted on what was opened", mount::at(None, &moved)?.is_some())?;
+        me.report("and not where the name leads by now", mount::at(None, &other)?.is_none())?;
         let written = Outcome::of(std::fs::write(moved.join("file"), "").named(|| "write()".into()))?;
-        me.saw("nothing can be written to it", written == Outcome::Failed(Errno::EROFS))
+        me.report("nothing can be written to it", written == Outcome::Failed(Errno::EROFS))
     })
 }
 
@@ -130,19 +130,19 @@ fn peers_have_one_number_and_slaves_know_it() -> Answer {
     on_a_stage(|me| {
         let place = Path::new(PLACE);
         let here = || mount::at(None, place).map(Option::unwrap);
-        me.saw("a new mount is private", mount::peer_group(&here()?).is_none())?;
+        me.report("a new mount is private", mount::peer_group(&here()?).is_none())?;
         mount::set_propagation(place, Propagation::Shared)?;
         let group = mount::peer_group(&here()?);
-        me.saw("a shared one has a number", group.is_some())?;
+        me.report("a shared one has a number", group.is_some())?;
         let mut copy = Child::spawn("copy", Namespaces::MNT, move |me| {
-            me.saw("its copy has the same", mount::peer_group(&here()?) == group)?;
+            me.report("its copy has the same", mount::peer_group(&here()?) == group)?;
             mount::set_propagation(place, Propagation::Slave)?;
-            me.saw("a slave has it for a master", mount::master(&here()?) == group)?;
+            me.report("a slave has it for a master", mount::master(&here()?) == group)?;
             mount::set_propagation(place, Propagation::Unbindable)?;
-            me.saw("an unbindable one says so", mount::is_unbindable(&here()?))
+            me.report("an unbindable one says so", mount::is_unbindable(&here()?))
         })?;
-        for fact in copy.hear_all()? {
-            me.tell(fact)?;
+        for fact in copy.facts()? {
+            me.send(fact)?;
         }
         Ok(())
     })
@@ -151,16 +151,16 @@ fn peers_have_one_number_and_slaves_know_it() -> Answer {
 fn a_root_is_what_was_made_the_root() -> Answer {
     on_a_stage(|me| {
         let jail = directory("jail")?;
-        me.saw("at first it is /", root::of(None)? == Path::new("/"))?;
+        me.report("at first it is /", root::of(None)? == Path::new("/"))?;
         let inside = jail.clone();
         let mut child = Child::spawn("chrooted", Namespaces::NONE, move |me| {
             root::chroot(&inside)?;
-            me.saw("ready", "yes")?;
+            me.report("ready", "yes")?;
             me.stay()
         })?;
-        child.hear()?;
-        me.saw("then the directory", root::of(Some(child.pid()))? == jail)?;
+        child.fact()?;
+        me.report("then the directory", root::of(Some(child.pid()))? == jail)?;
         let before = root::working_directory(None)?;
-        me.saw("and not where it works", root::working_directory(Some(child.pid()))? == before)
+        me.report("and not where it works", root::working_directory(Some(child.pid()))? == before)
     })
 }

@@ -4,7 +4,7 @@
 
 use std::process::{Command, ExitCode, Stdio};
 
-use ns_core::{Child, Kind, Namespaces, Spawn, Witness, idmap, namespace, probe, signals, stage, uts};
+use ns_core::{Child, Kind, Namespaces, Reporter, Spawn, idmap, namespace, probe, sandbox, signals, uts};
 
 mod plain;
 
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 
 /// The skip of a check whose peer is not there.
 fn without(program: &str) -> Option<Ending> {
-    probe::program(program, "util-linux").map(|missing| Ending::Skipped(missing.to_string()))
+    probe::program(program).map(|missing| Ending::Skipped(missing.to_string()))
 }
 
 /// What a command prints, without the last newline.
@@ -45,8 +45,8 @@ fn lsns_lists_the_namespaces_that_we_read() -> Answer {
     if let Some(skip) = without("lsns") {
         return Ok(skip);
     }
-    let new = stage::needed(Namespaces::UTS | Namespaces::IPC | Namespaces::NET);
-    let child = Child::spawn("child", new, Witness::stay).map_err(|error| error.to_string())?;
+    let new = sandbox::needed(Namespaces::UTS | Namespaces::IPC | Namespaces::NET);
+    let child = Child::spawn("child", new, Reporter::stay).map_err(|error| error.to_string())?;
     let pid = child.pid().to_string();
     let mut theirs: Vec<_> = said_by("lsns", &["--noheadings", "--output", "TYPE,NS", "--task", &pid])?
         .lines()
@@ -64,15 +64,15 @@ fn nsenter_hears_the_hostname_that_was_set_inside() -> Answer {
     if let Some(skip) = without("nsenter") {
         return Ok(skip);
     }
-    let mut child = Child::spawn("child", stage::needed(Namespaces::UTS), |me| {
+    let mut child = Child::spawn("child", sandbox::needed(Namespaces::UTS), |me| {
         uts::set_hostname("heard-inside")?;
-        me.saw("set", "yes")?;
+        me.report("set", "yes")?;
         me.stay()
     })
     .map_err(|error| error.to_string())?;
-    child.hear().map_err(|error| error.to_string())?;
+    child.fact().map_err(|error| error.to_string())?;
     let pid = child.pid().to_string();
-    let user = if stage::needed(Namespaces::UTS).contains(Namespaces::USER) {
+    let user = if sandbox::needed(Namespaces::UTS).contains(Namespaces::USER) {
         ["--user", "--preserve-credentials"].as_slice()
     } else {
         &[]
@@ -92,13 +92,13 @@ fn unshare_writes_the_maps_that_we_write() -> Answer {
     let mut child = spawn
         .run(|me| {
             for file in ["uid_map", "gid_map", "setgroups"] {
-                me.saw(file, idmap::read(None, file)?)?;
+                me.report(file, idmap::read(None, file)?)?;
             }
             Ok(())
         })
         .map_err(|error| error.to_string())?;
     for file in ["uid_map", "gid_map", "setgroups"] {
-        let ours = child.hear().map_err(|error| error.to_string())?.value.to_string();
+        let ours = child.fact().map_err(|error| error.to_string())?.value.to_string();
         let path = format!("/proc/self/{file}");
         let theirs = said_by("unshare", &["--user", "--map-root-user", "cat", &path])?;
         same(&ours, &theirs.split_whitespace().collect::<Vec<_>>().join(" "))?;
@@ -111,11 +111,11 @@ fn unshare_makes_the_init_that_we_make() -> Answer {
         return Ok(skip);
     }
     let mut child = Child::spawn("init", Namespaces::PID | Namespaces::USER, |me| {
-        me.saw("getpid()", nix::unistd::getpid())?;
-        me.saw("getppid()", nix::unistd::getppid())
+        me.report("getpid()", nix::unistd::getpid())?;
+        me.report("getppid()", nix::unistd::getppid())
     })
     .map_err(|error| error.to_string())?;
-    let mut next = || child.hear().map(|fact| fact.value.to_string()).map_err(|error| error.to_string());
+    let mut next = || child.fact().map(|fact| fact.value.to_string()).map_err(|error| error.to_string());
     let ours = format!("{} {}", next()?, next()?);
     let theirs = ["--user", "--map-root-user", "--pid", "--fork", "sh", "-c", "echo $$ $PPID"];
     same(&ours, &said_by("unshare", &theirs)?)?;

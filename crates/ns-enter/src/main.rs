@@ -6,24 +6,23 @@
 //!
 //! What is shown by hand is one session: its container, $c, is used from step to step.
 
+mod answers;
+mod container;
 mod kinds;
 mod limits;
 mod order;
 mod root;
 mod threads;
 
-use std::os::fd::{AsFd, OwnedFd};
-
-use anyhow::Result;
-use lesson::{Experiment, Lab};
-use ns_core::{Child, Kind, Named, Namespaces, NsFile, Outcome, Witness, uts};
-
-/// What the container is called in its own UTS namespace.
-const NAME: &str = "container";
+use lesson::{Experiment, Requirement};
+use ns_core::Namespaces;
 
 const NS_ENTER: Experiment = Experiment {
     name: "ns-enter",
     question: "How far into a container does nsenter lead?",
+    setup: "A visitor outside, and one that enters a container by setns().",
+    arms: ["stays outside", "setns()"],
+    in_short: "a namespace entered changes one view. /sys, /proc and a chroot do not come along with it.",
     notes: "nsenter",
     man: &["setns(2)", "nsenter(1)", "namespaces(7)", "user_namespaces(7)"],
     examples: &[
@@ -33,68 +32,33 @@ const NS_ENTER: Experiment = Experiment {
         ("strace -fe trace=setns,chroot ns-enter", "the calls that enter"),
     ],
     // Where the visitors come from: a place with a hostname, devices and mounts that nobody else has.
-    stage: Namespaces::UTS.union(Namespaces::IPC).union(Namespaces::NET).union(Namespaces::MNT),
-    needs: &[],
-    claims: &[
-        kinds::HOSTNAME,
-        kinds::BACK,
-        kinds::DEVICES,
-        kinds::MOUNTS,
-        kinds::OLD_PROC,
-        kinds::OWN_PROC,
-        root::ROOT_TOO,
-        root::PIVOTED,
-        order::USER_FIRST,
-        order::TOO_EARLY,
-        order::NO_ORDER,
-        order::STRANGER,
-        order::MEMBERLESS,
-        order::SOCKET,
-        threads::REFUSED,
-        threads::ALONE,
-        limits::NOT_LIMITED,
-        limits::VIEW,
+    sandbox: Namespaces::UTS.union(Namespaces::IPC).union(Namespaces::NET).union(Namespaces::MNT),
+    requires: &[Requirement::Probe(container::setns)],
+    steps: &[
+        // One namespace at a time.
+        kinds::ENTER_UTS,
+        kinds::GO_BACK,
+        kinds::ENTER_NET,
+        kinds::ENTER_MNT,
+        kinds::ENTER_PID,
+        // What is no namespace: the root directory.
+        root::ENTER_A_CHROOT,
+        root::ENTER_A_PIVOTED_ROOT,
+        // Who may enter, in which order, and by which descriptor.
+        order::ENTER_IN_EACH_ORDER,
+        order::ENTER_AS_A_STRANGER,
+        order::ENTER_WITHOUT_MEMBERS,
+        order::FOLLOW_A_SOCKET,
+        // With how many threads.
+        threads::ENTER_BESIDE_A_THREAD,
+        threads::ENTER_BY_A_THREAD,
+        // What is no namespace either: the cgroup.
+        limits::ENTER_ALL,
+        limits::ENTER_CGROUP,
     ],
-    run,
+    prepare: None,
 };
 
 fn main() -> std::process::ExitCode {
     lesson::main(&NS_ENTER)
-}
-
-fn run(lab: &mut Lab) -> Result<()> {
-    ns_core::cgroup::sweep()?;
-    uts::set_hostname("outside")?;
-    kinds::run(lab)?; // one namespace at a time
-    root::run(lab)?; // what is no namespace: the root directory
-    order::run(lab)?; // who may enter, and in which order
-    threads::run(lab)?; // and with how many threads
-    limits::run(lab) // what is no namespace either: the cgroup
-}
-
-/// The namespace of `kind` that a container is in.
-fn of(container: &Child, kind: Kind) -> ns_core::Result<NsFile> {
-    NsFile::of(Some(container.pid()), kind)
-}
-
-/// Enters it.
-fn enter(container: &Child, kind: Kind) -> ns_core::Result<()> {
-    of(container, kind)?.enter(Some(kind))
-}
-
-/// A pidfd that our children keep. They close the one that the guard has, with all that tells them of our death.
-fn pidfd_for_children(of: &Child) -> Result<OwnedFd> {
-    Ok(of.pidfd().as_fd().try_clone_to_owned().named(|| "dup(pidfd)".into())?)
-}
-
-/// In a container: takes its name, and stays.
-fn take_name_and_stay(me: &mut Witness) -> ns_core::Result<()> {
-    uts::set_hostname(NAME)?;
-    me.saw("hostname", uts::hostname())?;
-    me.stay()
-}
-
-/// Whether a file can be opened here, by the path that it has inside.
-fn can_open(path: &str) -> ns_core::Result<Outcome> {
-    Outcome::of(std::fs::File::open(path).named(|| format!("open(\"{path}\")")))
 }

@@ -4,73 +4,80 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Requirement, Row, Step, first, right, wrong};
 use nix::unistd::fchdir;
-use ns_core::janitor::TemporaryDirectory;
-use ns_core::{Child, Fact, Kind, Named, Namespaces, Spawn, Witness, mount, root};
+use ns_core::cleanup::TemporaryDirectory;
+use ns_core::{Child, Fact, Kind, Named, Namespaces, mount, root};
 
-use crate::{can_open, enter};
+use crate::answers::can_open;
+use crate::container::{enter, start};
 
-pub(crate) const ROOT_TOO: Claim = Claim::holds(
+const ROOT_TOO: Claim = Claim::holds(
     "root-too",
     "The mount namespace of a chrooted process leads past its chroot; chroot() to its /proc/PID/root leads in.",
 )
-.cause("chroot() to /proc/PID/root")
+.factor("chroot() to /proc/PID/root")
 .notes(&[2])
-.more(&[124]);
-pub(crate) const PIVOTED: Claim = Claim::holds(
+.more(&[124])
+.arms("setns(mnt)", "+ chroot()")
+.core(&[Row::first("file in its chroot")])
+.asks(
+    "A process is in a chroot, which has a file /inside. You enter its mount namespace. Do you find /inside?",
+    &[
+        right("no: you are outside the chroot"),
+        wrong("yes: you have the process's root directory", "the root directory is thought to be the mount namespace's"),
+        wrong("yes, where you are root", "chroot() is thought to be a permission"),
+    ],
+);
+
+pub(crate) const ENTER_A_CHROOT: Step = Step {
+    title: "A container has a chroot, with a file `inside` in it. Enter its mount namespace, and then its root directory too.",
+    calls: &[
+        "chroot(\"NEW\")",
+        "open(\"/proc/PID/root\")",
+        "setns(mnt, CLONE_NEWNS)",
+        "fchdir(root)",
+        "chroot(\".\")",
+    ],
+    by_hand: &[
+        "unshare -Ur --mount --kill-child --fork chroot /usr sleep 600 & sleep 1; j=$(pgrep --parent $!)",
+        "nsenter -U --preserve-credentials --mount --target $j sh -c 'echo /*'",
+        "nsenter -U --preserve-credentials --mount --root --target $j sh -c 'echo /*'",
+    ],
+    claims: &[ROOT_TOO],
+    run: |lab| {
+        let directory = TemporaryDirectory::new("root")?;
+        let chrooted = start(Namespaces::MNT, || confine_to(directory.path(), chroot))?;
+        lab.compare(ROOT_TOO, false, true, |changes_root| visit(&chrooted, changes_root))?
+            .shows(first().from("ENOENT").to("OK"))
+    },
+};
+
+const PIVOTED: Claim = Claim::holds(
     "pivoted",
     "pivot_root() changes the root of the mount namespace itself, and who enters that comes to the new one.",
 )
-.cause("pivot_root() instead of chroot()")
+.factor("pivot_root() instead of chroot()")
 .notes(&[2])
-.more(&[124]);
+.more(&[124])
+.requires(&[Requirement::Unchrooted]);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    let directory = TemporaryDirectory::new("root")?;
-    let new_root = directory.path();
-    let container = |confine: Confine| -> Result<Child> {
-        let spawn = Spawn::new("container").namespaces_always(Namespaces::MNT);
-        let mut container = spawn.run(|me| live_in(new_root, confine, me))?;
-        container.hear()?;
-        Ok(container)
-    };
-
-    lab.step(Step {
-        goal: "A container has a chroot, with a file `inside` in it. Enter its mount namespace, and then its root directory too.",
-        calls: &[
-            "chroot(\"NEW\")",
-            "open(\"/proc/PID/root\")",
-            "setns(mnt, CLONE_NEWNS)",
-            "fchdir(root)",
-            "chroot(\".\")",
-        ],
-        by_hand: &[
-            "unshare -Ur --mount --kill-child --fork chroot /usr sleep 600 & sleep 1; j=$(pgrep --parent $!)",
-            "nsenter -U --preserve-credentials --mount --target $j sh -c 'echo /*'",
-            "nsenter -U --preserve-credentials --mount --root --target $j sh -c 'echo /*'",
-        ],
-    })?;
-    let chrooted = container(chroot)?;
-    let landed = visit(&chrooted, true, false)?;
-    lab.claim(ROOT_TOO)
-        .without(landed.clone())
-        .with(visit(&chrooted, true, cause(true, false))?)
-        .shows(|it| *it == "OK")?;
-
-    lab.step(Step {
-        goal: "Confine another container by pivot_root(), as container engines do, and enter nothing but its mount namespace.",
-        calls: &["pivot_root(\".\", \"old\")", "setns(mnt, CLONE_NEWNS)"],
-        by_hand: &[
-            "unshare -Ur --mount --kill-child --fork sh -c 'mount --rbind /usr /mnt; cd /mnt; /usr/sbin/pivot_root . src; exec sleep 600' & sleep 1; k=$(pgrep --parent $!)",
-            "nsenter -U --preserve-credentials --mount --target $k sh -c 'echo /*'; kill $j $k",
-        ],
-    })?;
-    drop(chrooted);
-    let pivoted = container(cause(pivot, chroot))?;
-    lab.claim(PIVOTED).without(landed).with(visit(&pivoted, true, false)?).shows(|it| *it == "OK")?;
-    Ok(())
-}
+pub(crate) const ENTER_A_PIVOTED_ROOT: Step = Step {
+    title: "Confine another container by pivot_root(), as container engines do, and enter nothing but its mount namespace.",
+    calls: &["pivot_root(\".\", \"old\")", "setns(mnt, CLONE_NEWNS)"],
+    by_hand: &[
+        "unshare -Ur --mount --kill-child --fork sh -c 'mount --rbind /usr /mnt; cd /mnt; /usr/sbin/pivot_root . src; exec sleep 600' & sleep 1; k=$(pgrep --parent $!)",
+        "nsenter -U --preserve-credentials --mount --target $k sh -c 'echo /*'; kill $j $k",
+    ],
+    claims: &[PIVOTED],
+    run: |lab| {
+        let directory = TemporaryDirectory::new("root")?;
+        lab.compare(PIVOTED, chroot as Confine, pivot, |confine| {
+            visit(&start(Namespaces::MNT, || confine_to(directory.path(), confine))?, false)
+        })?
+        .shows(first().from("ENOENT").to("OK"))
+    },
+};
 
 /// Makes the working directory the root.
 type Confine = fn() -> ns_core::Result<()>;
@@ -84,31 +91,27 @@ fn pivot() -> ns_core::Result<()> {
 }
 
 /// In the container: a new filesystem at `new_root`, which becomes the root directory.
-fn live_in(new_root: &Path, confine: Confine, me: &mut Witness) -> ns_core::Result<()> {
+fn confine_to(new_root: &Path, confine: Confine) -> ns_core::Result<()> {
     mount::mount("tmpfs", new_root)?;
     fs::create_dir(new_root.join("old")).named(|| "mkdir(\"NEW/old\")".into())?;
     fs::write(new_root.join("inside"), "here").named(|| "write(\"NEW/inside\")".into())?;
     std::env::set_current_dir(new_root).named(|| "chdir(\"NEW\")".into())?;
     confine()?;
-    std::env::set_current_dir("/").named(|| "chdir(\"/\")".into())?;
-    me.saw("open(\"/inside\")", can_open("/inside")?)?;
-    me.stay()
+    std::env::set_current_dir("/").named(|| "chdir(\"/\")".into())
 }
 
-/// A visitor, who looks for the file at the container's root.
-fn visit(container: &Child, enters: bool, changes_root: bool) -> Result<Vec<Fact>> {
+/// A visitor enters the mount namespace, and looks for the file at the container's root.
+fn visit(container: &Child, changes_root: bool) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
         // While the path still leads there: the container's mount namespace may have no /proc to find it by.
         let path = format!("/proc/{}/root", container.pid());
         let its_root = File::open(&path).named(|| format!("open(\"{path}\")"))?;
-        if enters {
-            enter(container, Kind::Mnt)?;
-        }
+        enter(container, Kind::Mnt)?;
         if changes_root {
             fchdir(&its_root).named(|| "fchdir(root)".into())?;
             root::chroot(".".as_ref())?;
         }
-        me.saw("open(\"/inside\")", can_open("/inside")?)
+        me.report("open(\"/inside\")", can_open("/inside")?)
     })?;
-    Ok(visitor.hear_all()?)
+    Ok(visitor.facts()?)
 }

@@ -4,108 +4,122 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Picture, Step, cause};
-use ns_core::{Child, Error, Fact, Kind, Namespaces, NsFile, Outcome, Spawn, Witness, uts};
+use lesson::{Claim, Effect, Requirement, Step, inside};
+use nix::sched::CloneFlags;
+use ns_core::{Child, Error, Fact, Kind, Named, Namespaces, NsFile, Outcome, uts};
 
-use crate::{of, take_name_and_stay};
+use crate::answers::show_answers;
+use crate::container::{NAME, kinds, of, of_all_kinds, start, take_name};
 
-pub(crate) const REFUSED: Claim = Claim::holds(
+const REFUSED: Claim = Claim::holds(
     "threads",
-    "Beside a second thread setns() refuses user and mount namespaces (EINVAL) and time namespaces (EUSERS).",
+    "Beside a thread setns() refuses user, time and, while both share CLONE_FS, mount namespaces.",
 )
-.cause("a second thread")
+.factor("a second thread")
 .notes(&[118])
-.more(&[2]);
-pub(crate) const ALONE: Claim = Claim::holds(
-    "thread-alone",
-    "Of the other five a thread enters alone: its process's first thread stays where it was.",
+.more(&[2])
+.requires(&[Requirement::Namespace(Kind::Time)]);
+const UNSHARED: Claim = Claim::holds(
+    "unshared-fs",
+    "After unshare(CLONE_FS) setns() takes a mount namespace beside a thread too.",
 )
-.cause("another thread")
+.factor("unshare(CLONE_FS)")
+.more(&[2]);
+
+pub(crate) const ENTER_BESIDE_A_THREAD: Step = Step {
+    title: "Enter each kind of a container's namespaces, from a process with one thread, and from one with two; \
+            the mount namespace also by a thread that has called unshare(CLONE_FS).",
+    calls: &["clone3(CLONE_THREAD|…)", "unshare(CLONE_FS)", "setns(ns, CLONE_NEW…)"],
+    by_hand: &[
+        "unshare -Ur --mount --uts /usr/bin/python3 -c 'import ctypes,os,threading,time; c=ctypes.CDLL(None,use_errno=True); f=lambda k: print(k, c.setns(os.open(\"/proc/self/ns/\"+k,0),0), os.strerror(ctypes.get_errno())); f(\"mnt\"); threading.Thread(target=time.sleep,args=[1]).start(); f(\"uts\"); f(\"mnt\")'",
+    ],
+    claims: &[REFUSED, UNSHARED],
+    run: |lab| {
+        let container = start(of_all_kinds(), || Ok(()))?;
+        let answers = lab.arms(false, true, |beside| try_each(&container, beside))?;
+        show_answers(lab, ["to the only thread", "beside another"], &answers)?;
+        lab.judge(REFUSED, answers).shows(refuses_what_threads_share())?;
+        lab.compare(UNSHARED, false, true, |unshares| try_one(&container, Kind::Mnt, true, unshares))?
+            .shows(inside("setns(mnt)").from("EINVAL").to("OK"))
+    },
+};
+
+const ALONE: Claim = Claim::holds(
+    "thread-alone",
+    "A second thread enters a UTS namespace alone: its process's first thread stays where it was.",
+)
+.factor("another thread")
 .notes(&[15])
 .more(&[126]);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Enter each kind of a container's namespaces, from a process with one thread, and from one with two.",
-        calls: &["clone3(CLONE_THREAD|…)", "setns(ns, CLONE_NEW…)"],
-        by_hand: &[
-            "unshare -Ur --mount --uts /usr/bin/python3 -c 'import ctypes,os,threading,time; c=ctypes.CDLL(None,use_errno=True); f=lambda k: print(k, c.setns(os.open(\"/proc/self/ns/\"+k,0),0), os.strerror(ctypes.get_errno())); f(\"mnt\"); threading.Thread(target=time.sleep,args=[1]).start(); f(\"uts\"); f(\"mnt\")'",
-        ],
-    })?;
-    let container = Spawn::new("container").namespaces_always(Namespaces::all()).run(Witness::stay)?;
-    let (alone, beside) = (try_each(&container, false)?, try_each(&container, cause(true, false))?);
-    lab.picture(
-        Picture::Heat(1),
-        "How setns() answers",
-        &["kind", "to the only thread", "beside another"],
-        Kind::ALL
-            .into_iter()
-            .zip(alone.iter().zip(&beside))
-            .map(|(kind, (alone, beside))| {
-                vec![kind.link().into(), alone.value.clone(), beside.value.clone()]
-            })
-            .collect(),
-    )?;
-    lab.claim(REFUSED).without(alone).with(beside).shows(|answers| {
-        Kind::ALL.into_iter().zip(answers.facts()).all(|(kind, fact)| {
-            fact.value
-                == *match kind {
-                    Kind::User | Kind::Mnt => "EINVAL",
-                    Kind::Time => "EUSERS",
-                    _ => "OK",
-                }
-        })
-    })?;
+pub(crate) const ENTER_BY_A_THREAD: Step = Step {
+    title: "Let a second thread enter a container's UTS namespace, and ask both for the hostname.",
+    calls: &["setns(uts, CLONE_NEWUTS)", "uname()"],
+    by_hand: &[
+        "/usr/bin/python3 -c 'import ctypes,os,socket,sys,threading; n=os.open(\"/proc/%s/ns/uts\"%sys.argv[1],0); t=threading.Thread(target=lambda: (ctypes.CDLL(None).setns(n,0), print(socket.gethostname()))); t.start(); t.join(); print(socket.gethostname())' $c  # as root",
+    ],
+    claims: &[ALONE],
+    run: |lab| {
+        uts::set_hostname("outside")?;
+        let container = start(Namespaces::UTS, take_name)?;
+        let uts = of(&container, Kind::Uts)?;
+        lab.compare(ALONE, false, true, |by_another| enter_by_thread(&uts, by_another))?.shows(
+            inside("hostname of the thread that entered").is(NAME)
+                & inside("hostname of the first thread").is("outside"),
+        )
+    },
+};
 
-    lab.step(Step {
-        goal: "Let a second thread enter a container's UTS namespace, and ask both for the hostname.",
-        calls: &["setns(uts, CLONE_NEWUTS)", "uname()"],
-        by_hand: &[
-            "/usr/bin/python3 -c 'import ctypes,os,socket,sys,threading; n=os.open(\"/proc/%s/ns/uts\"%sys.argv[1],0); t=threading.Thread(target=lambda: (ctypes.CDLL(None).setns(n,0), print(socket.gethostname()))); t.start(); t.join(); print(socket.gethostname())' $c  # as root",
-        ],
-    })?;
-    let mut container = Spawn::new("container").namespaces_always(Namespaces::UTS).run(take_name_and_stay)?;
-    container.hear()?;
-    let uts = of(&container, Kind::Uts)?;
-    lab.claim(ALONE)
-        .without(enter_by_thread(&uts, false)?)
-        .with(enter_by_thread(&uts, cause(true, false))?)
-        .shows(|it| {
-            it.inside("hostname of the thread that entered").is_some_and(|it| *it == crate::NAME)
-                && it.inside("hostname of the first thread").is_some_and(|it| *it == "outside")
-        })?;
-    Ok(())
+/// User and mount namespaces are refused, and time namespaces, each by an errno of its own; the others are not.
+fn refuses_what_threads_share() -> Effect {
+    let answer = |kind: Kind| inside(format!("setns({kind})"));
+    let refused =
+        answer(Kind::User).is("EINVAL") & answer(Kind::Mnt).is("EINVAL") & answer(Kind::Time).is("EUSERS");
+    let others = kinds().filter(|kind| !matches!(kind, Kind::User | Kind::Mnt | Kind::Time));
+    others.fold(refused, |effect, kind| effect & answer(kind).from("EINVAL").to("OK"))
 }
 
 fn try_each(container: &Child, beside: bool) -> Result<Vec<Fact>> {
-    let mut answers = Vec::new();
-    for kind in Kind::ALL {
-        let file = of(container, kind)?;
-        let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
-            // The thread runs until there is nobody left to send it anything.
-            let (end, ended) = mpsc::channel::<()>();
-            let other = beside.then(|| thread::spawn(move || ended.recv()));
-            let answer = Outcome::of(file.enter(Some(kind)));
-            drop(end);
-            drop(other.map(thread::JoinHandle::join));
-            me.saw(format!("setns({kind})"), answer?)
-        })?;
-        answers.push(visitor.hear()?);
-    }
-    Ok(answers)
+    kinds().map(|kind| try_one(container, kind, beside, false)).collect()
+}
+
+/// Enters a namespace of a container, `beside` a second thread or not, which shares CLONE_FS unless the first `unshares`.
+fn try_one(container: &Child, kind: Kind, beside: bool, unshares: bool) -> Result<Fact> {
+    let file = of(container, kind)?;
+    let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
+        // The thread runs until there is nobody left to send it anything.
+        let (end, ended) = mpsc::channel::<()>();
+        let other = beside.then(|| thread::Builder::new().spawn(move || ended.recv()));
+        let other = other.transpose().named(made_a_thread)?;
+        if unshares {
+            nix::sched::unshare(CloneFlags::CLONE_FS).named(|| "unshare(CLONE_FS)".into())?;
+        }
+        let answer = Outcome::of(file.enter(Some(kind)));
+        drop(end);
+        drop(other.map(thread::JoinHandle::join));
+        me.report(format!("setns({kind})"), answer?)
+    })?;
+    Ok(visitor.fact()?)
+}
+
+fn made_a_thread() -> String {
+    "clone3(CLONE_THREAD|…)".into()
 }
 
 fn enter_by_thread(uts: &NsFile, by_another: bool) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
         let enter = || uts.enter(Some(Kind::Uts)).map(|()| uts::hostname());
         let heard = if by_another {
-            let ended = thread::scope(|scope| scope.spawn(enter).join());
-            ended.map_err(|_| Error::Input("the thread panicked".into()))??
+            let ended = thread::scope(|scope| {
+                let other = thread::Builder::new().spawn_scoped(scope, enter).named(made_a_thread)?;
+                other.join().map_err(|_| Error::Input("the thread panicked".into()))
+            });
+            ended??
         } else {
             enter()?
         };
-        me.saw("hostname of the thread that entered", heard)?;
-        me.saw("hostname of the first thread", uts::hostname())
+        me.report("hostname of the thread that entered", heard)?;
+        me.report("hostname of the first thread", uts::hostname())
     })?;
-    Ok(visitor.hear_all()?)
+    Ok(visitor.facts()?)
 }

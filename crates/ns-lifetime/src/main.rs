@@ -6,37 +6,34 @@
 //!
 //! At the end stands a namespace that nothing in /proc leads to, which lives all the same: a packet of its is under way.
 
+mod handle;
 mod immortal;
-mod office;
-mod pins;
-mod twins;
+mod inode_reuse;
+mod limit;
+mod limited;
+mod listed;
+mod member;
+mod scratch;
+mod unlisted;
 
-use anyhow::Result;
-use lesson::{Claim, Experiment, Lab, Observation, Picture, Step, cause};
-use ns_core::{Fact, Kind, Namespaces, NsFile, Value, process};
+use anyhow::{Result, ensure};
+use lesson::{Claim, Experiment, Picture, Requirement, Row, Step, first, outside, right, wrong};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::wait::waitpid;
+use ns_core::{
+    Child, Errno, Error, Fact, Kind, Named, Namespaces, NsFile, Outcome, Pid, Reporter, namespace, probe,
+    process,
+};
 
-use office::{end, gone, member, one_more};
-
-const LAST_ENDS: Claim = Claim::holds(
-    "last-ends",
-    "A namespace of any kind is gone when its last member has ended: there is room for another.",
-)
-.cause("exit(0)")
-.notes(&[19]);
-const LAST_LEAVES: Claim =
-    Claim::holds("last-leaves", "A namespace is gone when its last member has left it for another.")
-        .cause("setns()")
-        .notes(&[19]);
-const ZOMBIE: Claim = Claim::holds(
-    "zombie",
-    "A zombie is a member of nothing: the namespace goes before anyone waits for the process.",
-)
-.cause("exit(0)")
-.notes(&[19]);
+use limited::{IT, gone, one_more, one_more_of_each};
+use member::{end, member as in_a_new};
 
 const NS_LIFETIME: Experiment = Experiment {
     name: "ns-lifetime",
     question: "When does a namespace die?",
+    setup: "Only one namespace may live: a second can be made once the first is gone.",
+    arms: ["not held", "held by it"],
+    in_short: "a namespace goes with its last member, unless something holds it: a file, a mount, a child, a socket.",
     notes: "Linux namespaces",
     man: &["namespaces(7)", "user_namespaces(7)", "ioctl_ns(2)", "tcp(7)"],
     examples: &[
@@ -45,128 +42,252 @@ const NS_LIFETIME: Experiment = Experiment {
         ("ns-lifetime --format jsonl | jq .", "the same as data"),
         ("strace -f ns-lifetime", "the system calls, facts on their pipes included"),
     ],
-    // Network for the far end of a cable, hostname for the names; mounts so that none of ours reaches the host.
-    stage: Namespaces::UTS.union(Namespaces::NET).union(Namespaces::MNT),
-    needs: &[],
-    claims: &[
-        LAST_ENDS,
-        LAST_LEAVES,
-        ZOMBIE,
-        pins::DESCRIPTOR,
-        pins::BIND,
-        pins::BY_NAME,
-        pins::IN_ITSELF,
-        pins::CHILD,
-        pins::OWNED,
-        pins::PID_CHILDREN,
-        pins::TIME_CHILDREN,
-        pins::PROC,
-        pins::MQUEUE,
-        pins::MQUEUE_OUTLIVES,
-        pins::LISTED,
-        pins::SOCKET,
-        pins::FILE,
-        pins::PIDFD,
-        pins::SYSFS,
-        immortal::IMMORTAL,
-        immortal::ACKNOWLEDGED,
-        twins::TWINS,
-        twins::HELD,
-        twins::HANDLE,
+    // Network for the far end of a veth pair, hostname for the names; mounts so that none of ours reaches the host.
+    sandbox: Namespaces::UTS.union(Namespaces::NET).union(Namespaces::MNT),
+    requires: &[],
+    steps: &[
+        END,
+        LEAVE,
+        listed::HOLD_OPEN,
+        listed::NEST,
+        listed::UNSHARE,
+        listed::MOUNT,
+        unlisted::TAKE_OUT,
+        unlisted::MOUNT_SYSFS,
+        immortal::SAY_GOODBYE,
+        inode_reuse::MAKE_IN_A_ROW,
+        handle::OPEN_AGAIN,
     ],
-    run,
+    prepare: None,
 };
 
 fn main() -> std::process::ExitCode {
     lesson::main(&NS_LIFETIME)
 }
 
-fn run(lab: &mut Lab) -> Result<()> {
-    office::stay_on_this_cpu()?;
-    lab.step(Step {
-        goal: "Where one namespace of a kind may live, make one, and try to make another: while its only member \
-               lives, and when it has ended. So with each of the eight kinds.",
-        calls: &["write(\"/proc/sys/user/max_uts_namespaces\", \"1\")", "clone3(CLONE_NEWUTS)", "exit(0)"],
-        by_hand: &[
-            "unshare --user --map-root-user  # a shell of your own",
-            "echo 1 > /proc/sys/user/max_uts_namespaces",
-            "unshare --uts sleep 60 & sleep 0.1; unshare --uts true",
-            "kill $!; wait; unshare --uts true && echo room",
-        ],
-    })?;
-    let (living, ended) = (every_kind(false)?, every_kind(cause(true, false))?);
-    let rows = living.iter().zip(&ended).map(|((kind, lives), (_, ended))| {
-        vec![kind.link().into(), lives.value().clone(), ended.value().clone()]
-    });
-    lab.picture(
-        Picture::Heat(1),
-        "One more",
-        &["kind", "while the member lives", "when it has ended"],
-        rows.collect(),
-    )?;
-    let gone_of = |all: &[(Kind, Observation)]| {
-        let kinds: Vec<_> = all.iter().filter(|(_, seen)| gone(seen)).map(|(kind, _)| kind.link()).collect();
-        Fact::outside(
-            "kinds with room for one more",
-            if kinds.is_empty() { "none".into() } else { kinds.join(" ") },
-        )
-    };
-    let all = Kind::ALL.map(Kind::link).join(" ");
-    lab.claim(LAST_ENDS)
-        .without(gone_of(&living))
-        .with(gone_of(&ended))
-        .shows(|kinds| *kinds == all.as_str())?;
+const LAST_ENDS: Claim = Claim::holds(
+    "last-ends",
+    "A namespace of any kind is gone when its last member has ended, if nothing else holds it.",
+)
+.factor("exit(0)")
+.notes(&[19])
+.arms("member lives", "member gone")
+.core(&[Row::outside("kinds that are gone", GONE)])
+.asks(
+    "The only process of a namespace ends, and nothing else holds the namespace. What becomes of it?",
+    &[
+        right("the kernel removes it"),
+        wrong(
+            "it stays until somebody deletes it",
+            "`ip netns delete` is needed after `ip netns add`, which holds its namespace by a mount",
+        ),
+        wrong(
+            "it stays, empty, until the next boot",
+            "a namespace is thought to be a thing with a name, like a file",
+        ),
+        wrong("its creator becomes its member", "orphaned processes are adopted, so namespaces might be too"),
+    ],
+);
 
-    lab.step(Step {
-        goal: "Let the last member leave for another namespace, or end and not be waited for.",
-        calls: &["setns()", "exit(0)", "clone3(CLONE_NEWUTS)"],
-        by_hand: &[],
-    })?;
-    lab.claim(LAST_LEAVES).without(leave(false)?).with(leave(cause(true, false))?).shows(gone)?;
-    lab.claim(ZOMBIE).without(zombie(false)?).with(zombie(cause(true, false))?).shows(|process| {
-        gone(process) && process.inside("state of the process").is_some_and(|it| *it == "Z")
-    })?;
-
-    pins::on_the_list(lab)?;
-    pins::not_on_the_list(lab)?;
-    immortal::run(lab)?;
-    twins::run(lab)
-}
-
-fn every_kind(ends: bool) -> Result<Vec<(Kind, Observation)>> {
-    let of_kind = |kind| {
-        let seen = one_more(kind, 1, move |_| {
-            let mut member = member(kind, |_| Ok(()))?;
-            if ends {
-                end(&mut member)?;
-            }
-            // With it goes its pidfd, which would keep a PID namespace.
-            Ok((!ends).then_some(member))
+const END: Step = Step {
+    title: "Where one namespace of a kind may live, make one, and try to make another: while its only member \
+            lives, and when it has ended. So with each of the eight kinds.",
+    calls: &["write(\"/proc/sys/user/max_uts_namespaces\", \"1\")", "clone3(CLONE_NEWUTS)", "exit(0)"],
+    by_hand: &[
+        "unshare --user --map-root-user  # a shell of your own",
+        "echo 1 > /proc/sys/user/max_uts_namespaces",
+        "unshare --uts sleep 60 & sleep 0.1; unshare --uts true",
+        "kill $!; wait; unshare --uts true && echo room",
+    ],
+    claims: &[LAST_ENDS],
+    run: |lab| {
+        let kinds = kinds_of_this_kernel();
+        let answers = lab.arms(Member::Lives, Member::IsGone, |member| of_each(&kinds, member))?;
+        let rows = answers.control().iter().zip(answers.treatment());
+        lab.picture(
+            Picture::Heat(1),
+            "One more",
+            &["kind", "while the member lives", "when it has ended"],
+            rows.map(|((kind, living), (_, ended))| {
+                vec![kind.link().into(), living.value.clone(), ended.value.clone()]
+            })
+            .collect(),
+        )?;
+        let with_room = answers.try_map(|answers| {
+            let gone = answers.iter().filter(|(_, answer)| answer.value == "OK").count();
+            let gone = Fact::outside(GONE, format!("{gone} of {}", answers.len()));
+            Ok([kinds_with_room(answers)?, gone])
         })?;
-        Ok((kind, seen))
-    };
-    Kind::ALL.into_iter().map(of_kind).collect()
+        lab.judge(LAST_ENDS, with_room).shows(first().is(in_words(&kinds)))
+    },
+};
+
+const LAST_LEAVES: Claim = Claim::holds(
+    "last-leaves",
+    "A UTS namespace that nothing else holds is gone when its last member has left it for another.",
+)
+.factor("setns()")
+.notes(&[19])
+.arms("member lives", "member gone")
+.core(&[Row::outside("UTS, left by setns()", IT)])
+.asks(
+    "The only member of a UTS namespace enters another one by setns(), and lives. What becomes of the first?",
+    &[
+        right("it is gone, as if the process had ended"),
+        wrong(
+            "it lives until the process ends",
+            "a process is thought to own the namespace that it was created in",
+        ),
+        wrong(
+            "it lives, so that the process can go back",
+            "`cd -` goes back; setns() needs a descriptor for that",
+        ),
+    ],
+);
+const ZOMBIE: Claim = Claim::holds(
+    "zombie",
+    "A zombie has left all of its namespaces but PID and user: the others go before anyone waits for it.",
+)
+.factor("exit(0)")
+.notes(&[19]);
+const ZOMBIE_KEEPS: Claim = Claim::holds(
+    "zombie-keeps",
+    "A zombie keeps its PID and user namespaces, and their links in /proc/PID/ns, until its parent waits for it.",
+)
+.factor("a parent that does not wait")
+.notes(&[19])
+.requires(&[Requirement::Namespace(Kind::Pid), Requirement::Namespace(Kind::User)]);
+
+const LEAVE: Step = Step {
+    title: "Let the last member leave for another namespace. Let the last member end, and do not wait for it.",
+    calls: &["setns()", "exit(0)", "readlink(\"/proc/PID/ns/…\")", "waitpid(PID)", "clone3(CLONE_NEW…)"],
+    by_hand: &[
+        "unshare --user --map-root-user  # a shell of your own, for this step",
+        "echo 1 > /proc/sys/user/max_user_namespaces; sh -c 'unshare --user true & exec sleep 3' & sleep 1",
+        "ls -l /proc/$(pgrep --parent $!)/ns; unshare --user true; wait; sleep 3; unshare --user true && echo room",
+    ],
+    claims: &[LAST_LEAVES, ZOMBIE, ZOMBIE_KEEPS],
+    run: |lab| {
+        lab.compare(LAST_LEAVES, false, true, leave)?.shows(gone(Kind::Uts))?;
+        let kinds = kinds_of_this_kernel();
+        let left: Vec<Kind> = kinds.iter().copied().filter(|kind| !KEPT_BY_A_ZOMBIE.contains(kind)).collect();
+        lab.compare(ZOMBIE, Member::Lives, Member::IsAZombie, |member| {
+            kinds_with_room(of_each(&kinds, member)?)
+        })?
+        .shows(first().is(in_words(&left)))?;
+        lab.compare(ZOMBIE_KEEPS, Member::IsGone, Member::IsAZombie, |member| {
+            let mut facts = vec![kinds_with_room(of_each(&KEPT_BY_A_ZOMBIE, member)?)?];
+            facts.extend(links_of_a_zombie(member == Member::IsGone)?);
+            Ok(facts)
+        })?
+        .shows(
+            outside(WITH_ROOM).is("none")
+                & outside("state of the process").is("Z")
+                & outside("its links that can be read").is(in_words(&KEPT_BY_A_ZOMBIE)),
+        )
+    },
+};
+
+/// The kinds that a process is in until it has been waited for. Its number is one of each of its PID namespaces, and its
+/// credentials are of its user namespace.
+const KEPT_BY_A_ZOMBIE: [Kind; 2] = [Kind::Pid, Kind::User];
+
+/// What has become of the only member of a namespace.
+#[derive(Clone, Copy, PartialEq)]
+enum Member {
+    Lives,
+    /// It has ended, and its parent has not waited for it.
+    IsAZombie,
+    /// It has ended, and was waited for.
+    IsGone,
 }
 
-fn leave(leaves: bool) -> Result<Observation> {
+fn kinds_of_this_kernel() -> Vec<Kind> {
+    Kind::ALL.into_iter().filter(|kind| probe::kind(*kind).is_none()).collect()
+}
+
+fn in_words(kinds: &[Kind]) -> String {
+    if kinds.is_empty() {
+        return "none".into();
+    }
+    kinds.iter().map(|kind| kind.link()).collect::<Vec<_>>().join(" ")
+}
+
+/// What the kernel says to one more namespace of each of these kinds, by what has become of the only member of the one
+/// before.
+fn of_each(kinds: &[Kind], member: Member) -> Result<Vec<(Kind, Fact)>> {
+    let live = |_: &mut Reporter| {
+        kinds.iter().map(|kind| in_a_new(*kind, |_| Ok(()))).collect::<ns_core::Result<Vec<_>>>()
+    };
+    let facts = match member {
+        Member::Lives => one_more_of_each(kinds, 1, live)?,
+        Member::IsAZombie => one_more_of_each(kinds, 1, |_| {
+            kinds.iter().map(|kind| zombie(*kind)).collect::<ns_core::Result<Vec<_>>>()
+        })?,
+        // With them go their pidfds, which would keep a PID namespace.
+        Member::IsGone => one_more_of_each(kinds, 1, |me| live(me)?.iter_mut().try_for_each(end))?,
+    };
+    ensure!(facts.len() == kinds.len(), "an answer for each kind");
+    Ok(kinds.iter().copied().zip(facts).collect())
+}
+
+const WITH_ROOM: &str = "kinds with room for one more";
+const GONE: &str = "kinds that are gone";
+
+/// The kinds of which the kernel made one more. It refused the others for want of room, or for no reason of ours.
+fn kinds_with_room(answers: Vec<(Kind, Fact)>) -> Result<Fact> {
+    let mut kinds = Vec::new();
+    for (kind, Fact { what, value, .. }) in answers {
+        match value.as_outcome() {
+            Some(Outcome::Done) => kinds.push(kind),
+            Some(Outcome::Failed(errno)) if errno != Errno::ENOSPC => {
+                return Err(Error::Call { call: what, errno }.into());
+            }
+            _ => {}
+        }
+    }
+    Ok(Fact::outside(WITH_ROOM, in_words(&kinds)))
+}
+
+fn leave(leaves: bool) -> Result<Vec<Fact>> {
     one_more(Kind::Uts, 2, move |_| {
-        let host = member(Kind::Uts, |_| Ok(()))?;
+        let host = in_a_new(Kind::Uts, |_| Ok(()))?;
         let other = NsFile::of(Some(host.pid()), Kind::Uts)?;
-        let guest = member(Kind::Uts, |_| if leaves { other.enter(Some(Kind::Uts)) } else { Ok(()) })?;
+        let guest = in_a_new(Kind::Uts, |_| if leaves { other.enter(Some(Kind::Uts)) } else { Ok(()) })?;
         Ok((host, guest))
     })
 }
 
-fn zombie(ends: bool) -> Result<Observation> {
-    one_more(Kind::Uts, 1, move |me| {
-        let member = member(Kind::Uts, |_| Ok(()))?;
-        let state = if ends {
-            member.release()?;
-            process::wait_for_state(member.pid(), &['Z'])?.map_or("gone".into(), String::from)
-        } else {
-            "alive".into()
-        };
-        me.saw("state of the process", Value::Text(state))?;
-        Ok(member)
-    })
+/// The only member of a new namespace of `kind`, and of the namespaces that it was created in, as a zombie: a child of
+/// ours. We never had its pidfd, which alone would keep its PID namespace. Its creator had; but that one has ended, and
+/// with it the member.
+fn zombie(kind: Kind) -> ns_core::Result<Pid> {
+    set_child_subreaper(true).named(|| "prctl(PR_SET_CHILD_SUBREAPER)".into())?;
+    let mut creator = Child::spawn("creator of a member", Namespaces::NONE, move |me| {
+        let member = in_a_new(kind, |_| Ok(()))?;
+        me.report("PID", member.pid())?;
+        member.abandon();
+        me.stay()
+    })?;
+    let pid = creator.fact()?.value.as_i64().and_then(|pid| i32::try_from(pid).ok());
+    let pid = Pid::from_raw(pid.unwrap_or(i32::MAX));
+    end(&mut creator)?;
+    process::wait_for_state(pid, &['Z'])?;
+    Ok(pid)
+}
+
+/// Which links of a zombie can be read, in which state it is; or of one that has been waited for.
+fn links_of_a_zombie(waits: bool) -> Result<Vec<Fact>> {
+    let mut parent = Child::spawn("parent", Namespaces::NONE, move |me| {
+        let pid = zombie(Kind::Uts)?;
+        if waits {
+            waitpid(pid, None).named(|| "waitpid(PID)".into())?;
+        }
+        let state = process::state(pid).map_or("gone".into(), String::from);
+        let links = namespace::of(Some(pid)).unwrap_or_default();
+        me.send(Fact::outside("state of the process", state))?;
+        let kinds: Vec<Kind> = links.into_iter().map(|id| id.kind).collect();
+        me.send(Fact::outside("its links that can be read", in_words(&kinds)))
+    })?;
+    Ok(parent.facts()?)
 }

@@ -5,46 +5,45 @@
 //! heard first tells what became of the other.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Picture, Step};
+use lesson::{Claim, Picture, Step, inside};
 use nix::unistd::getpid;
 use ns_core::Signal::{
     SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGPWR, SIGQUIT, SIGSEGV, SIGSTOP, SIGTERM, SIGUSR1,
 };
-use ns_core::{Child, Fact, Namespaces, Pid, Signal, Value, Witness, signals};
+use ns_core::{Child, Fact, Namespaces, Pid, Reporter, Signal, Value, signals};
+
+use crate::sender::{Sender, UNTRACED, send};
 
 const SIGNALS: [Signal; 9] = [SIGHUP, SIGINT, SIGQUIT, SIGABRT, SIGUSR1, SIGSEGV, SIGTERM, SIGSTOP, SIGKILL];
 const FENCE: Signal = SIGPWR;
 
-/// Who sends the signal to init.
-#[derive(Clone, Copy, PartialEq)]
-enum Sender {
-    Outside,
-    Member,
-    Itself,
-}
-
 const SENDERS: [Sender; 3] = [Sender::Outside, Sender::Member, Sender::Itself];
 
-/// Fills the matrix for a plain child and for an init, and judges `claim` by it.
-pub(crate) fn fill(lab: &mut Lab, claim: Claim) -> Result<()> {
-    lab.step(Step {
-        goal: "All of it at once: nine signals, handled and not, from outside, from a member and from init itself.",
-        calls: &["sigaction(signal, handler)", "kill(init, signal)"],
-        by_hand: &[],
-    })?;
-    let plain = Matrix::of(Namespaces::NONE)?;
-    let init = Matrix::of(Namespaces::PID)?;
-    lab.picture(
-        Picture::Heat(2),
-        "What a signal does to init",
-        &["signal", "init handles it", "from outside", "from a member", "from itself"],
-        init.rows(),
-    )?;
-    lab.claim(claim).without(plain.facts()).with(init.facts()).shows(|counts| {
-        counts.inside("cells that are not as the sentence says").is_some_and(|it| *it == 0)
-    })?;
-    Ok(())
-}
+const MATRIX: Claim = Claim::holds(
+    "matrix",
+    "Of nine signals the handled ones reach init from anyone; of the others only SIGKILL and SIGSTOP, from outside.",
+)
+.factor("CLONE_NEWPID")
+.notes(&[87, 88, 90])
+.requires(&[UNTRACED]);
+
+pub(crate) const FILL: Step = Step {
+    title: "All of it at once: nine signals, handled and not, from outside, from a member and from init itself.",
+    calls: &["sigaction(signal, handler)", "kill(init, signal)"],
+    by_hand: &[],
+    claims: &[MATRIX],
+    run: |lab| {
+        let matrices = lab.arms(Namespaces::NONE, Namespaces::PID, Matrix::of)?;
+        lab.picture(
+            Picture::Heat(2),
+            "What a signal does to init",
+            &["signal", "init handles it", "from outside", "from a member", "from itself"],
+            matrices.treatment().rows(),
+        )?;
+        lab.judge(MATRIX, matrices.map(|matrix| matrix.facts()))
+            .shows(inside("cells that are not as the sentence says").is(0))
+    },
+};
 
 struct Cell {
     signal: Signal,
@@ -109,15 +108,15 @@ impl Cell {
 
 fn try_one(namespaces: Namespaces, signal: Signal, handled: bool, sender: Sender) -> Result<String> {
     let mut child = Child::spawn("init", namespaces, target(signal, handled, sender))?;
-    child.hear()?; // its handlers are installed
+    child.fact()?; // its handlers are installed
     if sender == Sender::Outside {
         child.signal(signal)?;
         // The signal may have ended it already, and then there is nobody to fence.
         let _ = child.try_signal(FENCE)?;
     } else {
-        child.release()?;
+        child.wake()?;
     }
-    let heard = child.hear()?.value.to_string();
+    let heard = child.next("heard")?.value.to_string();
     Ok(match heard.as_str() {
         name if name == signal.as_str() => "handled",
         name if name == FENCE.as_str() => "dropped",
@@ -129,29 +128,33 @@ fn try_one(namespaces: Namespaces, signal: Signal, handled: bool, sender: Sender
 }
 
 /// The process under test.
-fn target(signal: Signal, handled: bool, sender: Sender) -> impl FnOnce(&mut Witness) -> ns_core::Result<()> {
+fn target(
+    signal: Signal,
+    handled: bool,
+    sender: Sender,
+) -> impl FnOnce(&mut Reporter) -> ns_core::Result<()> {
     move |me| {
         let handlers = [FENCE, signal];
         let mut caught = signals::catch(if handled { &handlers } else { &handlers[..1] })?;
-        me.saw("ready", "yes")?;
+        me.report("ready", "yes")?;
         let init = getpid();
-        let _member = match sender {
-            Sender::Outside => None,
+        match sender {
+            Sender::Outside => {}
             Sender::Member => {
-                me.pause()?;
-                Some(Child::spawn("member", Namespaces::NONE, move |_| send_both(init, signal))?)
+                me.checkpoint()?;
+                // None, or why it could not.
+                Child::spawn("member", Namespaces::NONE, move |_| send_both(init, signal))?.facts()?;
             }
             Sender::Itself => {
-                me.pause()?;
+                me.checkpoint()?;
                 send_both(init, signal)?;
-                None
             }
-        };
-        me.saw("handled", caught.wait()?.signal)
+        }
+        me.report("handled", caught.wait()?.signal)
     }
 }
 
 fn send_both(init: Pid, signal: Signal) -> ns_core::Result<()> {
-    signals::send(init, Some(signal))?;
-    signals::send(init, Some(FENCE)).map(drop)
+    send(init, signal)?;
+    send(init, FENCE)
 }

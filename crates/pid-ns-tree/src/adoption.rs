@@ -1,90 +1,112 @@
-//! Who takes in an orphan. The kernel looks where its *father* was.
+//! Who adopts an orphan. The kernel looks where its *father* was.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Row, Step, inside, outside, right, wrong};
 use nix::sys::wait::waitpid;
 use nix::unistd::{getpid, getppid};
-use ns_core::{Child, Error, Fact, Kind, Named, Namespaces, NsFile, Pid, Spawn, Value, Witness, process};
+use ns_core::{Child, Error, Fact, Kind, Named, Namespaces, NsFile, Pid, Reporter, Spawn, Value, process};
 
-use crate::trial::{in_a, number, own_numbers, tell_all_of, tell_numbers_and_stay};
+use crate::trial::{in_a, own_pids, pid_of, report_pids_and_stay, send_all_of};
 
-pub(crate) const BY_INIT: Claim =
-    Claim::holds("by-init", "An orphan is adopted by the init of its PID namespace.")
-        .cause("CLONE_NEWPID")
-        .notes(&[100]);
-pub(crate) const SUBREAPER: Claim = Claim::holds(
+const ORPHAN: &str = "getppid() of the orphan";
+const GRANDFATHER: &str = "getpid() of its grandfather";
+const ADOPTER: &str = "who adopted it";
+
+const BY_INIT: Claim = Claim::holds(
+    "by-init",
+    "An orphan whose parent was in its PID namespace goes to its init, unless an ancestor is a subreaper.",
+)
+.factor("CLONE_NEWPID")
+.notes(&[100]);
+
+pub(crate) const ORPHAN_A_GRANDCHILD: Step = Step {
+    title: "Let the init of B, a PID namespace in A, have a child and a grandchild, and the child end. Whose is the grandchild?",
+    calls: &["fork()", "exit()", "getppid()"],
+    by_hand: &["unshare -Urpf --mount-proc sh -c '(sh -c \"sleep 1; ps -o pid,ppid,comm\" &); sleep 2'"],
+    claims: &[BY_INIT],
+    run: |lab| {
+        lab.compare(BY_INIT, Namespaces::NONE, Namespaces::PID, orphan_below)?
+            .shows(inside(ORPHAN).same_as(inside(GRANDFATHER)))
+    },
+};
+
+const SUBREAPER: Claim = Claim::holds(
     "subreaper",
     "An orphan goes to an ancestor that called prctl(PR_SET_CHILD_SUBREAPER), and not to init.",
 )
-.cause("PR_SET_CHILD_SUBREAPER")
+.factor("PR_SET_CHILD_SUBREAPER")
 .notes(&[100]);
-pub(crate) const OUTER_INIT: Claim = Claim::holds(
+
+pub(crate) const DECLARE_A_SUBREAPER: Step = Step {
+    title: "Let the grandfather, no init this time, declare itself a subreaper, as systemd --user and Docker's shim do.",
+    calls: &["prctl(PR_SET_CHILD_SUBREAPER, 1)", "fork()", "exit()", "getppid()"],
+    by_hand: &[],
+    claims: &[SUBREAPER],
+    run: |lab| {
+        lab.compare(SUBREAPER, false, true, orphan_of_a_subreaper)?
+            .shows(inside(ORPHAN).same_as(inside(GRANDFATHER)))
+    },
+};
+
+const OUTER_INIT: Claim = Claim::holds(
     "outer-init",
-    "An orphan whose father was outside, in an ancestor, is adopted by the init out there: inside getppid() is 0.",
+    "An orphan whose parent was in an ancestor PID namespace goes to the init there: inside getppid() is 0.",
 )
-.cause("a father outside")
-.notes(&[100]);
-pub(crate) const ALWAYS_INIT: Claim = Claim::refuted(
+.factor("a father outside")
+.notes(&[100])
+.arms("parent in B", "parent in A")
+.core(&[Row::inside("orphan's getppid()", ORPHAN)])
+.asks(
+    "A program in B was adopted by the init of A, the namespace above. What does getppid() return in it?",
+    &[
+        right("0"),
+        wrong("1", "its adopter is PID 1, but of A, and B has a PID 1 of its own"),
+        wrong("the PID of nsenter", "a process is thought to keep its parent's PID for life"),
+    ],
+);
+const ALWAYS_INIT: Claim = Claim::refuted(
     "always-init",
     "Every orphan in a PID namespace is adopted by that namespace's init.",
     "outer-init",
 )
-.cause("a father outside")
+.factor("a father outside")
 .notes(&[100])
-.misconceptions(&[(lesson::YES, "it is so wherever the father lived inside, and that is what one meets")]);
+.arms("parent in B", "parent in A")
+.core(&[Row::outside("adopted by", ADOPTER)])
+.asks(
+    "nsenter, a process of A, starts a program in B, and ends. Who adopts the program?",
+    &[
+        right("the init of A"),
+        wrong("the init of B", "it is so wherever the parent lived inside, and that is what one meets"),
+        wrong(
+            "nobody",
+            "its parent was in another namespace, and the kernel is thought to look in one alone",
+        ),
+    ],
+);
 
-const ORPHAN: &str = "getppid() of the orphan";
-const ADOPTER: &str = "who adopted it";
-
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Let the init of B, a PID namespace in A, have a child and a grandchild, and the child end. Whose is the grandchild?",
-        calls: &["fork()", "exit()", "getppid()"],
-        by_hand: &["unshare -Urpf --mount-proc sh -c '(sh -c \"sleep 1; ps -o pid,ppid,comm\" &); sleep 2'"],
-    })?;
-    lab.claim(BY_INIT)
-        .without(orphan_below(Namespaces::NONE)?)
-        .with(orphan_below(Namespaces::PID)?)
-        .shows(|seen| seen.inside(ORPHAN) == seen.inside("getpid() of its grandfather"))?;
-
-    lab.step(Step {
-        goal: "Let the grandfather, no init this time, declare itself a subreaper, as systemd --user and Docker's shim do.",
-        calls: &["prctl(PR_SET_CHILD_SUBREAPER, 1)", "fork()", "exit()", "getppid()"],
-        by_hand: &[],
-    })?;
-    lab.claim(SUBREAPER)
-        .without(orphan_of_a_subreaper(false)?)
-        .with(orphan_of_a_subreaper(cause(true, false))?)
-        .shows(|seen| seen.inside(ORPHAN) == seen.inside("getpid() of its grandfather"))?;
-
-    lab.step(Step {
-        goal: "From A, put a process into B by setns() and fork(), as nsenter and docker exec do. Then end its father, in A.",
-        calls: &["setns(B, CLONE_NEWPID)", "fork()", "exit()", "getppid()"],
-        by_hand: &[
-            "unshare -Urpf --mount-proc --kill-child sleep 60 & sleep 1; init=$(pgrep --parent $!)",
-            "nsenter -t $init -U --preserve-credentials -m -p sleep 50 & sleep 1",
-            "orphan=$(pgrep --parent $!); kill -KILL $!; wait $!; grep -E '^(PPid|NSpid)' /proc/$orphan/status",
-            "nsenter -t $init -U --preserve-credentials -m -p ps -eo pid,ppid,comm",
-        ],
-    })?;
-    let inside = orphan_put_there(true)?;
-    let outside = orphan_put_there(false)?;
-    lab.claim(OUTER_INIT).without(inside.clone()).with(outside.clone()).shows(|seen| {
-        seen.inside(ORPHAN).is_some_and(|it| *it == 0)
-            && seen.outside(ADOPTER).is_some_and(|it| *it == "the init of A")
-    })?;
-    lab.claim(ALWAYS_INIT)
-        .without(inside)
-        .with(outside)
-        .shows(|seen| seen.outside(ADOPTER).is_some_and(|it| *it == "the init of B"))?;
-    Ok(())
-}
+pub(crate) const ORPHAN_FROM_OUTSIDE: Step = Step {
+    title: "From A, put a process into B by setns() and fork(), as nsenter and docker exec do. Then end its father, in A.",
+    calls: &["setns(B, CLONE_NEWPID)", "fork()", "exit()", "getppid()"],
+    by_hand: &[
+        "unshare -Urpf --mount-proc --kill-child sleep 60 & sleep 1; init=$(pgrep --parent $!)",
+        "nsenter -t $init -U --preserve-credentials -m -p sleep 50 & sleep 1",
+        "orphan=$(pgrep --parent $!); kill -KILL $!; wait $!; grep -E '^(PPid|NSpid)' /proc/$orphan/status",
+        "nsenter -t $init -U --preserve-credentials -m -p ps -eo pid,ppid,comm",
+    ],
+    claims: &[ALWAYS_INIT, OUTER_INIT],
+    run: |lab| {
+        let adopted = lab.arms(Father::InB, Father::InA, orphan_of)?;
+        lab.judge(ALWAYS_INIT, adopted.clone()).shows(outside(ADOPTER).is("the init of B"))?;
+        lab.judge(OUTER_INIT, adopted).shows(inside(ORPHAN).is(0) & outside(ADOPTER).is("the init of A"))
+    },
+};
 
 fn orphan_below(namespaces: Namespaces) -> Result<Vec<Fact>> {
-    in_a(move |me| tell_all_of(Child::spawn("grandfather", namespaces, orphan_a_grandchild)?, me))
+    in_a(move |me| send_all_of(Child::spawn("grandfather", namespaces, orphan_a_grandchild)?, me))
 }
 
 fn orphan_of_a_subreaper(declares: bool) -> Result<Vec<Fact>> {
@@ -94,39 +116,44 @@ fn orphan_of_a_subreaper(declares: bool) -> Result<Vec<Fact>> {
                 .named(|| format!("prctl(PR_SET_CHILD_SUBREAPER, {})", i32::from(declares)))?;
             orphan_a_grandchild(me)
         })?;
-        tell_all_of(grandfather, me)
+        send_all_of(grandfather, me)
     })
 }
 
-fn orphan_a_grandchild(me: &mut Witness) -> ns_core::Result<()> {
+fn orphan_a_grandchild(me: &mut Reporter) -> ns_core::Result<()> {
     let line = Line::new()?;
-    Child::spawn("father", Namespaces::NONE, line.leave_an_orphan())?.wait()?;
+    Child::spawn("father", Namespaces::NONE, line.leave_an_orphan())?.facts()?; // none, or why it could not
     let orphan = line.ask()?;
-    me.saw("getpid() of its grandfather", getpid())?;
-    me.saw(ORPHAN, orphan.parent)
+    me.report(GRANDFATHER, getpid())?;
+    me.report(ORPHAN, orphan.parent)
 }
 
-/// Into B goes a process whose father is in B too, or who is the child of one in A. Then the father ends.
-fn orphan_put_there(father_inside: bool) -> Result<Vec<Fact>> {
+/// Where the father of a process in B is.
+#[derive(Clone, Copy, PartialEq)]
+enum Father {
+    InA,
+    InB,
+}
+
+/// Puts a process into B, whose father is `father`. Then the father ends.
+fn orphan_of(father: Father) -> Result<Vec<Fact>> {
     in_a(move |me| {
-        let outer_init = own_number(0)?;
-        let mut init = Child::spawn("the init of B", Namespaces::PID, tell_numbers_and_stay)?;
-        let inner_init = number(&init.hear()?, 0)?;
+        let outer_init = own_pid(0)?;
+        let mut init = Child::spawn("the init of B", Namespaces::PID, report_pids_and_stay)?;
+        let inner_init = pid_of(&init.fact()?, 0)?;
         let file = NsFile::of(Some(inner_init), Kind::Pid)?;
         let line = Line::new()?;
         let leave = line.leave_an_orphan();
         Child::spawn("from A", Namespaces::NONE, move |me| {
             file.enter(Some(Kind::Pid))?;
-            if father_inside {
-                Child::spawn("father", Namespaces::NONE, leave)?.wait().map(drop)
-            } else {
-                leave(me)
+            match father {
+                Father::InA => leave(me),
+                Father::InB => Child::spawn("father", Namespaces::NONE, leave)?.facts().map(drop),
             }
         })?
-        .wait()?;
+        .facts()?;
         let orphan = line.ask()?;
-        let adopter = process::status(Some(orphan.pid))?.ppid;
-        let adopter = match adopter {
+        let adopter = match process::status(Some(orphan.pid))?.ppid {
             it if it == outer_init.as_raw() => "the init of A",
             it if it == inner_init.as_raw() => "the init of B",
             _ => "somebody else",
@@ -135,14 +162,14 @@ fn orphan_put_there(father_inside: bool) -> Result<Vec<Fact>> {
             // It is ours now. B's init could not end before we have waited for it: so long a member of B is left.
             waitpid(orphan.in_a, None).named(|| format!("waitpid({})", orphan.in_a))?;
         }
-        me.saw(ORPHAN, orphan.parent)?;
-        me.tell(Fact::outside(ADOPTER, adopter))
+        me.report(ORPHAN, orphan.parent)?;
+        me.send(Fact::outside(ADOPTER, adopter))
     })
 }
 
-/// Our number for the PID namespace `level` below the one that we were started in.
-fn own_number(level: usize) -> ns_core::Result<Pid> {
-    number(&Fact::inside("we", "PIDs", own_numbers()?), level)
+/// Our PID in the PID namespace `level` below the one that we were started in.
+fn own_pid(level: usize) -> ns_core::Result<Pid> {
+    pid_of(&Fact::inside("we", "PIDs", own_pids()?), level)
 }
 
 /// What goes between an orphan and its grandfather: the pipes of a child end with its father.
@@ -151,11 +178,11 @@ struct Line {
     there: UnixDatagram,
 }
 
-/// What an orphan says.
+/// What an orphan reports.
 struct Orphan {
-    /// In the procfs that we were started with.
+    /// Its PID in the procfs that we were started with.
     pid: Pid,
-    /// In the namespace around all.
+    /// Its PID in A.
     in_a: Pid,
     /// What getppid() gives it.
     parent: Value,
@@ -171,14 +198,14 @@ impl Line {
     }
 
     /// What the father does: makes a child that waits to be asked, and ends before it.
-    fn leave_an_orphan(&self) -> impl FnOnce(&mut Witness) -> ns_core::Result<()> + use<> {
+    fn leave_an_orphan(&self) -> impl FnOnce(&mut Reporter) -> ns_core::Result<()> + use<> {
         let there = self.there.try_clone();
         move |_| {
             let there = there.named(|| "dup()".into())?;
             let orphan = Spawn::new("orphan").outlives_parent().run(move |_| {
                 there.recv(&mut [0; 8]).named(|| "recv()".into())?;
-                let told = format!("{} {} {}", own_number(0)?, own_number(1)?, getppid());
-                there.send(told.as_bytes()).named(|| "send()".into()).map(drop)
+                let report = format!("{} {} {}", own_pid(0)?, own_pid(1)?, getppid());
+                there.send(report.as_bytes()).named(|| "send()".into()).map(drop)
             })?;
             orphan.abandon();
             Ok(())
@@ -188,11 +215,11 @@ impl Line {
     /// Asks the orphan, once its father is gone for certain.
     fn ask(&self) -> ns_core::Result<Orphan> {
         self.here.send(b"?").named(|| "send()".into())?;
-        let mut told = [0; 64];
-        let length = self.here.recv(&mut told).named(|| "recv()".into())?;
-        let text = String::from_utf8_lossy(&told[..length]).into_owned();
-        let numbers: Vec<i32> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
-        match numbers.as_slice() {
+        let mut buffer = [0; 64];
+        let length = self.here.recv(&mut buffer).named(|| "recv()".into())?;
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        let pids: Vec<i32> = text.split(' ').filter_map(|pid| pid.parse().ok()).collect();
+        match pids.as_slice() {
             [pid, in_a, parent] => Ok(Orphan {
                 pid: Pid::from_raw(*pid),
                 in_a: Pid::from_raw(*in_a),

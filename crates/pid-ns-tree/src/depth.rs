@@ -1,25 +1,67 @@
-//! How deep the tree may grow, and what falls with a branch.
+//! How deep the tree may grow, and what ends with a branch.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step};
+use lesson::{Claim, Step, inside, outside};
 use ns_core::Signal::SIGKILL;
-use ns_core::{Child, Fact, Kind, Namespaces, Outcome, Spawn, Value, Witness, namespace, signals};
+use ns_core::{
+    Child, Errno, Error, Fact, Kind, Namespaces, Outcome, Pid, Reporter, Spawn, Value, namespace, signals,
+};
 
-use crate::trial::{in_a, number, own_numbers};
+use crate::trial::{in_a, own_pids, pid_of};
 
-pub(crate) const DEEPEST: Claim = Claim::holds(
+const LEVEL: &str = "level";
+const MADE: &str = "levels made";
+const NEXT: &str = "one level more";
+/// ENOSPC is the answer to too many namespaces as well (max_pid_namespaces in namespaces(7)).
+const BESIDE: &str = "one more beside the first";
+
+const DEEPEST: Claim = Claim::holds(
     "deepest",
     "PID namespaces nest 32 deep below the machine's first one: one more gives ENOSPC.",
 )
-.cause("CLONE_NEWPID")
+.factor("CLONE_NEWPID")
 .notes(&[92])
 .more(&[33]);
-pub(crate) const ENDS_BELOW: Claim = Claim::holds(
+
+pub(crate) const NEST_TO_THE_LIMIT: Step = Step {
+    title: "Nest a PID namespace in a PID namespace and so on, until the kernel refuses (or 36 are made).",
+    calls: &["clone3(CLONE_NEWPID)", "…"],
+    by_hand: &[
+        "export i=0 n='i=$((i+1)); unshare -pf sh -c \"$n\" || { [ $? = 1 ] && echo $i; exit 2; }'",
+        "unshare -Urpf sh -c \"$n\"",
+    ],
+    claims: &[DEEPEST],
+    run: |lab| {
+        // Whoever is in a namespace already has fewer left.
+        let first = namespace::of_kind(None, Kind::Pid)?.ino == FIRST;
+        let as_many = move |levels: &Value| {
+            levels.as_i64().is_some_and(|it| if first { it == MOST } else { (1..MOST).contains(&it) })
+        };
+        lab.compare(DEEPEST, Namespaces::NONE, Namespaces::PID, |namespaces| nest(namespaces, first))?
+            .shows(inside(MADE).that(as_many) & inside(NEXT).is("ENOSPC") & outside(BESIDE).is("OK"))
+    },
+};
+
+const ENDS_BELOW: Claim = Claim::holds(
     "ends-below",
     "When an init dies, so does everyone in the namespaces below its own, other inits included.",
 )
-.cause("CLONE_NEWPID")
+.factor("CLONE_NEWPID")
 .more(&[26]);
+
+pub(crate) const KILL_THE_FIRST: Step = Step {
+    title: "In A, make a chain of five processes that outlive their parents, each in a PID namespace below the last. Kill the first.",
+    calls: &["clone3(CLONE_NEWPID)", "kill(first, SIGKILL)", "kill(pid, 0)"],
+    by_hand: &[
+        "unshare -Urpf unshare -pf unshare -pf unshare -pf unshare -pf sleep 987 & sleep 1",
+        "kill -KILL $(pgrep --parent $!); sleep 1; pgrep -af 'sleep 98[7]'",
+    ],
+    claims: &[ENDS_BELOW],
+    run: |lab| {
+        lab.compare(ENDS_BELOW, Namespaces::NONE, Namespaces::PID, left_of_a_chain)?
+            .shows(outside("of the other four, alive").is(0))
+    },
+};
 
 /// MAX_PID_NS_LEVEL in the kernel; pid_namespaces(7) gives the number too.
 const MOST: i64 = 32;
@@ -27,70 +69,43 @@ const TRIED: usize = 36;
 /// PROC_PID_INIT_INO: the first PID namespace has the same inode number on every machine.
 const FIRST: u64 = 0xeffffffc;
 
-const LEVEL: &str = "level";
-const MADE: &str = "levels made";
-const NEXT: &str = "one level more";
-
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Nest a PID namespace in a PID namespace and so on, until the kernel refuses (or 36 are made).",
-        calls: &["clone3(CLONE_NEWPID)", "…"],
-        by_hand: &[
-            "export i=0 n='i=$((i+1)); unshare -pf sh -c \"$n\" || { [ $? = 1 ] && echo $i; exit 2; }'",
-            "unshare -Urpf sh -c \"$n\"",
-        ],
-    })?;
-    let first = namespace::of_kind(None, Kind::Pid)?.ino == FIRST;
-    let count = move |levels: usize| {
-        let levels = i64::try_from(levels).unwrap_or(i64::MAX);
-        // Whoever is in a namespace already has fewer left.
-        if first { Value::Number(levels) } else { Value::Count(levels) }
+/// How many levels could be made. From the `first` PID namespace on there are as many on every machine.
+fn nest(namespaces: Namespaces, first: bool) -> Result<Vec<Fact>> {
+    let mut top = Child::spawn("level 1", namespaces, move |me| nest_from(me, 1, namespaces))?;
+    let mut made = 0_i64;
+    let last = loop {
+        let fact = top.fact()?;
+        if fact.what == NEXT {
+            break fact;
+        }
+        made += 1;
     };
-    let dig = |namespaces| -> Result<Vec<Fact>> {
-        let mut top = Child::spawn("level 1", namespaces, move |me| dig_down(me, 1, namespaces))?;
-        let (levels, last): (Vec<_>, Vec<_>) =
-            top.hear_all()?.into_iter().partition(|fact| fact.what == LEVEL);
-        let mut told = vec![Fact::inside("innermost", MADE, count(levels.len()))];
-        told.extend(last);
-        Ok(told)
-    };
-    lab.claim(DEEPEST).without(dig(Namespaces::NONE)?).with(dig(Namespaces::PID)?).shows(|seen| {
-        let levels = seen.inside(MADE).and_then(Value::as_i64).unwrap_or(0);
-        let as_many = if first { levels == MOST } else { (1..MOST).contains(&levels) };
-        as_many && seen.inside(NEXT).is_some_and(|it| *it == "ENOSPC")
-    })?;
-
-    lab.step(Step {
-        goal: "In A, make a chain of five processes that outlive their parents, each in a PID namespace below the last. Kill the first.",
-        calls: &["clone3(CLONE_NEWPID)", "kill(first, SIGKILL)", "kill(pid, 0)"],
-        by_hand: &[
-            "unshare -Urpf unshare -pf unshare -pf unshare -pf unshare -pf sleep 987 & sleep 1",
-            "kill -KILL $(pgrep --parent $!); sleep 1; pgrep -af 'sleep 98[7]'",
-        ],
-    })?;
-    lab.claim(ENDS_BELOW)
-        .without(left_of_a_chain(Namespaces::NONE)?)
-        .with(left_of_a_chain(Namespaces::PID)?)
-        .shows(|left| *left == 0)?;
-    Ok(())
+    // While all levels are there.
+    let beside = Outcome::of(Child::spawn("beside", namespaces, |_| Ok(())))?;
+    let made = if first { Value::Number(made) } else { Value::Count(made) };
+    Ok(vec![Fact::inside("innermost", MADE, made), last, Fact::outside(BESIDE, beside)])
 }
 
-fn dig_down(me: &mut Witness, level: usize, namespaces: Namespaces) -> ns_core::Result<()> {
-    // A word a level, so that nobody above waits for all of them at once.
-    me.saw(LEVEL, level)?;
+fn nest_from(me: &mut Reporter, level: usize, namespaces: Namespaces) -> ns_core::Result<()> {
+    // A fact a level, so that nobody above waits for all of them at once.
+    me.report(LEVEL, level)?;
     if level == TRIED {
-        return me.saw(NEXT, "not tried");
+        me.report(NEXT, "not tried")?;
+        return me.stay();
     }
-    match Child::spawn("next", namespaces, move |me| dig_down(me, level + 1, namespaces)) {
+    match Child::spawn("next", namespaces, move |me| nest_from(me, level + 1, namespaces)) {
         Ok(mut next) => loop {
-            let fact = next.hear()?;
+            let fact = next.fact()?;
             let last = fact.what == NEXT;
-            me.tell(fact)?;
+            me.send(fact)?;
             if last {
-                return Ok(());
+                return me.stay();
             }
         },
-        refused => me.saw(NEXT, Outcome::of(refused)?),
+        refused => {
+            me.report(NEXT, Outcome::of(refused)?)?;
+            me.stay()
+        }
     }
 }
 
@@ -101,35 +116,43 @@ fn left_of_a_chain(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let mut first = Spawn::new("first")
             .namespaces(namespaces)
             .outlives_parent()
-            .run(move |me| go_on_below(me, 1, namespaces))?;
+            .run(move |me| lengthen(me, 1, namespaces))?;
         let mut below = Vec::new();
         for _ in 0..CHAIN {
-            below.push(number(&first.hear()?, 1)?);
+            below.push(pid_of(&first.fact()?, 1)?);
         }
         first.signal(SIGKILL)?;
         first.wait()?;
         let mut left = 0;
         for pid in below.iter().filter(|pid| **pid != first.pid()) {
-            left += usize::from(signals::send(*pid, None)? == Outcome::Done);
+            left += usize::from(is_there(*pid)?);
         }
-        me.tell(Fact::outside("of the other four, alive", left))
+        me.send(Fact::outside("of the other four, alive", left))
     })
 }
 
-fn go_on_below(me: &mut Witness, length: usize, namespaces: Namespaces) -> ns_core::Result<()> {
+fn is_there(process: Pid) -> ns_core::Result<bool> {
+    match signals::send(process, None)? {
+        Outcome::Failed(Errno::ESRCH) => Ok(false),
+        Outcome::Failed(errno) => Err(Error::Call { call: "kill(pid, 0)".into(), errno }),
+        _ => Ok(true),
+    }
+}
+
+fn lengthen(me: &mut Reporter, length: usize, namespaces: Namespaces) -> ns_core::Result<()> {
     signals::block_all()?;
-    me.saw("PIDs", own_numbers()?)?;
+    me.report("PIDs", own_pids()?)?;
     if length < CHAIN {
         let mut next = Spawn::new("next")
             .namespaces(namespaces)
             .outlives_parent()
-            .run(move |me| go_on_below(me, length + 1, namespaces))?;
+            .run(move |me| lengthen(me, length + 1, namespaces))?;
         for _ in length..CHAIN {
-            me.tell(next.hear()?)?;
+            me.send(next.fact()?)?;
         }
         next.abandon();
     }
-    // Not at the gate, which opens when the parent dies.
+    // Not at the checkpoint, which lets it go when the parent dies.
     loop {
         nix::unistd::pause();
     }

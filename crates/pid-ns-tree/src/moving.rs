@@ -1,201 +1,223 @@
 //! Who moves, and where to: unshare() and setns() send the caller's next children, down and never up.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Observation, Step, cause};
+use lesson::{Claim, Effect, Row, Step, every, inside, right, wrong};
 use nix::unistd::getpid;
-use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Value, Witness, namespace, process};
+use ns_core::{
+    Capability, Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, namespace, process,
+};
 
-use crate::trial::{self, in_a, number, tell_numbers_and_stay};
+use crate::trial::{self, in_a, lists, pid_of, report_pids_and_stay};
 
-pub(crate) const CALLER_STAYS: Claim = Claim::holds(
+const CHANGED: &str = "getpid() changed";
+const MOVED: &str = "its own namespace changed";
+const CHILD: &str = "NSpid of its next child";
+const UNSHARE_AGAIN: &str = "unshare(CLONE_NEWPID) again";
+
+const CALLER_STAYS: Claim = Claim::holds(
     "caller-stays",
     "unshare(CLONE_NEWPID) moves the next children, the first of them to PID 1; the caller's getpid() is for life.",
 )
-.cause("unshare(CLONE_NEWPID)")
+.factor("unshare(CLONE_NEWPID)")
 .notes(&[96])
 .more(&[34])
-.misconceptions(&[("getpid() changed = yes; its own namespace changed = yes", "unshare() moves its caller for most other kinds, so one expects getpid() to be 1 afterwards")]);
-pub(crate) const CHILDREN_GO: Claim = Claim::holds(
+.misconceptions(&[(
+    "getpid() changed = yes; its own namespace changed = yes",
+    "unshare() moves its caller for most other kinds, so one expects getpid() to be 1 afterwards",
+)]);
+
+pub(crate) const UNSHARE: Step = Step {
+    title: "In A, a PID namespace made for the trial, call unshare(CLONE_NEWPID). Compare the caller before and after; make a child.",
+    calls: &["getpid()", "unshare(CLONE_NEWPID)", "getpid()", "fork()"],
+    by_hand: &["unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'"],
+    claims: &[CALLER_STAYS],
+    run: |lab| {
+        lab.compare(CALLER_STAYS, Namespaces::NONE, Namespaces::PID, unshare_and_look)?
+            .shows(sends_its_child_alone())
+    },
+};
+
+const CHILDREN_GO: Claim = Claim::holds(
     "children-go",
     "setns() into a PID namespace below moves the next children there, and leaves the caller where it is.",
 )
-.cause("setns(CLONE_NEWPID)")
+.factor("setns(CLONE_NEWPID)")
 .notes(&[96, 97]);
-pub(crate) const FREELY: Claim =
+const FREELY: Claim =
     Claim::refuted("freely", "A process descends into a child PID namespace by setns().", "children-go")
-        .cause("setns(CLONE_NEWPID)")
+        .factor("setns(CLONE_NEWPID)")
         .notes(&[97])
         .misconceptions(&[(
             "getpid() changed = no; its own namespace changed = yes",
             "setns() moves its caller for the other kinds, so one expects it to be inside afterwards",
         )]);
-pub(crate) const CAPABLE: Claim =
+
+pub(crate) const ENTER: Step = Step {
+    title: "In A, call setns() with the file of a PID namespace below. Compare the caller before and after; make a child.",
+    calls: &["open(\"/proc/PID/ns/pid\")", "setns(file, CLONE_NEWPID)", "getpid()", "fork()"],
+    by_hand: &[
+        "unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)",
+        "nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'",
+        "kill -KILL $init",
+    ],
+    claims: &[CHILDREN_GO, FREELY],
+    run: |lab| {
+        let entered = lab.arms(false, true, enter_and_look)?;
+        lab.judge(CHILDREN_GO, entered.clone()).shows(sends_its_child_alone())?;
+        lab.judge(FREELY, entered).shows(inside(MOVED).is(true))
+    },
+};
+
+const CAPABLE: Claim =
     Claim::holds("capable", "Without CAP_SYS_ADMIN nobody sends children down: setns() gives EPERM.")
-        .cause("dropped capabilities")
+        .factor("CAP_SYS_ADMIN given up")
         .notes(&[97]);
-pub(crate) const NO_ASCENT: Claim = Claim::holds(
+
+pub(crate) const ENTER_WITHOUT_PRIVILEGE: Step = Step {
+    title: "Try that setns() with all capabilities but CAP_SYS_ADMIN.",
+    calls: &["capset()", "setns(file, CLONE_NEWPID)"],
+    by_hand: &[
+        "unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)",
+        "test $(id -u) = 0 && drop='setpriv --bounding-set=-sys_admin'; $drop nsenter -t $init --pid true",
+        "kill -KILL $init",
+    ],
+    claims: &[CAPABLE],
+    run: |lab| {
+        lab.compare(CAPABLE, true, false, |capable| enter(Target::Below, capable))?
+            .shows(inside("setns(one below)").is("EPERM"))
+    },
+};
+
+const NO_ASCENT: Claim = Claim::holds(
     "no-ascent",
     "setns() takes one's own PID namespace and those below it; the parent's and a sibling give EINVAL.",
 )
-.cause("a target above or beside")
-.notes(&[98]);
-pub(crate) const UNDO: Claim = Claim::holds(
+.factor("a target above or beside")
+.notes(&[98])
+.arms("B itself", "its parent A")
+.core(&[Row::first("setns() in B, to")])
+.asks(
+    "Root in PID namespace B calls setns() with the file of B's parent. What happens?",
+    &[
+        right("setns() fails with EINVAL"),
+        wrong("its next child is in the parent namespace", "setns() does that for a namespace below"),
+        wrong(
+            "setns() fails with EPERM",
+            "a user may lack the privilege, and so the refusal is taken for one of privilege",
+        ),
+    ],
+);
+
+pub(crate) const ENTER_IN_EACH_DIRECTION: Step = Step {
+    title: "From B, a PID namespace in A, offer setns() every direction: B itself, one below, the parent, a sibling.",
+    calls: &["setns(file, CLONE_NEWPID)"],
+    by_hand: &["unshare -Urpf --mount-proc sh -c 'sleep 9 & unshare -pf nsenter --pid=/proc/$!/ns/pid true'"],
+    claims: &[NO_ASCENT],
+    run: |lab| {
+        let (own_or_below, parent_or_sibling) =
+            ([Target::Own, Target::Below], [Target::Parent, Target::Sibling]);
+        lab.compare(NO_ASCENT, own_or_below, parent_or_sibling, |[one, other]| {
+            Ok([enter(one, true)?, enter(other, true)?].concat())
+        })?
+        .shows(every().is("EINVAL"))
+    },
+};
+
+const UNDO: Claim = Claim::holds(
     "undo",
     "setns() into one's own PID namespace undoes unshare(CLONE_NEWPID): the next child stays with its parent.",
 )
-.cause("setns() into one's own")
+.factor("setns() into one's own")
 .notes(&[98]);
-pub(crate) const AGAIN: Claim = Claim::holds(
+const AGAIN: Claim = Claim::holds(
     "again",
-    "unshare(CLONE_NEWPID) works any number of times if setns() into one's own comes between, else once: EINVAL.",
+    "A second unshare(CLONE_NEWPID) works if setns() into one's own PID namespace came between, else EINVAL.",
 )
-.cause("setns() into one's own")
+.factor("setns() into one's own")
 .notes(&[98]);
-pub(crate) const NO_THREAD: Claim = Claim::holds(
+
+pub(crate) const COME_BACK: Step = Step {
+    title: "In A, call unshare(CLONE_NEWPID), change one's mind by setns() into A, make a child, and unshare once more.",
+    calls: &[
+        "unshare(CLONE_NEWPID)",
+        "setns(open(\"/proc/self/ns/pid\"), CLONE_NEWPID)",
+        "fork()",
+        "unshare(CLONE_NEWPID)",
+    ],
+    by_hand: &[
+        "readlink /proc/self/ns/pid; sudo unshare --pid bash -c 'readlink /proc/self/ns/pid; true'",
+        "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork bash -c 'readlink /proc/self/ns/pid; true'",
+        "sudo unshare --pid unshare --pid true",
+        "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork unshare --pid true; echo $?",
+    ],
+    claims: &[UNDO, AGAIN],
+    run: |lab| {
+        let came_back = lab.arms(false, true, come_back)?;
+        // Here, in A, and no third.
+        lab.judge(UNDO, came_back.only(&[CHILD])).shows(inside(CHILD).that(lists(2)))?;
+        lab.judge(AGAIN, came_back.only(&[UNSHARE_AGAIN]))
+            .shows(inside(UNSHARE_AGAIN).from("EINVAL").to("OK"))
+    },
+};
+
+const NO_THREAD: Claim = Claim::holds(
     "no-thread",
     "While its children go to another PID namespace, a process can make no thread.",
 )
-.cause("unshare(CLONE_NEWPID)")
+.factor("unshare(CLONE_NEWPID)")
 .notes(&[96]);
-pub(crate) const RECOVER: Claim = Claim::holds(
+
+pub(crate) const START_A_THREAD: Step = Step {
+    title: "Start a thread, call unshare(CLONE_NEWPID), and start another.",
+    calls: &["clone3(CLONE_THREAD|…)", "unshare(CLONE_NEWPID)", "clone3(CLONE_THREAD|…)"],
+    by_hand: &[
+        "sudo unshare --pid /usr/bin/python3 -c 'import threading; threading.Thread(target=print).start()'",
+    ],
+    claims: &[NO_THREAD],
+    run: |lab| {
+        lab.compare(NO_THREAD, Namespaces::NONE, Namespaces::PID, start_a_thread)?
+            .shows(inside("a thread was made").is(false) & inside(BEFORE).is("OK"))
+    },
+};
+
+const RECOVER: Claim = Claim::holds(
     "recover",
     "ENOMEM, once the init of the children's namespace is dead, is no lasting harm: setns() into one's own cures it.",
 )
-.cause("setns() into one's own")
+.factor("setns() into one's own")
 .notes(&[98])
 .more(&[37]);
 
-const CHANGED: &str = "getpid() changed";
-const MOVED: &str = "its own namespace changed";
-const CHILD: &str = "NSpid of its next child";
+pub(crate) const RECOVER_FROM_ENOMEM: Step = Step {
+    title: "Let the first child after unshare(CLONE_NEWPID) end, so that its namespace takes nobody any more. Come back by setns().",
+    calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "setns(own, CLONE_NEWPID)", "fork()"],
+    by_hand: &[
+        "sudo unshare --pid sh -c '/bin/true; /bin/true'",
+        "sudo unshare --pid sh -c '/bin/true; exec nsenter --pid=/proc/self/ns/pid echo back'",
+    ],
+    claims: &[RECOVER],
+    run: |lab| {
+        lab.compare(RECOVER, false, true, fork_after_init)?
+            .shows(inside("fork() once more").from("ENOMEM").to("OK"))
+    },
+};
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "In A, a PID namespace made for the trial, call unshare(CLONE_NEWPID). Compare the caller before and after; make a child.",
-        calls: &["getpid()", "unshare(CLONE_NEWPID)", "getpid()", "fork()"],
-        by_hand: &["unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'"],
-    })?;
-    let length = |seen: &Observation| match seen.inside(CHILD) {
-        Some(Value::List(numbers)) => numbers.len(),
-        _ => 0,
-    };
-    let stays = |seen: &Observation| {
-        seen.inside(CHANGED).is_some_and(|it| *it == false)
-            && seen.inside(MOVED).is_some_and(|it| *it == false)
-    };
-    lab.claim(CALLER_STAYS)
-        .without(unshare_and_look(Namespaces::NONE)?)
-        .with(unshare_and_look(Namespaces::PID)?)
-        // Here, in A, in the new one: three numbers.
-        .shows(|seen| stays(seen) && length(seen) == 3)?;
-
-    lab.step(Step {
-        goal: "In A, call setns() with the file of a PID namespace below. Compare the caller before and after; make a child.",
-        calls: &["open(\"/proc/PID/ns/pid\")", "setns(file, CLONE_NEWPID)", "getpid()", "fork()"],
-        by_hand: &[
-            "unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)",
-            "nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'",
-        ],
-    })?;
-    let stayed = enter_and_look(false)?;
-    let entered = enter_and_look(true)?;
-    lab.claim(CHILDREN_GO)
-        .without(stayed.clone())
-        .with(entered.clone())
-        .shows(|seen| stays(seen) && length(seen) == 3)?;
-    lab.claim(FREELY)
-        .without(stayed)
-        .with(entered)
-        .shows(|seen| seen.inside(MOVED).is_some_and(|it| *it == true))?;
-
-    lab.step(Step {
-        goal: "Try that setns() without any capability.",
-        calls: &["capset(0)", "setns(file, CLONE_NEWPID)"],
-        by_hand: &[
-            "test $(id -u) = 0 && drop='setpriv --bounding-set=-all'; $drop nsenter -t $init --pid true",
-            "kill -KILL $init",
-        ],
-    })?;
-    lab.claim(CAPABLE)
-        .without(enter(Target::Below, true)?)
-        .with(enter(Target::Below, cause(false, true))?)
-        .shows(|answer| *answer == "EPERM")?;
-
-    lab.step(Step {
-        goal: "From B, a PID namespace in A, offer setns() every direction: B itself, one below, the parent, a sibling.",
-        calls: &["setns(file, CLONE_NEWPID)"],
-        by_hand: &[
-            "unshare -Urpf --mount-proc sh -c 'sleep 9 & unshare -pf nsenter --pid=/proc/$!/ns/pid true'",
-        ],
-    })?;
-    let mut answers = Vec::new();
-    for target in [Target::Own, Target::Below, Target::Parent, Target::Sibling] {
-        answers.push(enter(target, true)?);
-    }
-    let (upwards, downwards) = (answers.split_off(2), answers);
-    lab.claim(NO_ASCENT)
-        .without(downwards.concat())
-        .with(upwards.concat())
-        .shows(|seen| seen.facts().iter().all(|answer| answer.value == "EINVAL"))?;
-
-    lab.step(Step {
-        goal: "In A, call unshare(CLONE_NEWPID), change one's mind by setns() into A, make a child, and unshare once more.",
-        calls: &[
-            "unshare(CLONE_NEWPID)",
-            "setns(open(\"/proc/self/ns/pid\"), CLONE_NEWPID)",
-            "fork()",
-            "unshare(CLONE_NEWPID)",
-        ],
-        by_hand: &[
-            "readlink /proc/self/ns/pid; sudo unshare --pid bash -c 'readlink /proc/self/ns/pid; true'",
-            "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork bash -c 'readlink /proc/self/ns/pid; true'",
-            "sudo unshare --pid unshare --pid true",
-            "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork unshare --pid true; echo $?",
-        ],
-    })?;
-    let went = change_ones_mind(false)?;
-    let came_back = change_ones_mind(true)?;
-    lab.claim(UNDO).without(went.child).with(came_back.child).shows(|seen| length(seen) == 2)?;
-    lab.claim(AGAIN).without(went.again).with(came_back.again).shows(|answer| *answer == "OK")?;
-
-    lab.step(Step {
-        goal: "Call unshare(CLONE_NEWPID), and start a thread.",
-        calls: &["unshare(CLONE_NEWPID)", "clone(CLONE_THREAD|CLONE_VM|…)"],
-        by_hand: &[
-            "sudo unshare --pid /usr/bin/python3 -c 'import threading; threading.Thread(target=print).start()'",
-        ],
-    })?;
-    lab.claim(NO_THREAD)
-        .without(start_a_thread(Namespaces::NONE)?)
-        .with(start_a_thread(Namespaces::PID)?)
-        .shows(|made| *made == false)?;
-
-    lab.step(Step {
-        goal: "Let the first child after unshare(CLONE_NEWPID) end, so that its namespace takes nobody any more. Come back by setns().",
-        calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "setns(own, CLONE_NEWPID)", "fork()"],
-        by_hand: &[
-            "sudo unshare --pid sh -c '/bin/true; /bin/true'",
-            "sudo unshare --pid sh -c '/bin/true; exec nsenter --pid=/proc/self/ns/pid echo back'",
-        ],
-    })?;
-    lab.claim(RECOVER)
-        .without(fork_after_init(false)?)
-        .with(fork_after_init(true)?)
-        .shows(|seen| seen.inside("fork() once more").is_some_and(|it| *it == "OK"))?;
-    Ok(())
+/// The caller is where it was and who it was. Its next child has three PIDs: here, in A, and in the one below.
+fn sends_its_child_alone() -> Effect {
+    inside(CHANGED).is(false) & inside(MOVED).is(false) & inside(CHILD).that(lists(3))
 }
 
-/// Does `change` to where the next children go, and tells what became of the caller and of its next child.
+/// Does `change` to where the next children go, and reports what became of the caller and of its next child.
 fn look_before_and_after(
-    me: &mut Witness,
+    me: &mut Reporter,
     change: impl FnOnce() -> ns_core::Result<()>,
 ) -> ns_core::Result<()> {
     let (pid, home) = (getpid(), namespace::of_kind(None, Kind::Pid)?);
     change()?;
-    me.saw(CHANGED, getpid() != pid)?;
-    me.saw(MOVED, namespace::of_kind(None, Kind::Pid)? != home)?;
-    let mut child = Child::spawn("its next child", Namespaces::NONE, tell_numbers_and_stay)?;
-    me.saw(CHILD, child.hear()?.value)
+    me.report(CHANGED, getpid() != pid)?;
+    me.report(MOVED, namespace::of_kind(None, Kind::Pid)? != home)?;
+    let mut child = Child::spawn("its next child", Namespaces::NONE, report_pids_and_stay)?;
+    me.report(CHILD, child.fact()?.value)
 }
 
 fn unshare_and_look(namespaces: Namespaces) -> Result<Vec<Fact>> {
@@ -204,8 +226,8 @@ fn unshare_and_look(namespaces: Namespaces) -> Result<Vec<Fact>> {
 
 fn enter_and_look(enters: bool) -> Result<Vec<Fact>> {
     in_a(move |me| {
-        let mut below = Child::spawn("below", Namespaces::PID, tell_numbers_and_stay)?;
-        let file = NsFile::of(Some(number(&below.hear()?, 0)?), Kind::Pid)?;
+        let mut below = Child::spawn("below", Namespaces::PID, report_pids_and_stay)?;
+        let file = NsFile::of(Some(pid_of(&below.fact()?, 0)?), Kind::Pid)?;
         look_before_and_after(me, || if enters { file.enter(Some(Kind::Pid)) } else { Ok(()) })
     })
 }
@@ -221,11 +243,11 @@ enum Target {
 /// From B, a namespace in A, tries to send its children to the target.
 fn enter(target: Target, capable: bool) -> Result<Vec<Fact>> {
     in_a(move |me| {
-        let mut sibling = Child::spawn("sibling", Namespaces::PID, tell_numbers_and_stay)?;
+        let mut sibling = Child::spawn("sibling", Namespaces::PID, report_pids_and_stay)?;
         let sibling = file_of(&mut sibling)?;
         let parent = NsFile::of(None, Kind::Pid)?;
         let mover = Child::spawn("mover", Namespaces::PID, move |me| {
-            let mut below = Child::spawn("below", Namespaces::PID, tell_numbers_and_stay)?;
+            let mut below = Child::spawn("below", Namespaces::PID, report_pids_and_stay)?;
             let (what, file) = match target {
                 Target::Own => ("setns(its own)", NsFile::of(None, Kind::Pid)?),
                 Target::Below => ("setns(one below)", file_of(&mut below)?),
@@ -233,45 +255,41 @@ fn enter(target: Target, capable: bool) -> Result<Vec<Fact>> {
                 Target::Sibling => ("setns(a sibling)", sibling),
             };
             if !capable {
-                process::drop_all_capabilities()?;
+                process::drop_capability(Capability::CAP_SYS_ADMIN)?;
             }
-            me.saw(what, Outcome::of(file.enter(Some(Kind::Pid)))?)
+            me.report(what, Outcome::of(file.enter(Some(Kind::Pid)))?)
         })?;
-        trial::tell_all_of(mover, me)
+        trial::send_all_of(mover, me)
     })
 }
 
 fn file_of(child: &mut Child) -> ns_core::Result<NsFile> {
-    NsFile::of(Some(number(&child.hear()?, 0)?), Kind::Pid)
+    NsFile::of(Some(pid_of(&child.fact()?, 0)?), Kind::Pid)
 }
 
-struct Mind {
-    child: Fact,
-    again: Fact,
-}
-
-fn change_ones_mind(comes_back: bool) -> Result<Mind> {
-    let facts = in_a(move |me| {
+fn come_back(comes_back: bool) -> Result<Vec<Fact>> {
+    in_a(move |me| {
         let own = NsFile::of(None, Kind::Pid)?;
-        let come_back = || if comes_back { own.enter(Some(Kind::Pid)) } else { Ok(()) };
         namespace::unshare(Namespaces::PID)?;
-        come_back()?;
-        let mut child = Child::spawn("its next child", Namespaces::NONE, tell_numbers_and_stay)?;
-        me.saw(CHILD, child.hear()?.value)?;
-        me.saw("unshare(CLONE_NEWPID) again", Outcome::of(namespace::unshare(Namespaces::PID))?)
-    })?;
-    match <[Fact; 2]>::try_from(facts) {
-        Ok([child, again]) => Ok(Mind { child, again }),
-        Err(facts) => anyhow::bail!("two facts were to be told, not {}", facts.len()),
-    }
+        if comes_back {
+            own.enter(Some(Kind::Pid))?;
+        }
+        let mut child = Child::spawn("its next child", Namespaces::NONE, report_pids_and_stay)?;
+        me.report(CHILD, child.fact()?.value)?;
+        me.report(UNSHARE_AGAIN, Outcome::of(namespace::unshare(Namespaces::PID))?)
+    })
 }
+
+const BEFORE: &str = "clone3(CLONE_THREAD|…) before";
 
 fn start_a_thread(namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_a(move |me| {
+        let start = || std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().is_ok());
+        // Where no thread can be made in any case, as at a limit on processes, there is nothing to ask.
+        me.report(BEFORE, Outcome::of(start().named(|| "clone3(CLONE_THREAD|…)".into()))?)?;
         namespace::unshare(namespaces)?;
         // The kernel says EINVAL; a C library may make EAGAIN of that, as musl does. So yes or no is what is asked.
-        let started = std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().is_ok());
-        me.saw("a thread was made", started.is_ok())
+        me.report("a thread was made", start().is_ok())
     })
 }
 
@@ -281,10 +299,10 @@ fn fork_after_init(comes_back: bool) -> Result<Vec<Fact>> {
         let fork = || Outcome::of(Child::spawn("child", Namespaces::NONE, |_| Ok(())));
         namespace::unshare(Namespaces::PID)?;
         Child::spawn("init", Namespaces::NONE, |_| Ok(()))?.wait()?;
-        me.saw("fork() after its init ended", fork()?)?;
+        me.report("fork() after its init ended", fork()?)?;
         if comes_back {
             own.enter(Some(Kind::Pid))?;
         }
-        me.saw("fork() once more", fork()?)
+        me.report("fork() once more", fork()?)
     })
 }

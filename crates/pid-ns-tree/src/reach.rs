@@ -1,104 +1,164 @@
-//! Who reaches whom: by number, by name, by a descriptor that was handed down.
+//! Who reaches whom: by PID, by name, by a descriptor that was inherited.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Picture, Step};
+use lesson::{Claim, Picture, Row, Step, inside, outside, right, wrong};
 use ns_core::Signal::SIGCONT;
 use ns_core::{
-    Child, Fact, Kind, Namespaces, NsFile, Outcome, Value, Witness, namespace, pids, process, signals,
+    Child, Errno, Error, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, Signal, Value, namespace,
+    pids, process, signals,
 };
 
-use crate::trial::{self, in_a, number, tell_numbers_and_stay};
-
-pub(crate) const NO_NUMBER: Claim = Claim::holds(
-    "no-number",
-    "A process outside has no number inside: kill() gives ESRCH. But a /proc mounted outside still shows it.",
-)
-.cause("CLONE_NEWPID")
-.notes(&[95]);
-pub(crate) const SEES_NOTHING: Claim = Claim::refuted(
-    "sees-nothing",
-    "A process in a child PID namespace cannot see processes of its ancestor namespaces.",
-    "no-number",
-)
-.cause("CLONE_NEWPID")
-.notes(&[95]);
-pub(crate) const DOWNWARDS: Claim = Claim::holds(
-    "downwards",
-    "Signals go to one's own PID namespace and down, never up or aside: not even by a pidfd of the target (EINVAL).",
-)
-.cause("CLONE_NEWPID")
-.notes(&[94, 95]);
-pub(crate) const PARENT: Claim = Claim::holds(
-    "parent",
-    "Every PID namespace below the first has a parent: ioctl(NS_GET_PARENT) leads from it up to one's own.",
-)
-.cause("CLONE_NEWPID")
-.notes(&[92, 93]);
+use crate::trial::{self, in_a, pid_of, report_pids_and_stay};
 
 const KILL: &str = "kill(its PID outside, 0)";
 const NAME: &str = "its name in the /proc of outside";
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "In a new PID namespace, without a new procfs: send signal 0 to a process outside, and read its name in /proc.",
-        calls: &["kill(pid, 0)", "read(\"/proc/PID/comm\")"],
-        by_hand: &[
-            "sleep 9 & unshare -Urpf sh -c \"kill -0 $!; cat /proc/$!/comm\"",
-            "sleep 9 & unshare -Urpf --mount-proc sh -c \"kill -0 $!; cat /proc/$!/comm\"",
-        ],
-    })?;
-    let plain = look_outside(Namespaces::NONE)?;
-    let inside = look_outside(Namespaces::PID)?;
-    lab.claim(NO_NUMBER).without(plain.clone()).with(inside.clone()).shows(|seen| {
-        seen.inside(KILL).is_some_and(|it| *it == "ESRCH")
-            && seen.inside(NAME).is_some_and(|it| *it != "not there")
-    })?;
-    lab.claim(SEES_NOTHING)
-        .without(plain)
-        .with(inside)
-        .shows(|seen| seen.inside(NAME).is_some_and(|it| *it == "not there"))?;
+const NO_NUMBER: Claim = Claim::holds(
+    "no-number",
+    "A process outside has no number inside: kill() gives ESRCH. But a /proc mounted outside still shows it.",
+)
+.factor("CLONE_NEWPID")
+.notes(&[95])
+.more(&[27])
+.core(&[Row::inside("kill(outside, 0)", KILL)])
+.asks(
+    "In a new PID namespace, root finds a process outside in the old /proc, and calls kill(PID, 0). What is the answer?",
+    &[
+        right("-1, ESRCH"),
+        wrong("-1, EPERM", "a namespace is thought to forbid, and what is forbidden gives EPERM"),
+        wrong("0: success", "PIDs are thought to be the same everywhere, and root may signal everyone"),
+    ],
+);
+const SEES_NOTHING: Claim = Claim::refuted(
+    "sees-nothing",
+    "A process in a child PID namespace cannot see processes of its ancestor namespaces.",
+    "no-number",
+)
+.factor("CLONE_NEWPID")
+.notes(&[95])
+.core(&[Row::inside("its name, in /proc", NAME)])
+.asks(
+    "A process is in a new PID namespace; /proc is still the one mounted outside. Which processes outside can it see?",
+    &[
+        right("those that /proc shows, by name too"),
+        wrong("none", "a new procfs shows none, and with most containers there is one"),
+        wrong("its parent alone", "a process is thought to know its parent; but getppid() returns 0"),
+    ],
+);
 
-    lab.step(Step {
-        goal: "Nest PID namespaces: B and C side by side in A, D in B. From each, send SIGCONT to a process in each, by pidfds.",
-        calls: &["pidfd_open(pid)", "setns(pid, CLONE_NEWPID)", "pidfd_send_signal(pidfd, SIGCONT)"],
-        by_hand: &[],
-    })?;
-    let plain = Signals::sent(Namespaces::NONE)?;
-    let apart = Signals::sent(Namespaces::PID)?;
-    lab.picture(
-        Picture::Heat(1),
-        "What pidfd_send_signal() gives",
-        &["from a member of", "to A", "to B", "to D", "to C"],
-        apart.rows(),
-    )?;
-    lab.claim(DOWNWARDS)
-        .without(plain.against_the_claim())
-        .with(apart.against_the_claim())
-        .shows(|seen| *seen == 0)?;
+pub(crate) const LOOK_OUTSIDE: Step = Step {
+    title: "In a new PID namespace, without a new procfs: send signal 0 to a process outside, and read its name in /proc.",
+    calls: &["kill(pid, 0)", "read(\"/proc/PID/comm\")"],
+    by_hand: &[
+        "sleep 9 & unshare -Urpf sh -c \"kill -0 $!; cat /proc/$!/comm\"",
+        "sleep 9 & unshare -Urpf --mount-proc sh -c \"kill -0 $!; cat /proc/$!/comm\"",
+    ],
+    claims: &[SEES_NOTHING, NO_NUMBER],
+    run: |lab| {
+        let seen = lab.arms(Namespaces::NONE, Namespaces::PID, look_outside)?;
+        lab.judge(SEES_NOTHING, seen.clone()).shows(inside(NAME).is("not there"))?;
+        lab.judge(NO_NUMBER, seen).shows(inside(KILL).is("ESRCH") & inside(NAME).is_not("not there"))
+    },
+};
 
-    lab.step(Step {
-        goal: "Nest three PID namespaces. Walk up from the innermost, from parent to parent, until the kernel refuses.",
-        calls: &["open(\"/proc/PID/ns/pid\")", "ioctl(ns, NS_GET_PARENT)"],
-        by_hand: &["lsns --type pid --tree=parent"],
-    })?;
-    lab.claim(PARENT)
-        .without(walk_up(Namespaces::NONE)?)
-        .with(walk_up(Namespaces::PID)?)
-        .shows(|seen| seen.outside("steps up to our own").is_some_and(|it| *it == 3))?;
-    Ok(())
-}
+const DOWNWARDS: Claim = Claim::holds(
+    "downwards",
+    "pidfd_send_signal() reaches one's own PID namespace and those below; a parent or sibling gives EINVAL.",
+)
+.factor("CLONE_NEWPID")
+.notes(&[94, 95]);
+
+pub(crate) const SIGNAL_EACH_OTHER: Step = Step {
+    title: "Nest PID namespaces: B and C side by side in A, D in B. From each, send SIGCONT to a process in each, by pidfds.",
+    calls: &["pidfd_open(pid)", "setns(pid, CLONE_NEWPID)", "pidfd_send_signal(pidfd, SIGCONT)"],
+    by_hand: &[],
+    claims: &[DOWNWARDS],
+    run: |lab| {
+        let signals = lab.arms(Namespaces::NONE, Namespaces::PID, Signals::sent)?;
+        lab.picture(
+            Picture::Heat(1),
+            "What pidfd_send_signal() gives",
+            &["from a member of", "to A", "to B", "to D", "to C"],
+            signals.treatment().rows(),
+        )?;
+        lab.judge(DOWNWARDS, signals.map(|of| of.against_the_claim()))
+            .shows(inside("of the 16 answers, against the claim").is(0))
+    },
+};
+
+const PARENT: Claim = Claim::holds(
+    "parent",
+    "Every PID namespace below the first has a parent: ioctl(NS_GET_PARENT) leads from it up to one's own.",
+)
+.factor("CLONE_NEWPID")
+.notes(&[92, 93]);
+
+pub(crate) const ASK_FOR_PARENTS: Step = Step {
+    title: "Nest three PID namespaces. Walk up from the innermost, from parent to parent, until the kernel refuses.",
+    calls: &["open(\"/proc/PID/ns/pid\")", "ioctl(ns, NS_GET_PARENT)"],
+    by_hand: &["lsns --type pid --tree=parent"],
+    claims: &[PARENT],
+    run: |lab| {
+        lab.compare(PARENT, Namespaces::NONE, Namespaces::PID, ask_for_parents)?
+            .shows(outside("steps up to our own").is(3))
+    },
+};
+
+const DESCRIPTOR: Claim = Claim::holds(
+    "descriptor",
+    "A process of the parent namespace, which kill() cannot name, can be reached by an inherited pidfd: pidfd_getfd().",
+)
+.factor("pidfd_getfd() instead of kill()")
+.notes(&[95]);
+
+pub(crate) const TAKE_A_DESCRIPTOR: Step = Step {
+    title: "From B, a PID namespace in A, reach a process of A, which has a pipe open: by its PID, and by a pidfd that was inherited.",
+    calls: &["kill(pid, 0)", "pidfd_getfd(pidfd, fd)", "read(fd)"],
+    by_hand: &[],
+    claims: &[DESCRIPTOR],
+    run: |lab| {
+        lab.compare(DESCRIPTOR, false, true, reach_up)?
+            .shows(inside(REACH).from("ESRCH").to("OK") & inside("read from its pipe").is(TEXT))
+    },
+};
+
+const SIGIO: Claim = Claim::holds(
+    "sigio",
+    "A signal goes up by an open file: who writes to a pipe inside makes the kernel send SIGIO to its reader above.",
+)
+.factor("write() to an inherited pipe instead of kill()")
+.notes(&[95])
+.more(&[29]);
+
+pub(crate) const WRITE_TO_A_READER: Step = Step {
+    title: "From B, a PID namespace in A, signal a process of A, which has asked for SIGIO of a pipe: by its PID, then by a byte.",
+    calls: &["fcntl(fd, F_SETOWN, getpid())", "fcntl(fd, F_SETFL, O_ASYNC)", "kill(pid, SIGIO)", "write(fd)"],
+    by_hand: &[],
+    claims: &[SIGIO],
+    run: |lab| {
+        lab.compare(SIGIO, false, true, signal_up)?
+            .shows(inside(SIGNAL).from("ESRCH").to("OK") & inside(COMES).is("yes"))
+    },
+};
+
+const SIGNAL: &str = "kill(pid, SIGIO) or write()";
+const COMES: &str = "SIGIO has come";
+
+const REACH: &str = "kill(pid, 0) or pidfd_getfd()";
+/// What the process of A has written to its pipe.
+const TEXT: &str = "from A";
 
 fn look_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
-    let target = Child::spawn("target", Namespaces::NONE, Witness::stay)?;
+    let target = Child::spawn("target", Namespaces::NONE, Reporter::stay)?;
     let pid = target.pid();
     let mut child = Child::spawn("inside", namespaces, move |me| {
-        me.saw(KILL, signals::send(pid, None)?)?;
+        me.report(KILL, signals::send(pid, None)?)?;
         let name = process::name(Some(pid)).map_or("not there".into(), Value::Text);
-        me.saw(NAME, name)
+        me.report(NAME, name)
     })?;
-    Ok(child.hear_all()?)
+    Ok(child.facts()?)
 }
 
 /// Who is where: A is around all, B and C are in A, and D is in B.
@@ -106,43 +166,53 @@ const PLACES: [&str; 4] = ["A", "B, in A", "D, in B", "C, in A"];
 /// Which places lie in which, itself included.
 const WITHIN: [&[usize]; 4] = [&[0, 1, 2, 3], &[1, 2], &[2], &[3]];
 
+/// What a member of each place was answered.
 struct Signals(Vec<Fact>);
 
 impl Signals {
     fn sent(namespaces: Namespaces) -> Result<Signals> {
         let facts = in_a(move |me| {
-            let mut first = Child::spawn("in B", namespaces, move |me| {
-                let mut inner = Child::spawn("in D", namespaces, tell_numbers_and_stay)?;
-                me.tell(inner.hear()?)?;
-                tell_numbers_and_stay(me)
+            let mut in_b = Child::spawn("in B", namespaces, move |me| {
+                let mut in_d = Child::spawn("in D", namespaces, report_pids_and_stay)?;
+                me.send(in_d.fact()?)?;
+                report_pids_and_stay(me)
             })?;
-            let mut beside = Child::spawn("in C", namespaces, tell_numbers_and_stay)?;
-            let mut around = Child::spawn("in A", Namespaces::NONE, tell_numbers_and_stay)?;
-            let (inner, first, beside, around) =
-                (first.hear()?, first.hear()?, beside.hear()?, around.hear()?);
+            let mut in_c = Child::spawn("in C", namespaces, report_pids_and_stay)?;
+            let mut in_a = Child::spawn("in A", Namespaces::NONE, report_pids_and_stay)?;
+            let (of_d, of_b, of_c, of_a) = (in_b.fact()?, in_b.fact()?, in_c.fact()?, in_a.fact()?);
             let mut targets = Vec::new();
-            let mut doors = Vec::new();
-            for told in [around, first, inner, beside] {
-                targets.push(pids::open(number(&told, 1)?)?);
-                doors.push(NsFile::of(Some(number(&told, 0)?), Kind::Pid)?);
+            let mut files = Vec::new();
+            for pids in [of_a, of_b, of_d, of_c] {
+                targets.push(pids::open(pid_of(&pids, 1)?)?);
+                files.push(NsFile::of(Some(pid_of(&pids, 0)?), Kind::Pid)?);
             }
             // The senders come last, so that all of them have all the descriptors.
-            for (door, place) in doors.iter().zip(PLACES) {
-                let parent = Child::spawn("at the door", Namespaces::NONE, |me| {
-                    door.enter(Some(Kind::Pid))?;
+            for (file, place) in files.iter().zip(PLACES) {
+                let parent = Child::spawn("parent of the sender", Namespaces::NONE, |me| {
+                    file.enter(Some(Kind::Pid))?;
                     let sender = Child::spawn(place, Namespaces::NONE, |me| {
                         for (target, name) in targets.iter().zip(PLACES) {
-                            me.saw(name, pids::signal(target.as_fd(), SIGCONT)?)?;
+                            me.report(name, pids::signal(target.as_fd(), SIGCONT)?)?;
                         }
                         Ok(())
                     })?;
-                    trial::tell_all_of(sender, me)
+                    trial::send_all_of(sender, me)
                 })?;
-                trial::tell_all_of(parent, me)?;
+                trial::send_all_of(parent, me)?;
             }
             Ok(())
         })?;
-        Ok(Signals(facts))
+        // Any other errno is this machine's answer to the call, and tells nothing about who reaches whom.
+        let other = |fact: &Fact| match fact.value.as_outcome() {
+            Some(Outcome::Failed(errno)) if errno != Errno::EINVAL => Some(errno),
+            _ => None,
+        };
+        match facts.iter().find_map(other) {
+            Some(errno) => {
+                Err(Error::Call { call: "pidfd_send_signal(pidfd, SIGCONT)".into(), errno }.into())
+            }
+            None => Ok(Signals(facts)),
+        }
     }
 
     fn answer(&self, from: &str, to: &str) -> Option<&Value> {
@@ -174,17 +244,74 @@ impl Signals {
     }
 }
 
-fn walk_up(namespaces: Namespaces) -> Result<Vec<Fact>> {
-    let mut child = Child::spawn("first", namespaces, move |me| {
-        let mut child = Child::spawn("second", namespaces, move |me| {
-            let mut child = Child::spawn("third", namespaces, tell_numbers_and_stay)?;
-            me.tell(child.hear()?)?;
+/// A member of B reaches for a process of A: by its PID, or by a pidfd, which gives it the reading end of a pipe.
+fn reach_up(by_pidfd: bool) -> Result<Vec<Fact>> {
+    in_a(move |me| {
+        let mut above = Child::spawn("process of A", Namespaces::NONE, |me| {
+            let (read, write) = nix::unistd::pipe().named(|| "pipe()".into())?;
+            nix::unistd::write(&write, TEXT.as_bytes()).named(|| "write(pipe)".into())?;
+            me.report("its pipe", read.as_raw_fd())?;
             me.stay()
         })?;
-        me.tell(child.hear()?)?;
+        let descriptor = above.fact()?.value.as_i64().and_then(|it| i32::try_from(it).ok()).unwrap_or(-1);
+        let pidfd = pids::open(above.pid())?;
+        let member = Child::spawn("member of B", Namespaces::PID, |me| {
+            if !by_pidfd {
+                me.report(REACH, signals::send(above.pid(), None)?)?;
+                return me.report("read from its pipe", "nothing");
+            }
+            let flags = rustix::process::PidfdGetfdFlags::empty();
+            let taken = rustix::process::pidfd_getfd(&pidfd, descriptor, flags);
+            let taken = taken.named(|| format!("pidfd_getfd(pidfd, {descriptor})"));
+            let mut text = [0; TEXT.len()];
+            if let Ok(fd) = &taken {
+                nix::unistd::read(fd, &mut text).named(|| "read(fd)".into())?;
+            }
+            me.report(REACH, Outcome::of(taken)?)?;
+            me.report("read from its pipe", String::from_utf8_lossy(&text).into_owned())
+        })?;
+        trial::send_all_of(member, me)
+    })
+}
+
+/// A member of B signals a process of A: by its PID, or by a byte in a pipe that the process reads.
+fn signal_up(by_write: bool) -> Result<Vec<Fact>> {
+    in_a(move |me| {
+        let (read, write) = nix::unistd::pipe().named(|| "pipe()".into())?;
+        let mut above = Child::spawn("process of A", Namespaces::NONE, |me| {
+            // Blocked, it stays pending until it is looked for.
+            signals::block(&[Signal::SIGIO])?;
+            signals::ask_for_sigio(read.as_fd())?;
+            me.report("it", "waits")?;
+            me.checkpoint()?;
+            me.report(COMES, signals::is_pending(Signal::SIGIO)?)
+        })?;
+        above.fact()?;
+        let member = Child::spawn("member of B", Namespaces::PID, |me| {
+            let answer = if by_write {
+                Outcome::of(nix::unistd::write(&write, b"!").named(|| "write(pipe)".into()))?
+            } else {
+                signals::send(above.pid(), Some(Signal::SIGIO))?
+            };
+            me.report(SIGNAL, answer)
+        })?;
+        trial::send_all_of(member, me)?;
+        above.wake()?;
+        trial::send_all_of(above, me)
+    })
+}
+
+fn ask_for_parents(namespaces: Namespaces) -> Result<Vec<Fact>> {
+    let mut child = Child::spawn("first", namespaces, move |me| {
+        let mut child = Child::spawn("second", namespaces, move |me| {
+            let mut child = Child::spawn("third", namespaces, report_pids_and_stay)?;
+            me.send(child.fact()?)?;
+            me.stay()
+        })?;
+        me.send(child.fact()?)?;
         me.stay()
     })?;
-    let third = number(&child.hear()?, 0)?;
+    let third = pid_of(&child.fact()?, 0)?;
     let ours = namespace::of_kind(None, Kind::Pid)?;
     let mut at = NsFile::of(Some(third), Kind::Pid)?;
     let mut steps = 0;

@@ -5,10 +5,13 @@
 
 use nix::unistd::{SysconfVar, getpid, sysconf};
 use ns_core::clock::{self, Clock};
-use ns_core::{Child, Error, Kind, Named, NsFile, Pid, Result, Value, Witness, process};
+use ns_core::{Child, Error, Kind, Named, NsFile, Pid, Reporter, Result, Value, process};
 
 /// A second in nanoseconds.
 const SECOND: i64 = 1_000_000_000;
+
+/// A day more on the monotonic clocks, a week more since boot.
+pub(crate) const LAST_WEEK: &str = "monotonic 86400 0\nboottime 604800 0\n";
 
 /// Something that shows a time.
 #[derive(Clone, Copy)]
@@ -51,14 +54,14 @@ pub(crate) struct Reading {
     pub(crate) ahead: i64,
 }
 
-/// Reads `gauges` here and in `child`, which [`tell`]s the same.
+/// Reads `gauges` here and in `child`, which [`report`]s the same.
 pub(crate) fn read(gauges: &[Gauge], child: &mut Child) -> Result<Vec<Reading>> {
     let look = |pid| gauges.iter().map(|gauge| (gauge.read)(pid)).collect::<Result<Vec<_>>>();
     measure(|| {
         let before = look(child.pid())?;
-        child.release()?;
+        child.wake()?;
         let inside: Vec<_> =
-            gauges.iter().map(|_| Ok(child.hear()?.value.as_i64().unwrap_or(0))).collect::<Result<_>>()?;
+            gauges.iter().map(|_| Ok(child.fact()?.value.as_i64().unwrap_or(0))).collect::<Result<_>>()?;
         let after = look(child.pid())?;
         let readings = gauges.iter().enumerate().map(|(at, gauge)| {
             let ahead = ahead(before[at], inside[at], after[at])?;
@@ -69,11 +72,11 @@ pub(crate) fn read(gauges: &[Gauge], child: &mut Child) -> Result<Vec<Reading>> 
 }
 
 /// In the child: reads `gauges` whenever the parent asks for it.
-pub(crate) fn tell(me: &mut Witness, gauges: &[Gauge]) -> Result<()> {
+pub(crate) fn report(me: &mut Reporter, gauges: &[Gauge]) -> Result<()> {
     loop {
-        me.pause()?;
+        me.checkpoint()?;
         for gauge in gauges {
-            me.saw(gauge.what, Value::Nanoseconds((gauge.read)(getpid())?))?;
+            me.report(gauge.what, Value::Nanoseconds((gauge.read)(getpid())?))?;
         }
     }
 }
@@ -88,6 +91,11 @@ pub(crate) fn between(home: &NsFile, away: &NsFile) -> Result<i64> {
         home.enter(Some(Kind::Time))?;
         Ok(ahead(before, inside, Clock::Monotonic.now()?))
     })
+}
+
+/// Such a number of seconds as a value.
+pub(crate) fn seconds(count: i64) -> Value {
+    format!("{count} s").into()
 }
 
 /// The seconds by which `inside` is ahead of the others. `None` if these are too far apart to tell.

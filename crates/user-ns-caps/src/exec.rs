@@ -1,141 +1,151 @@
 //! What is left of the capabilities: after execve(2), and of what was given up before.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::user::{as_user, in_z};
+use lesson::{Claim, Effect, Row, Step, inside, right, wrong};
 use nix::unistd::{getgid, getuid};
 use ns_core::idmap::IdMaps;
-use ns_core::{Capability, Fact, Namespaces, Value, Witness, capabilities, namespace};
+use ns_core::{Capability, Fact, Namespaces, Reporter, Value, capabilities, namespace, process};
 
-use crate::person::{as_user, in_z, set};
-
-pub(crate) const KEEPS: Claim = Claim::holds(
-    "keeps",
-    "execve() recalculates capabilities: who is user 0 inside keeps all of them, anybody else loses all.",
-)
-.cause("being user 0 inside")
-.notes(&[124, 125])
-.more(&[71]);
-pub(crate) const AMBIENT: Claim = Claim::holds(
-    "ambient",
-    "Whoever is not user 0 keeps through execve() the capabilities that are in the ambient set.",
-)
-.cause("an ambient set")
-.notes(&[124]);
-pub(crate) const BOUNDING: Claim = Claim::holds(
-    "bounding",
-    "A capability that was dropped from the bounding set is back in a new user namespace.",
-)
-.cause("CLONE_NEWUSER")
-.notes(&[111])
-.more(&[78]);
-pub(crate) const CLEAN: Claim = Claim::holds(
-    "clean",
-    "Whoever comes into a new user namespace has empty ambient and inheritable sets, and no securebits.",
-)
-.cause("CLONE_NEWUSER")
-.more(&[78]);
+use crate::user::set;
 
 /// Who a child is when it has become this program again.
 pub(crate) const AFTER_EXECVE: &str = "user-ns-caps-after-execve";
 
+/// What the user is called inside who is not to be root there.
+const SEVEN: u32 = 7;
+
 const BEFORE: &str = "CapEff before execve()";
 const AFTER: &str = "CapEff after execve()";
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "In a new user namespace, map the user to 7 or to 0, and execute a program. What is left of its capabilities?",
-        calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 UID 1\")", "execve()"],
-        by_hand: &[
-            "unshare --user --map-user=7 grep CapEff /proc/self/status",
-            "unshare --user --map-root-user grep CapEff /proc/self/status",
-        ],
-    })?;
-    let root = cause(0, SEVEN);
-    let kept = |seen: &lesson::Observation| {
-        seen.inside(BEFORE).is_some_and(|it| *it == "all")
-            && seen.inside(AFTER).is_some_and(|it| *it == "all")
-    };
-    let lost = execute(SEVEN, false)?;
-    lab.claim(KEEPS).without(lost.clone()).with(execute(root, false)?).shows(kept)?;
+const KEEPS: Claim = Claim::holds(
+    "keeps",
+    "execve() recalculates capabilities: user 0 inside keeps all, another user without an ambient set loses all.",
+)
+.factor("being user 0 inside")
+.notes(&[124, 125])
+.more(&[71])
+.arms("user 7", "user 0")
+.core(&[Row::inside("CapEff after execve", AFTER)])
+.asks(
+    "A process has all capabilities in its new user namespace, where it is user 7. It executes a shell. What has that?",
+    &[
+        right("none"),
+        wrong("all", "execve() is thought to keep credentials, as it keeps the user ID"),
+        wrong("those in its bounding set", "that is what user 0 gets, and its set was never reduced"),
+    ],
+);
 
-    lab.step(Step {
-        goal: "As user 7 there, put all capabilities into the inheritable and the ambient set first, and execute a program.",
-        calls: &["capset(inheritable)", "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, …)", "execve()"],
-        by_hand: &["unshare --user --map-user=7 --keep-caps sh -c 'id -u; grep Cap /proc/self/status'"],
-    })?;
-    lab.claim(AMBIENT).without(lost).with(execute(SEVEN, cause(true, false))?).shows(kept)?;
+pub(crate) const EXECUTE: Step = Step {
+    title: "In a new user namespace, map the user to 7 or to 0, and execute a program. What is left of its capabilities?",
+    calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 UID 1\")", "execve()"],
+    by_hand: &[
+        "unshare --user --map-user=7 grep CapEff /proc/self/status",
+        "unshare --user --map-root-user grep CapEff /proc/self/status",
+    ],
+    claims: &[KEEPS],
+    run: |lab| lab.compare(KEEPS, SEVEN, 0, |uid| execute(uid, false))?.shows(all_kept()),
+};
 
-    lab.step(Step {
-        goal: "As root of Z, drop CAP_NET_ADMIN from all sets, the bounding set too. Then make a user namespace.",
-        calls: &["prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN)", "capset()", "unshare(CLONE_NEWUSER)"],
-        by_hand: &[
-            "unshare -Ur setpriv --bounding-set=-net_admin sh -c 'grep CapBnd /proc/self/status; unshare -Ur grep CapBnd /proc/self/status'",
-        ],
-    })?;
-    lab.claim(BOUNDING)
-        .without(drop_and_move(Namespaces::NONE)?)
-        .with(drop_and_move(Namespaces::USER)?)
-        .shows(|seen| {
-            seen.inside("CapBnd at the end").is_some_and(|it| *it == "all")
-                && seen.inside("CapEff at the end").is_some_and(|it| *it == "all")
-        })?;
+const AMBIENT: Claim = Claim::holds(
+    "ambient",
+    "Whoever is not user 0 keeps through execve() the capabilities that are in the ambient set.",
+)
+.factor("an ambient set")
+.notes(&[124]);
 
-    lab.step(Step {
-        goal: "As root of Z, fill the ambient set and set SECBIT_NOROOT. Then make a user namespace.",
-        calls: &[
-            "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN)",
-            "prctl(PR_SET_SECUREBITS, SECBIT_NOROOT)",
-            "unshare(CLONE_NEWUSER)",
-        ],
-        by_hand: &[
-            "unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin --securebits=+noroot setpriv --dump",
-            "unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin unshare -Ur setpriv --dump",
-        ],
-    })?;
-    lab.claim(CLEAN).without(fill_and_move(Namespaces::NONE)?).with(fill_and_move(Namespaces::USER)?).shows(
-        |seen| {
-            seen.inside("CapInh").is_some_and(|it| *it == "none")
-                && seen.inside("CapAmb").is_some_and(|it| *it == "none")
-                && seen.inside("securebits").is_some_and(|it| *it == "none")
-        },
-    )?;
-    Ok(())
+pub(crate) const EXECUTE_WITH_AMBIENT: Step = Step {
+    title: "As user 7 there, put all capabilities into the inheritable and the ambient set first, and execute a program.",
+    calls: &["capset(inheritable)", "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, …)", "execve()"],
+    by_hand: &["unshare --user --map-user=7 --keep-caps sh -c 'id -u; grep Cap /proc/self/status'"],
+    claims: &[AMBIENT],
+    run: |lab| lab.compare(AMBIENT, false, true, |ambient| execute(SEVEN, ambient))?.shows(all_kept()),
+};
+
+const BOUNDING: Claim = Claim::holds(
+    "bounding",
+    "A capability that was dropped from the bounding set is back in a new user namespace.",
+)
+.factor("CLONE_NEWUSER")
+.notes(&[111])
+.more(&[78]);
+
+pub(crate) const DROP_FROM_BOUNDING: Step = Step {
+    title: "As root of Z, drop CAP_NET_ADMIN from all sets, the bounding set too. Then make a user namespace.",
+    calls: &["prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN)", "capset()", "unshare(CLONE_NEWUSER)"],
+    by_hand: &[
+        "unshare -Ur setpriv --bounding-set=-net_admin sh -c 'grep CapBnd /proc/self/status; unshare -Ur grep CapBnd /proc/self/status'",
+    ],
+    claims: &[BOUNDING],
+    run: |lab| {
+        lab.compare(BOUNDING, Namespaces::NONE, Namespaces::USER, drop_and_unshare)?
+            .shows(inside("CapBnd at the end").is("all") & inside("CapEff at the end").is("all"))
+    },
+};
+
+const CLEAN: Claim = Claim::holds(
+    "clean",
+    "Whoever comes into a new user namespace has empty ambient and inheritable sets, and no securebits.",
+)
+.factor("CLONE_NEWUSER")
+.more(&[78]);
+
+pub(crate) const FILL_AMBIENT: Step = Step {
+    title: "As root of Z, fill the ambient set and set SECBIT_NOROOT. Then make a user namespace.",
+    calls: &[
+        "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN)",
+        "prctl(PR_SET_SECUREBITS, SECBIT_NOROOT)",
+        "unshare(CLONE_NEWUSER)",
+    ],
+    by_hand: &[
+        "unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin --securebits=+noroot setpriv --dump",
+        "unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin unshare -Ur setpriv --dump",
+    ],
+    claims: &[CLEAN],
+    run: |lab| {
+        lab.compare(CLEAN, Namespaces::NONE, Namespaces::USER, fill_and_unshare)?.shows(
+            inside("CapInh").is("none") & inside("CapAmb").is("none") & inside("securebits").is("none"),
+        )
+    },
+};
+
+fn all_kept() -> Effect {
+    inside(BEFORE).is("all") & inside(AFTER).is("all")
 }
 
-const SEVEN: u32 = 7;
-
-fn execute(called: u32, ambient: bool) -> Result<Vec<Fact>> {
+/// As user `uid` of a new user namespace.
+fn execute(uid: u32, ambient: bool) -> Result<Vec<Fact>> {
     let mut user = as_user("user", move |me| {
-        let maps = IdMaps::own(called, getuid().as_raw(), getgid().as_raw());
+        let maps = IdMaps::own(uid, getuid().as_raw(), getgid().as_raw());
         namespace::unshare(Namespaces::USER)?;
         maps.write_for(None)?;
         if ambient {
             capabilities::make_all_ambient()?;
         }
-        me.saw(BEFORE, set(capabilities::own()?.effective)?)?;
+        me.report(BEFORE, set(capabilities::own()?.effective)?)?;
         me.exec_again(AFTER_EXECVE).map(|never| match never {})
     })?;
-    Ok(user.hear_all()?)
+    Ok(user.facts()?)
 }
 
 /// What the child does, once it has become this program afresh.
-pub(crate) fn say_after(me: &mut Witness) -> ns_core::Result<()> {
-    me.saw(AFTER, set(capabilities::own()?.effective)?)
+pub(crate) fn report_after(me: &mut Reporter) -> ns_core::Result<()> {
+    me.report(AFTER, set(capabilities::own()?.effective)?)
 }
 
-fn drop_and_move(namespaces: Namespaces) -> Result<Vec<Fact>> {
+fn drop_and_unshare(namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_z(Namespaces::NONE, move |me| {
         capabilities::leave_bounding_set(Capability::CAP_NET_ADMIN)?;
-        ns_core::process::drop_capability(Capability::CAP_NET_ADMIN)?;
-        me.saw("CapBnd at first", set_but(capabilities::own()?.bounding)?)?;
+        process::drop_capability(Capability::CAP_NET_ADMIN)?;
+        me.report("CapBnd at first", set_but(capabilities::own()?.bounding)?)?;
         namespace::unshare(namespaces)?;
         let own = capabilities::own()?;
-        me.saw("CapBnd at the end", set_but(own.bounding)?)?;
-        me.saw("CapEff at the end", set_but(own.effective)?)
+        me.report("CapBnd at the end", set_but(own.bounding)?)?;
+        me.report("CapEff at the end", set_but(own.effective)?)
     })
 }
 
-fn fill_and_move(namespaces: Namespaces) -> Result<Vec<Fact>> {
+fn fill_and_unshare(namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_z(Namespaces::NONE, move |me| {
         capabilities::make_ambient(Capability::CAP_NET_ADMIN)?;
         capabilities::forget_root()?;
@@ -146,9 +156,9 @@ fn fill_and_move(namespaces: Namespaces) -> Result<Vec<Fact>> {
             mask if mask == Capability::CAP_NET_ADMIN.bitmask() => Value::from("CAP_NET_ADMIN"),
             _ => "others".into(),
         };
-        me.saw("CapInh", net_admin(own.inheritable))?;
-        me.saw("CapAmb", net_admin(own.ambient))?;
-        me.saw("securebits", if own.securebits == 0 { "none" } else { "SECBIT_NOROOT" })
+        me.report("CapInh", net_admin(own.inheritable))?;
+        me.report("CapAmb", net_admin(own.ambient))?;
+        me.report("securebits", if own.securebits == 0 { "none" } else { "SECBIT_NOROOT" })
     })
 }
 

@@ -3,103 +3,130 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Picture, Step, cause};
-use ns_core::probe::Missing;
-use ns_core::{Child, Fact, Kind, Named, Namespaces, Outcome, Value, mount, namespace};
+use lesson::user::{as_user, in_z};
+use lesson::{Claim, Effect, Picture, Requirement, Step, inside};
+use ns_core::mount::Restriction;
+use ns_core::probe::Unmet;
+use ns_core::{Child, Fact, Kind, Named, Namespaces, Outcome, Value, mount, namespace, sandbox};
 
-use crate::person::{in_z, stay_root, tell_all_of};
-
-const MOUNTABLE_PROC: &[Need] = &[Need::Probe(new_procfs)];
-
-pub(crate) const PROC: Claim = Claim::holds(
-    "proc",
-    "Root inside may mount a procfs if its user namespace owns its PID namespace, else EPERM.",
-)
-.cause("CLONE_NEWPID")
-.notes(&[127])
-.needs(MOUNTABLE_PROC);
-pub(crate) const COVERED: Claim = Claim::holds(
-    "covered",
-    "Root inside may mount no procfs while the old one is partly covered by what it may not unmount: EPERM.",
-)
-.cause("a covered part of /proc")
-.notes(&[127])
-.needs(MOUNTABLE_PROC);
-pub(crate) const MOUNTABLE: Claim = Claim::holds(
-    "mountable",
-    "Root inside may mount proc, sysfs, mqueue and cgroup2 where it owns the namespace that they show, and never devtmpfs.",
-)
-.cause("owning what they show")
-.more(&[77])
-.needs(MOUNTABLE_PROC);
+use crate::user::stay_root;
 
 /// A filesystem, and the kind of namespace that it shows, if any.
 const FILESYSTEMS: &[(&str, Option<Kind>)] = &[
     ("tmpfs", None),
     ("ramfs", None),
-    ("proc", Some(Kind::Pid)),
+    (PROC_FS, Some(Kind::Pid)),
     ("sysfs", Some(Kind::Net)),
     ("mqueue", Some(Kind::Ipc)),
     ("cgroup2", Some(Kind::Cgroup)),
 ];
-/// Those of them that this kernel has.
-fn filesystems() -> ns_core::Result<Vec<(&'static str, Option<Kind>)>> {
-    let path = "/proc/filesystems";
-    let text = std::fs::read_to_string(path).named(|| format!("read(\"{path}\")"))?;
-    let here = |name: &str| text.lines().any(|line| line.split_whitespace().last() == Some(name));
-    Ok(FILESYSTEMS.iter().copied().filter(|(name, _)| here(name)).collect())
-}
-
+const PROC_FS: &str = "proc";
 /// What shows the machine itself, whoever mounts it.
 const NEVER: &str = "devtmpfs";
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if lab.can_ask(&[PROC, COVERED, MOUNTABLE])? {
-        lab.step(Step {
-            goal: "As root of A, a user namespace in Z, mount a procfs: in Z's PID namespace, and in one of A's.",
-            calls: &[
-                "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)",
-                "fork()",
-                "mount(\"proc\", \"/mnt\", \"proc\")",
-            ],
-            by_hand: &[
-                "unshare -Ur --mount mount -t proc proc /mnt",
-                "unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?",
-            ],
-        })?;
-        let own = mount_one("proc", true, false)?;
-        lab.claim(PROC)
-            .without(mount_one("proc", false, false)?)
-            .with(own.clone())
-            .shows(|answer| *answer == "OK")?;
+const MOUNTABLE_PROC: &[Requirement] = &[Requirement::Probe(new_procfs)];
 
-        lab.step(Step {
-            goal: "Cover a directory of /proc first, from Z, as container engines do; then try again from A.",
-            calls: &["mount(\"tmpfs\", \"/proc/tty\", \"tmpfs\")", "mount(\"proc\", \"/mnt\", \"proc\")"],
-            by_hand: &[
-                "unshare -Urm sh -c 'mount -t tmpfs none /proc/tty; unshare -Ur --mount --pid --fork mount -t proc proc /mnt'",
-            ],
-        })?;
-        lab.claim(COVERED)
-            .without(own)
-            .with(mount_one("proc", true, cause(true, false))?)
-            .shows(|answer| *answer == "EPERM")?;
+const PROC: Claim = Claim::holds(
+    "proc",
+    "Root inside mounts a procfs only of a PID namespace that its user namespace owns; of another, EPERM.",
+)
+.factor("CLONE_NEWPID")
+.notes(&[127])
+.requires(MOUNTABLE_PROC);
 
-        lab.step(Step {
-            goal: "As A's root, mount other filesystems: where Z owns the namespace that each shows, and where A owns it.",
-            calls: &["mount(\"sysfs\", \"/mnt\", \"sysfs\")", "…"],
-            by_hand: &[
-                "unshare -Ur --mount mount -t sysfs none /mnt; unshare -Ur --mount --net mount -t sysfs none /mnt; echo $?",
-                "unshare -Ur --mount mount -t mqueue none /mnt; unshare -Ur --mount --ipc mount -t mqueue none /mnt; echo $?",
-                "unshare -Ur --mount mount -t devtmpfs none /mnt",
-            ],
-        })?;
-        let (left, owned) = (mount_each(false)?, mount_each(cause(true, false))?);
+pub(crate) const MOUNT_PROC: Step = Step {
+    title: "As root of A, a user namespace in Z, mount a procfs: in Z's PID namespace, and in one of A's.",
+    calls: &[
+        "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)",
+        "fork()",
+        "mount(\"proc\", \"/mnt\", \"proc\")",
+    ],
+    by_hand: &[
+        "unshare -Ur --mount mount -t proc proc /mnt",
+        "unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?",
+    ],
+    claims: &[PROC],
+    run: |lab| {
+        lab.compare(PROC, false, true, |owns| mount_one(PROC_FS, owns, None))?
+            .shows(inside(mounting(PROC_FS)).from("EPERM").to("OK"))
+    },
+};
+
+const COVERED: Claim = Claim::holds(
+    "covered",
+    "While a directory of the old procfs is covered by a mount of someone above, root inside mounts no new one: EPERM.",
+)
+.factor("a covered part of /proc")
+.notes(&[127])
+.requires(MOUNTABLE_PROC);
+
+const EMPTY: Claim = Claim::holds(
+    "empty",
+    "A cover hides nothing where the directory is a mount point that is always empty: a new procfs is mounted.",
+)
+.factor("a directory that is always empty")
+.notes(&[127])
+.requires(&[Requirement::Probe(new_procfs), Requirement::Probe(an_empty_mount_point)]);
+const READ_ONLY: Claim = Claim::holds(
+    "read-only",
+    "While the old procfs is mounted read-only by someone above, root inside mounts no new one to write to: EPERM.",
+)
+.factor("a read-only /proc")
+.notes(&[127])
+.requires(MOUNTABLE_PROC);
+
+pub(crate) const COVER_PROC: Step = Step {
+    title: "Cover a directory of /proc first, from Z, as container engines do, or make /proc read-only; then try again \
+            from A.",
+    calls: &[
+        "mount(\"tmpfs\", \"/proc/tty\", \"tmpfs\")",
+        "mount(\"/proc\", MS_REMOUNT|MS_BIND|MS_RDONLY)",
+        "mount(\"proc\", \"/mnt\", \"proc\")",
+    ],
+    by_hand: &[
+        "unshare -Urm sh -c 'mount -t tmpfs none /proc/tty; unshare -Ur --mount --pid --fork mount -t proc proc /mnt'",
+        "unshare -Urm sh -c 'mount -t tmpfs none /proc/sys/fs/binfmt_misc; unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?'",
+    ],
+    claims: &[COVERED, EMPTY, READ_ONLY],
+    run: |lab| {
+        let cover = |directory| mount_one(PROC_FS, true, directory);
+        lab.compare(COVERED, None, Some(WITH_FILES), cover)?.shows(inside(mounting(PROC_FS)).is("EPERM"))?;
+        lab.compare(EMPTY, Some(WITH_FILES), Some(ALWAYS_EMPTY), cover)?
+            .shows(inside(mounting(PROC_FS)).from("EPERM").to("OK"))?;
+        lab.compare(READ_ONLY, false, true, mount_beside)?.shows(inside(mounting(PROC_FS)).is("EPERM"))
+    },
+};
+
+/// A directory of /proc that has files.
+const WITH_FILES: &str = "/proc/tty";
+/// One that the kernel made to mount on, and that it lets nobody fill.
+const ALWAYS_EMPTY: &str = "/proc/sys/fs/binfmt_misc";
+
+const MOUNTABLE: Claim = Claim::holds(
+    "mountable",
+    "Root inside may mount proc, sysfs, mqueue and cgroup2 where it owns the namespace that they show, and never devtmpfs.",
+)
+.factor("owning what they show")
+.more(&[77])
+.requires(MOUNTABLE_PROC);
+
+pub(crate) const MOUNT_OTHERS: Step = Step {
+    title: "As A's root, mount other filesystems: where Z owns the namespace that each shows, and where A owns it.",
+    calls: &["mount(\"sysfs\", \"/mnt\", \"sysfs\")", "…"],
+    by_hand: &[
+        "unshare -Ur --mount mount -t sysfs none /mnt; unshare -Ur --mount --net mount -t sysfs none /mnt; echo $?",
+        "unshare -Ur --mount mount -t mqueue none /mnt; unshare -Ur --mount --ipc mount -t mqueue none /mnt; echo $?",
+        "unshare -Ur --mount mount -t devtmpfs none /mnt",
+    ],
+    claims: &[MOUNTABLE],
+    run: |lab| {
+        let mounted = lab.arms(false, true, mount_each)?;
         let names = filesystems()?
             .into_iter()
-            .map(|(name, shows)| (name, shows.map_or("nothing".into(), |it| format!("the {it} namespace"))));
-        let names = names.chain([(NEVER, "the machine".into())]);
-        let rows = names.zip(left.iter().zip(&owned)).map(|((name, shows), (left, owned))| {
+            .map(|(name, shows)| (name, shows.map_or("nothing".into(), |it| format!("the {it} namespace"))))
+            .chain([(NEVER, "the machine".into())]);
+        let rows = names.zip(mounted.control().iter().zip(mounted.treatment()));
+        let rows = rows.map(|((name, shows), (left, owned))| {
             vec![Value::from(name), shows.into(), left.value.clone(), owned.value.clone()]
         });
         lab.picture(
@@ -108,59 +135,105 @@ pub(crate) fn run(lab: &mut Lab) -> Result<()> {
             &["filesystem", "shows", "Z owns that", "A owns that"],
             rows.collect(),
         )?;
-        lab.claim(MOUNTABLE).without(left).with(owned).shows(|seen| {
-            seen.facts().iter().all(|fact| {
-                let said = if fact.what.ends_with(NEVER) { "EPERM" } else { "OK" };
-                fact.value == said
-            })
-        })?;
-    }
-    Ok(())
+        lab.judge(MOUNTABLE, mounted).shows(all_but_one()?)
+    },
+};
+
+/// The name of the fact that says what came of mounting a filesystem.
+fn mounting(name: &str) -> String {
+    format!("mount -t {name}")
+}
+
+/// Those of [`FILESYSTEMS`] that this kernel has.
+fn filesystems() -> ns_core::Result<Vec<(&'static str, Option<Kind>)>> {
+    let path = "/proc/filesystems";
+    let text = std::fs::read_to_string(path).named(|| format!("read(\"{path}\")"))?;
+    let here = |name: &str| text.lines().any(|line| line.split_whitespace().last() == Some(name));
+    Ok(FILESYSTEMS.iter().copied().filter(|(name, _)| here(name)).collect())
+}
+
+/// Each filesystem can be mounted, but for that which never can.
+fn all_but_one() -> ns_core::Result<Effect> {
+    let can = |(name, _)| inside(mounting(name)).from("EPERM").to("OK");
+    let never = inside(mounting(NEVER)).is("EPERM");
+    Ok(filesystems()?.into_iter().map(can).fold(never, |all, one| all & one))
 }
 
 fn mount_each(owns_what_they_show: bool) -> Result<Vec<Fact>> {
     let mut facts = Vec::new();
     for (name, _) in filesystems()?.into_iter().chain([(NEVER, None)]) {
-        facts.extend(mount_one(name, owns_what_they_show, false)?);
+        facts.extend(mount_one(name, owns_what_they_show, None)?);
     }
     Ok(facts)
 }
 
-/// From A, which owns a mount namespace, and either all others too or, of the others, none.
-fn mount_one(name: &'static str, owns_all: bool, covers: bool) -> Result<Vec<Fact>> {
+/// From A, which owns a mount namespace and, if it `owns` that too, the namespace which the filesystem shows. Before
+/// that Z mounts a tmpfs over `covered`.
+fn mount_one(name: &'static str, owns: bool, covered: Option<&'static str>) -> Result<Vec<Fact>> {
     in_z(Namespaces::MNT, move |me| {
-        if covers {
-            mount::mount("tmpfs", Path::new("/proc/tty"))?;
+        if let Some(directory) = covered {
+            mount::mount("tmpfs", Path::new(directory))?;
         }
         let shows = FILESYSTEMS.iter().find(|(it, _)| *it == name).and_then(|(_, shows)| *shows);
-        let shown = shows.filter(|_| owns_all).map_or(Namespaces::NONE, Kind::only);
+        let shown = shows.filter(|_| owns).map_or(Namespaces::NONE, Namespaces::only);
         namespace::unshare(Namespaces::USER | Namespaces::MNT | shown)?;
         stay_root(Namespaces::USER)?;
         // A PID namespace takes in children only.
-        let child = Child::spawn("A's root", Namespaces::NONE, move |me| {
-            me.saw(format!("mount -t {name}"), Outcome::of(mount::mount(name, Path::new("/mnt")))?)
+        let mut child = Child::spawn("A's root", Namespaces::NONE, move |me| {
+            me.report(mounting(name), Outcome::of(mount::mount(name, Path::new("/mnt")))?)
         })?;
-        tell_all_of(child, me)
+        child.pass_on(me)
     })
 }
 
+/// From A, which owns its PID namespace, beside a /proc that Z has made read-only, or has not.
+fn mount_beside(read_only: bool) -> Result<Vec<Fact>> {
+    in_z(Namespaces::MNT, move |me| {
+        let mut a = Child::spawn("A", Namespaces::NONE, |me| {
+            namespace::unshare(Namespaces::USER)?;
+            // While /proc can be written to still.
+            stay_root(Namespaces::USER)?;
+            me.report("A is", "mapped")?;
+            me.checkpoint()?;
+            namespace::unshare(Namespaces::MNT | Namespaces::PID)?;
+            let mut child = Child::spawn("A's root", Namespaces::NONE, |me| {
+                me.report(mounting(PROC_FS), Outcome::of(mount::mount(PROC_FS, Path::new("/mnt")))?)
+            })?;
+            child.pass_on(me)
+        })?;
+        a.fact()?;
+        if read_only {
+            // The other three it has already, and they cannot be taken away here.
+            let kept = [Restriction::NoSuid, Restriction::NoDev, Restriction::NoExec];
+            mount::restrict(Path::new("/proc"), &[&[Restriction::ReadOnly][..], &kept].concat())?;
+        }
+        a.wake()?;
+        a.pass_on(me)
+    })
+}
+
+/// The kernel makes it where it knows binfmt_misc, which is a module in most.
+pub(crate) fn an_empty_mount_point() -> ns_core::Result<Option<Unmet>> {
+    let missing = !Path::new(ALWAYS_EMPTY).exists();
+    Ok(missing.then(|| Unmet::new(ALWAYS_EMPTY, "sudo modprobe binfmt_misc, or a kernel that has it")))
+}
+
 /// What keeps an ordinary user from mounting a new procfs or sysfs, as a container's masks do: a child tries.
-fn new_procfs() -> ns_core::Result<Option<Missing>> {
-    use ns_core::stage;
-    let mut user = crate::person::as_user("probe", |me| {
-        stage::enter(Namespaces::USER | Namespaces::MNT | Namespaces::PID | Namespaces::NET)?;
-        let child = Child::spawn("probe", Namespaces::NONE, |me| {
+fn new_procfs() -> ns_core::Result<Option<Unmet>> {
+    let mut user = as_user("probe", |me| {
+        sandbox::enter(Namespaces::USER | Namespaces::MNT | Namespaces::PID | Namespaces::NET)?;
+        let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
             for name in ["proc", "sysfs"] {
-                me.saw(name, Outcome::of(mount::mount(name, Path::new("/mnt")))?)?;
+                me.report(name, Outcome::of(mount::mount(name, Path::new("/mnt")))?)?;
             }
             Ok(())
         })?;
-        tell_all_of(child, me)
+        child.pass_on(me)
     })?;
-    let refused = user.hear_all()?.into_iter().find(|fact| fact.value != "OK");
+    let refused = user.facts()?.into_iter().find(|fact| fact.value != "OK");
     Ok(refused.map(|fact| {
         let what =
             format!("mounting a new {} gives {}: parts of the old one are covered", fact.what, fact.value);
-        Missing::new(what, "run on the host or in a virtual machine")
+        Unmet::new(what, "run on the host or in a virtual machine")
     }))
 }

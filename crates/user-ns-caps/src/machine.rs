@@ -5,92 +5,100 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Observation, Step, cause};
+use lesson::user::in_z;
+use lesson::{Claim, Effect, Requirement, Row, Step, every, first, right, wrong};
+use ns_core::probe::Unmet;
 use ns_core::{
-    Capability, Child, Errno, Fact, Named, Namespaces, Outcome, Spawn, Witness, mount, namespace, unowned,
-    uts,
+    Capability, Child, Errno, Fact, Named, Namespaces, Outcome, Reporter, Spawn, mount, namespace, uts,
 };
 
-use crate::person::{in_z, stay_root, tell_all_of};
+use crate::unowned;
+use crate::user::stay_root;
 
-pub(crate) const UNOWNED: Claim = Claim::holds(
+const UNOWNED: Claim = Claim::holds(
     "unowned",
-    "The clock, modules, swap and device nodes belong to no namespace: all capabilities inside give EPERM.",
+    "The clock, modules, swap and a device such as 1:3 belong to no namespace: all capabilities inside give EPERM.",
 )
-.cause("things that the machine has one of")
-.notes(&[126]);
-pub(crate) const WHITEOUT: Claim = Claim::holds(
+.factor("things that the machine has one of")
+.notes(&[126])
+.arms("hostname", "the clock")
+.core(&[Row::first("root inside sets it")])
+.asks(
+    "Root in a user namespace has all capabilities. It sets the time. What happens?",
+    &[
+        right("EPERM: no user namespace owns the clock, but the initial one"),
+        wrong("the time changes for its namespace", "time namespaces are thought to hold the wall clock too"),
+        wrong("the time of the machine changes", "it has CAP_SYS_TIME, as CapEff shows"),
+    ],
+);
+
+const SET_NO_TIME: &str = "settimeofday(NULL, NULL)";
+
+pub(crate) const CHANGE_THE_MACHINE: Step = Step {
+    title: "As A's root, who has all capabilities, change what A's own namespaces hold, then what the machine has one of.",
+    calls: &[
+        "settimeofday(NULL, NULL)",
+        "delete_module(\"no_such_module\")",
+        "swapoff(\"no such file\")",
+        "mknod(\"/tmp/device\", S_IFCHR, 1:3)",
+    ],
+    by_hand: &[
+        "unshare -Ur date --set=now; unshare -Ur /sbin/swapoff /no; unshare -Ur mknod /tmp/null c 1 3",
+    ],
+    claims: &[UNOWNED],
+    run: |lab| lab.compare(UNOWNED, false, true, in_a)?.shows(all_refused()),
+};
+
+const WHITEOUT: Claim = Claim::holds(
     "whiteout",
     "One device node may be made inside: the character device 0:0, overlayfs's whiteout; 1:3, /dev/null, may not.",
 )
-.cause("0:0 as the device")
+.factor("0:0 as the device")
 .notes(&[126]);
-pub(crate) const NO_DEVICE: Claim =
+const NO_DEVICE: Claim =
     Claim::refuted("no-device", "Only the initial user namespace can create a device.", "whiteout")
-        .cause("0:0 as the device")
+        .factor("0:0 as the device")
         .notes(&[126]);
-pub(crate) const REAL_ROOT: Claim = Claim::holds(
+
+pub(crate) const MAKE_DEVICES: Step = Step {
+    title: "As Z's root, make two device nodes in a tmpfs of Z's own.",
+    calls: &["mknod(\"/tmp/device\", S_IFCHR, 1:3)", "mknod(\"/tmp/device\", S_IFCHR, 0:0)"],
+    by_hand: &[
+        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mknod null c 1 3; mknod whiteout c 0 0; ls -l'",
+    ],
+    claims: &[WHITEOUT, NO_DEVICE],
+    run: |lab| {
+        let made = lab.arms((1, 3), (0, 0), make_device)?;
+        lab.judge(WHITEOUT, made.clone()).shows(first().from("EPERM").to("OK"))?;
+        lab.judge(NO_DEVICE, made).shows(first().is("EPERM"))
+    },
+};
+
+const REAL_ROOT: Claim = Claim::holds(
     "real-root",
     "The machine's root, who may do all that, may do none of it in a user namespace: EPERM, though still user 0.",
 )
-.cause("CLONE_NEWUSER")
+.factor("CLONE_NEWUSER")
 .notes(&[123, 126])
-.needs(&[
-    Need::Capability(Capability::CAP_SYS_ADMIN),
-    Need::Capability(Capability::CAP_SYS_TIME),
-    Need::Capability(Capability::CAP_SYS_MODULE),
-    Need::Capability(Capability::CAP_MKNOD),
-    Need::Probe(the_first_namespace),
+.requires(&[
+    Requirement::Capability(Capability::CAP_SYS_ADMIN),
+    Requirement::Capability(Capability::CAP_SYS_TIME),
+    Requirement::Capability(Capability::CAP_SYS_MODULE),
+    Requirement::Capability(Capability::CAP_MKNOD),
+    Requirement::Probe(the_initial_namespace),
 ]);
 
-const DEEDS: &[&str] = &[
-    "settimeofday(NULL, NULL)",
-    "delete_module(\"no_such_module\")",
-    "swapoff(\"no such file\")",
-    "mknod(S_IFCHR, 1:3)",
-];
+pub(crate) const CHANGE_IT_AS_ROOT: Step = Step {
+    title: "As the machine's root, ask for the same, before and after unshare(CLONE_NEWUSER).",
+    calls: &["unshare(CLONE_NEWUSER)", "settimeofday(NULL, NULL)", "…"],
+    by_hand: &["sudo /sbin/swapoff /no; sudo unshare -Ur /sbin/swapoff /no"],
+    claims: &[REAL_ROOT],
+    run: |lab| lab.compare(REAL_ROOT, Namespaces::NONE, Namespaces::USER, as_root)?.shows(all_refused()),
+};
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "As A's root, who has all capabilities, change what A's own namespaces hold, then what the machine has one of.",
-        calls: &[
-            "settimeofday(NULL, NULL)",
-            "delete_module(\"no_such_module\")",
-            "swapoff(\"no such file\")",
-            "mknod(\"/tmp/device\", S_IFCHR, 1:3)",
-        ],
-        by_hand: &[
-            "unshare -Ur date --set=now; unshare -Ur /sbin/swapoff /no; unshare -Ur mknod /tmp/null c 1 3",
-        ],
-    })?;
-    let refused = |seen: &Observation| seen.facts().iter().all(|fact| fact.value == "EPERM");
-    lab.claim(UNOWNED).without(in_a(false)?).with(in_a(cause(true, false))?).shows(refused)?;
-
-    lab.step(Step {
-        goal: "As Z's root, make two device nodes in a tmpfs of Z's own.",
-        calls: &["mknod(\"/tmp/device\", S_IFCHR, 1:3)", "mknod(\"/tmp/device\", S_IFCHR, 0:0)"],
-        by_hand: &[
-            "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mknod null c 1 3; mknod whiteout c 0 0; ls -l'",
-        ],
-    })?;
-    let null = make_node(1, 3)?;
-    let (major, minor) = cause((0, 0), (1, 3));
-    let whiteout = make_node(major, minor)?;
-    lab.claim(WHITEOUT).without(null.clone()).with(whiteout.clone()).shows(|answer| *answer == "OK")?;
-    lab.claim(NO_DEVICE).without(null).with(whiteout).shows(|answer| *answer == "EPERM")?;
-
-    if lab.can_ask(&[REAL_ROOT])? {
-        lab.step(Step {
-            goal: "As the machine's root, ask for the same, before and after unshare(CLONE_NEWUSER).",
-            calls: &["unshare(CLONE_NEWUSER)", "settimeofday(NULL, NULL)", "…"],
-            by_hand: &["sudo /sbin/swapoff /no; sudo unshare -Ur /sbin/swapoff /no"],
-        })?;
-        lab.claim(REAL_ROOT)
-            .without(as_root(Namespaces::NONE)?)
-            .with(as_root(Namespaces::USER)?)
-            .shows(refused)?;
-    }
-    Ok(())
+/// Whoever may remove what does not exist gets ENOENT.
+fn all_refused() -> Effect {
+    every().from("OK").or("ENOENT").to("EPERM")
 }
 
 /// As A's root, whose namespaces hold a hostname, mounts and a network.
@@ -102,49 +110,49 @@ fn in_a(of_the_machine: bool) -> Result<Vec<Fact>> {
         if of_the_machine {
             return ask_for_the_machine(me);
         }
-        me.saw("sethostname(\"mine\")", Outcome::of(uts::set_hostname("mine"))?)?;
-        me.saw("mount(tmpfs)", Outcome::of(mount::mount("tmpfs", Path::new("/tmp")))?)?;
-        me.saw("socket(SOCK_RAW)", Outcome::of(unowned::open_raw_socket())?)
+        me.report("sethostname(\"mine\")", Outcome::of(uts::set_hostname("mine"))?)?;
+        me.report("mount(tmpfs)", Outcome::of(mount::mount("tmpfs", Path::new("/tmp")))?)?;
+        me.report("socket(SOCK_RAW)", Outcome::of(unowned::open_raw_socket())?)
     })
 }
 
-fn ask_for_the_machine(me: &mut Witness) -> ns_core::Result<()> {
+fn ask_for_the_machine(me: &mut Reporter) -> ns_core::Result<()> {
     // On a filesystem of our own, so that nothing but the device is in question.
     mount::mount("tmpfs", Path::new("/tmp"))?;
     let answers = [
-        unowned::set_no_time(),
-        unowned::remove_no_module(),
-        unowned::swap_off_nothing(),
-        unowned::make_device(Path::new("/tmp/device"), 1, 3),
+        (SET_NO_TIME, unowned::set_no_time()),
+        ("delete_module(\"no_such_module\")", unowned::remove_no_module()),
+        ("swapoff(\"no such file\")", unowned::swap_off_nothing()),
+        ("mknod(S_IFCHR, 1:3)", unowned::make_device(Path::new("/tmp/device"), 1, 3)),
     ];
-    for (deed, answer) in DEEDS.iter().zip(answers) {
+    for (call, answer) in answers {
         let answer = Outcome::of(answer)?;
-        // A kernel that was built without modules or without swap says so to everybody.
-        if answer != Outcome::Failed(Errno::ENOSYS) {
-            me.saw(*deed, answer)?;
+        // A kernel that was built without modules or swap says so to everybody. Each has a clock.
+        if answer != Outcome::Failed(Errno::ENOSYS) || call == SET_NO_TIME {
+            me.report(call, answer)?;
         }
     }
     Ok(())
 }
 
-fn make_node(major: u64, minor: u64) -> Result<Vec<Fact>> {
+fn make_device((major, minor): (u64, u64)) -> Result<Vec<Fact>> {
     in_z(Namespaces::MNT, move |me| {
         mount::mount("tmpfs", Path::new("/tmp"))?;
         let path = Path::new("/tmp/device");
-        me.saw(
+        me.report(
             format!("mknod(S_IFCHR, {major}:{minor})"),
             Outcome::of(unowned::make_device(path, major, minor))?,
         )?;
         let found = std::fs::symlink_metadata(path).named(|| "lstat()".into());
-        me.saw("it is there", found.is_ok())
+        me.report("it is there", found.is_ok())
     })
 }
 
 /// As the root that we are, with mounts of our own around.
 fn as_root(namespaces: Namespaces) -> Result<Vec<Fact>> {
-    let mut root = Spawn::new("root").namespaces_always(Namespaces::MNT).run(move |me| {
+    let mut root = Spawn::new("root").namespaces(Namespaces::MNT).run(move |me| {
         mount::make_private()?;
-        let child = Child::spawn("root", Namespaces::NONE, move |me| {
+        let mut child = Child::spawn("root", Namespaces::NONE, move |me| {
             if namespaces.contains(Namespaces::USER) {
                 // To mount in there it needs mounts that are its own.
                 namespace::unshare(namespaces | Namespaces::MNT)?;
@@ -152,16 +160,16 @@ fn as_root(namespaces: Namespaces) -> Result<Vec<Fact>> {
             }
             ask_for_the_machine(me)
         })?;
-        tell_all_of(child, me)
+        child.pass_on(me)
     })?;
-    Ok(root.hear_all()?)
+    Ok(root.facts()?)
 }
 
 /// Whether this root is the machine's, and not that of a user namespace: it may set no time.
-fn the_first_namespace() -> ns_core::Result<Option<ns_core::probe::Missing>> {
+fn the_initial_namespace() -> ns_core::Result<Option<Unmet>> {
     Ok(match Outcome::of(unowned::set_no_time())? {
         Outcome::Done => None,
-        refused => Some(ns_core::probe::Missing::new(
+        refused => Some(Unmet::new(
             format!("the machine's own root: settimeofday(NULL, NULL) gives {refused}"),
             "run as root in no container and no user namespace",
         )),

@@ -4,79 +4,98 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::user::{as_user, in_z};
+use lesson::{Claim, Row, Step, first, inside, right, wrong};
 use nix::unistd::{Uid, setresuid};
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, namespace, root};
 
-use crate::person::{as_user, in_z, tell_all_of};
-
-pub(crate) const ROOT_DIRECTORY: Claim =
+const ROOT_DIRECTORY: Claim =
     Claim::refuted("root-directory", "User namespaces isolate the root directory.", "may-chroot")
-        .cause("CLONE_NEWUSER")
-        .notes(&[109]);
-pub(crate) const MAY_CHROOT: Claim = Claim::holds(
+        .factor("CLONE_NEWUSER")
+        .notes(&[109])
+        .core(&[Row::inside("root dir. changed", CHANGED)])
+        .asks(
+            "A process calls unshare(CLONE_NEWUSER). What becomes of its root directory?",
+            &[
+                right("it stays the same directory"),
+                wrong(
+                    "it is isolated: a root of its own",
+                    "user_namespaces(7) names it among what they isolate",
+                ),
+                wrong("a private copy, as with mounts", "a new mount namespace does begin as a copy"),
+            ],
+        );
+const MAY_CHROOT: Claim = Claim::holds(
     "may-chroot",
     "A new user namespace leaves the root directory as it is, and lets its member call chroot().",
 )
-.cause("CLONE_NEWUSER")
-.notes(&[109]);
-pub(crate) const CHROOTED: Claim = Claim::holds(
+.factor("CLONE_NEWUSER")
+.notes(&[109])
+.core(&[Row::inside("chroot()", CHROOT)])
+.asks(
+    "An ordinary user calls unshare(CLONE_NEWUSER), and then chroot(\"/etc\"). What happens?",
+    &[
+        right("it succeeds, for this process"),
+        wrong("EPERM: chroot() is for the machine's root", "outside, it takes CAP_SYS_CHROOT"),
+        wrong("EPERM: it takes a mount namespace too", "pivot_root() does take one that it owns"),
+        wrong(
+            "EACCES: /etc belongs to the host's root",
+            "the host's root is not mapped there, and guards what is its own",
+        ),
+    ],
+);
+
+const CHANGED: &str = "the root directory changed";
+const CHROOT: &str = "chroot(\"/etc\")";
+
+pub(crate) const CHANGE_ROOT: Step = Step {
+    title: "Compare the root directory before and after unshare(CLONE_NEWUSER), and change it.",
+    calls: &["stat(\"/proc/self/root\")", "unshare(CLONE_NEWUSER)", "chroot(\"/etc\")"],
+    by_hand: &[
+        "stat -c %d:%i /; unshare -Ur stat -c %d:%i /",
+        "unshare -Ur sh -c 'chroot / true; echo $?'; chroot / true",
+    ],
+    claims: &[ROOT_DIRECTORY, MAY_CHROOT],
+    run: |lab| {
+        let seen = lab.arms(Namespaces::NONE, Namespaces::USER, look_and_change)?;
+        lab.judge(ROOT_DIRECTORY, seen.clone()).shows(inside(CHANGED).is("yes"))?;
+        lab.judge(MAY_CHROOT, seen).shows(inside(CHANGED).is("no") & inside(CHROOT).from("EPERM").to("OK"))
+    },
+};
+
+const CHROOTED: Claim = Claim::holds(
     "chrooted",
     "A process whose root directory was changed by chroot() cannot make a user namespace: EPERM.",
 )
-.cause("chroot()")
+.factor("chroot()")
 .notes(&[109])
 .more(&[76]);
-pub(crate) const NOBODY_ELSE: Claim = Claim::holds(
+
+pub(crate) const MAKE_IN_A_CHROOT: Step = Step {
+    title: "Change the root directory first, and then make a user namespace.",
+    calls: &["chroot(\"/etc\")", "unshare(CLONE_NEWUSER)"],
+    by_hand: &["unshare -Urm sh -c 'mount --rbind / /mnt; chroot /mnt unshare --user true'"],
+    claims: &[CHROOTED],
+    run: |lab| {
+        lab.compare(CHROOTED, false, true, unshare_in_a_chroot)?
+            .shows(inside("unshare(CLONE_NEWUSER)").is("EPERM"))
+    },
+};
+
+const NOBODY_ELSE: Claim = Claim::holds(
     "nobody-else",
     "With all capabilities one can become no user whom the map does not have: setuid() gives EINVAL.",
 )
-.cause("a user ID that the map lacks")
+.factor("a user ID that the map lacks")
 .more(&[76]);
 
-const SAME: &str = "the root directory changed";
-const CHROOT: &str = "chroot(\"/etc\")";
-
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Compare the root directory before and after unshare(CLONE_NEWUSER), and change it.",
-        calls: &["stat(\"/proc/self/root\")", "unshare(CLONE_NEWUSER)", "chroot(\"/etc\")"],
-        by_hand: &[
-            "stat -c %d:%i /; unshare -Ur stat -c %d:%i /",
-            "unshare -Ur sh -c 'chroot / true; echo $?'; chroot / true",
-        ],
-    })?;
-    let outside = look_and_change(Namespaces::NONE)?;
-    let inside = look_and_change(Namespaces::USER)?;
-    lab.claim(ROOT_DIRECTORY)
-        .without(outside.clone())
-        .with(inside.clone())
-        .shows(|seen| seen.inside(SAME).is_some_and(|it| *it == true))?;
-    lab.claim(MAY_CHROOT).without(outside).with(inside).shows(|seen| {
-        seen.inside(SAME).is_some_and(|it| *it == false) && seen.inside(CHROOT).is_some_and(|it| *it == "OK")
-    })?;
-
-    lab.step(Step {
-        goal: "Change the root directory first, and then make a user namespace.",
-        calls: &["chroot(\"/etc\")", "unshare(CLONE_NEWUSER)"],
-        by_hand: &["unshare -Urm sh -c 'mount --rbind / /mnt; chroot /mnt unshare --user true'"],
-    })?;
-    lab.claim(CHROOTED)
-        .without(unshare_in_a_chroot(false)?)
-        .with(unshare_in_a_chroot(cause(true, false))?)
-        .shows(|answer| *answer == "EPERM")?;
-
-    lab.step(Step {
-        goal: "In a namespace whose map has the line `0 0 1` alone, become user 0, and become user 1.",
-        calls: &["setresuid(0, 0, 0)", "setresuid(1, 1, 1)"],
-        by_hand: &["unshare -Ur setpriv --reuid 1 true"],
-    })?;
-    lab.claim(NOBODY_ELSE)
-        .without(become_user(0)?)
-        .with(become_user(cause(1, 0))?)
-        .shows(|answer| *answer == "EINVAL")?;
-    Ok(())
-}
+pub(crate) const BECOME_ANOTHER: Step = Step {
+    title: "In a namespace whose map has the line `0 0 1` alone, become user 0, and become user 1.",
+    calls: &["setresuid(0, 0, 0)", "setresuid(1, 1, 1)"],
+    by_hand: &["unshare -Ur setpriv --reuid 1 true"],
+    claims: &[NOBODY_ELSE],
+    run: |lab| lab.compare(NOBODY_ELSE, 0, 1, become_user)?.shows(first().is("EINVAL")),
+};
 
 fn look_and_change(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut user = as_user("user", move |me| {
@@ -87,21 +106,21 @@ fn look_and_change(namespaces: Namespaces) -> Result<Vec<Fact>> {
         };
         let before = own_root()?;
         namespace::unshare(namespaces)?;
-        me.saw(SAME, own_root()? != before)?;
-        me.saw(CHROOT, Outcome::of(root::chroot(Path::new("/etc")))?)
+        me.report(CHANGED, own_root()? != before)?;
+        me.report(CHROOT, Outcome::of(root::chroot(Path::new("/etc")))?)
     })?;
-    Ok(user.hear_all()?)
+    Ok(user.facts()?)
 }
 
 fn unshare_in_a_chroot(changes: bool) -> Result<Vec<Fact>> {
     in_z(Namespaces::NONE, move |me| {
-        let child = Child::spawn("maker", Namespaces::NONE, move |me| {
+        let mut child = Child::spawn("creator", Namespaces::NONE, move |me| {
             if changes {
                 root::chroot(Path::new("/etc"))?;
             }
-            me.saw("unshare(CLONE_NEWUSER)", Outcome::of(namespace::unshare(Namespaces::USER))?)
+            me.report("unshare(CLONE_NEWUSER)", Outcome::of(namespace::unshare(Namespaces::USER))?)
         })?;
-        tell_all_of(child, me)
+        child.pass_on(me)
     })
 }
 
@@ -110,6 +129,6 @@ fn become_user(uid: u32) -> Result<Vec<Fact>> {
         let user = Uid::from_raw(uid);
         let call = format!("setresuid({uid}, {uid}, {uid})");
         let answer = Outcome::of(setresuid(user, user, user).named(|| call.clone()))?;
-        me.saw(call, answer)
+        me.report(call, answer)
     })
 }

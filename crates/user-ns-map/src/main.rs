@@ -6,56 +6,32 @@
 //! All of it is done by an ordinary user's children. Root becomes one for that, and stays root only where the
 //! question is what root may do and a user may not.
 
+mod files;
 mod forbidden;
+mod grid;
 mod maps;
+mod ordinary_user;
 mod others;
-mod person;
 mod program;
 mod reach;
+mod setgroups;
+mod user;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Lab, Need, Picture, Step};
+use lesson::{
+    Claim, Effect, Experiment, Picture, Requirement, Row, Step, inside, last, outside, right, wrong,
+};
+use maps::{id, map};
 use nix::unistd::{getgid, getuid};
-use ns_core::idmap;
-use ns_core::{Child, Fact, Namespaces, Outcome, Value, Witness, process};
-use person::{Person, id, map};
-
-const UNMAPPED: Claim = Claim::holds(
-    "unmapped",
-    "In a new user namespace no ID is mapped: getuid() and getgid() give the overflow IDs, 65534.",
-)
-.cause("CLONE_NEWUSER")
-.notes(&[128])
-.more(&[66]);
-const ALL_CAPABILITIES: Claim = Claim::holds(
-    "all-capabilities",
-    "The first member of a new user namespace has every capability in it, before any ID is mapped.",
-)
-.cause("CLONE_NEWUSER")
-.more(&[66]);
-const MAPPED: Claim = Claim::holds(
-    "mapped",
-    "With `0 UID 1` in uid_map and `0 GID 1` in gid_map, the user is root inside: user 0, group 0.",
-)
-.cause("the maps")
-.notes(&[129]);
-const TWO_IDS: Claim = Claim::holds(
-    "two-ids",
-    "One process has two user IDs: inside it is root, outside it stays the user who started it.",
-)
-.cause("CLONE_NEWUSER")
-.notes(&[108, 112]);
-const BY_PARENT: Claim =
-    Claim::holds("by-parent", "A parent may write the maps of its child's user namespace, from outside.")
-        .cause("a parent that writes")
-        .more(&[67]);
-const ONCE: Claim = Claim::holds("once", "A map can be written once: a second write gives EPERM.")
-    .cause("a second write")
-    .notes(&[131]);
+use ns_core::{Child, Fact, Namespaces, Outcome, Reporter, Value, capabilities, idmap, process};
+use user::User;
 
 const USER_NS_MAP: Experiment = Experiment {
     name: "user-ns-map",
     question: "Who is root inside, and who decides?",
+    setup: "An ordinary user's child, as it is and in a new user namespace.",
+    arms: ["plain child", "CLONE_NEWUSER"],
+    in_short: "a map says who is who. Root inside is the user outside, and owns only what its namespace owns.",
     notes: "User Namespace",
     man: &["user_namespaces(7)", "setns(2)", "credentials(7)"],
     examples: &[
@@ -65,211 +41,266 @@ const USER_NS_MAP: Experiment = Experiment {
         ("strace -f -e trace=write user-ns-map", "every map that is written"),
     ],
     // Both arms begin where an ordinary user begins. Children alone make namespaces, and nothing else.
-    stage: Namespaces::NONE,
-    needs: &[Need::Probe(person::ordinary_user)],
-    claims: &[
-        UNMAPPED,
-        ALL_CAPABILITIES,
-        MAPPED,
-        TWO_IDS,
-        BY_PARENT,
-        ONCE,
-        maps::RULES,
-        maps::PRIVILEGED,
-        maps::MUST_DENY,
-        maps::ALWAYS_DENY,
-        maps::SETGROUPS,
-        maps::FROZEN,
-        program::OWN_ID,
-        program::FROM_INSIDE,
-        program::NUL,
-        program::PROC_FIRST,
-        program::STATUS,
-        reach::ELSEWHERE,
-        reach::ITS_OWN,
-        reach::ROOTS_HOME,
-        reach::OWNER,
-        reach::OVERRIDE,
-        reach::NOT_MAPPED,
-        reach::OUTSIDE_COUNTS,
-        others::SECOND_COLUMN,
-        others::DOWN,
-        others::UP,
-        others::SAME,
-        others::LEAVES,
-        forbidden::NO_MORE,
-        forbidden::NO_USERS,
+    sandbox: Namespaces::NONE,
+    requires: &[Requirement::Probe(ordinary_user::missing)],
+    steps: &[
+        MOVE_IN,
+        WRITE_MAPS,
+        ASK_ON_BOTH_SIDES,
+        WRITE_FROM_OUTSIDE,
+        WRITE_AGAIN,
+        grid::WRITE_AS_A_USER,
+        grid::WRITE_AS_ROOT,
+        setgroups::WRITE_AS_A_USER,
+        setgroups::WRITE_AS_ROOT,
+        setgroups::DENY_TWICE,
+        setgroups::NEST,
+        program::MAP_ONE_ID,
+        program::MAP_AS_ROOT,
+        program::WRITE_TOO_MUCH,
+        program::RUN_ITS_CHILD,
+        program::FAIL,
+        reach::CHANGE_WHAT_IS_OWNED,
+        files::LIST_DIRECTORIES,
+        files::MAKE_A_FILE,
+        files::OPEN_FILES,
+        files::LIST_AS_NOBODY,
+        others::READ_A_MAP,
+        others::ENTER,
+        others::LEAVE,
+        forbidden::ALLOW_NONE,
+        forbidden::FORBID_TO_USERS,
     ],
-    run,
+    prepare: None,
 };
 
 fn main() -> std::process::ExitCode {
     lesson::main(&USER_NS_MAP)
 }
 
-fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Let an ordinary user's process move into a new user namespace, and say who it is there.",
-        calls: &["unshare(CLONE_NEWUSER)", "getuid()", "getgid()", "read(\"/proc/self/uid_map\")"],
-        by_hand: &[
-            "unshare --user sh -c 'id; cat /proc/self/uid_map'",
-            "unshare --user --keep-caps grep CapEff /proc/self/status",
-        ],
-    })?;
-    let (overflow_uid, overflow_gid) = idmap::overflow_ids()?;
-    lab.saw(Fact::outside("/proc/sys/kernel/overflowuid", overflow_uid))?;
-    lab.saw(Fact::outside("/proc/sys/kernel/overflowgid", overflow_gid))?;
-    let mut plain = Person::User.child("plain child", Namespaces::NONE, say_who_and_stay)?;
-    let mut inside = Person::User.child("inside", Namespaces::USER, say_who_and_stay)?;
-    lab.actor(&plain)?;
-    lab.actor(&inside)?;
-    lab.claim(UNMAPPED)
-        .without([plain.hear()?, plain.hear()?, plain.hear()?])
-        .with([inside.hear()?, inside.hear()?, inside.hear()?])
-        .shows(|who| {
-            who.inside("getuid()").is_some_and(|it| *it == overflow_uid)
-                && who.inside("getgid()").is_some_and(|it| *it == overflow_gid)
-                && who.inside("/proc/self/uid_map").is_some_and(|it| *it == "empty")
+const UNMAPPED: Claim = Claim::holds(
+    "unmapped",
+    "In a new user namespace no ID is mapped: getuid() and getgid() give the overflow IDs, 65534 by default.",
+)
+.factor("CLONE_NEWUSER")
+.notes(&[128])
+.more(&[66])
+.core(&[Row::inside("getuid(), unmapped", "getuid()")])
+.asks(
+    "A user's process has just entered a new user namespace. What does getuid() return?",
+    &[
+        right("65534, the overflow ID"),
+        wrong(
+            "0: it is root there",
+            "unshare --map-root-user shows root at once, since it writes the maps first",
+        ),
+        wrong("the user's own ID", "a process keeps its credentials, and nobody has changed them"),
+    ],
+);
+const ALL_CAPABILITIES: Claim = Claim::holds(
+    "all-capabilities",
+    "The first member of a new user namespace has every capability in it, before any ID is mapped.",
+)
+.factor("CLONE_NEWUSER")
+.more(&[66]);
+
+const UID_MAP: &str = "/proc/self/uid_map";
+const CAP_EFF: &str = "CapEff";
+const ALL_KNOWN: &str = "all that this kernel knows";
+
+const MOVE_IN: Step = Step {
+    title: "Let an ordinary user's process move into a new user namespace, and say who it is there.",
+    calls: &["unshare(CLONE_NEWUSER)", "getuid()", "getgid()", "read(\"/proc/self/uid_map\")"],
+    by_hand: &[
+        "unshare --user sh -c 'id; cat /proc/self/uid_map'",
+        "unshare --user --keep-caps grep CapEff /proc/self/status",
+    ],
+    claims: &[UNMAPPED, ALL_CAPABILITIES],
+    run: |lab| {
+        let (overflow_uid, overflow_gid) = idmap::overflow_ids()?;
+        lab.saw(Fact::outside("/proc/sys/kernel/overflowuid", overflow_uid))?;
+        lab.saw(Fact::outside("/proc/sys/kernel/overflowgid", overflow_gid))?;
+        let who = lab.arms(Namespaces::NONE, Namespaces::USER, move_in)?.try_map(|(child, facts)| {
+            lab.keep(child)?;
+            Ok(facts)
         })?;
-    lab.claim(ALL_CAPABILITIES)
-        .without([plain.hear()?, plain.hear()?])
-        .with([inside.hear()?, inside.hear()?])
-        .shows(|of| of.inside("CapEff") == of.inside("all that this kernel knows"))?;
+        lab.judge(UNMAPPED, who.only(&["getuid()", "getgid()", UID_MAP])).shows(
+            inside("getuid()").is(overflow_uid)
+                & inside("getgid()").is(overflow_gid)
+                & inside(UID_MAP).is("empty"),
+        )?;
+        lab.judge(ALL_CAPABILITIES, who.only(&[CAP_EFF, ALL_KNOWN]))
+            .shows(inside(CAP_EFF).same_as(inside(ALL_KNOWN)))
+    },
+};
 
-    lab.step(Step {
-        goal: "Let it write the maps itself: its own user and group outside are 0 inside.",
-        calls: &[
-            "write(\"/proc/self/setgroups\", \"deny\")",
-            "write(\"/proc/self/uid_map\", \"0 UID 1\")",
-            "write(\"/proc/self/gid_map\", \"0 GID 1\")",
+const MAPPED: Claim = Claim::holds(
+    "mapped",
+    "With `0 UID 1` in uid_map and `0 GID 1` in gid_map, the user is root inside: user 0, group 0.",
+)
+.factor("the maps")
+.notes(&[129]);
+
+const WRITE_MAPS: Step = Step {
+    title: "Let it write the maps itself: its own user and group outside are 0 inside.",
+    calls: &[
+        "write(\"/proc/self/setgroups\", \"deny\")",
+        "write(\"/proc/self/uid_map\", \"0 UID 1\")",
+        "write(\"/proc/self/gid_map\", \"0 GID 1\")",
+    ],
+    by_hand: &["unshare --user --map-root-user sh -c 'id; cat /proc/self/uid_map'"],
+    claims: &[MAPPED],
+    run: |lab| lab.compare(MAPPED, false, true, write_maps)?.shows(is_root()),
+};
+
+const TWO_IDS: Claim = Claim::holds(
+    "two-ids",
+    "One process has two user IDs: inside it is root, outside it stays the user who started it.",
+)
+.factor("CLONE_NEWUSER")
+.notes(&[108, 112])
+.core(&[
+    Row::inside("getuid(), mapped", "getuid()"),
+    Row::outside("its user, outside", "Uid in /proc/PID/status"),
+])
+.asks(
+    "The map is `0 1000 1`: user 1000 is root inside. Whose process does the host's ps show?",
+    &[
+        right("user 1000's"),
+        wrong("root's", "inside, id and whoami say root, so it is thought to be root everywhere"),
+        wrong("nobody's: user 65534", "that is what shows where an ID is not mapped"),
+    ],
+);
+
+const ASK_ON_BOTH_SIDES: Step = Step {
+    title: "Ask for its user ID on both sides: the process itself, and /proc out here.",
+    calls: &["getuid()", "read(\"/proc/PID/status\")"],
+    by_hand: &[
+        "unshare --user --map-root-user sh -c 'id -u; sleep 9' &",
+        "sleep 1; grep Uid /proc/$!/status",
+    ],
+    claims: &[TWO_IDS],
+    run: |lab| {
+        let seen = lab.arms(Namespaces::NONE, Namespaces::USER, ask_on_both_sides)?;
+        let rows = seen.treatment().1.clone();
+        lab.picture(Picture::Bands, "Its maps, read from outside", &maps::COLUMNS, rows)?;
+        lab.judge(TWO_IDS, seen.map(|(ids, _)| ids))
+            .shows(is_root() & outside("Uid in /proc/PID/status").is(id(user::ids().uid)))
+    },
+};
+
+const BY_PARENT: Claim =
+    Claim::holds("by-parent", "A parent may write the maps of its child's user namespace, from outside.")
+        .factor("a parent that writes")
+        .more(&[67]);
+
+const WRITE_FROM_OUTSIDE: Step = Step {
+    title: "Let its parent write the maps, from outside.",
+    calls: &["write(\"/proc/PID/uid_map\", \"0 UID 1\")"],
+    by_hand: &[
+        "unshare --user sleep 9 &",
+        "sleep 1; echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map",
+    ],
+    claims: &[BY_PARENT],
+    run: |lab| lab.compare(BY_PARENT, false, true, write_from_outside)?.shows(is_root()),
+};
+
+const ONCE: Claim = Claim::holds("once", "A map can be written once: a second write gives EPERM.")
+    .factor("a second write")
+    .notes(&[131])
+    .arms("first", "second")
+    .core(&[Row::last("write(uid_map)")])
+    .asks(
+        "uid_map has been written once. What does a second write of the same line do?",
+        &[
+            right("it fails with EPERM"),
+            wrong("it succeeds: nothing changes", "a write that changes nothing looks harmless"),
+            wrong("it adds a second line", "the file can have several lines"),
         ],
-        by_hand: &["unshare --user --map-root-user sh -c 'id; cat /proc/self/uid_map'"],
-    })?;
-    lab.claim(MAPPED)
-        .without(write_maps_and_say_who(false)?)
-        .with(write_maps_and_say_who(true)?)
-        .shows(is_root)?;
+    );
 
-    lab.step(Step {
-        goal: "Ask for its user ID on both sides: the process itself, and /proc out here.",
-        calls: &["getuid()", "read(\"/proc/PID/status\")"],
-        by_hand: &[
-            "unshare --user --map-root-user sh -c 'id -u; sleep 9' &",
-            "sleep 1; grep Uid /proc/$!/status",
-        ],
-    })?;
-    let user = id(person::ids().uid);
-    lab.claim(TWO_IDS)
-        .without(both_sides(Namespaces::NONE)?)
-        .with(both_sides(Namespaces::USER)?)
-        .shows(|who| is_root(who) && who.outside("Uid in /proc/PID/status") == Some(&user))?;
-    lab.picture(Picture::Bands, "Its maps, read from outside", &maps::COLUMNS, its_maps()?)?;
+const WRITE_AGAIN: Step = Step {
+    title: "Write the same map again.",
+    calls: &["write(\"/proc/self/uid_map\", \"0 UID 1\")", "write(\"/proc/self/uid_map\", \"0 UID 1\")"],
+    by_hand: &["unshare --user --map-root-user sh -c 'cat /proc/self/uid_map > /proc/self/uid_map'"],
+    claims: &[ONCE],
+    run: |lab| lab.compare(ONCE, 1, 2, write_uid_map_times)?.shows(last().is("EPERM")),
+};
 
-    lab.step(Step {
-        goal: "Let its parent write the maps, from outside.",
-        calls: &["write(\"/proc/PID/uid_map\", \"0 UID 1\")"],
-        by_hand: &[
-            "unshare --user sleep 9 &",
-            "sleep 1; echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map",
-        ],
-    })?;
-    lab.claim(BY_PARENT).without(mapped_by_parent(false)?).with(mapped_by_parent(true)?).shows(is_root)?;
-
-    lab.step(Step {
-        goal: "Write the same map again.",
-        calls: &["write(\"/proc/self/uid_map\", \"0 UID 1\")", "write(\"/proc/self/uid_map\", \"0 UID 1\")"],
-        by_hand: &["unshare --user --map-root-user sh -c 'cat /proc/self/uid_map > /proc/self/uid_map'"],
-    })?;
-    lab.claim(ONCE)
-        .without(write_uid_map_times(1)?)
-        .with(write_uid_map_times(2)?)
-        .shows(|writes| writes.facts().last().is_some_and(|last| last.value == "EPERM"))?;
-
-    maps::run(lab)?;
-    program::run(lab)?;
-    reach::run(lab)?;
-    others::run(lab)?;
-    forbidden::run(lab)
+fn is_root() -> Effect {
+    inside("getuid()").is(0) & inside("getgid()").is(0)
 }
 
-fn is_root(who: &lesson::Observation) -> bool {
-    who.inside("getuid()").is_some_and(|it| *it == 0) && who.inside("getgid()").is_some_and(|it| *it == 0)
+fn report_ids(me: &mut Reporter) -> ns_core::Result<()> {
+    me.report("getuid()", id(getuid().as_raw()))?;
+    me.report("getgid()", id(getgid().as_raw()))
 }
 
-fn say_ids(me: &mut Witness) -> ns_core::Result<()> {
-    me.saw("getuid()", id(getuid().as_raw()))?;
-    me.saw("getgid()", id(getgid().as_raw()))
+/// A child that says who it is, and stays.
+fn move_in(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
+    let label = if namespaces.is_empty() { "plain child" } else { "inside" };
+    let mut child = User::Ordinary.child(label, namespaces, |me| {
+        report_ids(me)?;
+        me.report(UID_MAP, map(&idmap::read(None, "uid_map")?))?;
+        me.report(CAP_EFF, format!("{:x}", process::status(None)?.capeff))?;
+        me.report(ALL_KNOWN, format!("{:x}", capabilities::all()?))?;
+        me.stay()
+    })?;
+    let facts = (0..5).map(|_| child.fact()).collect::<ns_core::Result<_>>()?;
+    Ok((child, facts))
 }
 
-fn say_who_and_stay(me: &mut Witness) -> ns_core::Result<()> {
-    say_ids(me)?;
-    me.saw("/proc/self/uid_map", map(&idmap::read(None, "uid_map")?))?;
-    me.saw("CapEff", format!("{:x}", process::status(None)?.capeff))?;
-    me.saw("all that this kernel knows", format!("{:x}", person::all_capabilities()?))?;
-    me.stay()
-}
-
-fn write_maps_and_say_who(writes: bool) -> Result<Vec<Fact>> {
-    let maps = person::root_inside();
-    let mut inside = Person::User.child("inside", Namespaces::USER, move |me| {
+fn write_maps(writes: bool) -> Result<Vec<Fact>> {
+    let maps = maps::root_inside();
+    let mut inside = User::Ordinary.child("inside", Namespaces::USER, |me| {
         if writes {
             maps.write_for(None)?;
         }
-        say_ids(me)
+        report_ids(me)
     })?;
-    Ok(inside.hear_all()?)
+    Ok(inside.facts()?)
 }
 
-fn both_sides(namespaces: Namespaces) -> Result<[Fact; 3]> {
-    let maps = person::root_inside();
-    let mut inside = Person::User.child("inside", namespaces, move |me| {
-        person::map_where_new(&maps)?;
-        say_ids(me)?;
+/// Who a process is on both sides, and its maps as rows of [`maps::COLUMNS`].
+fn ask_on_both_sides(namespaces: Namespaces) -> Result<([Fact; 3], Vec<Vec<Value>>)> {
+    let maps = maps::root_inside();
+    let mut child = User::Ordinary.child("inside", namespaces, |me| {
+        maps::write_where_new(&maps)?;
+        report_ids(me)?;
         me.stay()
     })?;
-    let (uid, gid) = (inside.hear()?, inside.hear()?);
-    let status = process::status(Some(inside.pid()))?;
-    Ok([uid, gid, Fact::outside("Uid in /proc/PID/status", id(status.ruid))])
-}
-
-fn its_maps() -> Result<Vec<Vec<Value>>> {
-    let maps = person::root_inside();
-    let mut inside = Person::User.child("inside", Namespaces::USER, move |me| {
-        person::map_where_new(&maps)?;
-        say_ids(me)?;
-        me.stay()
-    })?;
-    inside.hear()?; // its maps are written
+    let (uid, gid) = (child.fact()?, child.fact()?);
+    let status = process::status(Some(child.pid()))?;
     let mut rows = Vec::new();
     for file in ["uid_map", "gid_map"] {
-        rows.extend(maps::lines(file, &idmap::read(Some(inside.pid()), file)?));
+        rows.extend(maps::rows(file, &idmap::read(Some(child.pid()), file)?));
     }
-    Ok(rows)
+    Ok(([uid, gid, Fact::outside("Uid in /proc/PID/status", id(status.ruid))], rows))
 }
 
-fn mapped_by_parent(writes: bool) -> Result<Vec<Fact>> {
-    let maps = person::root_inside();
-    let mut parent = Person::User.child("parent", Namespaces::NONE, move |me| {
-        let inside = Child::spawn("inside", Namespaces::USER, |me| {
-            me.pause()?;
-            say_ids(me)
+fn write_from_outside(writes: bool) -> Result<Vec<Fact>> {
+    let maps = maps::root_inside();
+    let mut parent = User::Ordinary.child("parent", Namespaces::NONE, |me| {
+        let mut inside = Child::spawn("inside", Namespaces::USER, |me| {
+            me.checkpoint()?;
+            report_ids(me)
         })?;
         if writes {
             maps.write_for(Some(inside.pid()))?;
         }
-        inside.release()?;
-        person::tell_all_of(inside, me)
+        inside.wake()?;
+        inside.pass_on(me)
     })?;
-    Ok(parent.hear_all()?)
+    Ok(parent.facts()?)
 }
 
 fn write_uid_map_times(times: usize) -> Result<Vec<Fact>> {
-    let text = person::own_id();
-    let mut inside = Person::User.child("inside", Namespaces::USER, move |me| {
+    let text = maps::own_id();
+    let mut inside = User::Ordinary.child("inside", Namespaces::USER, |me| {
         for nth in ["first write", "second write"].into_iter().take(times) {
-            me.saw(nth, Outcome::of(idmap::write_uid_map(None, &text))?)?;
+            me.report(nth, Outcome::of(idmap::write_uid_map(None, &text))?)?;
         }
         Ok(())
     })?;
-    Ok(inside.hear_all()?)
+    Ok(inside.facts()?)
 }

@@ -2,219 +2,218 @@
 //! writes to, and who hears of a failure.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Step, cause};
+use lesson::{Claim, Requirement, Step, first, inside, outside, unmet};
 use nix::unistd::{getpid, getuid};
-use ns_core::probe::Missing;
-use ns_core::{Capability, Child, End, Fact, Namespaces, Outcome, Spawn, Value, idmap, mount};
+use ns_core::probe::Unmet;
+use ns_core::{Capability, Child, ExitStatus, Fact, Namespaces, Outcome, Spawn, Value, idmap, mount};
 
-use crate::person::{self, Person, id, map};
+use crate::maps::{self, id, map};
+use crate::user::{self, User};
 
-pub(crate) const OWN_ID: Claim = Claim::holds(
+const WRITE: &str = "write(uid_map)";
+
+const OWN_ID: Claim = Claim::holds(
     "own-id",
     "Without privilege outside one may map one's own ID alone: the notes' program serves user 1000 only.",
 )
-.cause("one's own ID in the map")
+.factor("one's own ID in the map")
 .notes(&[113]);
-pub(crate) const FROM_INSIDE: Claim = Claim::holds(
+
+pub(crate) const MAP_ONE_ID: Step = Step {
+    title: "Write `0 ID 1` from inside, as the notes' program does: with another user's ID, and with one's own.",
+    calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 ID 1\")"],
+    by_hand: &[
+        "unshare --user sleep 9 &",
+        "sleep 1; echo '0 1001 1' > /proc/$!/uid_map  # EPERM unless you are 1001, or root",
+    ],
+    claims: &[OWN_ID],
+    run: |lab| {
+        let ids = user::ids();
+        lab.compare(OWN_ID, ids.other, ids.uid, map_from_inside)?
+            .shows(inside(WRITE).from("EPERM").to("OK") & inside("getuid()").is(0))
+    },
+};
+
+const FROM_INSIDE: Claim = Claim::holds(
     "from-inside",
     "The notes' program fails for root too: once inside, root has no privilege outside any more.",
 )
-.cause("a writer inside")
+.factor("a writer inside")
 .notes(&[113])
-.needs(&[Need::Capability(Capability::CAP_SETUID)]);
-pub(crate) const NUL: Claim = Claim::holds(
+.requires(&[Requirement::Capability(Capability::CAP_SETUID)]);
+
+pub(crate) const MAP_AS_ROOT: Step = Step {
+    title: "Map another user's ID as root: from outside, and from inside.",
+    calls: &["write(\"/proc/PID/uid_map\", \"0 1000 1\")", "write(\"/proc/self/uid_map\", \"0 1000 1\")"],
+    by_hand: &[
+        "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1000 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map'",
+        "sudo unshare --user --keep-caps bash -c 'echo \"0 1000 1\" > /proc/self/uid_map'",
+    ],
+    claims: &[FROM_INSIDE],
+    run: |lab| lab.compare(FROM_INSIDE, false, true, map_as_root)?.shows(first().is("EPERM")),
+};
+
+const NUL: Claim = Claim::holds(
     "nul",
     "The kernel reads a map up to the first NUL: so it takes the program's write of 14 bytes from a text of 9.",
 )
-.cause("a NUL after the line")
+.factor("a NUL after the line")
 .notes(&[116]);
-pub(crate) const PROC_FIRST: Claim = Claim::holds(
+
+pub(crate) const WRITE_TOO_MUCH: Step = Step {
+    title: "Write five bytes too many, as the program does. In its memory a NUL and part of an error text follow.",
+    calls: &["write(fd, \"0 UID 1\\n\" \"uid w\", 14)", "write(fd, \"0 UID 1\\n\" \"\\0uid \", 14)"],
+    by_hand: &[
+        "unshare --user sleep 9 &",
+        "sleep 1; env printf \"0 $(id -u) 1\\n\\0uid \" > /proc/$!/uid_map; cat /proc/$!/uid_map",
+    ],
+    claims: &[NUL],
+    run: |lab| {
+        lab.compare(NUL, "uid w", "\0uid ", write_too_much)?
+            .shows(first().from("EINVAL").to("OK") & inside("getuid()").is(0))
+    },
+};
+
+const PROC_FIRST: Claim = Claim::holds(
     "proc-first",
     "To the init of a new PID namespace, /proc/1/uid_map is its own once it has mounted a new /proc, not before.",
 )
-.cause("mount -t proc")
+.factor("mount -t proc")
 .notes(&[113, 116])
-.needs(&[Need::Probe(new_procfs)]);
-pub(crate) const STATUS: Claim =
-    Claim::holds("status", "A program that passes NULL for waitpid()'s status, as the notes' does, ends with 0 though its child failed.")
-        .cause("NULL for the status")
-        .notes(&[113]);
+.requires(&[Requirement::Probe(new_procfs)]);
 
-const WRITE: &str = "write(uid_map)";
-const BORN: Namespaces = Namespaces::USER.union(Namespaces::PID).union(Namespaces::MNT);
+pub(crate) const RUN_ITS_CHILD: Step = Step {
+    title: "Run what its child does, from mount() to getuid(), without and with the mount.",
+    calls: &[
+        "clone3(CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNS)",
+        "mount(\"proc\", \"/proc\", \"proc\")",
+        "getpid()",
+        "write(\"/proc/1/uid_map\", …, 14)",
+        "write(\"/proc/1/setgroups\", \"deny\\n\", 5)",
+        "write(\"/proc/1/gid_map\", …, 14)",
+    ],
+    by_hand: &[
+        "unshare --user --map-root-user --pid --fork sh -c 'ls -l /proc/$$/uid_map'",
+        "unshare --user --map-root-user --pid --fork --mount-proc sh -c 'ls -l /proc/$$/uid_map'",
+    ],
+    claims: &[PROC_FIRST],
+    run: |lab| lab.compare(PROC_FIRST, false, true, child_of_the_program)?.shows(inside("getuid()").is(0)),
+};
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    let ids = person::ids();
+const STATUS: Claim = Claim::holds(
+    "status",
+    "The notes' program passes NULL for waitpid()'s status, and so ends with 0 though its child failed.",
+)
+.factor("NULL for the status")
+.notes(&[113]);
 
-    lab.step(Step {
-        goal: "Write `0 ID 1` from inside, as the notes' program does: with another user's ID, and with one's own.",
-        calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 ID 1\")"],
-        by_hand: &["unshare --user sleep 9 &", "sleep 1; echo '0 1001 1' > /proc/$!/uid_map  # EPERM unless you are 1001, or root"],
-    })?;
-    lab.claim(OWN_ID)
-        .without(map_from_inside(ids.other)?)
-        .with(map_from_inside(ids.uid)?)
-        .shows(|seen| seen.inside("getuid()").is_some_and(|it| *it == 0))?;
-
-    if lab.can_ask(&[FROM_INSIDE])? {
-        lab.step(Step {
-            goal: "Map another user's ID as root: from outside, and from inside.",
-            calls: &["write(\"/proc/PID/uid_map\", \"0 1000 1\")", "write(\"/proc/self/uid_map\", \"0 1000 1\")"],
-            by_hand: &[
-                "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1000 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map'",
-                "sudo unshare --user --keep-caps bash -c 'echo \"0 1000 1\" > /proc/self/uid_map'",
-            ],
-        })?;
-        lab.claim(FROM_INSIDE)
-            .without(map_as_root(false)?)
-            .with(map_as_root(true)?)
-            .shows(|answer| *answer == "EPERM")?;
-    }
-
-    lab.step(Step {
-        goal: "Write five bytes too many, as the program does. In its memory a NUL and part of an error text follow.",
-        calls: &["write(fd, \"0 UID 1\\n\" \"uid w\", 14)", "write(fd, \"0 UID 1\\n\" \"\\0uid \", 14)"],
-        by_hand: &[
-            "unshare --user sleep 9 &",
-            "sleep 1; env printf \"0 $(id -u) 1\\n\\0uid \" > /proc/$!/uid_map; cat /proc/$!/uid_map",
-        ],
-    })?;
-    lab.claim(NUL)
-        .without(write_too_much("uid w")?)
-        .with(write_too_much(cause("\0uid ", "uid w"))?)
-        .shows(|seen| seen.inside("getuid()").is_some_and(|it| *it == 0))?;
-
-    if lab.can_ask(&[PROC_FIRST])? {
-        lab.step(Step {
-            goal: "Run what its child does, from mount() to getuid(), without and with the mount.",
-            calls: &[
-                "clone3(CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNS)",
-                "mount(\"proc\", \"/proc\", \"proc\")",
-                "getpid()",
-                "write(\"/proc/1/uid_map\", …, 14)",
-                "write(\"/proc/1/setgroups\", \"deny\\n\", 5)",
-                "write(\"/proc/1/gid_map\", …, 14)",
-            ],
-            by_hand: &[
-                "unshare --user --map-root-user --pid --fork sh -c 'ls -l /proc/$$/uid_map'",
-                "unshare --user --map-root-user --pid --fork --mount-proc sh -c 'ls -l /proc/$$/uid_map'",
-            ],
-        })?;
-        lab.claim(PROC_FIRST)
-            .without(child_of_the_program(false)?)
-            .with(child_of_the_program(cause(true, false))?)
-            .shows(|seen| seen.inside("getuid()").is_some_and(|it| *it == 0))?;
-    }
-
-    lab.step(Step {
-        goal: "Let its child fail on the map, and ask what the program ends with.",
-        calls: &["waitpid(child, &status, 0)", "waitpid(child, NULL, 0)"],
-        by_hand: &["sh -c 'false & wait $!'; echo $?", "sh -c 'false & wait'; echo $?"],
-    })?;
-    lab.claim(STATUS)
-        .without(end_of_the_program(true)?)
-        .with(end_of_the_program(cause(false, true))?)
-        .shows(|seen| {
-            seen.outside("its end").is_some_and(|it| *it == "exited 0")
-                && seen.outside("its child's end").is_some_and(|it| *it == "exited 1")
-        })?;
-    Ok(())
-}
+pub(crate) const FAIL: Step = Step {
+    title: "Let its child fail on the map, and ask what the program ends with.",
+    calls: &["waitpid(child, &status, 0)", "waitpid(child, NULL, 0)"],
+    by_hand: &["sh -c 'false & wait $!'; echo $?", "sh -c 'false & wait'; echo $?"],
+    claims: &[STATUS],
+    run: |lab| {
+        lab.compare(STATUS, true, false, end_of_the_program)?
+            .shows(outside("its end").is("exited 0") & outside("its child's end").is("exited 1"))
+    },
+};
 
 fn map_from_inside(outside: u32) -> Result<Vec<Fact>> {
-    let mut program = Person::User.child("user_ns", Namespaces::USER, move |me| {
-        me.saw(WRITE, Outcome::of(idmap::write_uid_map(None, &format!("0 {outside} 1\n")))?)?;
-        me.saw("the ID in the map", id(outside))?;
-        me.saw("getuid()", id(getuid().as_raw()))
+    let mut program = User::Ordinary.child("user_ns", Namespaces::USER, |me| {
+        me.report(WRITE, Outcome::of(idmap::write_uid_map(None, &format!("0 {outside} 1\n")))?)?;
+        me.report("the ID in the map", id(outside))?;
+        me.report("getuid()", id(getuid().as_raw()))
     })?;
-    Ok(program.hear_all()?)
+    Ok(program.facts()?)
 }
 
 fn map_as_root(from_inside: bool) -> Result<Vec<Fact>> {
-    let text = person::own_id();
-    let mut root = Person::Root.child("root", Namespaces::NONE, move |me| {
-        let own = text.clone();
-        let inside = Child::spawn("inside", Namespaces::USER, move |me| {
+    let text = maps::own_id();
+    let mut root = User::Root.child("root", Namespaces::NONE, |me| {
+        let mut inside = Child::spawn("inside", Namespaces::USER, |me| {
             if from_inside {
-                me.saw(WRITE, Outcome::of(idmap::write_uid_map(None, &own))?)?;
+                me.report(WRITE, Outcome::of(idmap::write_uid_map(None, &text))?)?;
             }
             me.stay()
         })?;
         if from_inside {
-            inside.release()?;
-            return person::tell_all_of(inside, me);
+            inside.wake()?;
+            return inside.pass_on(me);
         }
-        me.tell(Fact::outside(WRITE, Outcome::of(idmap::write_uid_map(Some(inside.pid()), &text))?))
+        me.send(Fact::outside(WRITE, Outcome::of(idmap::write_uid_map(Some(inside.pid()), &text))?))
     })?;
-    Ok(root.hear_all()?)
+    Ok(root.facts()?)
 }
 
-fn write_too_much(rest: &'static str) -> Result<Vec<Fact>> {
-    let text = person::own_id() + rest;
-    let mut program = Person::User.child("user_ns", Namespaces::USER, move |me| {
-        me.saw(
+fn write_too_much(rest: &str) -> Result<Vec<Fact>> {
+    let text = maps::own_id() + rest;
+    let mut program = User::Ordinary.child("user_ns", Namespaces::USER, |me| {
+        me.report(
             format!("write(uid_map, \"0 UID 1\\n\" {rest:?})"),
             Outcome::of(idmap::write_uid_map(None, &text))?,
         )?;
-        me.saw("/proc/self/uid_map", map(&idmap::read(None, "uid_map")?))?;
-        me.saw("getuid()", id(getuid().as_raw()))
+        me.report("/proc/self/uid_map", map(&idmap::read(None, "uid_map")?))?;
+        me.report("getuid()", id(getuid().as_raw()))
     })?;
-    Ok(program.hear_all()?)
+    Ok(program.facts()?)
 }
+
+/// The namespaces that the notes' program makes for its child.
+const OF_THE_CHILD: Namespaces = Namespaces::USER.union(Namespaces::PID).union(Namespaces::MNT);
 
 /// `child_fn` of the notes, with our own IDs in the place of 1000.
 fn child_of_the_program(mounts_proc: bool) -> Result<Vec<Fact>> {
-    let ids = person::ids();
-    let mut program = Person::User.child("user_ns", Namespaces::NONE, move |me| {
-        let child = Child::spawn("its child", BORN, move |me| {
+    let ids = user::ids();
+    let mut program = User::Ordinary.child("user_ns", Namespaces::NONE, move |me| {
+        let mut child = Child::spawn("its child", OF_THE_CHILD, move |me| {
             if mounts_proc {
                 mount::make_private()?;
-                me.saw("mount(proc)", Outcome::of(mount::mount("proc", "/proc".as_ref()))?)?;
+                me.report("mount(proc)", Outcome::of(mount::mount("proc", "/proc".as_ref()))?)?;
             }
             let line = |id: u32| format!("0 {id} 1\n\0uid ");
-            me.saw("getpid()", getpid())?;
-            me.saw("write(uid_map)", Outcome::of(idmap::write_uid_map(Some(getpid()), &line(ids.uid)))?)?;
-            me.saw("write(setgroups)", Outcome::of(idmap::write_setgroups(Some(getpid()), "deny\n"))?)?;
-            me.saw("write(gid_map)", Outcome::of(idmap::write_gid_map(Some(getpid()), &line(ids.gid)))?)?;
-            me.saw("getuid()", id(getuid().as_raw()))
+            me.report("getpid()", getpid())?;
+            me.report(WRITE, Outcome::of(idmap::write_uid_map(Some(getpid()), &line(ids.uid)))?)?;
+            me.report("write(setgroups)", Outcome::of(idmap::write_setgroups(Some(getpid()), "deny\n"))?)?;
+            me.report("write(gid_map)", Outcome::of(idmap::write_gid_map(Some(getpid()), &line(ids.gid)))?)?;
+            me.report("getuid()", id(getuid().as_raw()))
         })?;
-        person::tell_all_of(child, me)
+        child.pass_on(me)
     })?;
-    Ok(program.hear_all()?)
+    Ok(program.facts()?)
 }
 
 /// `main` of the notes, with a child that fails because 1000 is not its user.
 fn end_of_the_program(asks_for_status: bool) -> Result<Vec<Fact>> {
-    let text = format!("0 {} 1\n", person::ids().other);
-    let mut program = Person::User.child("user_ns", Namespaces::NONE, move |me| {
+    let text = format!("0 {} 1\n", user::ids().other);
+    let mut program = User::Ordinary.child("user_ns", Namespaces::NONE, move |me| {
         let mut child =
             Child::spawn("its child", Namespaces::USER, move |_| idmap::write_uid_map(None, &text))?;
         let end = child.wait()?;
-        me.tell(Fact::outside("its child's end", end))?;
+        me.send(Fact::outside("its child's end", end))?;
         // As C's exit(): the end is what we are after here, so it cannot be the body's.
         match end {
-            End::Exited(status) if asks_for_status => std::process::exit(status),
+            ExitStatus::Exited(status) if asks_for_status => std::process::exit(status),
             _ => std::process::exit(0),
         }
     })?;
-    let child = program.hear()?;
+    let child = program.fact()?;
     Ok(vec![child, Fact::outside("its end", Value::from(program.wait()?))])
 }
 
 /// What keeps an ordinary user from mounting a new procfs, as a container's masks over /proc do.
-fn new_procfs() -> ns_core::Result<Option<Missing>> {
-    let mut probe = Person::User.child("probe", Namespaces::NONE, |me| {
-        let child = Spawn::new("probe").namespaces_always(BORN).run(|me| {
+fn new_procfs() -> ns_core::Result<Option<Unmet>> {
+    let probe = User::Ordinary.child("probe", Namespaces::NONE, |me| {
+        let mut child = Spawn::new("probe").namespaces(OF_THE_CHILD).run(|me| {
             mount::make_private()?;
             match Outcome::of(mount::mount("proc", "/proc".as_ref()))? {
                 Outcome::Done => Ok(()),
                 refused => {
                     let what = format!("mounting a new procfs gives {refused}: parts of /proc are covered");
-                    person::tell_missing(me, Missing::new(what, "run on the host or in a virtual machine"))
+                    unmet::report(me, &Unmet::new(what, "run on the host or in a virtual machine"))
                 }
             }
         })?;
-        person::tell_all_of(child, me)
+        child.pass_on(me)
     })?;
-    person::missing_as_told(&mut probe)
+    unmet::reported_by(probe)
 }

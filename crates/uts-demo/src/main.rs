@@ -6,44 +6,19 @@
 //! Outside is a UTS namespace of the experiment's own, so even the control renames nothing that the host would see.
 
 mod file;
-mod heard;
+mod matrix;
 mod rules;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Lab, Step};
+use lesson::{Claim, Experiment, Row, Step, inside, outside, right, wrong};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, uts};
-
-const STAYS: Claim =
-    Claim::holds("stays", "A hostname and an NIS domain name that are set in a UTS namespace stay in it.")
-        .cause("CLONE_NEWUTS")
-        .notes(&[134, 135])
-        .misconceptions(&[(
-            "hostname = inside; NIS domain name = inside.example",
-            "sethostname() is known as what renames the machine, and the caller is root",
-        )]);
-const COPY: Claim = Claim::holds(
-    "copy",
-    "A UTS namespace begins with a copy of its maker's names; later changes of the maker's do not reach it.",
-)
-.cause("CLONE_NEWUTS")
-.notes(&[134, 135]);
-const HEARD: Claim = Claim::holds(
-    "heard",
-    "Every member of a UTS namespace reads a name that any of them sets, and nobody else does.",
-)
-.cause("CLONE_NEWUTS")
-.notes(&[135])
-.more(&[51, 52]);
-const ENTERED: Claim = Claim::holds(
-    "entered",
-    "setns() into the UTS namespace of a process, as by nsenter, gives the caller that namespace's names.",
-)
-.cause("another's ns/uts")
-.notes(&[136]);
 
 const UTS_DEMO: Experiment = Experiment {
     name: "uts-demo",
     question: "Who hears a hostname?",
+    setup: "A name is set on one side. Which name does each side read?",
+    arms: ["plain child", "CLONE_NEWUTS"],
+    in_short: "a UTS namespace begins as a copy. Names that are set in it are read by its members alone.",
     notes: "UTS Namespace",
     man: &["uts_namespaces(7)", "sethostname(2)", "uname(2)"],
     examples: &[
@@ -53,89 +28,188 @@ const UTS_DEMO: Experiment = Experiment {
         ("strace -f uts-demo", "the system calls, facts on their pipes included"),
     ],
     // The control renames this, in the host's place.
-    stage: Namespaces::UTS,
-    needs: &[],
-    claims: &[
-        STAYS,
-        COPY,
-        HEARD,
-        ENTERED,
-        file::ONE_FILE,
-        file::WOKEN,
-        file::CUT,
-        file::BY_FILE,
-        rules::TOO_LONG,
-        rules::ADMIN,
-        rules::OWNER,
-        rules::UNAME26,
+    sandbox: Namespaces::UTS,
+    requires: &[],
+    steps: &[
+        SET_INSIDE,
+        SET_OUTSIDE,
+        TAKE_TURNS,
+        ENTER,
+        file::READ_ONE_FILE,
+        file::POLL,
+        file::WRITE_LONG_NAMES,
+        file::WRITE_AS_A_USER,
+        rules::SET_LONG_NAMES,
+        rules::MAKE_WITHOUT_PRIVILEGE,
+        rules::SET_AS_A_STRANGER,
+        rules::READ_THE_RELEASE,
     ],
-    run,
+    prepare: None,
 };
 
 fn main() -> std::process::ExitCode {
     lesson::main(&UTS_DEMO)
 }
 
-fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Set both names in a child, which is a member of our namespace, then of one of its own. Read ours.",
-        calls: &["clone3(CLONE_NEWUTS)", "sethostname(\"inside\")", "setdomainname(\"inside.example\")", "uname()"],
-        by_hand: &["unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'; hostname"],
-    })?;
-    let (plain, inside) = (rename_inside(Namespaces::NONE)?, rename_inside(Namespaces::UTS)?);
-    lab.claim(STAYS).without(plain).with(inside).shows(|names| {
-        names.outside("hostname").is_some_and(|it| *it == "outside")
-            && names.outside("NIS domain name").is_some_and(|it| *it == "outside.example")
-    })?;
+const STAYS: Claim =
+    Claim::holds("stays", "A hostname and an NIS domain name that are set in a UTS namespace stay in it.")
+        .factor("CLONE_NEWUTS")
+        .notes(&[134, 135])
+        .core(&[
+            Row::outside("hostname outside", "hostname"),
+            Row::outside("NIS name outside", "NIS domain name"),
+        ])
+        .asks(
+            "A child in a new UTS namespace sets its hostname and its NIS domain name. What is read outside?",
+            &[
+                right("both old names"),
+                wrong(
+                    "both new names",
+                    "sethostname() is known as what renames the machine, and the caller is root",
+                ),
+                wrong(
+                    "the old hostname and the new NIS domain name",
+                    "a NIS domain is a matter of the network, for which there is another namespace",
+                ),
+            ],
+        );
 
-    lab.step(Step {
-        goal: "Read both names in a child; then rename ourselves, and let it read again.",
-        calls: &["uname()", "sethostname(\"renamed\")", "setdomainname(\"renamed.example\")", "uname()"],
-        by_hand: &["hostname; unshare -Ur --uts hostname"],
-    })?;
-    let (plain, inside) = (rename_outside(Namespaces::NONE)?, rename_outside(Namespaces::UTS)?);
-    lab.claim(COPY).without(plain).with(inside).shows(|names| {
-        names.inside("hostname at birth").is_some_and(|it| *it == "outside")
-            && names.inside("hostname later").is_some_and(|it| *it == "outside")
-            && names.inside("NIS domain name later").is_some_and(|it| *it == "outside.example")
-    })?;
+const SET_INSIDE: Step = Step {
+    title: "Set both names in a child, which is a member of our namespace, then of one of its own. Read ours.",
+    calls: &[
+        "clone3(CLONE_NEWUTS)",
+        "sethostname(\"inside\")",
+        "setdomainname(\"inside.example\")",
+        "uname()",
+    ],
+    by_hand: &["unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'; hostname"],
+    claims: &[STAYS],
+    run: |lab| {
+        lab.compare(STAYS, Namespaces::NONE, Namespaces::UTS, rename_inside)?
+            .shows(outside("hostname").is("outside") & outside("NIS domain name").is("outside.example"))
+    },
+};
 
-    lab.step(Step {
-        goal: "Four processes in three namespaces set the hostname in turn. After each turn, all read it.",
-        calls: &[
-            "clone3(CLONE_NEWUTS)",
-            "setns(\"/proc/FIRST/ns/uts\", CLONE_NEWUTS)",
-            "sethostname(…)",
-            "uname()",
-        ],
-        by_hand: &[],
-    })?;
-    heard::fill(lab, HEARD)?;
+const COPY: Claim = Claim::holds(
+    "copy",
+    "A UTS namespace begins with a copy of its creator's names; later changes of the creator's do not reach it.",
+)
+.factor("CLONE_NEWUTS")
+.notes(&[134, 135])
+.core(&[
+    Row::inside("child, at first", "hostname at birth"),
+    Row::inside("after a rename", "hostname later"),
+])
+.asks(
+    "A child is created in a new UTS namespace; then the host is renamed. Which hostname does the child read?",
+    &[
+        right("the host's old one"),
+        wrong(
+            "the host's new one",
+            "a namespace is taken for a layer above the host's values, as long as nothing is set in it",
+        ),
+        wrong("`(none)`, the kernel's default", "a new namespace is expected to be empty, as a network namespace nearly is"),
+    ],
+);
 
-    lab.step(Step {
-        goal: "Enter a UTS namespace, and leave it again: once our own, once that of a container called 'container'.",
-        calls: &["open(\"/proc/PID/ns/uts\")", "setns(ns, CLONE_NEWUTS)", "uname()"],
-        by_hand: &[
-            "unshare -Ur --uts sh -c 'hostname container; sleep 60' &",
-            "nsenter --user --preserve-credentials --uts --target $! hostname; hostname",
-        ],
-    })?;
-    uts::set_hostname("outside")?;
-    let mut container = Child::spawn("container", Namespaces::UTS, |me| {
-        uts::set_hostname("container")?;
-        me.saw("hostname", uts::hostname())?;
-        me.stay()
-    })?;
-    container.hear()?; // it has its name
-    lab.actor(&container)?;
-    lab.claim(ENTERED).without(visit(None)?).with(visit(Some(container.pid()))?).shows(|name| {
-        name.inside("hostname at first").is_some_and(|it| *it == "outside")
-            && name.inside("hostname after setns()").is_some_and(|it| *it == "container")
-    })?;
+const SET_OUTSIDE: Step = Step {
+    title: "Read both names in a child; then rename ourselves, and let it read again.",
+    calls: &["uname()", "sethostname(\"renamed\")", "setdomainname(\"renamed.example\")", "uname()"],
+    by_hand: &["hostname; unshare -Ur --uts hostname"],
+    claims: &[COPY],
+    run: |lab| {
+        lab.compare(COPY, Namespaces::NONE, Namespaces::UTS, rename_outside)?.shows(
+            inside("hostname at birth").is("outside")
+                & inside("hostname later").is("outside")
+                & inside("NIS domain name later").is("outside.example"),
+        )
+    },
+};
 
-    file::run(lab)?;
-    rules::run(lab)
-}
+const HEARD: Claim = Claim::holds(
+    "heard",
+    "Every member of a UTS namespace reads a name that any of them sets, and nobody else does.",
+)
+.factor("CLONE_NEWUTS")
+.notes(&[135])
+.more(&[51, 52])
+.core(&[
+    Row::outside("read by members", "read by a fellow member"),
+    Row::outside("read by others", "read by anyone else"),
+])
+.asks(
+    "A process enters the UTS namespace of another and sets the hostname there. Who reads the new name?",
+    &[
+        right("every member, and nobody else"),
+        wrong("only the process that set it", "'isolated' is taken to mean: each process has its own"),
+        wrong(
+            "the one who set it, and processes that are created later",
+            "what is set in the environment reaches new children alone",
+        ),
+    ],
+);
+
+const TAKE_TURNS: Step = Step {
+    title: "Four processes in three namespaces set the hostname in turn. After each turn, all read it.",
+    calls: &[
+        "clone3(CLONE_NEWUTS)",
+        "setns(\"/proc/FIRST/ns/uts\", CLONE_NEWUTS)",
+        "sethostname(…)",
+        "uname()",
+    ],
+    by_hand: &[],
+    claims: &[HEARD],
+    run: |lab| {
+        let matrices = lab.arms(Namespaces::NONE, Namespaces::UTS, matrix::take_turns)?;
+        matrices.treatment().show(lab)?;
+        lab.judge(HEARD, matrices.map(|matrix| matrix.facts())).shows(
+            outside("read by a fellow member").is("6 of 6") & outside("read by anyone else").is("0 of 10"),
+        )
+    },
+};
+
+const ENTERED: Claim = Claim::holds(
+    "entered",
+    "setns() into the UTS namespace of a process, as by nsenter, gives the caller that namespace's names.",
+)
+.factor("another's ns/uts")
+.notes(&[136])
+.arms("its own ns", "another's ns")
+.core(&[
+    Row::inside("before setns()", "hostname at first"),
+    Row::inside("after setns()", "hostname after setns()"),
+])
+.asks(
+    "A process calls setns() on a container's /proc/PID/ns/uts. Which hostname does it read then?",
+    &[
+        right("the container's"),
+        wrong("its own, as before", "a process is thought to keep the namespaces in which it was created"),
+        wrong("its own; its next child reads the container's", "setns() into a PID namespace does work so"),
+    ],
+);
+
+const ENTER: Step = Step {
+    title: "Enter a UTS namespace, and leave it again: once our own, once that of a container called 'container'.",
+    calls: &["open(\"/proc/PID/ns/uts\")", "setns(ns, CLONE_NEWUTS)", "uname()"],
+    by_hand: &[
+        "unshare -Ur --uts sh -c 'hostname container; sleep 60' &",
+        "nsenter --user --preserve-credentials --uts --target $! hostname; hostname",
+    ],
+    claims: &[ENTERED],
+    run: |lab| {
+        uts::set_hostname("outside")?;
+        let mut container = Child::spawn("container", Namespaces::UTS, |me| {
+            uts::set_hostname("container")?;
+            me.report("hostname", uts::hostname())?;
+            me.stay()
+        })?;
+        container.fact()?; // it has its name
+        lab.actor(&container)?;
+        lab.compare(ENTERED, None, Some(container.pid()), visit)?.shows(
+            inside("hostname at first").is("outside") & inside("hostname after setns()").is("container"),
+        )
+    },
+};
 
 /// Sets the hostname and, likewise, the NIS domain name.
 fn set_names(name: &str) -> ns_core::Result<()> {
@@ -147,10 +221,10 @@ fn rename_inside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     set_names("outside")?;
     let mut child = Child::spawn("child", namespaces, |me| {
         set_names("inside")?;
-        me.saw("hostname", uts::hostname())?;
-        me.saw("NIS domain name", uts::domain_name())
+        me.report("hostname", uts::hostname())?;
+        me.report("NIS domain name", uts::domain_name())
     })?;
-    let mut facts = child.hear_all()?;
+    let mut facts = child.facts()?;
     facts.push(Fact::outside("hostname", uts::hostname()));
     facts.push(Fact::outside("NIS domain name", uts::domain_name()));
     Ok(facts)
@@ -159,26 +233,26 @@ fn rename_inside(namespaces: Namespaces) -> Result<Vec<Fact>> {
 fn rename_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     set_names("outside")?;
     let mut child = Child::spawn("child", namespaces, |me| {
-        me.saw("hostname at birth", uts::hostname())?;
-        me.pause()?;
-        me.saw("hostname later", uts::hostname())?;
-        me.saw("NIS domain name later", uts::domain_name())
+        me.report("hostname at birth", uts::hostname())?;
+        me.checkpoint()?;
+        me.report("hostname later", uts::hostname())?;
+        me.report("NIS domain name later", uts::domain_name())
     })?;
-    let at_birth = child.hear()?;
+    let at_birth = child.fact()?;
     set_names("renamed")?;
-    child.release()?;
-    Ok(vec![at_birth, child.hear()?, child.hear()?, Fact::outside("hostname later", uts::hostname())])
+    child.wake()?;
+    Ok(vec![at_birth, child.fact()?, child.fact()?, Fact::outside("hostname later", uts::hostname())])
 }
 
 /// A visitor enters the UTS namespace of `host` (`None`: its own), looks around, and goes back.
 fn visit(host: Option<Pid>) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
         let (home, away) = (NsFile::of(None, Kind::Uts)?, NsFile::of(host, Kind::Uts)?);
-        me.saw("hostname at first", uts::hostname())?;
+        me.report("hostname at first", uts::hostname())?;
         away.enter(Some(Kind::Uts))?;
-        me.saw("hostname after setns()", uts::hostname())?;
+        me.report("hostname after setns()", uts::hostname())?;
         home.enter(Some(Kind::Uts))?;
-        me.saw("hostname after setns() back", uts::hostname())
+        me.report("hostname after setns() back", uts::hostname())
     })?;
-    Ok(visitor.hear_all()?)
+    Ok(visitor.facts()?)
 }

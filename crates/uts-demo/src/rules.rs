@@ -3,94 +3,115 @@
 use std::fs::OpenOptions;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Step, cause};
+use lesson::{Claim, Requirement, Row, Step, inside, outside, right, wrong};
 use nix::sys::personality::{self, Persona};
-use ns_core::probe::{self, Missing};
+use ns_core::probe::{self, Unmet};
 use ns_core::{Capability, Child, Fact, Kind, Named, Namespaces, Outcome, Value, namespace, process, uts};
 
 /// UNAME26, which nix has with glibc alone; linux/personality.h has the number.
 const AS_LINUX_2_6: Persona = Persona::from_bits_retain(0x2_0000);
 
-pub(crate) const TOO_LONG: Claim = Claim::holds(
+const TOO_LONG: Claim = Claim::holds(
     "too-long",
-    "A hostname and a domain name have at most 64 bytes: for a 65th there is EINVAL.",
+    "A hostname and a domain name have at most 64 bytes: longer names fail with EINVAL.",
 )
-.cause("a 65th byte")
+.factor("a 65th byte")
 .more(&[53]);
-pub(crate) const ADMIN: Claim =
-    Claim::holds("admin", "To make a UTS namespace takes CAP_SYS_ADMIN; without it there is EPERM.")
-        .cause("CAP_SYS_ADMIN")
-        .more(&[52]);
-pub(crate) const OWNER: Claim = Claim::holds(
+
+pub(crate) const SET_LONG_NAMES: Step = Step {
+    title: "Set names of 0 to 65 bytes.",
+    calls: &["sethostname(name, length)", "setdomainname(name, length)"],
+    by_hand: &["unshare -Ur --uts hostname $(printf %065d 0)"],
+    claims: &[TOO_LONG],
+    run: |lab| {
+        let mut rows = Vec::new();
+        for length in [0, 1, 63, 64, 65] {
+            let [hostname, domain] = set_long_names(length)?;
+            rows.push(vec![length.into(), hostname.value, domain.value]);
+        }
+        lab.table("How long a name may be", &["bytes", "sethostname()", "setdomainname()"], rows)?;
+        lab.compare(TOO_LONG, 64, 65, set_long_names)?
+            .shows(outside("sethostname()").is("EINVAL") & outside("setdomainname()").is("EINVAL"))
+    },
+};
+
+const ADMIN: Claim =
+    Claim::holds("admin", "To create a UTS namespace alone takes CAP_SYS_ADMIN; without it, EPERM.")
+        .factor("CAP_SYS_ADMIN")
+        .more(&[52])
+        .arms("without", "CAP_SYS_ADMIN")
+        .core(&[
+            Row::inside("UTS ns alone", "clone3(CLONE_NEWUTS)"),
+            Row::inside("with a user ns", "clone3(CLONE_NEWUSER|CLONE_NEWUTS)"),
+        ])
+        .asks(
+            "A process without CAP_SYS_ADMIN calls clone3(CLONE_NEWUTS), with no other flag. What happens?",
+            &[
+                right("EPERM"),
+                wrong(
+                    "it succeeds: only sethostname() needs the capability",
+                    "a copy of two names harms nobody, so it looks free",
+                ),
+                wrong(
+                    "it succeeds, as for every user",
+                    "unshare -Ur --uts does; its -U creates a user namespace first",
+                ),
+            ],
+        );
+
+pub(crate) const MAKE_WITHOUT_PRIVILEGE: Step = Step {
+    title: "Create a UTS namespace without CAP_SYS_ADMIN and with it; then one along with a user namespace.",
+    calls: &["capset()", "clone3(CLONE_NEWUTS)", "clone3(CLONE_NEWUSER|CLONE_NEWUTS)"],
+    by_hand: &["unshare --uts true; unshare -Ur --uts true  # as an ordinary user"],
+    claims: &[ADMIN],
+    run: |lab| {
+        lab.compare(ADMIN, false, true, make_namespaces)?
+            .shows(inside("clone3(CLONE_NEWUTS)").from("EPERM").to("OK"))
+    },
+};
+
+const OWNER: Claim = Claim::holds(
     "owner",
     "sethostname() takes CAP_SYS_ADMIN in the user namespace that owns the UTS namespace.",
 )
-.cause("CLONE_NEWUTS")
+.factor("CLONE_NEWUTS")
 .more(&[53])
-.needs(&[Need::Probe(user_namespaces)]);
-pub(crate) const UNAME26: Claim = Claim::holds(
+.requires(&[Requirement::Probe(user_namespaces)]);
+
+pub(crate) const SET_AS_A_STRANGER: Step = Step {
+    title: "In a new user namespace, with every capability there, rename our UTS namespace, then a new one.",
+    calls: &["clone3(CLONE_NEWUSER)", "clone3(CLONE_NEWUSER|CLONE_NEWUTS)", "sethostname(\"inside\")"],
+    by_hand: &["unshare -Ur hostname inside; unshare -Ur --uts hostname inside"],
+    claims: &[OWNER],
+    run: |lab| {
+        let user = Namespaces::USER;
+        lab.compare(OWNER, user, user | Namespaces::UTS, rename_as_stranger)?
+            .shows(inside("sethostname()").from("EPERM").to("OK"))
+    },
+};
+
+const UNAME26: Claim = Claim::holds(
     "uname26",
     "personality(UNAME26) shows a process another release, in the same UTS namespace.",
 )
-.cause("UNAME26")
+.factor("UNAME26")
 .more(&[54]);
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Set names of 0 to 65 bytes.",
-        calls: &["sethostname(name, length)", "setdomainname(name, length)"],
-        by_hand: &["unshare -Ur --uts hostname $(printf %065d 0)"],
-    })?;
-    let mut rows = Vec::new();
-    for length in [0, 1, 63, 64, 65] {
-        let [hostname, domain] = set_long_names(length)?;
-        rows.push(vec![length.into(), hostname.value, domain.value]);
-    }
-    lab.table("How long a name may be", &["bytes", "sethostname()", "setdomainname()"], rows)?;
-    lab.claim(TOO_LONG).without(set_long_names(64)?).with(set_long_names(cause(65, 64))?).shows(|set| {
-        set.outside("sethostname()").is_some_and(|it| *it == "EINVAL")
-            && set.outside("setdomainname()").is_some_and(|it| *it == "EINVAL")
-    })?;
-
-    lab.step(Step {
-        goal: "Make a UTS namespace without CAP_SYS_ADMIN and with it; beside it, one along with a user namespace.",
-        calls: &["capset()", "clone3(CLONE_NEWUTS)", "clone3(CLONE_NEWUSER|CLONE_NEWUTS)"],
-        by_hand: &["unshare --uts true; unshare -Ur --uts true  # as an ordinary user"],
-    })?;
-    lab.claim(ADMIN)
-        .without(make_namespaces(false)?)
-        .with(make_namespaces(cause(true, false))?)
-        .shows(|made| made.inside("clone3(CLONE_NEWUTS)").is_some_and(|it| *it == "OK"))?;
-
-    if lab.can_ask(&[OWNER])? {
-        lab.step(Step {
-            goal: "In a new user namespace, with every capability there, rename our UTS namespace, then a new one.",
-            calls: &["clone3(CLONE_NEWUSER)", "clone3(CLONE_NEWUSER|CLONE_NEWUTS)", "sethostname(\"inside\")"],
-            by_hand: &["unshare -Ur hostname inside; unshare -Ur --uts hostname inside"],
-        })?;
-        lab.claim(OWNER)
-            .without(rename_as_stranger(Namespaces::USER)?)
-            .with(rename_as_stranger(Namespaces::USER | Namespaces::UTS)?)
-            .shows(|rename| rename.inside("sethostname()").is_some_and(|it| *it == "OK"))?;
-    }
-
-    lab.step(Step {
-        goal: "Read the release, which nothing sets; then in the guise for programs that expect no kernel after 2.6.",
-        calls: &["open(\"/proc/sys/kernel/osrelease\", O_WRONLY)", "personality(UNAME26)", "uname()"],
-        by_hand: &["uname --kernel-release; setarch --uname-2.6 uname --kernel-release"],
-    })?;
-    let release = "/proc/sys/kernel/osrelease";
-    let opened = OpenOptions::new().write(true).open(release).named(|| format!("open(\"{release}\")"));
-    lab.saw(Fact::outside(format!("open(\"{release}\", O_WRONLY)"), Outcome::of(opened)?))?;
-    lab.claim(UNAME26)
-        .without(read_release(Persona::empty())?)
-        .with(read_release(cause(AS_LINUX_2_6, Persona::empty()))?)
-        .shows(|of| {
-            of.inside("release").and_then(Value::as_str).is_some_and(|release| release.starts_with("2.6."))
-                && of.inside("/proc/self/ns/uts") == of.outside("/proc/self/ns/uts")
-        })?;
-    Ok(())
-}
+pub(crate) const READ_THE_RELEASE: Step = Step {
+    title: "Read the release, which nothing sets; then in the guise for programs that expect no kernel after 2.6.",
+    calls: &["open(\"/proc/sys/kernel/osrelease\", O_WRONLY)", "personality(UNAME26)", "uname()"],
+    by_hand: &["uname --kernel-release; setarch --uname-2.6 uname --kernel-release"],
+    claims: &[UNAME26],
+    run: |lab| {
+        let release = "/proc/sys/kernel/osrelease";
+        let opened = OpenOptions::new().write(true).open(release).named(|| format!("open(\"{release}\")"));
+        lab.saw(Fact::outside(format!("open(\"{release}\", O_WRONLY)"), Outcome::of(opened)?))?;
+        lab.compare(UNAME26, Persona::empty(), AS_LINUX_2_6, read_release)?.shows(
+            inside("release").that(|release| release.as_str().is_some_and(|it| it.starts_with("2.6.")))
+                & inside("/proc/self/ns/uts").same_as(outside("/proc/self/ns/uts")),
+        )
+    },
+};
 
 fn set_long_names(length: usize) -> Result<[Fact; 2]> {
     let name = "x".repeat(length);
@@ -107,32 +128,32 @@ fn make_namespaces(capable: bool) -> Result<Vec<Fact>> {
         }
         for namespaces in [Namespaces::UTS, Namespaces::USER | Namespaces::UTS] {
             let made = Child::spawn("child", namespaces, |_| Ok(()));
-            me.saw(format!("clone3({})", namespaces.as_typed()), Outcome::of(made)?)?;
+            me.report(format!("clone3({})", namespaces.as_typed()), Outcome::of(made)?)?;
         }
         Ok(())
     })?;
-    Ok(maker.hear_all()?)
+    Ok(maker.facts()?)
 }
 
 fn rename_as_stranger(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut stranger = Child::spawn("stranger", namespaces, |me| {
-        me.saw("has CAP_SYS_ADMIN", process::is_capable(Capability::CAP_SYS_ADMIN))?;
-        me.saw("sethostname()", Outcome::of(uts::set_hostname("inside"))?)
+        me.report("has CAP_SYS_ADMIN", process::is_capable(Capability::CAP_SYS_ADMIN))?;
+        me.report("sethostname()", Outcome::of(uts::set_hostname("inside"))?)
     })?;
-    Ok(stranger.hear_all()?)
+    Ok(stranger.facts()?)
 }
 
 fn read_release(persona: Persona) -> Result<Vec<Fact>> {
     let mut reader = Child::spawn("reader", Namespaces::NONE, |me| {
         personality::set(persona).named(|| "personality()".into())?;
-        me.saw("release", Value::Name(uts::release()))?;
-        me.saw("/proc/self/ns/uts", namespace::of_kind(None, Kind::Uts)?)
+        me.report("release", Value::Name(uts::release()))?;
+        me.report("/proc/self/ns/uts", namespace::of_kind(None, Kind::Uts)?)
     })?;
-    let mut facts = reader.hear_all()?;
+    let mut facts = reader.facts()?;
     facts.push(Fact::outside("/proc/self/ns/uts", namespace::of_kind(None, Kind::Uts)?));
     Ok(facts)
 }
 
-fn user_namespaces() -> ns_core::Result<Option<Missing>> {
-    probe::stage(Namespaces::USER)
+fn user_namespaces() -> ns_core::Result<Option<Unmet>> {
+    probe::sandbox(Namespaces::USER)
 }

@@ -1,83 +1,108 @@
-//! How a cable ends: with one of its ends, and with the namespace of one of its ends.
+//! How a veth pair ends: with one of its ends, and with the namespace of one of its ends.
 
 use std::os::fd::AsFd;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Row, Step, outside, right, wrong};
 use ns_core::net::{LinkName, Netlink};
-use ns_core::{Fact, Kind, Namespaces, NsFile, Spawn, Witness};
+use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter};
 
-use crate::letters::Worlds;
+use crate::networks::Networks;
 
-pub(crate) const BOTH_GO: Claim =
+const BOTH_GO: Claim =
     Claim::holds("both-go", "To delete one end is to delete the other too, whatever namespace that is in.")
-        .cause("link delete a0")
-        .more(&[59]);
-pub(crate) const NAMESPACE_ENDS: Claim = Claim::holds(
+        .factor("link delete a0")
+        .more(&[59])
+        .arms("a0 stays", "a0 deleted")
+        .core(&[Row::outside("b0 is there", "b0 is there")])
+        .asks(
+            "a0 is deleted. What becomes of b0, its peer in another network namespace?",
+            &[
+                right("it is deleted too"),
+                wrong(
+                    "it stays, without a carrier",
+                    "a real network card stays when its cable is taken away",
+                ),
+                wrong(
+                    "it goes back to the host's namespace",
+                    "a physical device does so when its namespace ends",
+                ),
+                wrong(
+                    "it stays until its own namespace ends",
+                    "a device is thought to belong to its namespace alone",
+                ),
+            ],
+        );
+
+pub(crate) const DELETE_ONE: Step = Step {
+    title: "Delete the end in a, a0, and look for its end in b, b0.",
+    calls: &["RTM_DELLINK(a0)", "RTM_GETLINK(b0)"],
+    by_hand: &["ip -n a link delete a0; ip -n b -brief link"],
+    claims: &[BOTH_GO],
+    run: |lab| lab.compare(BOTH_GO, false, true, look_for_b0)?.shows(outside("b0 is there").is("no")),
+};
+
+const NAMESPACE_ENDS: Claim = Claim::holds(
     "namespace-ends",
     "A network namespace that ends takes its veth ends along, and with them their peers elsewhere.",
 )
-.cause("close(ns/net)")
+.factor("close(ns/net)")
 .more(&[65]);
 
-pub(crate) fn delete_one(lab: &mut Lab, worlds: &Worlds) -> Result<()> {
-    lab.step(Step {
-        goal: "Delete the cable's end in a, a0, and look for its end in b, b0.",
-        calls: &["RTM_DELLINK(a0)", "RTM_GETLINK(b0)"],
-        by_hand: &["ip -n a link delete a0; ip -n b -brief link"],
-    })?;
-    let Worlds { a, b } = worlds;
-    let look = |deletes: bool| {
-        if deletes {
-            a.net.delete(a.net.index(&a.end)?)?;
-        }
-        anyhow::Ok(Fact::outside("b0 is there", b.own_end()?.is_some()))
-    };
-    lab.claim(BOTH_GO).without(look(false)?).with(look(cause(true, false))?).shows(|b0| *b0 == false)?;
-    Ok(())
+pub(crate) const END_A_NAMESPACE: Step = Step {
+    title: "Lead a veth pair into each of two namespaces, and end their only processes one after another. The first \
+            namespace is held open, or let go; when the pair of the second is gone, the kernel has come past the first.",
+    calls: &["open(\"/proc/PID/ns/net\")", "exit(0)", "close(ns/net)", "RTM_GETLINK"],
+    by_hand: &[
+        "unshare --net sleep 60 & sleep 0.1; ip link add out type veth peer name in netns $!",
+        "exec 3< /proc/$!/ns/net; kill $!; sleep 1; ip link show out",
+        "exec 3<&-; sleep 1; ip link show out",
+    ],
+    claims: &[NAMESPACE_ENDS],
+    run: |lab| {
+        lab.compare(NAMESPACE_ENDS, false, true, end_a_namespace)?
+            .shows(outside("the far end is there").is("no"))
+    },
+};
+
+fn look_for_b0(deletes: bool) -> Result<Fact> {
+    let networks = Networks::new()?;
+    networks.connect()?;
+    let Networks { a, b } = &networks;
+    if deletes {
+        a.net.delete(a.net.index(&a.end)?)?;
+    }
+    Ok(Fact::outside("b0 is there", b.own_end()?.is_some()))
 }
 
-pub(crate) fn end_a_namespace(lab: &mut Lab, stage: &Netlink) -> Result<()> {
-    lab.step(Step {
-        goal: "Lay a cable into each of three namespaces, and end their only processes one after another. The first \
-               namespace we hold open, the second is let go; when the cable of the third is gone, the kernel has come past \
-               the second.",
-        calls: &["open(\"/proc/PID/ns/net\")", "exit(0)", "close(ns/net)", "RTM_GETLINK"],
-        by_hand: &[
-            "unshare --net sleep 60 & sleep 0.1; ip link add out type veth peer name in netns $!",
-            "exec 3< /proc/$!/ns/net; kill $!; sleep 1; ip link show out",
-            "exec 3<&-; sleep 1; ip link show out",
-        ],
-    })?;
-    // All three begin before any namespace is opened: a child has its own copy of what its parent has open, and would hold
-    // the others' namespaces. They surround both arms alike, so they are there in every run.
-    let begin = |label| Spawn::new(label).namespaces_always(Namespaces::NET).run(Witness::stay);
-    let mut tenants = [begin("held")?, begin("left")?, begin("fence")?];
-    let mut far_ends = [0; 3];
-    for (tenant, far_end) in tenants.iter().zip(&mut far_ends) {
-        let namespace = NsFile::of(Some(tenant.pid()), Kind::Net)?;
-        let (out, within) = (LinkName::new(tenant.label())?, LinkName::new("in")?);
-        *far_end = stage.create_veth(&out, &within, Some(namespace.as_fd()))?;
-    }
-    let mut held = Vec::new();
-    let mut ends = Vec::new();
-    for (tenant, closes) in tenants.iter_mut().zip([false, cause(true, false), true]) {
-        let namespace = NsFile::of(Some(tenant.pid()), Kind::Net)?;
-        if closes {
-            drop(namespace);
-        } else {
-            held.push(namespace);
-        }
-        tenant.release()?;
-        ends.push(tenant.wait()?);
-    }
+/// Whether the far end of a pair is there when the only process of the near end's namespace has ended, and that
+/// namespace was closed, or is held open.
+fn end_a_namespace(closes: bool) -> Result<[Fact; 2]> {
+    let net = Netlink::open()?;
+    // Both begin before either namespace is opened: a child has its own copy of what its parent has open, and would hold
+    // the other's namespace.
+    let mut first = Child::spawn("first", Namespaces::NET, Reporter::stay)?;
+    let mut second = Child::spawn("second", Namespaces::NET, Reporter::stay)?;
+    let (namespace, far_end) = lead_into(&first, &net)?;
+    let held = (!closes).then_some(namespace);
+    let (_, fence) = lead_into(&second, &net)?;
+    first.wake()?;
+    let end = first.wait()?;
+    second.wake()?;
+    second.wait()?;
     // Some time after its last process, the kernel's worker comes to a namespace; it takes them in turn.
-    stage.wait_until_gone(far_ends[2])?;
-    let look = |at: usize| {
-        let far_end = stage.link_by_index(far_ends[at])?;
-        let process = Fact::outside("the only process", ends[at]);
-        anyhow::Ok([Fact::outside("the far end is there", far_end.is_some()), process])
-    };
-    lab.claim(NAMESPACE_ENDS).without(look(0)?).with(look(1)?).shows(|far_end| *far_end == false)?;
-    Ok(())
+    net.wait_until_gone(fence)?;
+    let is_there = net.link_by_index(far_end)?.is_some();
+    if held.is_some() {
+        net.delete(far_end)?;
+    }
+    Ok([Fact::outside("the far end is there", is_there), Fact::outside("the only process", end)])
+}
+
+/// Creates a veth pair that leads into the namespace of a child: returns that, and the index of our end.
+fn lead_into(child: &Child, net: &Netlink) -> Result<(NsFile, u32)> {
+    let namespace = NsFile::of(Some(child.pid()), Kind::Net)?;
+    let (far, near) = (LinkName::new(child.label())?, LinkName::new("in")?);
+    let index = net.create_veth(&far, &near, Some(namespace.as_fd()))?;
+    Ok((namespace, index))
 }

@@ -1,49 +1,35 @@
 //! What does a cable between two worlds carry?
 //!
-//! A veth pair is a cable: two links that are born together, and each may lie in a network namespace of its own. Two
-//! processes in two such worlds write letters to each other through one. Watch the counters: what one end sent, the
-//! other received, and lo stays at 0.
+//! A veth pair is two links that are created together, and each may lie in a network namespace of its own. Two processes
+//! in two such namespaces send each other datagrams through one. Watch the counters: what one end sent, the other
+//! received, and lo stays at 0.
 //!
-//! Then one end is set down, a bridge comes between, and the cable ends. We never wait for a letter that does not come:
-//! once its way is clear again a second one is sent, and an answer to that one alone says that the first was lost.
+//! Then one end is set down, a bridge comes between, and the pair is deleted. We never wait for a datagram that does not
+//! come: once its way is clear again a second one is sent, and an answer to that one alone says that the first was lost.
 
 mod bridge;
+mod datagrams;
 mod down;
 mod end;
-mod letters;
+mod networks;
 
 use std::os::fd::AsFd;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Lab, Need, Step, cause};
-use letters::{World, Worlds, both_arrived, counts_are};
+use lesson::{Claim, Experiment, Requirement, Row, Step, outside, right, wrong};
 use ns_core::net::plan::plan;
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Fact, Namespaces, Value};
 
-const BORN: Claim = Claim::holds("born", "A veth pair is born as two links at once, each the other's peer.")
-    .cause("type veth")
-    .more(&[59])
-    // All that follow need the same, and are skipped with it.
-    .needs(&[Need::Probe(bridge::kernel_has_the_links)]);
-const CARRIES: Claim =
-    Claim::holds("carries", "What is sent into one end of a veth pair comes out of the other, both ways.")
-        .cause("the cable")
-        .notes(&[76]);
-const ACROSS: Claim =
-    Claim::holds("across", "One call can put the two ends of a new pair into two network namespaces.")
-        .cause("netns a")
-        .more(&[59]);
-const NAMES: Claim = Claim::holds(
-    "names",
-    "The iflink and link-netnsid of an end name the other: its index, and the namespace where that counts.",
-)
-.cause("netns a")
-.more(&[59]);
+use datagrams::{FIRST_IS_ANSWERED, FIRST_IS_SENT, both_arrived};
+use networks::Networks;
 
 const VETH_PAIR: Experiment = Experiment {
     name: "veth-pair",
     question: "What does a cable between two worlds carry?",
+    setup: "a sends b a datagram; b answers. Each has its own network.",
+    arms: ["", ""],
+    in_short: "a pair carries both ways and reports no loss. A bridge joins pairs.",
     notes: "Network Namespace",
     man: &["veth(4)", "network_namespaces(7)", "rtnetlink(7)", "ip-link(8)", "bridge(8)"],
     examples: &[
@@ -53,117 +39,166 @@ const VETH_PAIR: Experiment = Experiment {
         ("strace -f veth-pair", "the system calls, facts on their pipes included"),
     ],
     // It stands for the host: bridge and far ends lie in it, as they would lie in the host's own namespace.
-    stage: Namespaces::NET,
-    needs: &[],
-    claims: &[
-        BORN,
-        CARRIES,
-        ACROSS,
-        NAMES,
-        down::NO_CARRIER,
-        down::LOST,
-        down::ACROSS,
-        end::BOTH_GO,
-        bridge::BY_ITSELF,
-        bridge::JOINS,
-        bridge::CUT_OFF,
-        end::NAMESPACE_ENDS,
+    sandbox: Namespaces::NET,
+    requires: &[Requirement::Probe(lesson::kernel_has_the_links)],
+    steps: &[
+        CREATE,
+        SEND,
+        LOOK_FOR_THE_ENDS,
+        down::SET_DOWN,
+        end::DELETE_ONE,
+        bridge::JOIN,
+        end::END_A_NAMESPACE,
     ],
-    run,
+    prepare: None,
 };
 
 fn main() -> std::process::ExitCode {
     lesson::main(&VETH_PAIR)
 }
 
-fn run(lab: &mut Lab) -> Result<()> {
-    if !lab.can_ask(VETH_PAIR.claims)? {
-        return Ok(());
-    }
-    let stage = Netlink::open()?;
+const BORN: Claim =
+    Claim::holds("born", "A veth pair is created as two links at once, each the other's peer.")
+        .factor("type veth")
+        .more(&[59])
+        .arms("type bridge", "type veth")
+        .core(&[Row::outside("devices created", "links that came")])
+        .asks(
+            "How many calls to the kernel does it take to create a veth pair and join its ends?",
+            &[
+                right("one"),
+                wrong("two: one for each end", "other devices are created one by one"),
+                wrong(
+                    "three: one for each end, and one to join them",
+                    "a real cable is plugged in at either end",
+                ),
+                wrong(
+                    "four: a bridge and a port are needed too",
+                    "where Docker has veth devices, there is docker0",
+                ),
+            ],
+        );
 
-    lab.step(Step {
-        goal: "Start a and b, two processes in network namespaces of their own. In b, make a bridge, `alone`, and a veth pair, \
-               `one` and `other`.",
-        calls: &["clone3(CLONE_NEWNET)", "RTM_NEWLINK(IFLA_INFO_KIND=\"veth\", VETH_INFO_PEER)", "RTM_GETLINK"],
-        by_hand: &[
-            "unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows",
-            "mount -t tmpfs tmpfs /run; ip netns add a; ip netns add b",
-            "ip -n b link add alone type bridge; ip -n b link add one type veth peer name other; ip -n b -brief link",
-        ],
-    })?;
-    let mut worlds = Worlds::new()?;
-    lab.actor(&worlds.a.child)?;
-    lab.actor(&worlds.b.child)?;
-    lab.claim(BORN)
-        .without(links_that_come(&worlds.b, ["alone", "-"], false)?)
-        .with(links_that_come(&worlds.b, ["one", "other"], cause(true, false))?)
-        .shows(|links| {
-            *links == 2 && links.outside("each is the other's peer").is_some_and(|it| *it == true)
-        })?;
+const CREATE: Step = Step {
+    title: "Start a and b, two processes in network namespaces of their own. In b, make a bridge, `alone`, and a veth pair, \
+            `one` and `other`.",
+    calls: &["clone3(CLONE_NEWNET)", "RTM_NEWLINK(IFLA_INFO_KIND=\"veth\", VETH_INFO_PEER)", "RTM_GETLINK"],
+    by_hand: &[
+        "unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows",
+        "mount -t tmpfs tmpfs /run; ip netns add a; ip netns add b",
+        "ip -n b link add alone type bridge; ip -n b link add one type veth peer name other; ip -n b -brief link",
+    ],
+    claims: &[BORN],
+    run: |lab| {
+        let networks = Networks::new()?;
+        lab.actor(&networks.a.process)?;
+        lab.actor(&networks.b.process)?;
+        lab.compare(BORN, Type::Bridge, Type::Veth, |of_type| create(&networks.b.net, of_type))?
+            .shows(outside("links that came").is(2) & outside("each is the other's peer").is("yes"))
+    },
+};
 
-    lab.step(Step {
-        goal: "Let a write two letters to b, \"first\" and \"second\", which b answers by the same words: before there is a cable \
-               between them, and through one, with the ends a0 in a and b0 in b. How many packets did each device send and \
-               receive?",
-        calls: &[
-            "RTM_NEWLINK(…, IFLA_NET_NS_FD)",
-            "RTM_NEWADDR",
-            "RTM_SETLINK(IFF_UP)",
-            "sendto(b)",
-            "recvfrom()",
-        ],
-        by_hand: &[
-            "nsenter --net=/run/netns/a ping -c 1 10.0.0.2",
-            "ip -n b link add b0 type veth peer name a0 netns a",
-            "ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up",
-            "ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up",
-            "nsenter --net=/run/netns/a ping -c 1 10.0.0.2; ip -n a -s link show a0",
-        ],
-    })?;
-    let without_a_cable = worlds.write(|_| Ok(()))?;
-    let Worlds { a, b } = &worlds;
-    b.net.create_veth(&b.end, &a.end, Some(a.namespace.as_fd()))?;
-    worlds.plug_in()?;
-    lab.claim(CARRIES).without(without_a_cable.clone()).with(worlds.write(|_| Ok(()))?).shows(|letters| {
-        both_arrived(letters)
-            && counts_are(letters, &[("b0 sent", 2), ("a0 received", 2), ("lo of a sent", 0)])
-    })?;
+const CARRIES: Claim = Claim::holds(
+    "carries",
+    "What is sent into one end of a veth pair comes out of the other, both ways.",
+)
+.factor("the veth pair")
+.notes(&[76])
+.arms("no pair", "veth pair")
+.core(&[Row::inside("sendto() in a", FIRST_IS_SENT), Row::inside("answered by b", FIRST_IS_ANSWERED)])
+.asks(
+    "a and b have one end each of a veth pair. a sends b a datagram, and b answers. What carries them?",
+    &[
+        right("the pair, in both directions"),
+        wrong(
+            "the pair one way, and another pair back",
+            "the notes call veth pipe-like, and a pipe has one direction",
+        ),
+        wrong("the host, which routes them", "a container's packets are known to pass through the host"),
+        wrong("lo, on which all local packets go", "between two addresses of one namespace that is so"),
+    ],
+);
 
-    lab.step(Step {
-        goal: "Look where the ends of both pairs are: `one` and `other`, made in b alone, and b0 and a0, made by one call in b \
-               and in a. By what numbers does the near end, `one` or b0, name the far one?",
-        calls: &["RTM_GETLINK", "RTM_GETNSID"],
-        by_hand: &["ip -n b link show; ip -n a link show", "ip -n b -d link show b0; ip -n b netns list-id"],
-    })?;
-    lab.cables("What leads where", plan(&worlds.sites())?, Value::Text)?;
-    let [beside, across] = [("one", "other"), ("b0", "a0")].map(|(near, far)| Ends::of(&worlds, near, far));
-    let (beside, across) = (beside?, across?);
-    lab.claim(ACROSS).without(beside.place).with(across.place).shows(|far_end| {
-        far_end.outside("it is in b").is_some_and(|it| *it == false)
-            && far_end.outside("it is in a").is_some_and(|it| *it == true)
-    })?;
-    lab.claim(NAMES).without(beside.names).with(across.names).shows(|end| {
-        end.outside("iflink") == end.outside("index of the other")
-            && end.outside("link-netnsid") == end.outside("b's number for a's network")
-            && end.outside("link-netnsid").is_some_and(|it| *it != "none")
-    })?;
+const SEND: Step = Step {
+    title: "Let a send two datagrams to b, \"first\" and \"second\", which b answers by the same words: before there is a veth pair \
+            between them, and through one, with the ends a0 in a and b0 in b. How many packets did each device send and \
+            receive?",
+    calls: &[
+        "RTM_NEWLINK(…, IFLA_NET_NS_FD)",
+        "RTM_NEWADDR",
+        "RTM_SETLINK(IFF_UP)",
+        "sendto(b)",
+        "recvfrom()",
+    ],
+    by_hand: &[
+        "nsenter --net=/run/netns/a ping -c 1 10.0.0.2",
+        "ip -n b link add b0 type veth peer name a0 netns a",
+        "ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up",
+        "ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up",
+        "nsenter --net=/run/netns/a ping -c 1 10.0.0.2; ip -n a -s link show a0",
+    ],
+    claims: &[CARRIES],
+    run: |lab| {
+        lab.compare(CARRIES, false, true, send)?.shows(
+            both_arrived()
+                & outside("b0 sent").is(2)
+                & outside("a0 received").is(2)
+                & outside("lo of a sent").is(0),
+        )
+    },
+};
 
-    down::run(lab, &stage, &mut worlds)?;
-    end::delete_one(lab, &worlds)?;
-    bridge::run(lab, &stage, &mut worlds, without_a_cable)?;
-    end::end_a_namespace(lab, &stage)
+const ACROSS: Claim =
+    Claim::holds("across", "One call can put the two ends of a new pair into two network namespaces.")
+        .factor("netns a")
+        .more(&[59]);
+const NAMES: Claim = Claim::holds(
+    "names",
+    "The iflink and link-netnsid of an end name the other: its index, and the namespace where that counts.",
+)
+.factor("netns a")
+.more(&[59]);
+
+const LOOK_FOR_THE_ENDS: Step = Step {
+    title: "Look where the ends of both pairs are: `one` and `other`, made in b alone, and b0 and a0, made by one call in b \
+            and in a. By what numbers does the near end, `one` or b0, name the far one?",
+    calls: &["RTM_GETLINK", "RTM_GETNSID"],
+    by_hand: &["ip -n b link show; ip -n a link show", "ip -n b -d link show b0; ip -n b netns list-id"],
+    claims: &[ACROSS, NAMES],
+    run: |lab| {
+        let networks = Networks::new()?;
+        networks.b.net.create_veth(&LinkName::new("one")?, &LinkName::new("other")?, None)?;
+        networks.connect()?;
+        lab.links("What leads where", plan(&networks.sites())?, Value::Text)?;
+        let ends =
+            lab.arms(["one", "other"], ["b0", "a0"], |[near, far]| look_for_ends(&networks, near, far))?;
+        lab.judge(ACROSS, ends.only(&["the far end", "it is in b", "it is in a"]))
+            .shows(outside("it is in b").is("no") & outside("it is in a").is("yes"))?;
+        let numbers = ["iflink", "index of the other", "link-netnsid", "b's number for a's network"];
+        lab.judge(NAMES, ends.only(&numbers)).shows(
+            outside("iflink").same_as(outside("index of the other"))
+                & outside("link-netnsid").same_as(outside("b's number for a's network"))
+                & outside("link-netnsid").is_not("none"),
+        )
+    },
+};
+
+/// A type of link, as `ip link add` has it.
+#[derive(Clone, Copy)]
+enum Type {
+    Bridge,
+    Veth,
 }
 
-fn links_that_come(world: &World, names: [&str; 2], paired: bool) -> Result<Vec<Fact>> {
-    let before = world.net.links()?;
-    let name = LinkName::new(names[0])?;
-    if paired {
-        world.net.create_veth(&name, &LinkName::new(names[1])?, None)?;
-    } else {
-        world.net.create_bridge(&name)?;
-    }
-    let mut new = world.net.links()?;
+/// What comes of creating a link of a type. It is deleted again.
+fn create(net: &Netlink, of_type: Type) -> Result<Vec<Fact>> {
+    let before = net.links()?;
+    let link = match of_type {
+        Type::Bridge => net.create_bridge(&LinkName::new("alone")?)?,
+        Type::Veth => net.create_veth(&LinkName::new("one")?, &LinkName::new("other")?, None)?,
+    };
+    let mut new = net.links()?;
+    net.delete(link)?;
     new.retain(|link| before.iter().all(|old| old.index != link.index));
     new.sort_by(|one, other| one.name.cmp(&other.name));
     let paired = new.iter().all(|link| new.iter().any(|other| link.peer_index == Some(other.index)));
@@ -174,31 +209,26 @@ fn links_that_come(world: &World, names: [&str; 2], paired: bool) -> Result<Vec<
     ])
 }
 
-/// Where the far end of a pair is, and by what numbers the near one names it.
-struct Ends {
-    place: Vec<Fact>,
-    names: Vec<Fact>,
+fn send(connected: bool) -> Result<Vec<Fact>> {
+    let mut networks = Networks::new()?;
+    if connected {
+        networks.connect()?;
+    }
+    networks.exchange(|_| Ok(()))
 }
 
-impl Ends {
-    /// Of a pair whose near end is in b.
-    fn of(worlds: &Worlds, near: &str, far: &str) -> Result<Ends> {
-        let Worlds { a, b } = worlds;
-        let (near, far) = (LinkName::new(near)?, LinkName::new(far)?);
-        let near = b.link(&near)?;
-        let (in_a, in_b) = (a.net.link(&far)?, b.net.link(&far)?);
-        Ok(Ends {
-            place: vec![
-                Fact::outside("the far end", far.as_str()),
-                Fact::outside("it is in b", in_b.is_some()),
-                Fact::outside("it is in a", in_a.is_some()),
-            ],
-            names: vec![
-                Fact::outside("iflink", near.peer_index),
-                Fact::outside("index of the other", in_a.or(in_b).map(|link| link.index)),
-                Fact::outside("link-netnsid", near.peer_namespace),
-                Fact::outside("b's number for a's network", b.net.number_of(a.namespace.as_fd())?),
-            ],
-        })
-    }
+/// Where the far end of a pair is whose near end is in b, and by what numbers the near one names it.
+fn look_for_ends(networks: &Networks, near: &str, far: &str) -> Result<Vec<Fact>> {
+    let Networks { a, b } = networks;
+    let (near, far) = (b.link(&LinkName::new(near)?)?, LinkName::new(far)?);
+    let (in_a, in_b) = (a.net.link(&far)?, b.net.link(&far)?);
+    Ok(vec![
+        Fact::outside("the far end", far.as_str()),
+        Fact::outside("it is in b", in_b.is_some()),
+        Fact::outside("it is in a", in_a.is_some()),
+        Fact::outside("iflink", near.peer_index),
+        Fact::outside("index of the other", in_a.or(in_b).map(|link| link.index)),
+        Fact::outside("link-netnsid", near.peer_namespace),
+        Fact::outside("b's number for a's network", b.net.number_of(a.namespace.as_fd())?),
+    ])
 }

@@ -4,8 +4,8 @@
 use std::io::Write;
 use std::process::{Command, ExitCode, Stdio};
 
-use lesson::Event;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use transcript::Event;
 
 const PROGRAMS: [&str; 6] = ["bash", "unshare", "nsenter", "ip", "bridge", "ping"];
 
@@ -33,7 +33,8 @@ fn missing() -> Option<String> {
 }
 
 fn the_commands_by_hand_show_the_same() -> Result<Completion, Failed> {
-    let transcript = Command::new(env!("CARGO_BIN_EXE_veth-pair")).args(["--format", "jsonl"]).output()?;
+    let transcript =
+        Command::new(env!("CARGO_BIN_EXE_veth-pair")).args(["--all", "--format", "jsonl"]).output()?;
     let mut typed = Vec::new();
     for line in String::from_utf8(transcript.stdout)?.lines() {
         if let Event::Step { by_hand, .. } = serde_json::from_str(line)? {
@@ -57,7 +58,7 @@ fn the_commands_by_hand_show_the_same() -> Result<Completion, Failed> {
     let shown = String::from_utf8(shell.wait_with_output()?.stdout)?;
     let shown: Vec<(&str, &str)> = typed.iter().map(String::as_str).zip(shown.split("----\n")).collect();
 
-    // As the claims carries, lost, by-itself, joins and cut-off have it: a reaches b through a whole cable, or a bridge.
+    // As the claims carries, lost, by-itself, joins and cut-off have it: a reaches b through a whole veth pair, or a bridge.
     let answered: Vec<bool> = shown
         .iter()
         .filter(|(command, _)| command.contains("ping"))

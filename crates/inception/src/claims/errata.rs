@@ -3,15 +3,14 @@
 //! Each of its entries has a heading of the third order and a paragraph that begins with `Shown by:` and names claims, as
 //! in `pid-ns-init/immune`; or one that begins with `By hand:`, where it is not about the kernel.
 
-use crate::trial::Settled;
-
 use super::notes;
+use transcript::Claim;
 
 /// docs/errata.md.
 const TEXT: &str = include_str!("../../../../docs/errata.md");
 
 /// The claims of an experiment.
-type Declared<'a> = (&'a str, &'a [Settled]);
+type Declared<'a> = (&'a str, &'a [Claim]);
 
 /// A line for each claim that it names and that is not there, for each entry that names none, and for each sentence that
 /// is expected to be refuted and that it does not name.
@@ -22,7 +21,7 @@ pub(crate) fn faults(declared: &[Declared<'_>]) -> Vec<String> {
 fn faults_of(text: &str, declared: &[Declared<'_>]) -> Vec<String> {
     let all = || declared.iter().flat_map(|(name, claims)| claims.iter().map(move |it| (name, &it.head)));
     let mut wrong: Vec<_> = all()
-        .filter(|(_, head)| head.correction.is_some())
+        .filter(|(_, head)| head.expect.correction().is_some())
         .map(|(name, head)| format!("{name}/{}", head.id))
         .collect();
     let mut faults = Vec::new();
@@ -56,22 +55,17 @@ const BY_HAND: &str = "By hand:";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lesson::ClaimHead;
+    use transcript::{ClaimHead, Expectation};
 
     #[test]
     fn what_is_named_must_be_there() {
         let claim = |id: &str, correction: Option<&str>| {
-            let head = ClaimHead {
+            Claim::declared(ClaimHead {
                 id: id.into(),
-                text: String::new(),
-                cause: String::new(),
-                expect: String::new(),
-                correction: correction.map(String::from),
-                notes: Vec::new(),
-                more: Vec::new(),
-                misconceptions: Vec::new(),
-            };
-            Settled { head, fate: None }
+                expect: correction
+                    .map_or(Expectation::Holds, |it| Expectation::Refuted { correction: it.into() }),
+                ..ClaimHead::default()
+            })
         };
         let claims =
             [claim("immune", None), claim("cannot-send", Some("immune")), claim("freely", Some("x"))];

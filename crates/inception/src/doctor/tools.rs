@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ns_core::probe::{self, Missing};
+use ns_core::probe::{self, Unmet};
 
-use super::Group;
+use super::check::Group;
 use crate::{demos, program};
 
 /// Programs, and Debian's packages that have them.
@@ -32,7 +32,11 @@ pub(super) fn programs() -> Group {
     for (name, package) in PROGRAMS {
         match program::on_path(name) {
             Some(path) => group.add(*name, path.display().to_string(), Ok(None)),
-            None => group.add(*name, "", Ok(probe::program(name, package))),
+            None => group.add(
+                *name,
+                "",
+                Ok(probe::program(name).map(|unmet| lesson::unmet::in_package(unmet, package))),
+            ),
         }
     }
     group
@@ -44,7 +48,7 @@ pub(super) fn manual_pages() -> Group {
         let found = MANUALS.iter().find_map(|folder| find_page(Path::new(folder), page, *section));
         let missing = found
             .is_none()
-            .then(|| Missing::new("no such file under /usr/share/man", format!("apt-get install {package}")));
+            .then(|| Unmet::new("no such file under /usr/share/man", format!("apt-get install {package}")));
         let found = found.map_or_else(String::new, |path| path.display().to_string());
         group.add(format!("{page}({section})"), found, Ok(missing));
     }
@@ -68,7 +72,7 @@ pub(super) fn experiments() -> Group {
     let names: Vec<_> = lacking.iter().map(|demo| demo.name).collect();
     let found = format!("{} of {}", demos::ALL.len() - lacking.len(), demos::ALL.len());
     let missing = (!names.is_empty())
-        .then(|| Missing::new(format!("{found}; not built: {}", names.join(", ")), "cargo build"));
+        .then(|| Unmet::new(format!("{found}; not built: {}", names.join(", ")), "cargo build"));
     group.add("binaries", found, Ok(missing));
     group
 }

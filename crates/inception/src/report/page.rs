@@ -1,9 +1,9 @@
 //! The page: a summary, and each demo with its steps. What it looks like stands in page.html and page.css.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lesson::Event;
 use lesson::render::Shown;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -12,9 +12,9 @@ use serde::Serialize;
 
 use super::pictures;
 use super::steps::{self, Step, lines};
-use super::told::Told;
 use crate::summary::{Count, Reason, reasons};
 use crate::trial::Account;
+use transcript::Run;
 
 /// What the template shows.
 #[derive(Debug, Serialize)]
@@ -38,7 +38,7 @@ struct Demo {
     question: String,
     notes: String,
     man: Vec<String>,
-    stage: Option<String>,
+    sandbox: Option<String>,
     count: Count,
     broken: Option<String>,
     /// Claims that are neither judged nor skipped, because it broke before.
@@ -49,46 +49,53 @@ struct Demo {
     pictures: Vec<Vec<Option<Safe>>>,
 }
 
-/// Whether causes were left out.
-pub(super) fn is_sabotaged(told: &Told) -> bool {
-    let sabotaged = |event: &Event| matches!(event, Event::Begin { sabotage: true, .. });
-    told.each().any(|(_, events)| events.iter().any(sabotaged))
+/// Whether factors were left out.
+pub(super) fn is_sabotaged(accounts: &[Account]) -> bool {
+    runs(accounts).any(|run| run.begin.sabotage)
+}
+
+/// Those that have begun.
+fn runs(accounts: &[Account]) -> impl Iterator<Item = &Run> {
+    accounts.iter().filter_map(|account| account.run.as_ref())
+}
+
+/// By the experiment's own clock.
+fn elapsed(account: &Account) -> Duration {
+    let end = account.run.as_ref().and_then(|run| run.end.as_ref());
+    end.map_or(Duration::ZERO, |end| end.elapsed)
 }
 
 impl Page {
-    /// The page of all that was told. `stable` as in [`Shown::new`].
-    pub(super) fn of(told: &Told, stable: bool) -> Page {
+    /// The page of all that was said. `stable` as in [`Shown::new`].
+    pub(super) fn of(accounts: &[Account], stable: bool) -> Page {
         let (mut kernels, mut users) = (BTreeSet::new(), BTreeSet::new());
-        let mut demos: Vec<Demo> = Vec::new();
-        let mut total = 0;
-        for (account, events) in told.each() {
-            if let Some(Event::Begin { kernel, machine, stage, .. }) = events.first() {
-                let on = if machine.is_empty() { String::new() } else { format!(" on {}", lines(machine)) };
-                kernels.insert(if stable { "<kernel>".into() } else { format!("{}{on}", lines(kernel)) });
-                users.insert(match stage.uid {
-                    _ if stable => "<uid>".into(),
-                    0 => "root".to_string(),
-                    uid => format!("user {uid}, not root"),
-                });
-            }
-            let nanoseconds = match events.last() {
-                Some(Event::End { elapsed, .. }) => *elapsed,
-                _ => 0,
+        for begin in runs(accounts).map(|run| &run.begin) {
+            let on = if begin.machine.is_empty() {
+                String::new()
+            } else {
+                format!(" on {}", lines(&begin.machine))
             };
-            total += nanoseconds;
-            let seconds = (!stable).then(|| seconds(nanoseconds));
+            kernels.insert(if stable { "<kernel>".into() } else { format!("{}{on}", lines(&begin.kernel)) });
+            users.insert(match begin.sandbox.uid {
+                _ if stable => "<uid>".into(),
+                0 => "root".to_string(),
+                uid => format!("user {uid}, not root"),
+            });
+        }
+        let mut demos: Vec<Demo> = Vec::new();
+        for account in accounts {
             let before = demos.iter().filter(|demo| demo.title == account.demo.title()).count();
-            demos.push(Demo::of(account, events, seconds, before, stable));
+            demos.push(Demo::of(account, before, stable));
         }
         Page {
             kernels: kernels.into_iter().collect(),
             users: users.into_iter().collect(),
-            sabotage: is_sabotaged(told),
-            count: Count::of(&told.accounts),
-            broken: told.accounts.iter().filter(|account| account.broken.is_some()).count(),
-            elapsed: (!stable).then(|| seconds(total)),
+            sabotage: is_sabotaged(accounts),
+            count: Count::of(accounts),
+            broken: accounts.iter().filter(|account| account.broken.is_some()).count(),
+            elapsed: (!stable).then(|| seconds(accounts.iter().map(elapsed).sum())),
             demos,
-            skips: reasons(&told.accounts),
+            skips: reasons(accounts),
         }
     }
 
@@ -110,10 +117,12 @@ impl Page {
 }
 
 impl Demo {
-    fn of(account: &Account, events: &[Event], elapsed: Option<String>, before: usize, stable: bool) -> Demo {
+    /// `before` of the same stand on the page already.
+    fn of(account: &Account, before: usize, stable: bool) -> Demo {
         let name = account.demo.name;
         let id = if before == 0 { name.to_string() } else { format!("{name}-{}", before + 1) };
-        let steps = steps::of(events, Shown::new(stable));
+        let run = account.run.as_ref();
+        let steps = run.map_or_else(Vec::new, |run| steps::of(run, Shown::new(stable)));
         let mut number = 0;
         let mut pictures = Vec::new();
         for step in &steps {
@@ -125,32 +134,25 @@ impl Demo {
             }
             pictures.push(drawn);
         }
-        let left = account.claims.iter().filter(|claim| claim.fate.is_none());
-        let (mut question, mut source, mut pages) =
-            (account.demo.question.to_string(), String::new(), Vec::new());
-        let mut sentence = None;
-        if let Some(Event::Begin { question: asked, notes, man, stage, .. }) = events.first() {
-            (question, source, pages) =
-                (lines(asked), lines(notes), man.iter().map(|page| lines(page)).collect());
-            sentence = stage.sentence(stable);
-        }
+        let left = account.claims().iter().filter(|claim| claim.result.is_none());
+        let begin = run.map(|run| &run.begin);
         Demo {
             id,
             title: account.demo.title(),
-            question,
-            notes: source,
-            man: pages,
-            stage: sentence,
+            question: begin.map_or_else(|| account.demo.question.into(), |it| lines(&it.question)),
+            notes: begin.map_or_else(String::new, |it| lines(&it.notes)),
+            man: begin.map_or_else(Vec::new, |it| it.man.iter().map(|page| lines(page)).collect()),
+            sandbox: begin.and_then(|it| it.sandbox.sentence(stable)),
             count: Count::of(std::slice::from_ref(account)),
             broken: account.broken.as_deref().map(lines),
             left: left.map(|claim| lines(&claim.head.text)).collect(),
-            elapsed,
+            elapsed: (!stable).then(|| seconds(elapsed(account))),
             steps,
             pictures,
         }
     }
 }
 
-fn seconds(nanoseconds: u64) -> String {
-    format!("{}.{:03} s", nanoseconds / 1_000_000_000, nanoseconds / 1_000_000 % 1000)
+fn seconds(elapsed: Duration) -> String {
+    format!("{}.{:03} s", elapsed.as_secs(), elapsed.subsec_millis())
 }

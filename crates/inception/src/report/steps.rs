@@ -1,12 +1,12 @@
 //! An experiment's events as the parts of a page: its steps, and what was seen and judged in each.
 
 use lesson::render::Shown;
-use lesson::{Actor, Arm, ClaimHead, Event, Verdict};
-use ns_core::fact::printable;
+use ns_core::printable;
 use ns_core::{Fact, Value, View};
 use serde::Serialize;
+use transcript::{Actor, Arm, Claim, ClaimResult, Event, Run, Verdict};
 
-use super::pictures::{self, Picture};
+use super::pictures::{self, Picture, Table};
 
 /// A step; what comes before the first has none.
 #[derive(Debug, Default, Serialize)]
@@ -100,24 +100,30 @@ impl Part {
 }
 
 /// The steps of one experiment. Names for what differs are given in the order in which things stand on the page.
-pub(super) fn of(events: &[Event], names: Shown) -> Vec<Step> {
-    let mut reader = Reader { names, claims: Vec::new(), steps: vec![Step::default()], actors: Vec::new() };
-    events.iter().for_each(|event| reader.take(event));
-    reader.end_actors();
-    let mut steps = reader.steps;
+pub(super) fn of(run: &Run, names: Shown) -> Vec<Step> {
+    let mut reader = Reader { names, run, step: Step::default(), actors: Vec::new() };
+    let mut steps: Vec<Step> = run.steps().map(|events| reader.read(events)).collect();
     steps.retain(|step| step.number.is_some() || !step.parts.is_empty());
     steps
 }
 
-struct Reader {
+struct Reader<'a> {
     names: Shown,
-    claims: Vec<ClaimHead>,
-    steps: Vec<Step>,
+    run: &'a Run,
+    /// The one that is read.
+    step: Step,
     /// Those that were named one after another.
     actors: Vec<Actor>,
 }
 
-impl Reader {
+impl Reader<'_> {
+    /// A step, from its events.
+    fn read(&mut self, events: &[Event]) -> Step {
+        events.iter().for_each(|event| self.take(event));
+        self.end_actors();
+        std::mem::take(&mut self.step)
+    }
+
     fn take(&mut self, event: &Event) {
         if let Event::Actor(actor) = event {
             self.actors.push(actor.clone());
@@ -125,16 +131,16 @@ impl Reader {
         }
         self.end_actors();
         match event {
-            Event::Begin { claims, .. } => self.claims.clone_from(claims),
-            Event::Step { number, goal, calls, by_hand } => {
+            Event::Step { number, title, calls, by_hand, .. } => {
+                self.names.begin_step();
                 let all = |texts: &[String]| texts.iter().map(|text| lines(text)).collect();
                 let (calls, by_hand) = (all(calls), all(by_hand));
-                let number = Some(*number);
-                self.steps.push(Step { number, goal: lines(goal), calls, by_hand, parts: Vec::new() });
+                self.step =
+                    Step { number: Some(*number), goal: lines(title), calls, by_hand, parts: Vec::new() };
             }
             Event::Saw(fact) => {
                 let cell = self.cell(fact);
-                let parts = self.parts();
+                let parts = &mut self.step.parts;
                 match parts.last_mut() {
                     Some(Part::Saw { facts }) => facts.push(cell),
                     _ => parts.push(Part::Saw { facts: vec![cell] }),
@@ -146,29 +152,25 @@ impl Reader {
                     .map(|row| row.iter().map(|value| self.names.value(value)).collect())
                     .collect();
                 let heads: Vec<String> = columns.iter().map(|column| printable(column)).collect();
-                let table = pictures::Table { title, columns: &heads, rows };
-                let picture = picture.and_then(|form| pictures::table(form, table, &mut self.names));
+                let table = Table { title, columns: &heads, rows };
+                let picture = picture.and_then(|form| pictures::draw(form, table, &mut self.names));
                 let title = lines(title);
-                self.parts().push(Part::Table { title, columns: heads, rows: cells, picture });
+                self.step.parts.push(Part::Table { title, columns: heads, rows: cells, picture });
             }
-            Event::Judged { claim, verdict, expected, without, with } => {
-                self.judged(claim, *verdict, *expected, [without, with]);
+            Event::Judged { claim, control, treatment, .. } => {
+                if let Some(claim) = self.run.claim(claim) {
+                    self.judged(claim, [control, treatment]);
+                }
             }
             Event::Skipped { claim, missing, remedy } => {
-                let claim = self.sentence(claim, Verdict::Skipped, true);
-                let (missing, remedy) = (lines(missing), lines(remedy));
-                self.parts().push(Part::Skipped { claim, missing, remedy });
+                if let Some(claim) = self.run.claim(claim) {
+                    let claim = self.sentence(claim);
+                    let (missing, remedy) = (lines(missing), lines(remedy));
+                    self.step.parts.push(Part::Skipped { claim, missing, remedy });
+                }
             }
-            Event::Actor(_) | Event::End { .. } => {}
+            Event::Begin { .. } | Event::Actor(_) | Event::End { .. } => {}
         }
-    }
-
-    fn parts(&mut self) -> &mut Vec<Part> {
-        if self.steps.is_empty() {
-            self.steps.push(Step::default());
-        }
-        let last = self.steps.len() - 1;
-        &mut self.steps[last].parts
     }
 
     /// Actors that were named together are drawn together.
@@ -186,15 +188,15 @@ impl Reader {
             let namespaces = all(actor.elsewhere.iter().map(|id| Value::Namespace(*id)).collect());
             rows.push(Who { label: printable(&actor.label), pids, namespaces });
         }
-        let picture = pictures::worlds(&actors, &mut self.names);
-        self.parts().push(Part::Actors { rows, picture });
+        let picture = pictures::draw_namespaces(&actors, &mut self.names);
+        self.step.parts.push(Part::Actors { rows, picture });
     }
 
-    fn judged(&mut self, id: &str, verdict: Verdict, expected: bool, arms: [&Arm; 2]) {
-        let claim = self.sentence(id, verdict, expected);
-        let cause = self.claims.iter().find(|claim| claim.id == id).map_or("", |claim| &claim.cause);
+    fn judged(&mut self, claim: &Claim, arms: [&Arm; 2]) {
+        let factor = &claim.head.factor;
+        let claim = self.sentence(claim);
         let name = |word: &str| {
-            if cause.is_empty() { word.to_string() } else { format!("{word} {}", lines(cause)) }
+            if factor.is_empty() { word.to_string() } else { format!("{word} {}", lines(factor)) }
         };
         let names = [name("without"), name("with")];
         let has = |view: View| arms.iter().any(|arm| arm.facts.iter().any(|fact| fact.view == view));
@@ -210,20 +212,23 @@ impl Reader {
         }
         let word = |view: &View| if *view == View::Outside { "outside" } else { "inside" };
         let views = views.iter().map(word).collect();
-        self.parts().push(Part::Judged { claim, views, arms: rows });
+        self.step.parts.push(Part::Judged { claim, views, arms: rows });
     }
 
-    fn sentence(&self, id: &str, verdict: Verdict, expected: bool) -> Sentence {
-        let head = self.claims.iter().find(|claim| claim.id == id);
-        let why = head.filter(|_| expected && verdict == Verdict::Refuted);
+    fn sentence(&self, Claim { head, result, .. }: &Claim) -> Sentence {
+        let verdict = result.as_ref().map(ClaimResult::verdict);
+        let expected = result.as_ref().is_none_or(ClaimResult::is_expected);
+        let is_refuted = expected && verdict == Some(Verdict::Refuted);
+        let heads = self.run.claims.iter().map(|claim| &claim.head);
+        let why = is_refuted.then(|| head.why_refuted(heads)).flatten();
         Sentence {
-            id: printable(id),
-            text: head.map_or_else(String::new, |head| lines(&head.text)),
-            numbers: head.map(|head| head.numbers().join(" ")).unwrap_or_default(),
-            verdict: verdict.word(),
+            id: printable(&head.id),
+            text: lines(&head.text),
+            numbers: head.numbers().join(" "),
+            verdict: verdict.map_or("", Verdict::word),
             expected,
-            expect: head.map_or_else(String::new, |head| lines(&head.expect)),
-            why: why.and_then(|head| head.why_refuted(&self.claims)).map(|why| lines(&why)),
+            expect: lines(&head.expect.to_string()),
+            why: why.map(|why| lines(&why)),
         }
     }
 

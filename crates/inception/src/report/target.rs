@@ -1,18 +1,20 @@
 //! The file that a report becomes: whole or not at all.
 //!
 //! What is written has no name until it is whole (O_TMPFILE, linkat(2)), and takes the place of what was there in one
-//! step (rename(2)). So whatever ends us, the old file is left, and nothing beside it.
+//! step (rename(2)). So whatever ends us, the old file is left, and nothing beside it. Files without a name, names that
+//! nobody else has, and their removal are the tempfile crate's.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{AccessFlags, access, linkat};
+use tempfile::{Builder, TempPath};
 
 /// Where a report goes.
 #[derive(Debug)]
@@ -32,8 +34,6 @@ pub(super) struct Replacement {
 enum Into {
     /// A file without a name, in the directory of the other.
     Unnamed(File),
-    /// Where the filesystem has no such files: one with a name that is made when all is there to be written.
-    Beside,
     /// A pipe or a device: nothing that could be replaced.
     Stream(File),
 }
@@ -83,21 +83,10 @@ impl Replacement {
         let directory = directory(&path);
         access(directory, AccessFlags::W_OK | AccessFlags::X_OK)
             .with_context(|| format!("its directory {}", directory.display()))?;
-        let unnamed =
-            OpenOptions::new().write(true).mode(0o666).custom_flags(OFlag::O_TMPFILE.bits()).open(directory);
-        let into = match unnamed {
-            Ok(file) => Into::Unnamed(file),
-            // What answers to a filesystem, or a kernel, that has none.
-            Err(error)
-                if error.kind() == ErrorKind::Unsupported || error.kind() == ErrorKind::IsADirectory =>
-            {
-                let (mask, beside) = (Masked::all()?, beside(&path));
-                create(&beside)?;
-                fs::remove_file(beside)?;
-                drop(mask);
-                Into::Beside
-            }
-            Err(error) => bail!(error),
+        let into = {
+            // Where the filesystem has no files without a name, it has one at first: no signal may come there.
+            let _mask = Masked::all()?;
+            Into::Unnamed(tempfile::tempfile_in(directory)?)
         };
         Ok(Replacement { path, into })
     }
@@ -116,29 +105,14 @@ impl Replacement {
     }
 
     fn try_replace(self, bytes: &[u8]) -> Result<()> {
-        let beside = beside(&self.path);
-        match self.into {
+        let file = match self.into {
             Into::Stream(mut stream) => return Ok(stream.write_all(bytes)?),
-            Into::Unnamed(mut file) => {
-                file.write_all(bytes)?;
-                file.sync_all()?;
-                like(&file, &self.path)?;
-                // Between the two calls a file stands that is to go: no signal may come there.
-                let mask = Masked::all()?;
-                link(&file, &beside)?;
-                let renamed = fs::rename(&beside, &self.path);
-                drop(mask);
-                return renamed.or_else(|error| drop_it(&beside, error));
-            }
-            Into::Beside => {}
-        }
-        let mask = Masked::all()?;
-        let mut file = create(&beside)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        let written = written.and_then(|()| like(&file, &self.path));
-        let renamed = written.and_then(|()| fs::rename(&beside, &self.path));
-        drop(mask);
-        renamed.or_else(|error| drop_it(&beside, error))
+            Into::Unnamed(file) => file,
+        };
+        fill(&file, bytes, &self.path)?;
+        // Until it is renamed a file stands that is to go: no signal may come there.
+        let _mask = Masked::all()?;
+        Ok(name(&file, bytes, &self.path)?.persist(&self.path)?)
     }
 }
 
@@ -146,21 +120,29 @@ fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A name that nobody else gives to a file there.
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    directory(path).join(format!(".{name}.{}", std::process::id()))
+fn fill(mut file: &File, bytes: &[u8], old: &Path) -> std::io::Result<()> {
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    like(file, old)
 }
 
-fn create(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o666).open(path)
+/// Gives the file a name beside `path`, or to another like it if it can have none.
+fn name(file: &File, bytes: &[u8], path: &Path) -> std::io::Result<TempPath> {
+    let mut beside = Builder::new();
+    // Short, since the name of the report may be as long as the filesystem allows.
+    beside.prefix(".report-");
+    if let Ok(named) = beside.make_in(directory(path), |name| link(file, name)) {
+        return Ok(named.into_temp_path());
+    }
+    let named = beside.permissions(Permissions::from_mode(0o666)).tempfile_in(directory(path))?;
+    fill(named.as_file(), bytes, path)?;
+    Ok(named.into_temp_path())
 }
 
 /// Gives a name to a file that has none: open(2), O_TMPFILE.
-fn link(file: &File, name: &Path) -> Result<()> {
+fn link(file: &File, name: &Path) -> std::io::Result<()> {
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, name, AtFlags::AT_SYMLINK_FOLLOW)?;
-    Ok(())
+    Ok(linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, name, AtFlags::AT_SYMLINK_FOLLOW)?)
 }
 
 /// Whoever may read what is there may read what takes its place.
@@ -169,11 +151,6 @@ fn like(file: &File, old: &Path) -> std::io::Result<()> {
     // Only root can give a file away.
     let _ = std::os::unix::fs::fchown(file, Some(about.uid()), Some(about.gid()));
     file.set_permissions(Permissions::from_mode(about.mode() & 0o777))
-}
-
-fn drop_it(name: &Path, error: std::io::Error) -> Result<()> {
-    let _ = fs::remove_file(name);
-    Err(error.into())
 }
 
 /// All signals wait while this lives.
@@ -197,29 +174,18 @@ impl Drop for Masked {
 mod tests {
     use super::*;
 
-    /// A directory of a test's own, which goes with it.
-    struct Folder(PathBuf);
+    use tempfile::TempDir;
 
-    impl Folder {
-        fn new(test: &str) -> Folder {
-            let folder = std::env::temp_dir().join(format!("inception-target-{test}-{}", std::process::id()));
-            fs::create_dir_all(&folder).unwrap();
-            Folder(folder)
-        }
-
-        fn names(&self) -> Vec<String> {
-            let entries = fs::read_dir(&self.0).unwrap();
-            let mut names: Vec<_> =
-                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-            names.sort();
-            names
-        }
+    fn folder() -> TempDir {
+        tempfile::tempdir().unwrap()
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn names(folder: &TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 
     fn replace(path: &Path, text: &str) {
@@ -228,41 +194,72 @@ mod tests {
 
     #[test]
     fn a_file_is_made_and_replaced_and_nothing_else_is_left() {
-        let folder = Folder::new("replaced");
-        let path = folder.0.join("lab.html");
+        let folder = folder();
+        let path = folder.path().join("lab.html");
         replace(&path, "old");
+        fs::write(folder.path().join("usual"), "").unwrap();
+        let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().mode();
+        assert_eq!(mode("lab.html"), mode("usual"));
+        fs::remove_file(folder.path().join("usual")).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         replace(&path, "new");
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
-        assert_eq!(folder.names(), ["lab.html"]);
+        assert_eq!(names(&folder), ["lab.html"]);
     }
 
     #[test]
     fn what_is_not_written_leaves_what_was_there() {
-        let folder = Folder::new("left");
-        let path = folder.0.join("lab.html");
+        let folder = folder();
+        let path = folder.path().join("lab.html");
         fs::write(&path, "old").unwrap();
         drop(Replacement::open(&path).unwrap());
-        drop(Replacement::open(&folder.0.join("other.html")).unwrap());
+        drop(Replacement::open(&folder.path().join("other.html")).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        assert_eq!(folder.names(), ["lab.html"]);
+        assert_eq!(names(&folder), ["lab.html"]);
     }
 
     #[test]
     fn a_filesystem_without_unnamed_files_will_do() {
-        let folder = Folder::new("beside");
-        let path = folder.0.join("lab.html");
+        let folder = folder();
+        let path = folder.path().join("lab.html");
         fs::write(&path, "old").unwrap();
-        Replacement { path: path.clone(), into: Into::Beside }.replace(b"new").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
+        // This one had a name, and linkat(2) gives it none again.
+        let unlinked = File::create(folder.path().join("unlinked")).unwrap();
+        fs::remove_file(folder.path().join("unlinked")).unwrap();
+        assert_eq!(link(&unlinked, &folder.path().join("again")).unwrap_err().kind(), ErrorKind::NotFound);
+        Replacement { path: path.clone(), into: Into::Unnamed(unlinked) }.replace(b"new").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o604);
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        assert_eq!(folder.names(), ["lab.html"]);
+        assert_eq!(names(&folder), ["lab.html"]);
+    }
+
+    #[test]
+    fn what_cannot_take_its_place_is_left_nowhere() {
+        let folder = folder();
+        let path = folder.path().join("lab.html");
+        let replacement = Replacement::open(&path).unwrap();
+        // Where a directory stands meanwhile, rename(2) puts no file.
+        fs::create_dir(&path).unwrap();
+        let said = format!("{:#}", replacement.replace(b"new").unwrap_err());
+        assert!(said.starts_with("cannot write ") && said.contains("Is a directory"), "{said}");
+        assert_eq!(names(&folder), ["lab.html"]);
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_any() {
+        let folder = folder();
+        let path = folder.path().join("x".repeat(255));
+        replace(&path, "new");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(names(&folder).len(), 1);
     }
 
     #[test]
     fn a_link_stays_and_the_file_behind_it_is_replaced() {
-        let folder = Folder::new("link");
-        let (link, file) = (folder.0.join("link"), folder.0.join("file"));
+        let folder = folder();
+        let (link, file) = (folder.path().join("link"), folder.path().join("file"));
         fs::write(&file, "old").unwrap();
         std::os::unix::fs::symlink("file", &link).unwrap();
         replace(&link, "new");
@@ -272,11 +269,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_named_with_a_remedy() {
-        let folder = Folder::new("unwritable");
+        let folder = folder();
         let fault = |path: &Path| Replacement::open(path).unwrap_err().to_string();
-        let said = fault(&folder.0);
-        assert!(said.starts_with(&format!("cannot write {}: it is a directory; name", folder.0.display())));
-        assert!(fault(&folder.0.join("none/lab.html")).contains("No such file or directory"));
+        let said = fault(folder.path());
+        assert!(
+            said.starts_with(&format!("cannot write {}: it is a directory; name", folder.path().display()))
+        );
+        assert!(fault(&folder.path().join("none/lab.html")).contains("No such file or directory"));
     }
 
     #[test]

@@ -84,6 +84,15 @@ pub(crate) fn start(command: &mut Command) -> Child {
     command.spawn().unwrap()
 }
 
+/// The same command, with every signal's default. Where a test was started by a script's `&`, SIGINT is ignored, and what
+/// it starts would inherit that.
+pub(crate) fn heeding(command: &Command) -> Command {
+    let mut heeding = Command::new("env");
+    heeding.arg("--default-signal").arg(command.get_program()).args(command.get_args());
+    heeding.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    heeding
+}
+
 pub(crate) fn output(command: &mut Command) -> Output {
     start(command.stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
 }
@@ -104,19 +113,19 @@ pub(crate) fn first_demo() -> String {
 }
 
 pub(crate) fn claim(id: &str) -> Value {
-    json!({"id": id, "text": format!("The sentence of {id}."), "cause": "a cause", "expect": "holds",
-        "correction": null, "notes": [84], "more": [23]})
+    json!({"id": id, "text": format!("The sentence of {id}."), "factor": "a cause", "expect": "holds",
+        "notes": [84], "more": [23]})
 }
 
 pub(crate) fn begin(claims: &[&str]) -> Value {
-    json!({"event": "begin", "schema": 1, "experiment": "fake", "question": "Is it so?", "notes": "None", "man": [],
-        "kernel": "6.12", "sabotage": false, "stage": {"namespaces": [], "uid": 0},
+    json!({"event": "begin", "schema": 2, "experiment": "fake", "question": "Is it so?", "notes": "None", "man": [],
+        "kernel": "6.12", "sabotage": false, "sandbox": {"namespaces": [], "uid": 0},
         "claims": claims.iter().map(|id| claim(id)).collect::<Vec<_>>()})
 }
 
 pub(crate) fn judged(id: &str, verdict: &str, expected: bool) -> Value {
     let arm = json!({"effect": verdict == "holds", "facts": []});
-    json!({"event": "judged", "claim": id, "verdict": verdict, "expected": expected, "without": arm, "with": arm})
+    json!({"event": "judged", "claim": id, "verdict": verdict, "expected": expected, "control": arm, "treatment": arm})
 }
 
 pub(crate) fn skipped(id: &str) -> Value {
@@ -125,7 +134,7 @@ pub(crate) fn skipped(id: &str) -> Value {
 
 pub(crate) fn end(holds: usize, refuted: usize, skipped: usize, unexpected: usize, status: u8) -> Value {
     json!({"event": "end", "broken": null, "status": status, "elapsed": 1_000_000,
-        "tally": {"holds": holds, "refuted": refuted, "unproven": 0, "skipped": skipped, "unexpected": unexpected}})
+        "tally": {"holds": holds, "refuted": refuted, "inconclusive": 0, "skipped": skipped, "unexpected": unexpected}})
 }
 
 /// Shell commands that write these lines.

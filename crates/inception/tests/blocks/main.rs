@@ -1,8 +1,10 @@
 //! Every console block of README.md and docs/ is run, and prints what stands there.
 //!
 //! docs/STYLE.md says how a block is written. A trial a session: the blocks that share a shell. What a machine lacks is
-//! seen as an ignored trial, and told in a line. The transcripts between markers are scripts/docs' affair.
+//! seen as an ignored trial, with the reason and the remedy. The transcripts between markers are cargo xtask docs' affair.
 
+#[path = "../built/mod.rs"]
+mod built;
 mod page;
 mod session;
 mod value;
@@ -13,16 +15,16 @@ use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use page::{Block, NEEDS, Session};
+use page::{Block, NEEDS, PACKAGES, Session};
 use session::Place;
 use value::{Found, LEFT_OUT, Reading};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let checkout = checkout();
-    let programs = programs();
+    let programs = if arguments.list { PathBuf::new() } else { built::programs(&driver()) };
     let root = nix::unistd::getuid().is_root();
     let place = Arc::new(Place { checkout, programs, root, at_most: Duration::from_secs(60) });
     let mut trials = checks_of_the_checker();
@@ -37,13 +39,11 @@ fn main() -> ExitCode {
         };
         let name = session.name();
         let missing = missing(&place, &session);
-        if let Some(missing) = &missing {
-            eprintln!("skip: {name}: {missing}");
-        }
         let place = place.clone();
-        trials.push(
-            Trial::test(name, move || check(&place, &session, number)).with_ignored_flag(missing.is_some()),
-        );
+        trials.push(Trial::ignorable_test(name, move || match missing {
+            Some(missing) => Ok(Completion::ignored_with(missing)),
+            None => check(&place, &session, number).map(|()| Completion::Completed),
+        }));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -54,11 +54,10 @@ fn checkout() -> PathBuf {
     Path::new(&here).join("../..").canonicalize().expect("the checkout is there")
 }
 
-/// Where the built programs are: likewise.
-fn programs() -> PathBuf {
+/// Where the driver is: likewise.
+fn driver() -> PathBuf {
     let driver = std::env::var("CARGO_BIN_EXE_inception");
-    let driver = driver.unwrap_or_else(|_| env!("CARGO_BIN_EXE_inception").into());
-    Path::new(&driver).parent().expect("it is in a directory").into()
+    driver.unwrap_or_else(|_| env!("CARGO_BIN_EXE_inception").into()).into()
 }
 
 impl Session {
@@ -68,6 +67,14 @@ impl Session {
 
     fn needs(&self, what: &str) -> bool {
         self.blocks.iter().any(|block| block.says.needs.iter().any(|need| need == what))
+    }
+
+    /// Whether `program` is a word of a command.
+    fn types(&self, program: &str) -> bool {
+        let is_in = |command: &str| {
+            command.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').any(|word| word == program)
+        };
+        self.blocks.iter().flat_map(|block| &block.entries).any(|entry| is_in(&entry.command))
     }
 
     fn machine(&self) -> bool {
@@ -105,10 +112,14 @@ fn missing(place: &Place, session: &Session) -> Option<String> {
         return Some(format!("not to be run: {why}"));
     }
     if session.as_root() && !place.root {
-        return Some("needs root".into());
+        return Some("needs root: sudo".into());
     }
     let mut lacking = NEEDS.iter().filter(|(need, _)| session.needs(need) && !is_there(place, need));
-    lacking.next().map(|(_, what)| format!("needs {what}"))
+    if let Some((_, what)) = lacking.next() {
+        return Some(format!("needs {what}"));
+    }
+    let mut lacking = PACKAGES.iter().filter(|(program, _)| session.types(program) && !has(program));
+    lacking.next().map(|(program, package)| format!("needs {program}: apt install {package}"))
 }
 
 fn is_there(place: &Place, need: &str) -> bool {
@@ -308,7 +319,12 @@ fn ran(page: &str) -> Result<Vec<String>, String> {
     static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(10_000);
     let checkout = checkout();
     let root = nix::unistd::getuid().is_root();
-    let place = Place { programs: programs(), checkout, root, at_most: Duration::from_secs(5) };
+    let place = Place {
+        programs: driver().parent().expect("it is in a directory").into(),
+        checkout,
+        root,
+        at_most: Duration::from_secs(5),
+    };
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     session::run(&place, &page::sessions("page", page)?.remove(0), number)
 }

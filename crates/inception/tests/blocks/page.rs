@@ -61,7 +61,18 @@ pub(crate) const NEEDS: &[(&str, &str)] = &[
     ("systemd", "systemd as init: scripts/vm 13"),
 ];
 
-/// The sessions of a page; its transcripts are left to scripts/docs.
+/// Programs that commands need and not every machine has, with Debian's packages.
+pub(crate) const PACKAGES: &[(&str, &str)] = &[
+    ("hostname", "hostname"),
+    ("ip", "iproute2"),
+    ("perl", "perl"),
+    ("pgrep", "procps"),
+    ("ping", "iputils-ping"),
+    ("ps", "procps"),
+    ("strace", "strace"),
+];
+
+/// The sessions of a page; its transcripts are left to cargo xtask docs.
 pub(crate) fn sessions(page: &str, text: &str) -> Result<Vec<Session>, String> {
     let mut sessions: Vec<Session> = Vec::new();
     let lines: Vec<&str> = text.lines().collect();
@@ -69,7 +80,7 @@ pub(crate) fn sessions(page: &str, text: &str) -> Result<Vec<Session>, String> {
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
-        if line.ends_with(": written by scripts/docs -->") {
+        if line.ends_with(": written by cargo xtask docs -->") {
             generated = true;
         } else if line == "<!-- end -->" {
             generated = false;

@@ -245,7 +245,8 @@ fn start(
             chown(scratch.path.join(directory), Some(STRANGER), Some(STRANGER))?;
         }
     }
-    add(&["/usr/bin/env", "-"]);
+    // A script that starts us by `&` has SIGINT ignored, and a shell does not change that.
+    add(&["/usr/bin/env", "--default-signal", "-"]);
     let mut path = vec![place.programs.display().to_string()];
     let standard: &[&str] = if as_root {
         path.push(scratch.path.join("bin").display().to_string());

@@ -28,6 +28,8 @@ pub(crate) struct Desk {
     folder: PathBuf,
     /// Stands in the environment of all that runs here.
     token: String,
+    /// What else stands there.
+    environment: Vec<(String, String)>,
 }
 
 static DESKS: AtomicUsize = AtomicUsize::new(0);
@@ -43,7 +45,15 @@ impl Desk {
         if person.is_stranger {
             chown(&state, Some(STRANGER), Some(STRANGER)).expect("root gives away");
         }
-        Desk { person: person.clone(), folder, token }
+        // No pager, but where a test sets one.
+        let environment = vec![("PAGER".to_string(), "cat".to_string())];
+        Desk { person: person.clone(), folder, token, environment }
+    }
+
+    /// Sets a variable of the environment of what is run from here on.
+    pub(crate) fn set(&mut self, variable: &str, value: &str) {
+        self.environment.retain(|(name, _)| name != variable);
+        self.environment.push((variable.into(), value.into()));
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -67,10 +77,11 @@ impl Desk {
             let id = STRANGER.to_string();
             words.extend(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"].map(String::from));
         }
-        let unset = ["LAB_MUST_RUN", "NO_COLOR", "CLICOLOR_FORCE", "SUDO_UID", "PKEXEC_UID"];
+        let unset = ["LAB_MUST_RUN", "NO_COLOR", "CLICOLOR_FORCE", "SUDO_UID", "PKEXEC_UID", "LESS"];
         words.push("env".into());
         words.extend(unset.iter().flat_map(|it| ["-u".to_string(), (*it).to_string()]));
         words.push(format!("DESK={}", self.token));
+        words.extend(self.environment.iter().map(|(name, value)| format!("{name}={value}")));
         words.push(format!("XDG_STATE_HOME={}", self.folder.join("state").display()));
         words.push("SHELL=/bin/bash".into());
         words.push(self.person.programs.join(line[0]).display().to_string());
@@ -90,7 +101,7 @@ impl Desk {
         let mut command = Command::new("tmux");
         command.arg("-S").arg(self.folder.join("tmux")).args(["-f", "/dev/null"]).args(arguments);
         let output = command.env_remove("TMUX").env("LC_ALL", "C.UTF-8").stdin(Stdio::null()).output();
-        let output = output.expect("tmux is missing; to get it: sudo apt-get install tmux");
+        let output = output.expect("tmux can be started");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -203,6 +214,22 @@ impl Desk {
         let (before, after) = (size_aside(read("before")), size_aside(read("after")));
         let strip = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
         if strip(&before) == strip(&after) { Ok(()) } else { Err(format!("{before}\n{after}").into()) }
+    }
+}
+
+impl Desk {
+    /// The terminal gets back the settings that it had before, though its program could not do it.
+    pub(crate) fn settings_come_back(&self) -> Result<(), Failed> {
+        let terminal = self.tmux(&["display-message", "-p", "#{pane_tty}"]);
+        let flags = |text: &str| -> Vec<String> {
+            let words = text.split(|c: char| c == ';' || c.is_whitespace());
+            words.filter(|it| ["icanon", "echo", "isig"].contains(it)).map(ToString::to_string).collect()
+        };
+        let before = flags(&fs::read_to_string(self.folder.join("before")).unwrap_or_default());
+        self.until(&format!("{terminal} has {before:?}"), |_| {
+            let now = Command::new("stty").args(["-a", "-F", terminal.trim()]).output();
+            now.is_ok_and(|it| flags(&String::from_utf8_lossy(&it.stdout)) == before && before.len() == 3)
+        })
     }
 }
 

@@ -1,16 +1,20 @@
 //! The classroom, in a real terminal: every key of `--pause`, `--predict` and its score, and what is left when someone
 //! pulls the plug. As root, each runs a second time as an ordinary user.
 
+#[path = "../built/mod.rs"]
+mod built;
 mod desk;
+mod pager;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
+use std::sync::LazyLock;
 
 use desk::{Desk, Person, STRANGER, cgroups_of};
-use libtest_mimic::{Arguments, Failed, Trial};
-use nix::sys::signal::{Signal, kill};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use unicode_width::UnicodeWidthStr;
 
@@ -27,6 +31,10 @@ const PROMISES: &[(&str, Promise)] = &[
     ("a_terminal_that_hangs_up_leaves_nothing", a_terminal_that_hangs_up_leaves_nothing),
     ("a_hang_up_with_an_open_shell_leaves_nothing", a_hang_up_with_an_open_shell_leaves_nothing),
     ("sigkill_in_a_pause_leaves_nothing", sigkill_in_a_pause_leaves_nothing),
+    (
+        "sigkill_with_an_open_shell_gives_the_terminal_back",
+        sigkill_with_an_open_shell_gives_the_terminal_back,
+    ),
     ("an_experiment_that_is_killed_in_a_pause_is_told", an_experiment_that_is_killed_in_a_pause_is_told),
     ("a_hang_up_at_a_question_leaves_nothing", a_hang_up_at_a_question_leaves_nothing),
     ("a_signal_in_a_pause_leaves_nothing", a_signal_in_a_pause_leaves_nothing),
@@ -40,6 +48,13 @@ const PROMISES: &[(&str, Promise)] = &[
     ("a_score_that_cannot_be_kept_is_told_and_hinders_nobody", a_score_that_cannot_be_kept),
     ("without_a_terminal_one_line_says_so", without_a_terminal_one_line_says_so),
     ("an_unknown_claim_is_not_asked", an_unknown_claim_is_not_asked),
+    ("an_experiment_hands_over_to_the_driver_beside_it", an_experiment_hands_over_to_the_driver_beside_it),
+    ("what_is_long_goes_through_the_pager_in_colour", pager::what_is_long_goes_through_it_in_colour),
+    ("less_shows_a_page_and_gives_the_terminal_back", pager::less_shows_a_page_and_gives_the_terminal_back),
+    ("whoever_quits_the_pager_early_leaves_nothing", pager::whoever_quits_early_leaves_nothing),
+    ("a_pager_keeps_the_exit_status", pager::the_exit_status_is_kept),
+    ("nothing_is_paged_where_nobody_turns_pages", pager::nothing_is_paged_where_nobody_turns_pages),
+    ("a_poor_terminal_gets_plain_text", pager::a_poor_terminal_gets_plain_text),
 ];
 
 fn main() -> ExitCode {
@@ -50,9 +65,12 @@ fn main() -> ExitCode {
     let shared = shared();
     let root = nix::unistd::getuid().is_root();
     remove_what_killed_tests_left();
-    let programs = if !root || everybody_can_run(&driver) {
-        driver.parent().expect("it is in a directory").into()
+    let programs = if arguments.list || NO_TMUX.is_some() {
+        PathBuf::new()
+    } else if !root || everybody_can_run(&driver) {
+        built::programs(&driver)
     } else {
+        built::programs(&driver);
         share(&driver, &shared);
         shared.clone()
     };
@@ -61,16 +79,29 @@ fn main() -> ExitCode {
         for (promise, check) in PROMISES {
             let who = if *is_stranger { "as_an_ordinary_user::" } else { "" };
             let person = Person { is_stranger: *is_stranger, programs: programs.clone() };
-            trials.push(Trial::test(format!("{who}{promise}"), move || check(&person)));
+            trials.push(trial(format!("{who}{promise}"), move || check(&person)));
         }
     }
     if root {
         let person = Person { is_stranger: false, programs: programs.clone() };
-        trials.push(Trial::test("under_sudo_the_score_is_the_users", move || under_sudo(&person)));
+        trials.push(trial("under_sudo_the_score_is_the_users".into(), move || under_sudo(&person)));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let _ = fs::remove_dir_all(&shared);
     conclusion.exit_code()
+}
+
+/// Why nothing can be tried here, if tmux is missing.
+static NO_TMUX: LazyLock<Option<&str>> = LazyLock::new(|| {
+    let tried = Command::new("tmux").arg("-V").output();
+    tried.is_err().then_some("tmux is missing: apt install tmux")
+});
+
+fn trial(name: String, check: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
+    Trial::ignorable_test(name, move || match *NO_TMUX {
+        Some(why) => Ok(Completion::ignored_with(why)),
+        None => check().map(|()| Completion::Completed),
+    })
 }
 
 /// Where programs are copied to, if they have to be.
@@ -105,9 +136,9 @@ fn everybody_can_run(driver: &Path) -> bool {
 fn share(driver: &Path, folder: &Path) {
     fs::create_dir_all(folder).expect("the temporary directory can be written");
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("our own folder");
-    for name in ["inception", "cgroup-mk", "pid-ns-init", "uts-demo"] {
+    for name in ["inception", "cgroup-mk", "pid-ns-init", "user-ns-map", "uts-demo"] {
         let program = driver.with_file_name(name);
-        assert!(program.is_file(), "{} is missing: cargo build --workspace", program.display());
+        assert!(program.is_file(), "{} is missing: cargo build", program.display());
         let copied = Command::new("cp").arg(&program).arg(folder).status().expect("cp can be started");
         assert!(copied.success(), "the temporary directory has room");
     }
@@ -125,7 +156,7 @@ fn prompt(step: usize) -> String {
 /// A class that waits at `step`.
 fn at_step(person: &Person, step: usize) -> Result<Desk, Failed> {
     let desk = Desk::new(person);
-    desk.open(80, &["pid-ns-init", "--pause"]);
+    desk.open(80, &["pid-ns-init", "--pause", "--all"]);
     for at in 1..step {
         desk.ends_with(&prompt(at))?;
         desk.press("Enter");
@@ -215,13 +246,15 @@ fn the_shell_is_inside(person: &Person) -> Result<(), Failed> {
     // And the experiment goes on as if nothing had been.
     desk.press("n");
     desk.ends_with(&prompt(3))?;
+    // Nothing lives on from the step before, so there is one place.
     desk.press("s");
-    desk.press("1");
-    desk.ends_with("[step 3, the stage] $")?;
+    desk.ends_with("[step 3, the sandbox] $")?;
     desk.type_line("readlink /proc/self/ns/uts");
     desk.shows("\nuts:[", 1)?;
     let ours = fs::read_link("/proc/self/ns/uts")?;
     ensure(!desk.screen().contains(&*ours.to_string_lossy()), || desk.screen())?;
+    // What is pressed before the shell reads again would be no end to it.
+    desk.ends_with("[step 3, the sandbox] $")?;
     desk.press("C-d");
     desk.ends_with(&prompt(3))?;
     desk.press("q");
@@ -254,15 +287,15 @@ fn again_is_in_fresh_namespaces(person: &Person) -> Result<(), Failed> {
     desk.shows("pid-ns-init: What can kill PID 1?", 2)?;
     desk.ends_with(&prompt(1))?;
     let now = pids(&desk);
-    // The one who has the terminal is still there, and nobody else.
+    // The one who has the terminal is still there, with the watchdog, and nobody else.
     let stay: Vec<_> = before.iter().filter(|pid| now.contains(pid)).collect();
-    ensure(stay.len() == 1, || format!("{before:?}, then {now:?}"))
+    ensure(stay.len() == 2, || format!("{before:?}, then {now:?}"))
 }
 
 fn why_names_rules_and_manual_pages(person: &Person) -> Result<(), Failed> {
     let desk = at_step(person, 2)?;
     desk.press("w");
-    desk.shows("- The first process in a new PID namespace has PID 1. Cause: CLONE_NEWPID.", 1)?;
+    desk.shows("- The first process in a new PID namespace has PID 1. Factor: CLONE_NEWPID.", 1)?;
     desk.shows("The rules stand in pid_namespaces(7), signal(7), kill(2).", 1)?;
     // From the doc, by the driver beside.
     desk.shows("SIGNAL_UNKILLABLE", 1)?;
@@ -271,7 +304,7 @@ fn why_names_rules_and_manual_pages(person: &Person) -> Result<(), Failed> {
 
 fn whoever_quits_leaves_nothing(person: &Person) -> Result<(), Failed> {
     for key in ["q", "C-c"] {
-        let desk = at_step(person, 3)?;
+        let desk = at_step(person, 2)?;
         let pids = pids(&desk);
         desk.press(key);
         desk.ends_with("exit status 130")?;
@@ -283,7 +316,7 @@ fn whoever_quits_leaves_nothing(person: &Person) -> Result<(), Failed> {
 }
 
 fn a_terminal_that_hangs_up_leaves_nothing(person: &Person) -> Result<(), Failed> {
-    let desk = at_step(person, 3)?;
+    let desk = at_step(person, 2)?;
     let pids = pids(&desk);
     ensure(pids.len() >= 4, || format!("{pids:?}"))?;
     desk.hang_up();
@@ -316,19 +349,50 @@ fn a_hang_up_with_an_open_shell_leaves_nothing(person: &Person) -> Result<(), Fa
 }
 
 fn sigkill_in_a_pause_leaves_nothing(person: &Person) -> Result<(), Failed> {
-    let desk = at_step(person, 3)?;
+    let desk = at_step(person, 2)?;
     let pids = pids(&desk);
     let first = first(&pids);
     kill(Pid::from_raw(first), Signal::SIGKILL)?;
     desk.ends_with("exit status 137")?;
+    desk.settings_come_back()?;
     desk.is_left_clean(&pids)
+}
+
+fn sigkill_with_an_open_shell_gives_the_terminal_back(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    // Whoever started it does not touch the terminal.
+    let programs = person.programs.display();
+    let line = format!(
+        "{programs}/pid-ns-init --all --pause; echo its status: $?; until read -r it; do sleep 0.1; done; echo $it read"
+    );
+    desk.open(80, &["/bin/sh", "-c", &line]);
+    desk.ends_with(&prompt(1))?;
+    desk.press("n");
+    desk.ends_with(&prompt(2))?;
+    desk.press("s");
+    desk.ends_with("In whose namespaces, 1 to 2:")?;
+    desk.press("2");
+    desk.ends_with("[step 2, init] $")?;
+    let processes = desk.processes();
+    let driver = processes.iter().find(|it| it.1 == "inception").map(|it| it.0);
+    kill(Pid::from_raw(driver.unwrap_or_default()), Signal::SIGKILL)?;
+    desk.shows("its status: 137", 1)?;
+    desk.settings_come_back()?;
+    // What is typed is for who was in the foreground before, who could not read from the background.
+    desk.type_line("hello");
+    desk.shows("hello read", 1)?;
+    desk.ends_with("exit status 0")?;
+    desk.is_left_clean(&[])
 }
 
 fn an_experiment_that_is_killed_in_a_pause_is_told(person: &Person) -> Result<(), Failed> {
     let desk = at_step(person, 2)?;
     let pids = pids(&desk);
-    let second = pids.iter().copied().find(|pid| parent(*pid) == Some(first(&pids)));
-    kill(Pid::from_raw(second.unwrap_or_default()), Signal::SIGKILL)?;
+    // The driver has a watchdog too.
+    let is_experiment = |it: &&(i32, String)| parent(it.0) == Some(first(&pids)) && it.1 == "pid-ns-init";
+    let processes = desk.processes();
+    let experiment = processes.iter().find(is_experiment).map(|it| it.0);
+    kill(Pid::from_raw(experiment.unwrap_or_default()), Signal::SIGKILL)?;
     desk.ends_with("exit status 2")?;
     desk.shows("pid-ns-init: the experiment ended without its last word: killed by SIGKILL", 1)?;
     desk.settings_are_back()?;
@@ -340,20 +404,33 @@ fn a_hang_up_at_a_question_leaves_nothing(person: &Person) -> Result<(), Failed>
     desk.open(60, &["inception", "run", "11", "--predict", "--pause"]);
     desk.ends_with(&prompt(1))?;
     desk.press("n");
-    desk.ends_with("Your answer, 1 to 2 (? lists the keys):")?;
+    desk.ends_with("Your answer, 1 to 4 (? lists the keys):")?;
     let pids = pids(&desk);
     desk.hang_up();
     desk.is_left_clean(&pids)
 }
 
 fn a_signal_in_a_pause_leaves_nothing(person: &Person) -> Result<(), Failed> {
-    for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGINT, 130)] {
-        let desk = at_step(person, 2)?;
-        let pids = pids(&desk);
-        let first = first(&pids);
-        kill(Pid::from_raw(first), signal)?;
-        desk.ends_with(&format!("exit status {status}"))?;
-        desk.settings_are_back()?;
+    let signals = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
+    for (signal, whole_group) in signals.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        // With jobs, so that what it starts is a process group of its own; and one that does not touch the
+        // terminal's settings.
+        let desk = Desk::new(person);
+        let programs = person.programs.display();
+        let line = format!(
+            "set -m; trap : INT; {programs}/inception run pid-ns-init --all --pause; echo its status: $?; exec sleep 1000"
+        );
+        desk.open(80, &["/bin/sh", "-c", &line]);
+        desk.ends_with(&prompt(1))?;
+        let processes = desk.processes();
+        let is_driver = |it: &&(i32, String)| it.1 == "inception";
+        let driver = Pid::from_raw(processes.iter().find(is_driver).map_or(0, |it| it.0));
+        let pids: Vec<i32> = processes.iter().map(|it| it.0).collect();
+        let send = if whole_group { killpg } else { kill };
+        send(driver, Some(signal))?;
+        desk.shows(&format!("its status: {}", 128 + signal as i32), 1)?;
+        desk.settings_come_back()?;
+        desk.hang_up();
         desk.is_left_clean(&pids)?;
     }
     Ok(())
@@ -363,7 +440,7 @@ fn a_stopped_class_goes_on(person: &Person) -> Result<(), Failed> {
     let desk = Desk::new(person);
     desk.open(80, &["/bin/bash", "--norc", "--noprofile"]);
     desk.type_line(&format!(
-        "PS1='ready> '; {}/inception run pid-ns-init --pause",
+        "PS1='ready> '; {}/inception run pid-ns-init --all --pause",
         person.programs.display()
     ));
     desk.ends_with(&prompt(1))?;
@@ -388,13 +465,13 @@ fn a_stopped_class_goes_on(person: &Person) -> Result<(), Failed> {
 /// Where the machine lets us make cgroups.
 fn cgroups_go_with_the_class(person: &Person) -> Result<(), Failed> {
     let desk = Desk::new(person);
-    let transcript = desk.run(&["cgroup-mk", "--format", "jsonl"]).stdout;
+    let transcript = desk.run(&["cgroup-mk", "--all", "--format", "jsonl"]).stdout;
     if !String::from_utf8_lossy(&transcript).contains(r#""event":"judged","claim":"moves""#) {
         return Ok(());
     }
     for end in ["q", "SIGKILL", "hang up"] {
         let desk = Desk::new(person);
-        desk.open(80, &["cgroup-mk", "--pause"]);
+        desk.open(80, &["cgroup-mk", "--all", "--pause"]);
         for step in 1..3 {
             desk.ends_with(&prompt(step))?;
             desk.press("n");
@@ -443,14 +520,17 @@ fn the_driver_hands_the_terminal_on(person: &Person) -> Result<(), Failed> {
 fn a_prediction_comes_before_what_gives_it_away(person: &Person) -> Result<(), Failed> {
     let desk = Desk::new(person);
     desk.open(80, &["pid-ns-init", "--predict"]);
-    desk.ends_with("Your answer, 1 to 2 (? lists the keys):")?;
+    desk.ends_with("Your answer, 1 to 4 (? lists the keys):")?;
     let screen = desk.screen();
-    ensure(screen.contains("PREDICT  With CLONE_NEWPID: inside, getpid() = ?"), || screen.clone())?;
+    ensure(
+        screen.contains("PREDICT  A process is created with CLONE_NEWPID. What does getpid() return"),
+        || screen.clone(),
+    )?;
     ensure(!screen.contains("is PID") && !screen.contains("HOLDS"), || screen.clone())?;
     desk.press("x");
-    desk.shows("No key of ours. The keys: 1 to 2, r, q or ?.", 1)?;
+    desk.shows("No key of ours. The keys: 1 to 4, r, q or ?.", 1)?;
     desk.press("9");
-    desk.shows("No key of ours. The keys: 1 to 2, r, q or ?.", 2)?;
+    desk.shows("No key of ours. The keys: 1 to 4, r, q or ?.", 2)?;
     desk.press("?");
     desk.shows("that answer", 1)?;
     let right =
@@ -500,11 +580,11 @@ fn answers_that_do_not_do_get_one_line(person: &Person) -> Result<(), Failed> {
     let desk = Desk::new(person);
     let short = desk.file("short", "1\n2\n");
     let said = one_line(&desk.run(&["pid-ns-init", "--predict", "--answers", &short]), 2)?;
-    ensure(said.ends_with("short: none is left for the question about 'session', after 2\n"), || said)?;
+    ensure(said.ends_with("short: none is left for the question about 'cannot-send', after 2\n"), || said)?;
     let other = desk.file("other", "1\n\n# and\nmay\u{1b}be\n");
     let said = one_line(&desk.run(&["pid-ns-init", "--predict", "--answers", &other]), 2)?;
     let expected =
-        "other, line 4: 'may\\u{1b}be' is no answer to the question about 'no-parent'; choose from 1 (";
+        "other, line 4: 'may\\u{1b}be' is no answer to the question about 'immune'; choose from 1 (";
     ensure(said.contains(expected), || said)?;
     let said = one_line(&desk.run(&["inception", "run", "11", "--predict", "--answers", "/nowhere"]), 2)?;
     ensure(said.contains("cannot read the answers in /nowhere"), || said)?;
@@ -567,6 +647,34 @@ fn an_unknown_claim_is_not_asked(person: &Person) -> Result<(), Failed> {
     let text = one_line(&desk.run(&["uts-demo", "--predict", "--ask", "nothing", "--answers", "-"]), 0)?;
     ensure(text.contains("no claim is called 'nothing' any more"), || text)?;
     desk.is_left_clean(&[])
+}
+
+/// With all that it was asked for; and where there is no driver, one line says so.
+fn an_experiment_hands_over_to_the_driver_beside_it(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    let ones = desk.file("ones", &"1\n".repeat(100));
+    let options = ["--predict", "--answers", &ones, "--stable", "--verbose", "--sabotage", "--must-run"];
+    let looks = ["--color", "always", "--width", "60"];
+    let own = desk.run(&[&["uts-demo"], &options[..], &looks].concat());
+    let drivers = desk.run(&[&["inception", "run", "uts-demo"], &options[..], &looks].concat());
+    ensure(own == drivers, || format!("{own:?}\n{drivers:?}"))?;
+    let said = String::from_utf8_lossy(&own.stdout);
+    ensure(own.status.success() && said.contains("None of "), || said.to_string())?;
+    // Which answer is right was declared for arms that differ.
+    ensure(!said.contains("PREDICT"), || said.to_string())?;
+    let alone = desk.folder().join("uts-demo");
+    let copied = Command::new("cp").arg(person.programs.join("uts-demo")).arg(&alone).status()?;
+    ensure(copied.success(), || "the temporary directory has room".into())?;
+    for option in ["--pause", "--predict"] {
+        let said = one_line(&desk.run(&[&alone.display().to_string(), option]), 2)?;
+        let driver = desk.folder().join("inception");
+        let expected = format!(
+            "uts-demo: {option} is done by the driver, {}: ENOENT (No such file or directory); to get it: ",
+            driver.display()
+        );
+        ensure(said.starts_with(&expected), || said)?;
+    }
+    Ok(())
 }
 
 /// As sudo starts it: by root, in whose environment stands who typed it.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use bench::{
-    Bench, DRIVER, begin, end, fine, first_demo, is_one_line, judged, output, say, start, text,
+    Bench, DRIVER, begin, end, fine, first_demo, heeding, is_one_line, judged, output, say, start, text,
     within_patience,
 };
 use nix::sys::signal::{Signal, kill};
@@ -145,7 +145,7 @@ fn a_page_says_what_was_asked_seen_and_judged() {
         "1. Nest them.",
         "grep <NSpid> \"/proc/self/status\" && true",
         "The first process in a new PID namespace has PID 1.",
-        "Right is: The first process in a new PID namespace has PID 1.",
+        "Correct: The first process in a new PID namespace has PID 1.",
         "this kernel was to say “holds”",
         "without CLONE_NEWPID",
         "init: getpid() = 4250",
@@ -215,26 +215,27 @@ fn what_was_seen_is_shown_as_text() {
     for field in ["question", "notes", "kernel"] {
         begin[field] = evil.into();
     }
-    for field in ["text", "cause", "expect"] {
+    for field in ["text", "factor"] {
         begin["claims"][0][field] = evil.into();
     }
+    begin["claims"][0]["expect"] = json!({"varies": {"why": evil}});
     let mut last = end(0, 1, 1, 1, 2);
     last["broken"] = evil.into();
-    let cables = json!([[{"text": evil}, {"text": evil}, {"text": evil}, {"text": evil}, {"text": evil}]]);
+    let links = json!([[{"text": evil}, {"text": evil}, {"text": evil}, {"text": evil}, {"text": evil}]]);
     let bands = json!([[{"text": evil}, {"number": 0}, {"number": 1}, {"number": 2}]]);
     let clocks = json!([[{"text": evil}, {"nanoseconds": 0}, {"nanoseconds": 1}]]);
     let table = |columns: usize, rows: &Value, picture: Value| json!({"event": "table", "title": evil, "columns": vec![evil; columns], "rows": rows, "picture": picture});
     let events = [
         begin,
-        json!({"event": "step", "number": 1, "goal": evil, "calls": [evil], "by_hand": [evil]}),
+        json!({"event": "step", "number": 1, "title": evil, "calls": [evil], "by_hand": [evil]}),
         json!({"event": "actor", "label": evil, "pids": [5], "elsewhere": [id]}),
         json!({"event": "saw", "who": evil, "view": "inside", "what": evil, "value": {"text": evil}}),
         table(2, &cells, json!({"heat": 1})),
         table(2, &cells, json!("tree")),
-        table(5, &cables, json!("cables")),
+        table(5, &links, json!("links")),
         table(3, &clocks, json!("clocks")),
         table(4, &bands, json!("bands")),
-        json!({"event": "judged", "claim": "a", "verdict": "refuted", "expected": false, "without": arm, "with": arm}),
+        json!({"event": "judged", "claim": "a", "verdict": "refuted", "expected": false, "control": arm, "treatment": arm}),
         json!({"event": "skipped", "claim": "b", "missing": evil, "remedy": evil}),
         last,
     ];
@@ -267,7 +268,7 @@ fn pictures_are_as_they_were_looked_at() {
     let bench = Bench::new("report-pictures");
     let output = report(&["--from", EVENTS, "--pictures", shown(&bench.folder)]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-    for (number, name) in ["worlds", "heat", "tree", "cables", "clocks", "bands"].into_iter().enumerate() {
+    for (number, name) in ["namespaces", "heat", "tree", "links", "clocks", "bands"].into_iter().enumerate() {
         let drawn = bench.folder.join(format!("11-pid-ns-init-{}.svg", number + 1));
         let expected =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/report/pictures/{name}.svg"));
@@ -359,7 +360,7 @@ fn whoever_is_interrupted_leaves_the_old_page_and_nothing_else() {
         fs::create_dir(&pages).unwrap();
         fs::write(pages.join("lab.html"), "old").unwrap();
         let path = pages.join("lab.html");
-        let mut driver = start(&mut bench.command(&["report", &first_demo(), "-o", shown(&path)]));
+        let mut driver = start(&mut heeding(&bench.command(&["report", &first_demo(), "-o", shown(&path)])));
         within_patience("the experiment to run", || bench.has("runs"));
         kill(Pid::from_raw(i32::try_from(driver.id()).unwrap()), signal).unwrap();
         driver.wait().unwrap();

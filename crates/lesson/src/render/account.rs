@@ -1,8 +1,8 @@
 //! What tap and junit have in common: a claim is a test, which passes if its verdict is as expected.
 
-use ns_core::fact::printable;
+use ns_core::printable;
 
-use crate::event::{Arm, ClaimHead, Event};
+use transcript::{Arm, ClaimHead, Event, Origin};
 
 /// What became of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub(super) enum Result {
 #[derive(Debug, Default)]
 pub(super) struct Account {
     pub(super) experiment: String,
+    must_run: bool,
     claims: Vec<ClaimHead>,
 }
 
@@ -26,25 +27,32 @@ impl Account {
     /// The test, by its name and what became of it, that an event completes, if it does.
     pub(super) fn follow(&mut self, event: &Event) -> Option<(String, Result)> {
         match event {
-            Event::Begin { experiment, claims, .. } => {
-                *self = Account { experiment: experiment.clone(), claims: claims.clone() };
+            Event::Begin { experiment, must_run, claims, .. } => {
+                let experiment = printable(experiment);
+                *self = Account { experiment, must_run: *must_run, claims: claims.clone() };
                 None
             }
-            Event::Judged { claim, verdict, expected, without, with } => {
+            Event::Judged { claim, verdict, expected, control, treatment, .. } => {
                 let head = self.claims.iter().find(|head| head.id == *claim)?;
                 let result = if *expected {
                     Result::Passed
                 } else {
-                    let why = format!("{}, expected: {}", verdict.word(), head.expect);
-                    let mut seen = lines(&format!("without {}", head.cause), without);
-                    seen.extend(lines(&format!("with {}", head.cause), with));
+                    let why = printable(&format!("{}, expected: {}", verdict.word(), head.expect));
+                    let mut seen = lines(&format!("without {}", head.factor), control);
+                    seen.extend(lines(&format!("with {}", head.factor), treatment));
                     Result::Failed(why, seen)
                 };
                 Some((name(head), result))
             }
             Event::Skipped { claim, missing, remedy } => {
                 let head = self.claims.iter().find(|head| head.id == *claim)?;
-                Some((name(head), Result::Skipped(printable(&format!("{missing}; to get it: {remedy}")))))
+                let why = printable(&format!("{missing}; to get it: {remedy}"));
+                let result = if self.must_run {
+                    Result::Failed(format!("skipped, where all must run: {why}"), Vec::new())
+                } else {
+                    Result::Skipped(why)
+                };
+                Some((name(head), result))
             }
             Event::End { broken: Some(why), .. } => {
                 Some(("the experiment ends".into(), Result::Broken(printable(why))))
@@ -54,8 +62,15 @@ impl Account {
     }
 }
 
+/// Who ran it, where and when: what is known, each with its name.
+pub(super) fn named(origin: &Origin) -> Vec<(&'static str, String)> {
+    let Origin { user, host, time, student } = origin;
+    let all = [("student", student), ("user", user), ("host", host), ("time", time)];
+    all.into_iter().filter(|(_, it)| !it.is_empty()).map(|(name, it)| (name, printable(it))).collect()
+}
+
 fn name(head: &ClaimHead) -> String {
-    format!("{}: {}", head.id, head.text)
+    printable(&format!("{}: {}", head.id, head.text))
 }
 
 fn lines(arm: &str, seen: &Arm) -> Vec<String> {

@@ -4,8 +4,11 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-use super::{Renderer, Text};
-use crate::event::Event;
+use ns_core::printable;
+
+use super::renderer::Renderer;
+use super::text::Text;
+use transcript::Event;
 
 /// What a reader takes for a word, in seconds: 240 words a minute.
 const WORD: f64 = 0.25;
@@ -36,22 +39,34 @@ impl<W: Write> Cast<W> {
     }
 
     fn record(&mut self, text: &str) -> io::Result<()> {
+        // The player's terminal wants to be told to return, too.
+        self.entry("o", &text.replace('\n', "\r\n"))?;
+        self.seconds += (text.split_whitespace().count() as f64 * WORD).max(WORD);
+        Ok(())
+    }
+
+    /// A place to which a player can go.
+    fn mark(&mut self, label: &str) -> io::Result<()> {
+        self.entry("m", label)
+    }
+
+    fn entry(&mut self, kind: &str, data: &str) -> io::Result<()> {
         if !std::mem::replace(&mut self.begun, true) {
             let head = serde_json::json!({ "version": 2, "width": self.columns, "height": ROWS });
             writeln!(self.out, "{head}")?;
         }
-        // The player's terminal wants to be told to return, too.
         let at = (self.seconds * 1000.0).round() / 1000.0;
-        let entry = serde_json::json!([at, "o", text.replace('\n', "\r\n")]);
-        self.seconds += (text.split_whitespace().count() as f64 * WORD).max(WORD);
-        writeln!(self.out, "{entry}")
+        writeln!(self.out, "{}", serde_json::json!([at, kind, data]))
     }
 }
 
 impl<W: Write> Renderer for Cast<W> {
     fn show(&mut self, event: &Event) -> io::Result<()> {
         if let Event::Begin { experiment, .. } = event {
-            self.record(&format!("$ {experiment}\n"))?;
+            self.record(&format!("$ {}\n", printable(experiment)))?;
+        }
+        if let Event::Step { number, title, .. } = event {
+            self.mark(&printable(&format!("{number}. {title}")))?;
         }
         self.text.show(event)?;
         let text = self.page.0.take();

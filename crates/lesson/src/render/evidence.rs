@@ -1,14 +1,15 @@
 //! What a claim rests on: both arms, seen from outside and inside.
 
 use ns_core::View;
-use owo_colors::Style;
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Padding, Style as Borders};
 use unicode_width::UnicodeWidthStr;
 
+use super::layout::Layout;
 use super::lines::{fill, wrap};
-use super::text::{styled, styled_lines};
+use super::style::{styled, styled_lines};
+use super::tone;
 
 /// What stands left of it.
 pub(super) const INDENT: usize = 9;
@@ -17,7 +18,7 @@ const SIDE_BY_SIDE: usize = 64;
 
 /// What an arm shows.
 pub(super) struct Shows {
-    /// `without` or `with` the cause.
+    /// What it is.
     pub(super) name: String,
     /// Facts as lines of text.
     pub(super) facts: Vec<(View, String)>,
@@ -29,14 +30,18 @@ impl Shows {
     }
 }
 
-/// Outside and inside side by side, the arms below each other; stacked where that is too wide.
-pub(super) fn draw(arms: &[Shows], width: usize) -> String {
+/// Outside and inside side by side, the arms below each other; stacked where that is too wide, and in plain text.
+pub(super) fn draw(arms: &[Shows], Layout { width, plain }: Layout) -> String {
     let seen = |view: &View| arms.iter().any(|arm| arm.of(*view).next().is_some());
     let views: Vec<View> = [View::Outside, View::Inside].into_iter().filter(seen).collect();
     if views.is_empty() {
         return String::new();
     }
-    if width < SIDE_BY_SIDE { stacked(arms, &views, width) } else { side_by_side(arms, &views, width) }
+    if plain || width < SIDE_BY_SIDE {
+        stacked(arms, &views, width)
+    } else {
+        side_by_side(arms, &views, width)
+    }
 }
 
 /// What stands left of a claim's lines: less where outside and inside are stacked.
@@ -47,7 +52,7 @@ pub(super) fn indent(width: usize) -> String {
 fn stacked(arms: &[Shows], views: &[View], width: usize) -> String {
     let mut text = String::new();
     for arm in arms {
-        text += &styled_lines(&wrap(&arm.name, width, "  ", "  "), Style::new().dimmed());
+        text += &styled_lines(&wrap(&arm.name, width, "  ", "  "), tone::faint());
         for view in views {
             for line in arm.of(*view) {
                 text += &wrap(&format!("{:7} {line}", word(*view)), width, "    ", "            ");
@@ -82,7 +87,7 @@ fn side_by_side(arms: &[Shows], views: &[View], width: usize) -> String {
     let mut text = String::new();
     for (at, line) in table.to_string().lines().enumerate() {
         let line = format!("{}{}", indent(width), line.trim_end());
-        text += &if at == 0 { styled(&line, Style::new().dimmed()) } else { line };
+        text += &if at == 0 { styled(&line, tone::faint()) } else { line };
         text.push('\n');
     }
     text
@@ -90,7 +95,7 @@ fn side_by_side(arms: &[Shows], views: &[View], width: usize) -> String {
 
 /// A line in a column.
 fn set(line: &str, width: usize) -> String {
-    fill(&ns_core::fact::printable(line), width, if width > 12 { "  " } else { "" })
+    fill(&ns_core::printable(line), width, if width > 12 { "  " } else { "" })
 }
 
 /// Divides `room` columns: who wants less than an equal share gets that, and the others share what is left.

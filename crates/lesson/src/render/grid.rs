@@ -19,10 +19,10 @@ const FRAME: usize = 3;
 /// row becomes a list of `head: cell`. Cells are set as they are: they may be styled, and what they hold was made
 /// [`printable`] before.
 ///
-/// [`printable`]: ns_core::fact::printable
+/// [`printable`]: ns_core::printable
 pub fn grid(heads: &[&str], rows: &[Vec<String>], width: usize) -> String {
     let Some(widths) = widths(heads, rows, width.saturating_sub(FRAME * heads.len() + 1)) else {
-        return stacked(heads, rows, width);
+        return listed(heads, rows, width);
     };
     let mut table = Builder::default();
     table.push_record(heads.iter().zip(&widths).map(|(head, width)| fill(head, *width, "")));
@@ -72,7 +72,8 @@ fn grown(mut widths: Vec<usize>, want: &[usize], room: usize) -> Option<Vec<usiz
     Some(widths)
 }
 
-fn stacked(heads: &[&str], rows: &[Vec<String>], width: usize) -> String {
+/// A line for each cell that is not empty: `head: cell`.
+pub(super) fn listed(heads: &[&str], rows: &[Vec<String>], width: usize) -> String {
     let mut text = String::new();
     for row in rows {
         let filled = heads.iter().zip(row).filter(|(_, cell)| !cell.is_empty());

@@ -1,94 +1,94 @@
 //! JUnit's XML, as continuous integration and graders read it: a suite an experiment, a case a claim.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
-use quick_xml::events::{BytesDecl, BytesText, Event as Xml};
-use quick_xml::writer::Writer;
+use chrono::DateTime;
+use ns_core::printable;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::Renderer;
-use super::account::{Account, Result};
-use crate::event::Event;
+use super::account::{Account, Result, named};
+use super::renderer::Renderer;
+use transcript::Event;
 
-/// Writes suites, each when its experiment has ended: a suite begins with how many of its cases failed.
+/// Writes all suites when the last has ended: the file begins with how many of its cases failed.
 pub struct Junit<W: Write> {
-    out: Writer<W>,
+    out: W,
     account: Account,
-    cases: Vec<(String, Result)>,
-    begun: bool,
+    cases: Vec<TestCase>,
+    /// Under which conditions: of the experiment that runs.
+    properties: Vec<(&'static str, String)>,
+    report: Report,
 }
 
 impl<W: Write> Junit<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Junit<W> {
-        let out = Writer::new_with_indent(out, b' ', 2);
-        Junit { out, account: Account::default(), cases: Vec::new(), begun: false }
-    }
-
-    fn begin(&mut self) -> io::Result<()> {
-        if !std::mem::replace(&mut self.begun, true) {
-            self.out.write_event(Xml::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-            let root = quick_xml::events::BytesStart::new("testsuites");
-            self.out.write_event(Xml::Start(root))?;
+        Junit {
+            out,
+            account: Account::default(),
+            cases: Vec::new(),
+            properties: Vec::new(),
+            report: Report::unnamed(),
         }
-        Ok(())
     }
 
-    fn suite(&mut self, nanoseconds: u64) -> io::Result<()> {
-        let cases = std::mem::take(&mut self.cases);
-        let count = |wanted: fn(&Result) -> bool| {
-            cases.iter().filter(|(_, result)| wanted(result)).count().to_string()
-        };
-        let experiment = self.account.experiment.as_str();
-        let seconds = format!("{}.{:03}", nanoseconds / 1_000_000_000, nanoseconds / 1_000_000 % 1000);
-        self.out
-            .create_element("testsuite")
-            .with_attributes([
-                ("name", experiment),
-                ("tests", count(|_| true).as_str()),
-                ("failures", count(|it| matches!(it, Result::Failed(..))).as_str()),
-                ("errors", count(|it| matches!(it, Result::Broken(_))).as_str()),
-                ("skipped", count(|it| matches!(it, Result::Skipped(_))).as_str()),
-                ("time", seconds.as_str()),
-            ])
-            .write_inner_content(|suite| {
-                cases.iter().try_for_each(|(name, result)| case(suite, experiment, name, result))
-            })?;
-        Ok(())
+    fn add_case(&mut self, name: String, result: &Result) {
+        let mut case = TestCase::new(name, status(result));
+        case.set_classname(self.account.experiment.as_str());
+        self.cases.push(case);
+    }
+
+    fn end_suite(&mut self, elapsed: Duration) {
+        let mut suite = TestSuite::new(self.account.experiment.as_str());
+        suite.set_time(elapsed);
+        suite.add_test_cases(self.cases.drain(..));
+        for (name, value) in self.properties.drain(..) {
+            match name {
+                // They have places of their own.
+                "host" => drop(suite.extra.insert("hostname".into(), value.into())),
+                "time" => suite.timestamp = DateTime::parse_from_rfc3339(&value).ok(),
+                _ => drop(suite.add_property((name, value.as_str()))),
+            }
+        }
+        self.report.add_test_suite(suite);
     }
 }
 
-fn case<W: Write>(suite: &mut Writer<W>, experiment: &str, name: &str, result: &Result) -> io::Result<()> {
-    let case = suite.create_element("testcase").with_attributes([("classname", experiment), ("name", name)]);
-    match result {
-        Result::Passed => case.write_empty()?,
-        Result::Skipped(why) => case.write_inner_content(|case| {
-            case.create_element("skipped").with_attribute(("message", why.as_str())).write_empty().map(drop)
-        })?,
-        Result::Failed(why, seen) => case.write_inner_content(|case| {
-            let failure = case.create_element("failure").with_attribute(("message", why.as_str()));
-            failure.write_text_content(BytesText::new(&seen.join("\n"))).map(drop)
-        })?,
-        Result::Broken(why) => case.write_inner_content(|case| {
-            case.create_element("error").with_attribute(("message", why.as_str())).write_empty().map(drop)
-        })?,
+fn status(result: &Result) -> TestCaseStatus {
+    let (mut status, why) = match result {
+        Result::Passed => return TestCaseStatus::success(),
+        Result::Skipped(why) => (TestCaseStatus::skipped(), why),
+        Result::Failed(why, _) => (TestCaseStatus::non_success(NonSuccessKind::Failure), why),
+        Result::Broken(why) => (TestCaseStatus::non_success(NonSuccessKind::Error), why),
     };
-    Ok(())
+    status.set_message(why.as_str());
+    match result {
+        Result::Failed(_, seen) if !seen.is_empty() => drop(status.set_description(seen.join("\n"))),
+        _ => {}
+    }
+    status
 }
 
 impl<W: Write> Renderer for Junit<W> {
     fn show(&mut self, event: &Event) -> io::Result<()> {
-        self.begin()?;
-        self.cases.extend(self.account.follow(event));
-        if let Event::End { elapsed, .. } = event {
-            self.suite(*elapsed)?;
+        if let Event::Begin { kernel, origin, .. } = event {
+            self.properties = named(origin);
+            self.properties.push(("kernel", printable(kernel)));
         }
-        self.out.get_mut().flush()
+        if let Some((name, result)) = self.account.follow(event) {
+            self.add_case(name, &result);
+        }
+        if let Event::End { elapsed, .. } = event {
+            self.end_suite(Duration::from_nanos(*elapsed));
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.begin()?;
-        self.out.write_event(Xml::End(quick_xml::events::BytesEnd::new("testsuites")))?;
-        writeln!(self.out.get_mut())?;
-        self.out.get_mut().flush()
+        // In one piece, so that what fails is the writer's, and says that its reader has gone.
+        let text = self.report.to_string().map_err(io::Error::other)?;
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
     }
 }

@@ -1,6 +1,6 @@
 //! Text in lines that fit.
 
-use ns_core::fact::printable;
+use ns_core::printable;
 use textwrap::core::Word;
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
@@ -32,6 +32,17 @@ fn set<'a>(text: &str, options: Options<'a>, first: &'a str, rest: &'a str) -> S
 /// Text as wide as a cell of a table. It may be styled; what it holds was made [`printable`] before.
 pub(super) fn fill(text: &str, width: usize, rest: &str) -> String {
     textwrap::fill(text, options(width).subsequent_indent(rest))
+}
+
+/// The first `most` lines of a text, with a sign in the end where there are more.
+pub(super) fn first_lines(text: &str, most: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() <= most {
+        return text.into();
+    }
+    let mut kept = lines[..most].join("\n");
+    kept.pop();
+    kept + "…"
 }
 
 /// An indent that leaves no room would push the words off a narrow screen.

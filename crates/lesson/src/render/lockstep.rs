@@ -7,9 +7,10 @@ use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
+use ns_core::process;
 
-use super::Renderer;
-use crate::event::Event;
+use super::renderer::Renderer;
+use transcript::Event;
 
 /// Shows events, and after each step waits for a line on what was standard input at the start.
 pub(crate) struct Lockstep {
@@ -25,8 +26,7 @@ impl Lockstep {
     /// Shows by `shown`. From here on standard input is empty: what the experiment starts must not read the lines.
     pub(crate) fn new(shown: Box<dyn Renderer>) -> Result<Lockstep> {
         let go = io::stdin().as_fd().try_clone_to_owned().context("cannot keep standard input")?;
-        let null = File::open("/dev/null").context("cannot open /dev/null")?;
-        nix::unistd::dup2_stdin(null).context("cannot empty standard input")?;
+        process::empty_stdin().context("cannot empty standard input")?;
         ns_core::take_all_day();
         Ok(Lockstep { shown, go: BufReader::new(go.into()) })
     }

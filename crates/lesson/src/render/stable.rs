@@ -7,6 +7,9 @@ use ns_core::Value;
 /// PIDs of a new PID namespace count from 1 and are the same in every run; those of a running system are above this.
 const LAST_STABLE_PID: i32 = 99;
 
+/// What the flags begin with, by which namespaces are counted.
+const NAMESPACE: &str = "CLONE_NEW";
+
 /// How values are shown within one experiment: as they are, or by names that are the same in every run.
 #[derive(Debug)]
 pub struct Shown(Option<Names>);
@@ -20,6 +23,15 @@ impl Shown {
     /// Whether names stand in the place of what differs.
     pub fn is_stable(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Forgets the namespaces, at the beginning of a step: those of the step before are gone, and the kernel gives their
+    /// numbers to others. So a namespace has one name within a step.
+    pub fn begin_step(&mut self) {
+        if let Some(names) = &mut self.0 {
+            names.given.retain(|(kind, _), _| !kind.starts_with(NAMESPACE));
+            names.counts.retain(|kind, _| !kind.starts_with(NAMESPACE));
+        }
     }
 
     /// A value as it is shown.
@@ -52,7 +64,7 @@ impl Names {
             Value::Nanoseconds(time) => format!("<time {}>", letters(self.number("time", time.to_string()))),
             Value::Count(count) => format!("<count {}>", letters(self.number("count", count.to_string()))),
             Value::List(values) => values.iter().map(|value| self.show(value)).collect::<Vec<_>>().join(" "),
-            Value::Text(_) | Value::Number(_) | Value::Outcome(_) => value.to_string(),
+            Value::Text(_) | Value::Number(_) | Value::Outcome(_) | Value::ExitStatus(_) => value.to_string(),
         }
     }
 
@@ -89,6 +101,18 @@ fn letters(mut number: usize) -> String {
 mod tests {
     use super::*;
     use ns_core::{Kind, NsId};
+
+    #[test]
+    fn a_namespace_keeps_its_name_within_a_step() {
+        let namespace = |ino| Value::Namespace(NsId { kind: Kind::Uts, dev: 4, ino });
+        let mut shown = Shown::new(true);
+        let names = |shown: &mut Shown| [7, 8, 7].map(|ino| shown.value(&namespace(ino)));
+        assert_eq!(names(&mut shown), ["uts:[<1>]", "uts:[<2>]", "uts:[<1>]"]);
+        assert_eq!(shown.value(&Value::Pid(812)), "<pid A>");
+        shown.begin_step();
+        assert_eq!(shown.value(&namespace(8)), "uts:[<1>]");
+        assert_eq!(shown.value(&Value::Pid(813)), "<pid B>");
+    }
 
     #[test]
     fn names_follow_the_order_of_appearance() {

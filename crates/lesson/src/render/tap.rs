@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::Renderer;
-use super::account::{Account, Result};
-use crate::event::Event;
+use super::account::{Account, Result, named};
+use super::renderer::Renderer;
+use ns_core::printable;
+use transcript::Event;
 
 /// Writes a test a claim. Those of several experiments are counted through.
 #[derive(Debug)]
@@ -45,8 +46,12 @@ impl<W: Write> Tap<W> {
 impl<W: Write> Renderer for Tap<W> {
     fn show(&mut self, event: &Event) -> io::Result<()> {
         self.begin()?;
-        if let Event::Begin { experiment, question, kernel, .. } = event {
-            writeln!(self.out, "# {}", one_line(&format!("{experiment}: {question} Linux {kernel}")))?;
+        if let Event::Begin { experiment, question, kernel, origin, .. } = event {
+            let head = printable(&format!("{experiment}: {question} Linux {kernel}"));
+            writeln!(self.out, "# {}", one_line(&head))?;
+            for (name, value) in named(origin) {
+                writeln!(self.out, "# {name}: {}", one_line(&value))?;
+            }
         }
         let Some((name, result)) = self.account.follow(event) else { return self.out.flush() };
         self.tests += 1;

@@ -6,17 +6,26 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::slice;
 
-use ns_core::fact::printable;
+use ns_core::printable;
 use ns_core::{Fact, Value};
-use owo_colors::{OwoColorize, Style};
+use owo_colors::Style;
 
+use super::command;
 use super::evidence::{self, Shows};
-use super::lines::{self, wrap};
+use super::head::sentence;
+use super::item::item;
+use super::layout::Layout;
+use super::lines;
+use super::negative::{NEGATIVE_CONTROL, negative_control, proves_nothing};
+use super::plain;
+use super::renderer::Renderer;
+use super::skips::Skips;
 use super::stable::Shown;
-use super::{Renderer, command, grid};
-use crate::event::{Actor, Arm, ClaimHead, Event, Stage, Tally};
-use crate::judge::Verdict;
+use super::style::{styled, styled_lines};
+use super::tone;
+use transcript::{Actor, Arm, ClaimHead, Event, Sandbox, Tally, Verdict};
 
 /// How wide a verdict is, with a blank after it.
 const WORD: usize = evidence::INDENT;
@@ -31,13 +40,16 @@ pub struct Text<W> {
 /// What is known of the transcript so far.
 #[derive(Debug)]
 struct Page {
-    width: usize,
+    layout: Layout,
     verbose: bool,
     values: Shown,
     experiment: String,
+    sabotage: bool,
     claims: HashMap<String, ClaimHead>,
-    /// What was missing, and its remedy, when a claim was last skipped.
-    last_skip: Option<(String, String)>,
+    step: usize,
+    skipped: Skips,
+    /// The claims that hold though their factor was left out.
+    held: Vec<String>,
 }
 
 impl<W: Write> Text<W> {
@@ -45,20 +57,29 @@ impl<W: Write> Text<W> {
     /// `verbose` says who saw what.
     pub fn new(out: W, width: usize, stable: bool, verbose: bool) -> Text<W> {
         let page = Page {
-            width,
+            layout: Layout { width, plain: false },
             verbose,
             values: Shown::new(stable),
             experiment: String::new(),
+            sabotage: false,
             claims: HashMap::new(),
-            last_skip: None,
+            step: 0,
+            skipped: Skips::default(),
+            held: Vec::new(),
         };
         Text { out, page }
+    }
+
+    /// The same with one fact a line, without tables and in ASCII, if it is to be `plain`.
+    pub fn plain(mut self, plain: bool) -> Text<W> {
+        self.page.layout.plain = plain;
+        self
     }
 }
 
 impl<W> Text<W> {
     /// A value as it stands in the text.
-    pub(crate) fn value(&mut self, value: &Value) -> String {
+    pub fn value(&mut self, value: &Value) -> String {
         self.page.values.value(value)
     }
 }
@@ -66,7 +87,8 @@ impl<W> Text<W> {
 impl<W: Write> Renderer for Text<W> {
     fn show(&mut self, event: &Event) -> io::Result<()> {
         // In one piece, so that an event is on the screen whole or not at all.
-        let text = self.page.set(event);
+        let text =
+            if self.page.layout.plain { self.page.set(&plain::event(event)) } else { self.page.set(event) };
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }
@@ -75,63 +97,74 @@ impl<W: Write> Renderer for Text<W> {
 impl Page {
     fn set(&mut self, event: &Event) -> String {
         match event {
-            Event::Begin { experiment, question, notes, man, kernel, sabotage, stage, claims, .. } => {
+            Event::Begin { experiment, question, notes, man, kernel, sabotage, sandbox, claims, .. } => {
                 self.experiment.clone_from(experiment);
+                self.sabotage = *sabotage;
+                // A recording goes on from one experiment to the next.
+                (self.step, self.skipped, self.held) = (0, Skips::default(), Vec::new());
                 self.claims = claims.iter().map(|claim| (claim.id.clone(), claim.clone())).collect();
                 let kernel = if self.values.is_stable() { "<kernel>" } else { kernel };
-                self.begin(
-                    question,
-                    &format!("{notes} in the notes; {}; Linux {kernel}", man.join(", ")),
-                    stage,
-                    *sabotage,
-                )
+                let notes = match notes.as_str() {
+                    "" => "Not in the notes".into(),
+                    section => format!("{section} in the notes"),
+                };
+                self.begin(question, &format!("{notes}; {}; Linux {kernel}", man.join(", ")), sandbox)
             }
-            Event::Step { number, goal, calls, by_hand } => self.step(*number, goal, calls, by_hand),
+            Event::Step { number, title, calls, by_hand, .. } => {
+                self.values.begin_step();
+                self.step = *number;
+                self.step_head(*number, title, calls, by_hand)
+            }
             Event::Actor(actor) => self.actor(actor),
             Event::Saw(fact) => {
                 let line = self.fact(fact);
                 self.wrap(&line, "   - ", "     ")
             }
             Event::Table { title, columns, rows, .. } => self.table(title, columns, rows),
-            Event::Judged { claim, verdict, expected, without, with } => {
-                self.judged(claim, *verdict, *expected, without, with)
+            Event::Judged { claim, verdict, expected, control, treatment, .. } => {
+                self.judged(claim, *verdict, *expected, control, treatment)
             }
-            Event::Skipped { claim, missing, remedy } => self.skipped(claim, missing, remedy),
+            Event::Skipped { claim, missing, remedy } => {
+                // It is told in the end, with all that lack the same.
+                self.skipped.add(self.step, claim, missing, remedy);
+                String::new()
+            }
             Event::End { tally, broken, elapsed, .. } => self.end(*tally, broken.as_deref(), *elapsed),
         }
     }
 
-    fn begin(&self, question: &str, source: &str, stage: &Stage, sabotage: bool) -> String {
+    fn begin(&self, question: &str, source: &str, sandbox: &Sandbox) -> String {
         let title = self.wrap(&format!("{}: {question}", self.experiment), "", "  ");
-        let mut text = styled(title.trim_end(), Style::new().bold()) + "\n";
-        text += &styled_lines(&self.wrap(source, "", "  "), Style::new().dimmed());
-        if let Some(sentence) = stage.sentence(self.values.is_stable()) {
-            text += &styled_lines(&self.wrap(&sentence, "", "  "), Style::new().dimmed());
+        let mut text = styled(title.trim_end(), tone::strong()) + "\n";
+        text += &styled_lines(&self.wrap(source, "", "  "), tone::faint());
+        if let Some(sentence) = sandbox.sentence(self.values.is_stable()) {
+            text += &styled_lines(&self.wrap(&sentence, "", "  "), tone::faint());
         }
-        if sabotage {
-            text += &styled_lines(
-                &self.wrap("SABOTAGE: the causes are left out. No claim may hold.", "", "  "),
-                Style::new().red().bold(),
-            );
+        if self.sabotage {
+            text += &styled_lines(&self.wrap(NEGATIVE_CONTROL, "", "  "), tone::bad());
         }
         text
     }
 
-    fn step(&self, number: usize, goal: &str, calls: &[String], by_hand: &[String]) -> String {
+    fn step_head(&self, number: usize, goal: &str, calls: &[String], by_hand: &[String]) -> String {
         let head = format!("{number}. ");
         let goal = self.wrap(goal, &head, &" ".repeat(head.len()));
-        let mut text = format!("\n{}\n", styled(goal.trim_end(), Style::new().cyan().bold()));
-        if !calls.is_empty() {
-            text += &styled_lines(
-                &lines::calls(calls, self.width, "   calls    ", "            "),
-                Style::new().dimmed(),
-            );
-        }
+        let mut text = format!("\n{}\n", styled(goal.trim_end(), tone::heading()));
+        let set = |calls: &[String], head| lines::calls(calls, self.layout.width, head, "            ");
+        let calls = match calls {
+            [] => String::new(),
+            [first, rest @ ..] if self.layout.plain => {
+                let rest = rest.iter().map(|call| set(slice::from_ref(call), "            "));
+                set(slice::from_ref(first), "   calls    ") + &rest.collect::<String>()
+            }
+            all => set(all, "   calls    "),
+        };
+        text += &styled_lines(&calls, tone::faint());
         for (at, command) in by_hand.iter().enumerate() {
             let head = if at == 0 { "   by hand  $ " } else { "            $ " };
             text += &styled_lines(
-                &command::lines(command, self.width, head, "                "),
-                Style::new().dimmed(),
+                &command::lines(command, self.layout.width, head, "                "),
+                tone::faint(),
             );
         }
         text
@@ -148,38 +181,33 @@ impl Page {
                 actor.elsewhere.iter().map(|id| self.values.value(&Value::Namespace(*id))).collect();
             let _ = write!(line, ", in {}", ids.join(" "));
         }
-        styled_lines(&self.wrap(&line, "   - ", "     "), Style::new().dimmed())
+        styled_lines(&self.wrap(&line, "   - ", "     "), tone::faint())
     }
 
     fn judged(&mut self, id: &str, verdict: Verdict, expected: bool, without: &Arm, with: &Arm) -> String {
         let claim = self.claims.get(id).cloned();
-        let blank = evidence::indent(self.width);
+        let blank = self.indent();
         let mut text = self.verdict_line(id, verdict, expected);
         if !expected {
-            let expect = claim.as_ref().map_or("?", |claim| claim.expect.as_str());
-            let line = self.wrap(
-                &format!("UNEXPECTED: this kernel was expected to say '{expect}'."),
-                &blank,
-                &blank,
-            );
-            text += &styled_lines(&line, Style::new().red().bold());
+            let said = if self.sabotage {
+                self.held.push(id.into());
+                "It holds without its factor: it proves nothing.".into()
+            } else {
+                let expect = claim.as_ref().map_or_else(|| "?".into(), |claim| claim.expect.to_string());
+                format!("UNEXPECTED: this kernel was expected to say '{expect}'.")
+            };
+            text += &styled_lines(&self.wrap(&said, &blank, &blank), tone::bad());
         }
-        let cause = claim.as_ref().map_or("", |claim| claim.cause.as_str());
-        text += &self.evidence(cause, without, with);
+        let names = claim.as_ref().map_or_else(|| ClaimHead::default().arm_names(), ClaimHead::arm_names);
+        text += &self.evidence(names, without, with);
         let why = claim
-            .filter(|_| expected && verdict == Verdict::Refuted)
+            .filter(|_| expected && !self.sabotage && verdict == Verdict::Refuted)
             .and_then(|claim| claim.why_refuted(self.claims.values()));
         text + &why.map_or_else(String::new, |why| self.wrap(&why, &blank, &blank))
     }
 
     fn verdict_line(&self, id: &str, verdict: Verdict, expected: bool) -> String {
-        let style = match verdict {
-            _ if !expected => Style::new().red().bold(),
-            Verdict::Holds => Style::new().green().bold(),
-            Verdict::Refuted => Style::new().yellow().bold(),
-            Verdict::Unproven => Style::new().magenta().bold(),
-            Verdict::Skipped => Style::new().blue().bold(),
-        };
+        let style = tone::of(verdict, expected);
         let word = verdict.word().to_uppercase();
         let sentence =
             self.claims.get(id).map_or_else(|| id.to_string(), |claim| sentence(claim, self.verbose));
@@ -189,30 +217,13 @@ impl Page {
     }
 
     /// What both arms showed, each below its name.
-    fn evidence(&mut self, cause: &str, without: &Arm, with: &Arm) -> String {
-        let names = if cause.is_empty() {
-            ["without".into(), "with".into()]
-        } else {
-            [format!("without {cause}"), format!("with {cause}")]
-        };
+    fn evidence(&mut self, names: [String; 2], without: &Arm, with: &Arm) -> String {
         let mut arm = |name, arm: &Arm| Shows {
             name,
             facts: arm.facts.iter().map(|fact| (fact.view, self.fact(fact))).collect(),
         };
         let [before, after] = names;
-        evidence::draw(&[arm(before, without), arm(after, with)], self.width)
-    }
-
-    fn skipped(&mut self, id: &str, missing: &str, remedy: &str) -> String {
-        let blank = evidence::indent(self.width);
-        let text = self.verdict_line(id, Verdict::Skipped, true);
-        let reason = (missing.to_string(), remedy.to_string());
-        if self.last_skip.as_ref() == Some(&reason) {
-            return text + &self.wrap(&format!("missing: {missing}; to get it: as above"), &blank, &blank);
-        }
-        self.last_skip = Some(reason);
-        text + &self.wrap(&format!("missing: {missing}"), &blank, &blank)
-            + &self.wrap(&format!("to get it: {remedy}"), &blank, &blank)
+        evidence::draw(&[arm(before, without), arm(after, with)], self.layout)
     }
 
     fn table(&mut self, title: &str, columns: &[String], rows: &[Vec<Value>]) -> String {
@@ -221,42 +232,53 @@ impl Page {
             rows.iter().map(|row| row.iter().map(|value| self.values.value(value)).collect()).collect();
         let columns: Vec<String> = columns.iter().map(|column| printable(column)).collect();
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let (_, indent) = lines::indents(self.width, "", "   ");
-        for line in grid(&columns, &rows, self.width - indent.len()).lines() {
+        let Layout { width, plain } = self.layout;
+        let (_, indent) = lines::indents(width, "", "   ");
+        let layout = Layout { width: width - indent.len(), plain };
+        for line in layout.table(&columns, &rows).lines() {
             text += &format!("{indent}{line}\n");
         }
         text
     }
 
     fn end(&self, tally: Tally, broken: Option<&str>, elapsed: u64) -> String {
-        let mut parts = vec![format!("{} hold", tally.holds)];
-        for (count, word) in
-            [(tally.refuted, "refuted"), (tally.unproven, "unproven"), (tally.skipped, "skipped")]
-        {
-            if count > 0 {
-                parts.push(format!("{count} {word}"));
-            }
+        let mut text = String::from("\n");
+        text += &self.skipped.set(self.layout.width, self.verbose);
+        for id in &self.held {
+            text += &item("HOLDS", &proves_nothing(id), tone::bad(), self.layout.width);
         }
-        parts.push(match tally.unexpected {
+        let (line, style) = self.in_short(tally, broken);
+        let line = if self.sabotage && broken.is_none() {
+            line
+        } else if self.values.is_stable() {
+            format!("{}: {line}", self.experiment)
+        } else {
+            let (seconds, rest) = (elapsed / 1_000_000_000, elapsed / 1_000_000 % 1000);
+            format!("{}: {line} ({seconds}.{rest:03} s)", self.experiment)
+        };
+        text + &styled(self.wrap(&line, "", "  ").trim_end(), style) + "\n"
+    }
+
+    /// What came of all claims, and its style.
+    fn in_short(&self, tally: Tally, broken: Option<&str>) -> (String, Style) {
+        if let Some(why) = broken {
+            return (format!("BROKEN: {why}"), tone::bad());
+        }
+        if self.sabotage {
+            return negative_control(tally.judged(), self.held.len());
+        }
+        let verdict = match tally.unexpected {
             0 if tally.judged() > 0 => "all as expected".into(),
             0 => "nothing was asked".into(),
             count => format!("{count} NOT AS EXPECTED"),
-        });
-        let time = if self.values.is_stable() {
-            String::new()
-        } else {
-            format!(" ({}.{:03} s)", elapsed / 1_000_000_000, elapsed / 1_000_000 % 1000)
         };
-        let line = match broken {
-            Some(why) => format!("{}: BROKEN: {why}{time}", self.experiment),
-            None => format!("{}: {}{time}", self.experiment, parts.join(", ")),
-        };
-        let style = if broken.is_some() || tally.unexpected > 0 {
-            Style::new().red().bold()
-        } else {
-            Style::new().bold()
-        };
-        format!("\n{}\n", styled(self.wrap(&line, "", "  ").trim_end(), style))
+        let style = if tally.unexpected > 0 { tone::bad() } else { tone::strong() };
+        (format!("{tally}, {verdict}"), style)
+    }
+
+    /// What stands left of a claim's lines.
+    fn indent(&self) -> String {
+        if self.layout.plain { "  ".into() } else { evidence::indent(self.layout.width) }
     }
 
     fn fact(&mut self, fact: &Fact) -> String {
@@ -270,37 +292,6 @@ impl Page {
     }
 
     fn wrap(&self, text: &str, first: &str, rest: &str) -> String {
-        wrap(text, self.width, first, rest)
+        lines::wrap(text, self.layout.width, first, rest)
     }
-}
-
-/// A claim as it stands in a list.
-pub fn claim_head(claim: &ClaimHead, width: usize) -> String {
-    let mut text = wrap(&format!("{}: {}", claim.id, sentence(claim, false)), width, "", "  ");
-    let expect = match &claim.correction {
-        Some(correction) => format!("expected: refuted; see {correction}"),
-        None => format!("expected: {}", claim.expect),
-    };
-    text += &wrap(&format!("cause: {}; {expect}", claim.cause), width, "    ", "    ");
-    text
-}
-
-/// The sentence with the numbers that it answers to.
-fn sentence(claim: &ClaimHead, with_id: bool) -> String {
-    let numbers = claim.numbers();
-    let id = if with_id { format!(" ({})", claim.id) } else { String::new() };
-    if numbers.is_empty() {
-        format!("{}{id}", claim.text)
-    } else {
-        format!("{}{id} [{}]", claim.text, numbers.join(" "))
-    }
-}
-
-pub(super) fn styled(text: &str, style: Style) -> String {
-    text.style(style).to_string()
-}
-
-/// Styles each line on its own, so that a pager that cuts lines keeps them whole.
-pub(super) fn styled_lines(text: &str, style: Style) -> String {
-    text.lines().map(|line| styled(line, style) + "\n").collect()
 }

@@ -1,114 +1,119 @@
 //! How much: what namespaces do not bound.
 
+use std::hint::black_box;
+
 use anyhow::Result;
-use lesson::{Claim, Lab, Need, Step};
-use ns_core::cgroup::{Cgroup, Place, Version, Want};
-use ns_core::probe::Missing;
-use ns_core::{Child, Fact, Namespaces, Outcome, Spawn, Witness};
+use lesson::{Claim, Requirement, Step, inside};
+use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest, Version};
+use ns_core::child::have_children;
+use ns_core::probe::Unmet;
+use ns_core::{Child, Fact, Message, Namespaces, Reporter, Spawn, mount};
 
-const PIDS: Need = Need::Probe(|| missing("pids"));
-const RAM: Need = Need::Probe(|| missing("memory"));
-
-pub(crate) const PROCESSES: Claim = Claim::holds(
+const PROCESSES: Claim = Claim::holds(
     "processes-limited",
-    "Namespaces limit nothing: a container forks as it likes until its cgroup's pids.max is reached.",
+    "Namespaces do not limit fork(): a container has children until its cgroup's pids.max is reached.",
 )
-.cause("pids.max")
+.factor("pids.max")
 .notes(&[2, 29])
-.needs(&[PIDS]);
-pub(crate) const MEMORY: Claim = Claim::holds(
+.requires(&[Requirement::Probe(|| lacks("pids"))]);
+
+pub(crate) const FORK: Step = Step {
+    title: "Limit a container to three processes, and let it have four children.",
+    calls: &["write(\"…/pids.max\", \"3\")", "write(\"…/cgroup.procs\")", "fork()"],
+    by_hand: &["mini-container run --pids-max 3 rootfs sh -c 'for i in 1 2 3 4; do sleep 1 & done; wait'"],
+    claims: &[PROCESSES],
+    run: |lab| lab.compare(PROCESSES, None, Some("3"), fork)?.shows(inside("fork()").is("EAGAIN")),
+};
+
+const MEMORY: Claim = Claim::holds(
     "memory-limited",
-    "Past the memory limit of its cgroup a process is killed: SIGKILL, which runtimes report as 137.",
+    "The only process of a cgroup is killed when it goes past the memory limit: SIGKILL, reported as 137.",
 )
-.cause("memory.max")
+.factor("memory.max")
 .notes(&[2, 29])
 .more(&[113])
-.needs(&[RAM]);
+.requires(&[Requirement::Probe(|| lacks("memory")), Requirement::Probe(lacks_room)]);
 
-/// What a container may have here, and what it asks for.
+pub(crate) const FILL_MEMORY: Step = Step {
+    title: "Limit a container to 16 MB, and let it fill 64 MB.",
+    calls: &["write(\"…/memory.max\", \"16777216\")", "mmap()"],
+    by_hand: &[
+        "mini-container run --memory-max 16M rootfs sh -c 'x=$(head -c 64M /dev/zero | tr \"\\0\" x)'; echo $?",
+    ],
+    claims: &[MEMORY],
+    run: |lab| {
+        lab.compare(MEMORY, None, Some(ALLOWED), fill_memory)?
+            .shows(inside("after filling 64 MB").is("killed by SIGKILL"))
+    },
+};
+
+/// What a container may have here, and what it asks for, in bytes.
 const ALLOWED: usize = 16 << 20;
 const ASKED: usize = 64 << 20;
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    if lab.can_ask(&[PROCESSES])? {
-        lab.step(Step {
-            goal: "Limit a container to three processes, and let it have four children.",
-            calls: &["write(\"…/pids.max\", \"3\")", "write(\"…/cgroup.procs\")", "fork()"],
-            by_hand: &[
-                "mini-container run --pids-max 3 rootfs sh -c 'for i in 1 2 3 4; do sleep 1 & done; wait'",
-            ],
-        })?;
-        let place = find("pids")?;
-        let fork = |limit: Option<&str>| -> Result<Vec<Fact>> {
-            let cgroup = place.create("container")?;
-            if let Some(limit) = limit {
-                cgroup.limit("pids.max", limit)?;
-            }
-            in_it(&cgroup, |me| {
-                let mut children = Vec::new();
-                let answer = loop {
-                    match Child::spawn("child", Namespaces::NONE, Witness::stay) {
-                        Ok(child) => children.push(child),
-                        failed => break Outcome::of(failed)?,
-                    }
-                    if children.len() == 4 {
-                        break Outcome::Done;
-                    }
-                };
-                me.saw("fork()", answer)?;
-                me.saw("children", children.len())
-            })
-        };
-        lab.claim(PROCESSES)
-            .without(fork(None)?)
-            .with(fork(Some("3"))?)
-            .shows(|answer| *answer == "EAGAIN")?;
+fn fork(limit: Option<&str>) -> Result<Vec<Fact>> {
+    let cgroup = parent("pids")?.create("container")?;
+    if let Some(limit) = limit {
+        cgroup.limit("pids.max", limit)?;
     }
-    if lab.can_ask(&[MEMORY])? {
-        lab.step(Step {
-            goal: "Limit a container to 16 MB, and let it fill 64 MB.",
-            calls: &["write(\"…/memory.max\", \"16777216\")", "mmap()"],
-            by_hand: &["mini-container run --memory-max 16M rootfs sh -c 'x=$(head -c 64M /dev/zero | tr \"\\0\" x)'; echo $?"],
-        })?;
-        let place = find("memory")?;
-        let fill = |limited: bool| -> Result<Vec<Fact>> {
-            let cgroup = place.create("container")?;
-            if limited {
-                let v2 = cgroup.version() == Version::V2;
-                cgroup.limit(if v2 { "memory.max" } else { "memory.limit_in_bytes" }, ALLOWED)?;
-                // Where there is swap, what does not fit would go there. Not every kernel counts it.
-                let swap = if v2 { ("memory.swap.max", 0) } else { ("memory.memsw.limit_in_bytes", ALLOWED) };
-                let _ = cgroup.limit(swap.0, swap.1);
-            }
-            in_it(&cgroup, |me| {
-                let memory = vec![1_u8; ASKED];
-                me.saw("64 MB filled", memory.iter().all(|byte| *byte == 1))
-            })
-        };
-        lab.claim(MEMORY).without(fill(false)?).with(fill(true)?).shows(|end| *end == "killed by SIGKILL")?;
-    }
-    Ok(())
+    let mut container = start_in(&cgroup, |me| {
+        let mut children = Vec::new();
+        me.report("fork()", have_children(&mut children, 4)?)?;
+        me.report("children", children.len())
+    })?;
+    Ok(container.facts()?)
 }
 
-/// Runs `body` in PID and mount namespaces, as a member of `cgroup`.
-fn in_it(cgroup: &Cgroup, body: impl FnOnce(&mut Witness) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
-    let around = Namespaces::PID | Namespaces::MNT;
-    let mut container = Spawn::new("container").namespaces_always(around).run(|me| {
-        me.pause()?;
-        ns_core::mount::make_private()?;
-        ns_core::mount::mount("proc", "/proc".as_ref())?;
+fn fill_memory(limit: Option<usize>) -> Result<Fact> {
+    let cgroup = parent("memory")?.create("container")?;
+    if let Some(limit) = limit {
+        let v2 = cgroup.version() == Version::V2;
+        cgroup.limit(if v2 { "memory.max" } else { "memory.limit_in_bytes" }, limit)?;
+        // Where there is swap, what does not fit would go there. Not every kernel counts it.
+        let swap = if v2 { ("memory.swap.max", 0) } else { ("memory.memsw.limit_in_bytes", limit) };
+        let _ = cgroup.limit(swap.0, swap.1);
+    }
+    let mut container = start_in(&cgroup, |me| {
+        black_box(vec![1_u8; ASKED]);
+        me.report("", "lives on")
+    })?;
+    Ok(container.next("after filling 64 MB")?)
+}
+
+/// Starts `body` in PID and mount namespaces of its own, as a member of `cgroup`.
+fn start_in(cgroup: &Cgroup, body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Child> {
+    let namespaces = Namespaces::PID | Namespaces::MNT;
+    let container = Spawn::new("container").namespaces(namespaces).run(|me| {
+        me.checkpoint()?;
+        mount::make_private()?;
+        mount::mount("proc", "/proc".as_ref())?;
         body(me)
     })?;
     cgroup.join(container.pid())?;
-    container.release()?;
-    Ok(container.hear_all()?)
+    container.wake()?;
+    Ok(container)
 }
 
-fn missing(controller: &str) -> ns_core::Result<Option<Missing>> {
-    Ok(Place::find(Want::Controller(controller))?.err())
+/// What keeps the control from filling its memory: a limit of the cgroups that we are in.
+fn lacks_room() -> ns_core::Result<Option<Unmet>> {
+    let mut probe = Child::spawn("probe", Namespaces::NONE, |me| {
+        black_box(vec![1_u8; ASKED]);
+        me.report("", "lives on")
+    })?;
+    let lives = matches!(probe.recv()?, Message::Fact(_));
+    Ok((!lives).then(|| {
+        Unmet::new(
+            "64 MB that a process may fill here",
+            "raise the limit on memory of the cgroups that it is in",
+        )
+    }))
 }
 
-/// The place that a need has found before.
-fn find(controller: &str) -> Result<Place> {
-    Place::find(Want::Controller(controller))?.map_err(|missing| anyhow::anyhow!("{}", missing.what))
+fn lacks(controller: &str) -> ns_core::Result<Option<Unmet>> {
+    Ok(CgroupParent::find(CgroupRequest::Controller(controller))?.err())
+}
+
+/// The cgroup that the claim's requirement has found before.
+fn parent(controller: &str) -> Result<CgroupParent> {
+    CgroupParent::find(CgroupRequest::Controller(controller))?.map_err(|unmet| anyhow::anyhow!("{unmet}"))
 }

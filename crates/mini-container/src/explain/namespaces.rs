@@ -5,34 +5,96 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Picture, Step};
+use lesson::{Claim, Lab, Picture, Requirement, Row, Step, inside, outside, right, wrong};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{
-    Child, Errno, Fact, Kind, Named, Namespaces, Outcome, Pid, Spawn, Value, Witness, ipc, mount, namespace,
-    process, signals, uts,
+    Child, Errno, Error, Fact, Kind, Named, Namespaces, Outcome, Pid, Reporter, Spawn, Value, ipc, mount,
+    namespace, probe, process, signals, uts,
 };
 
-pub(crate) const PROCESSES: Claim = Claim::holds(
+const PROCESSES: Claim = Claim::holds(
     "processes",
     "A container is processes of the host: each has a PID there like any other, and a second one inside.",
 )
-.cause("CLONE_NEWPID")
-.notes(&[1]);
-pub(crate) const EIGHT: Claim = Claim::holds(
+.factor("CLONE_NEWPID")
+.notes(&[1])
+.core(&[Row::outside("PIDs that it has", "numbers in NSpid"), Row::inside("getpid()", "getpid()")])
+.asks(
+    "A process runs in a container. Which PID has it?",
+    &[
+        right("two: one inside, and another on the host"),
+        wrong("1 and no other", "the host is thought to see the engine alone, as with a virtual machine"),
+        wrong("the host's and no other", "ps on the host shows it, and a process is thought to have one PID"),
+        wrong("the same inside and on the host", "isolation is thought to hide PIDs, not to give others"),
+    ],
+);
+const EIGHT: Claim = Claim::holds(
     "eight",
-    "What sets a process of a container apart is its namespaces: eight links in /proc/PID/ns.",
+    "Eight CLONE_NEW* flags give a process eight namespaces of its own: all links in /proc/PID/ns differ.",
 )
-.cause("eight CLONE_NEW* flags")
-.notes(&[1, 2]);
-pub(crate) const ALL_BUT_ONE: Claim = Claim::holds(
+.factor("eight CLONE_NEW* flags")
+.notes(&[1, 2])
+.requires(&ALL_EIGHT);
+
+pub(crate) const START: Step = Step {
+    title: "Start a process in eight new namespaces beside a plain one, and look at both from outside.",
+    calls: &["clone3(CLONE_NEWUSER|CLONE_NEWPID|…)", "readlink(\"/proc/PID/ns/…\")"],
+    by_hand: &[
+        "unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 &",
+        "pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; ls -l /proc/$pid/ns /proc/self/ns",
+    ],
+    claims: &[PROCESSES, EIGHT],
+    run: |lab| {
+        let seen = lab.arms(Namespaces::NONE, all_there_are(), start)?.try_map(|(child, facts)| {
+            lab.keep(child)?;
+            Ok(facts)
+        })?;
+        let (pids, links) = ("numbers in NSpid", "links that differ from ours");
+        lab.judge(PROCESSES, seen.only(&[pids, "its PID", "getpid()"]))
+            .shows(outside(pids).is(2) & inside("getpid()").is(1))?;
+        lab.judge(EIGHT, seen.only(&[links])).shows(outside(links).is(8))
+    },
+};
+
+const ALL_BUT_ONE: Claim = Claim::holds(
     "all-but-one",
     "Each of six namespaces closes one view of the outside: leave one out, and that view alone is open.",
 )
-.cause("the namespaces")
-.notes(&[2]);
+.factor("the namespaces")
+.notes(&[2])
+.core(&[Row::inside("views of the outside", "views of the outside that are open")])
+.asks(
+    "A process has every kind of namespace of its own, but no UTS namespace. What does it see of the outside?",
+    &[
+        right("the hostname alone"),
+        wrong("everything", "a container is thought to be whole or none at all"),
+        wrong("nothing", "the other namespaces are thought to do for it"),
+        wrong("the hostname, and the network by it", "a host's name and its addresses seem to go together"),
+    ],
+);
 
-/// An empty tmpfs in the stage.
-const PLACE: &str = "/mnt";
+pub(crate) const LEAVE_ONE_OUT: Step = Step {
+    title: "Leave each namespace out in turn, and ask from inside for six things that are outside.",
+    calls: &["clone3(all but one)", "uname()", "msgget()", "kill(pid, 0)", "open()"],
+    by_hand: &[
+        "unshare --map-root-user --fork --pid --mount-proc --ipc --net ip link # and so on, one less each time",
+    ],
+    claims: &[ALL_BUT_ONE],
+    run: |lab| {
+        lay_out_the_outside()?;
+        let six = VIEWS.iter().fold(Namespaces::NONE, |all, (kind, _)| all | Namespaces::only(*kind));
+        let views = lab.arms(Namespaces::NONE, six, Views::of)?;
+        mount::unmount(Path::new(OUTSIDE))?;
+        views.treatment().show(lab)?;
+        lab.judge(ALL_BUT_ONE, views.map(|views| views.facts())).shows(
+            inside("views of the outside that are open").is(0)
+                & inside("cells that are not as the sentence says").is(0),
+        )
+    },
+};
+
+/// An empty tmpfs outside.
+const OUTSIDE: &str = "/mnt";
 /// A file in it that nobody may read but who is root there.
 const SECRET: &str = "/mnt/secret";
 /// A directory in it, to mount on.
@@ -53,108 +115,112 @@ const VIEWS: [(Kind, &str); 6] = [
     (Kind::User, "file"),
 ];
 
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Start a process in eight new namespaces beside a plain one, and look at both from outside.",
-        calls: &["clone3(CLONE_NEWUSER|CLONE_NEWPID|…)", "readlink(\"/proc/PID/ns/…\")"],
-        by_hand: &[
-            "unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 &",
-            "pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; ls -l /proc/$pid/ns /proc/self/ns",
-        ],
-    })?;
-    let mut plain = Child::spawn("plain child", Namespaces::NONE, stay)?;
-    let mut container = Child::spawn("container", Namespaces::all(), stay)?;
-    lab.actor(&plain)?;
-    lab.actor(&container)?;
-    let numbers = |child: &mut Child| -> Result<[Fact; 3]> {
-        let pids = process::pids(Some(child.pid()))?;
-        Ok([
-            Fact::outside("numbers in NSpid", pids.len()),
-            Fact::outside("its PID", child.pid()),
-            child.hear()?,
-        ])
-    };
-    lab.claim(PROCESSES)
-        .without(numbers(&mut plain)?)
-        .with(numbers(&mut container)?)
-        .shows(|of| *of == 2 && of.inside("getpid()").is_some_and(|it| *it == 1))?;
-    let ours = namespace::of(None)?;
-    let others = |child: &Child| -> Result<Fact> {
-        let theirs = namespace::of(Some(child.pid()))?;
-        Ok(Fact::outside(
-            "links that differ from ours",
-            theirs.iter().filter(|id| !ours.contains(id)).count(),
-        ))
-    };
-    lab.claim(EIGHT).without(others(&plain)?).with(others(&container)?).shows(|links| *links == 8)?;
+const ALL_EIGHT: [Requirement; 8] = [
+    Requirement::Namespace(Kind::Cgroup),
+    Requirement::Namespace(Kind::Ipc),
+    Requirement::Namespace(Kind::Net),
+    Requirement::Namespace(Kind::Mnt),
+    Requirement::Namespace(Kind::Pid),
+    Requirement::Namespace(Kind::Time),
+    Requirement::Namespace(Kind::User),
+    Requirement::Namespace(Kind::Uts),
+];
 
-    lab.step(Step {
-        goal: "Leave each namespace out in turn, and ask from inside for six things that are outside.",
-        calls: &["clone3(all but one)", "uname()", "msgget()", "kill(pid, 0)", "open()"],
-        by_hand: &["unshare --map-root-user --fork --pid --mount-proc --ipc --net ip link # and so on, one less each time"],
+/// A namespace of each kind that this kernel has.
+fn all_there_are() -> Namespaces {
+    let known = Kind::ALL.into_iter().filter(|kind| probe::kind(*kind).is_none());
+    known.fold(Namespaces::NONE, |all, kind| all | Namespaces::only(kind))
+}
+
+/// A child that stays, and what there is to see of its PIDs and namespaces.
+fn start(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
+    let label = if namespaces.is_empty() { "plain child" } else { "container" };
+    let mut child = Child::spawn(label, namespaces, |me| {
+        me.report("getpid()", nix::unistd::getpid())?;
+        me.stay()
     })?;
-    mount::mount("tmpfs", Path::new(PLACE))?;
+    let pids = process::pids(Some(child.pid()))?;
+    let (ours, theirs) = (namespace::of(None)?, namespace::of(Some(child.pid()))?);
+    let facts = vec![
+        Fact::outside("numbers in NSpid", pids.len()),
+        Fact::outside("its PID", child.pid()),
+        child.fact()?,
+        Fact::outside("links that differ from ours", theirs.iter().filter(|id| !ours.contains(id)).count()),
+    ];
+    Ok((child, facts))
+}
+
+fn lay_out_the_outside() -> Result<()> {
+    mount::mount("tmpfs", Path::new(OUTSIDE))?;
     fs::create_dir(DOOR).named(|| format!("mkdir {DOOR}"))?;
     fs::write(SECRET, "").named(|| format!("write(\"{SECRET}\")"))?;
     fs::set_permissions(SECRET, Permissions::from_mode(0o000)).named(|| format!("chmod 0 {SECRET}"))?;
     ipc::make_queue(QUEUE)?;
     Netlink::open()?.create_bridge(&LinkName::new(LINK)?)?;
-
-    let every = VIEWS.iter().fold(Namespaces::NONE, |all, (kind, _)| all | kind.only());
-    let mut rows = Vec::new();
-    let mut strays = 0;
-    for (left_out, _) in VIEWS {
-        let open = views_from(every.difference(left_out.only()))?;
-        strays += VIEWS.iter().filter(|(kind, view)| open.contains(view) != (*kind == left_out)).count();
-        let mut row = vec![Value::from(left_out.flag())];
-        row.extend(VIEWS.map(|(_, view)| Value::from(if open.contains(&view) { "open" } else { "closed" })));
-        rows.push(row);
-    }
-    let mut columns = vec!["left out"];
-    columns.extend(VIEWS.map(|(_, view)| view));
-    lab.picture(Picture::Heat(1), "What a process sees of the outside", &columns, rows)?;
-    let seen = |open: &[&str]| Fact::inside("container", "views of the outside that are open", open.len());
-    lab.claim(ALL_BUT_ONE)
-        .without(seen(&views_from(Namespaces::NONE)?))
-        .with([
-            seen(&views_from(every)?),
-            Fact::inside("container", "cells that are not as the sentence says", strays),
-        ])
-        .shows(|of| {
-            *of == 0 && of.inside("cells that are not as the sentence says").is_some_and(|it| *it == 0)
-        })?;
-    mount::unmount(Path::new(PLACE))?;
     Ok(())
 }
 
-fn stay(me: &mut Witness) -> ns_core::Result<()> {
-    me.saw("getpid()", nix::unistd::getpid())?;
-    me.stay()
+/// Which views of the outside are open: in all the namespaces, and with each of the six left out.
+struct Views {
+    in_all: Vec<&'static str>,
+    all_but: Vec<(Kind, Vec<&'static str>)>,
 }
 
-/// Which things of the outside a process in these `namespaces` can see. They change, or come to be, after its birth: a
-/// new namespace of some kinds begins as a copy.
+impl Views {
+    fn of(namespaces: Namespaces) -> Result<Views> {
+        let all_but = VIEWS
+            .into_iter()
+            .map(|(kind, _)| Ok((kind, views_from(namespaces.difference(Namespaces::only(kind)))?)));
+        Ok(Views { all_but: all_but.collect::<Result<_>>()?, in_all: views_from(namespaces)? })
+    }
+
+    fn show(&self, lab: &mut Lab) -> Result<()> {
+        let row = |(left_out, open): &(Kind, Vec<&str>)| {
+            let cell = |(_, view): (Kind, &str)| if open.contains(&view) { "open" } else { "closed" };
+            [left_out.flag()].into_iter().chain(VIEWS.map(cell)).map(Value::from).collect()
+        };
+        let columns: Vec<_> = ["left out"].into_iter().chain(VIEWS.map(|(_, view)| view)).collect();
+        let rows = self.all_but.iter().map(row).collect();
+        lab.picture(Picture::Heat(1), "What a process sees of the outside", &columns, rows)
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let wrong = |(left_out, open): &(Kind, Vec<&str>)| {
+            VIEWS.iter().filter(|(kind, view)| open.contains(view) != (kind == left_out)).count()
+        };
+        let wrong: usize = self.all_but.iter().map(wrong).sum();
+        vec![
+            Fact::inside("container", "views of the outside that are open", self.in_all.len()),
+            Fact::inside("container", "cells that are not as the sentence says", wrong),
+        ]
+    }
+}
+
+/// Which things of the outside a process in these `namespaces` can see. They change, or come to be, after it was
+/// created: a new namespace of some kinds begins as a copy.
 fn views_from(namespaces: Namespaces) -> Result<Vec<&'static str>> {
-    let outside = nix::unistd::getpid();
+    // Its PID is no container's: it is higher than ours, and that is 1 at the least.
+    let idle = Child::spawn("idle process", Namespaces::NONE, Reporter::stay)?;
+    let outside = idle.pid();
     uts::set_hostname("before")?;
-    let mut inside = Spawn::new("container").namespaces(namespaces).run(move |me| {
-        me.pause()?;
+    let mut container = Spawn::new("container").namespaces(namespaces).run(move |me| {
+        me.checkpoint()?;
         for (kind, view) in VIEWS {
             if sees(kind, outside)? {
-                me.saw("sees", view)?;
+                me.report("sees", view)?;
             }
         }
         Ok(())
     })?;
     uts::set_hostname("after")?;
     mount::mount("tmpfs", Path::new(DOOR))?;
-    inside.release()?;
-    let heard = inside.hear_all()?;
+    container.wake()?;
+    let seen = container.facts()?;
     mount::unmount(Path::new(DOOR))?;
     Ok(VIEWS
         .map(|(_, view)| view)
         .into_iter()
-        .filter(|view| heard.iter().any(|it| it.value == *view))
+        .filter(|view| seen.iter().any(|it| it.value == *view))
         .collect())
 }
 
@@ -167,8 +233,11 @@ fn sees(kind: Kind, outside: Pid) -> ns_core::Result<bool> {
         }
         Kind::Net => Netlink::open()?.link(&LinkName::new(LINK)?)?.is_some(),
         Kind::Mnt => mount::at(None, Path::new(DOOR))?.is_some(),
-        // EPERM would be an answer about somebody, too.
-        Kind::Pid => signals::send(outside, None)? != Outcome::Failed(Errno::ESRCH),
+        Kind::Pid => match signals::send(outside, None)? {
+            Outcome::Failed(Errno::ESRCH) => false,
+            Outcome::Failed(errno) => return Err(Error::Call { call: format!("kill({outside}, 0)"), errno }),
+            _ => true,
+        },
         Kind::User => fs::File::open(SECRET).is_ok(),
         Kind::Cgroup | Kind::Time => false,
     })

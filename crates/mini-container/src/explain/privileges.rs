@@ -1,111 +1,107 @@
 //! What may be done: capabilities, no_new_privs, seccomp.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Step, cause};
+use lesson::{Claim, Requirement, Row, Step, inside, right, wrong};
 use nix::sched::CloneFlags;
-use ns_core::{Capability, Child, End, Fact, Named, Namespaces, Outcome, process, uts};
+use ns_core::probe::Unmet;
+use ns_core::{Capability, Child, ExitStatus, Fact, Named, Namespaces, Outcome, process, uts};
 
-use super::root::in_a_box;
+use super::container::in_a_container;
 use crate::run::{capabilities, seccomp};
 
-pub(crate) const CAPABILITIES: Claim = Claim::holds(
+const CAPABILITIES: Claim = Claim::holds(
     "capabilities",
-    "Root is what its capabilities let it be: without CAP_SYS_ADMIN it cannot even name its own host.",
+    "With Docker's capabilities, which lack CAP_SYS_ADMIN, root cannot set its own hostname: EPERM.",
 )
-.cause("dropped capabilities")
-.notes(&[2, 114]);
-pub(crate) const NO_NEW_PRIVILEGES: Claim = Claim::holds(
+.factor("dropped capabilities")
+.notes(&[2, 114])
+.arms("all of them", "Docker's 14")
+.core(&[Row::inside("set its own hostname", "sethostname(\"lab\")")])
+.asks(
+    "Root in a container has a UTS namespace of its own, and the capabilities that Docker leaves. It sets the hostname. What happens?",
+    &[
+        right("EPERM: CAP_SYS_ADMIN is not among them"),
+        wrong("it succeeds", "the hostname is the container's own, so its root is thought to own it"),
+        wrong("the host is renamed", "root in a container is taken for the host's root"),
+        wrong("it succeeds, until the container ends", "a container's changes are known to be lost with it"),
+    ],
+);
+
+pub(crate) const DROP_CAPABILITIES: Step = Step {
+    title: "Drop all capabilities but Docker's fourteen, and set the container's own hostname.",
+    calls: &["prctl(PR_CAPBSET_DROP)", "capset()", "sethostname(\"lab\")"],
+    by_hand: &["unshare -Ur --uts setpriv --bounding-set -sys_admin hostname lab"],
+    claims: &[CAPABILITIES],
+    run: |lab| {
+        lab.compare(CAPABILITIES, false, true, set_the_hostname)?
+            .shows(inside("sethostname(\"lab\")").from("OK").to("EPERM"))
+    },
+};
+
+const NO_NEW_PRIVILEGES: Claim = Claim::holds(
     "no-new-privs",
     "execve() gives root back what it dropped, up to the bounding set; with no_new_privs it does not.",
 )
-.cause("PR_SET_NO_NEW_PRIVS")
+.factor("PR_SET_NO_NEW_PRIVS")
 .notes(&[2])
-.more(&[71]);
-pub(crate) const SECCOMP: Claim = Claim::holds(
+.more(&[71])
+.requires(&[Requirement::Probe(new_privileges)]);
+
+pub(crate) const EXECUTE: Step = Step {
+    title: "Drop all capabilities, execute a program, and ask it what it may.",
+    calls: &["capset(0)", "prctl(PR_SET_NO_NEW_PRIVS, 1)", "execve()"],
+    by_hand: &[],
+    claims: &[NO_NEW_PRIVILEGES],
+    run: |lab| {
+        lab.compare(NO_NEW_PRIVILEGES, false, true, execute)?
+            .shows(inside("CAP_SYS_ADMIN after execve()").is("no"))
+    },
+};
+
+const SECCOMP: Claim = Claim::holds(
     "seccomp",
     "A nested user namespace gives every capability back, the dropped ones too; a seccomp filter refuses to make one.",
 )
-.cause("a seccomp filter")
+.factor("a seccomp filter")
 .notes(&[2, 111])
-.more(&[78]);
+.more(&[78])
+.arms("no filter", "seccomp")
+.core(&[
+    Row::inside("new user namespace", "unshare(CLONE_NEWUSER)"),
+    Row::inside("CAP_SYS_ADMIN then", "CAP_SYS_ADMIN afterwards"),
+])
+.asks(
+    "A process dropped CAP_SYS_ADMIN, set no_new_privs, and has no seccomp filter. Can it have CAP_SYS_ADMIN again?",
+    &[
+        right("yes: in a user namespace that it creates"),
+        wrong("no: what left the bounding set is gone", "execve() does give nothing beyond that set"),
+        wrong("no: no_new_privs rules it out", "its name says that nothing more is gained"),
+        wrong("yes: by executing a set-user-ID program", "sudo does so, where no_new_privs is not set"),
+    ],
+)
+.requires(&[Requirement::Unchrooted]);
+
+pub(crate) const NEST: Step = Step {
+    title: "Drop capabilities, then make a user namespace, behind a filter and not.",
+    calls: &["seccomp(SECCOMP_SET_MODE_FILTER)", "unshare(CLONE_NEWUSER)"],
+    by_hand: &[
+        "unshare -Ur setpriv --bounding-set -sys_admin sh -c 'grep CapBnd /proc/self/status; unshare -U grep CapBnd /proc/self/status'",
+    ],
+    claims: &[SECCOMP],
+    run: |lab| {
+        lab.compare(SECCOMP, false, true, drop_and_nest)?.shows(
+            inside("unshare(CLONE_NEWUSER)").from("OK").to("EPERM")
+                & inside("CAP_SYS_ADMIN afterwards").is("no"),
+        )
+    },
+};
 
 /// What a child calls itself that has become this program again.
 const AFTER_EXECVE: &std::ffi::CStr = c"capabilities-after-execve";
-/// How it ends if it has CAP_SYS_ADMIN, and if it has not. It cannot tell by a pipe: the execve(2) that gives
+/// How it ends if it has CAP_SYS_ADMIN, and if it has not. It cannot report by a pipe: the execve(2) that gives
 /// capabilities also makes the kernel forget PR_SET_PDEATHSIG, so it had better be short.
 const HAS: i32 = 10;
 const HAS_NOT: i32 = 11;
-
-pub(crate) fn run(lab: &mut Lab) -> Result<()> {
-    lab.step(Step {
-        goal: "Drop all capabilities but Docker's fourteen, and set the container's own hostname.",
-        calls: &["prctl(PR_CAPBSET_DROP)", "capset()", "sethostname(\"lab\")"],
-        by_hand: &["unshare -Ur --uts setpriv --bounding-set -sys_admin hostname lab"],
-    })?;
-    let name = |drops: bool| {
-        in_a_box(move |me| {
-            if drops {
-                capabilities::keep_few()?;
-            }
-            me.saw("sethostname(\"lab\")", Outcome::of(uts::set_hostname("lab"))?)?;
-            me.saw("CAP_SYS_ADMIN", process::is_capable(Capability::CAP_SYS_ADMIN))
-        })
-    };
-    lab.claim(CAPABILITIES)
-        .without(name(false)?)
-        .with(name(cause(true, false))?)
-        .shows(|answer| *answer == "EPERM")?;
-
-    lab.step(Step {
-        goal: "Drop all capabilities, execute a program, and ask it what it may.",
-        calls: &["capset(0)", "prctl(PR_SET_NO_NEW_PRIVS, 1)", "execve()"],
-        by_hand: &[],
-    })?;
-    let execute = |no_new: bool| -> Result<_> {
-        let mut child = Child::spawn("container", Namespaces::NONE, move |_| {
-            process::drop_all_capabilities()?;
-            if no_new {
-                nix::sys::prctl::set_no_new_privs().named(|| "prctl(PR_SET_NO_NEW_PRIVS, 1)".into())?;
-            }
-            let exec = nix::unistd::execv(c"/proc/self/exe", &[AFTER_EXECVE]);
-            exec.map(|never| match never {}).named(|| "execve(\"/proc/self/exe\")".into())
-        })?;
-        let has = match child.wait()? {
-            End::Exited(HAS) => true,
-            End::Exited(HAS_NOT) => false,
-            other => anyhow::bail!("the program after execve() {other}"),
-        };
-        Ok(Fact::inside("container", "CAP_SYS_ADMIN after execve()", has))
-    };
-    lab.claim(NO_NEW_PRIVILEGES)
-        .without(execute(false)?)
-        .with(execute(cause(true, false))?)
-        .shows(|held| *held == "no")?;
-
-    lab.step(Step {
-        goal: "Drop capabilities, then make a user namespace, behind a filter and not.",
-        calls: &["seccomp(SECCOMP_SET_MODE_FILTER)", "unshare(CLONE_NEWUSER)"],
-        by_hand: &[
-            "unshare -Ur setpriv --bounding-set -sys_admin sh -c 'grep CapBnd /proc/self/status; unshare -U grep CapBnd /proc/self/status'",
-        ],
-    })?;
-    let nest = |filters: bool| {
-        in_a_box(move |me| {
-            capabilities::keep_few()?;
-            nix::sys::prctl::set_no_new_privs().named(|| "prctl(PR_SET_NO_NEW_PRIVS, 1)".into())?;
-            if filters {
-                seccomp::filter()?;
-            }
-            me.saw("unshare(CLONE_NEWUSER)", Outcome::of(nested())?)?;
-            me.saw("CAP_SYS_ADMIN afterwards", process::is_capable(Capability::CAP_SYS_ADMIN))
-        })
-    };
-    lab.claim(SECCOMP)
-        .without(nest(false)?)
-        .with(nest(cause(true, false))?)
-        .shows(|of| *of == "EPERM" && of.inside("CAP_SYS_ADMIN afterwards").is_some_and(|it| *it == "no"))?;
-    Ok(())
-}
 
 /// To be called first in `main`: how the child ends that has become this program again.
 pub(crate) fn after_execve() {
@@ -114,7 +110,61 @@ pub(crate) fn after_execve() {
     }
 }
 
-/// A user namespace in the one that we are in.
-pub(super) fn nested() -> ns_core::Result<()> {
+fn set_the_hostname(drops: bool) -> Result<Vec<Fact>> {
+    in_a_container(move |me| {
+        if drops {
+            capabilities::keep_few()?;
+        }
+        me.report("sethostname(\"lab\")", Outcome::of(uts::set_hostname("lab"))?)?;
+        me.report("CAP_SYS_ADMIN", process::is_capable(Capability::CAP_SYS_ADMIN))
+    })
+}
+
+fn execute(no_new: bool) -> Result<Fact> {
+    let mut child = Child::spawn("container", Namespaces::NONE, move |_| {
+        process::drop_all_capabilities()?;
+        if no_new {
+            set_no_new_privs()?;
+        }
+        let exec = nix::unistd::execv(c"/proc/self/exe", &[AFTER_EXECVE]);
+        exec.map(|never| match never {}).named(|| "execve(\"/proc/self/exe\")".into())
+    })?;
+    let has = match child.wait()? {
+        ExitStatus::Exited(HAS) => true,
+        ExitStatus::Exited(HAS_NOT) => false,
+        other => {
+            // It gave up before it executed anything, and says why.
+            child.fact()?;
+            anyhow::bail!("the program after execve() {other}");
+        }
+    };
+    Ok(Fact::inside("container", "CAP_SYS_ADMIN after execve()", has))
+}
+
+fn drop_and_nest(filters: bool) -> Result<Vec<Fact>> {
+    in_a_container(move |me| {
+        capabilities::keep_few()?;
+        set_no_new_privs()?;
+        if filters {
+            seccomp::filter()?;
+        }
+        me.report("unshare(CLONE_NEWUSER)", Outcome::of(nest())?)?;
+        me.report("CAP_SYS_ADMIN afterwards", process::is_capable(Capability::CAP_SYS_ADMIN))
+    })
+}
+
+/// What keeps execve(2) from giving any capability: that we run with no_new_privs already, which nothing takes back.
+fn new_privileges() -> ns_core::Result<Option<Unmet>> {
+    let set = nix::sys::prctl::get_no_new_privs().named(|| "prctl(PR_GET_NO_NEW_PRIVS)".into())?;
+    let remedy = "run it from a terminal that does not set it, as those of editors and snaps do";
+    Ok(set.then(|| Unmet::new("a process without no_new_privs", remedy)))
+}
+
+pub(super) fn set_no_new_privs() -> ns_core::Result<()> {
+    nix::sys::prctl::set_no_new_privs().named(|| "prctl(PR_SET_NO_NEW_PRIVS, 1)".into())
+}
+
+/// Makes a user namespace in the one that we are in, and enters it.
+pub(super) fn nest() -> ns_core::Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWUSER).named(|| "unshare(CLONE_NEWUSER)".into())
 }

@@ -38,10 +38,10 @@ pub(super) fn unpack(
 ) -> Result<Unpacked> {
     let tell = RefCell::new(tell);
     let tell = || (tell.borrow_mut())();
-    let name = ns_core::fact::printable(&path.to_string_lossy());
+    let name = ns_core::printable(&path.to_string_lossy());
     let bytes = Bytes::open(name, file, room(directory)?, &tell)?;
     let image = layers::of(&bytes)?;
-    let mut unpacker = Unpacker::new(&bytes.name, directory, image.is_some());
+    let mut unpacker = Unpacker::new(&bytes, directory, image.is_some());
     let whole = || Image { layers: vec![Layer { part: WHOLE, digest: None }], config: Config::default() };
     let Image { layers, config } = image.unwrap_or_else(whole);
     for layer in layers {
@@ -67,11 +67,11 @@ fn apply(bytes: &Bytes<'_>, layer: &Layer, unpacker: &mut Unpacker<'_>) -> Resul
         let Some(entry) = entries.next() else { break };
         bytes.expect_content();
         let mut entry = entry.map_err(damaged)?;
-        unpacker.add(&mut entry, bytes)?;
+        unpacker.add(&mut entry).map_err(|error| named(&bytes.name, error))?;
         // What it has not taken: not to be counted as the next one's header.
         std::io::copy(&mut entry, &mut std::io::sink()).map_err(damaged)?;
+        bytes.tell()?;
         if number % 512 == 0 {
-            bytes.tell()?;
             unpacker.must_have_room(0, "its many files")?;
         }
     }
@@ -90,10 +90,21 @@ fn apply(bytes: &Bytes<'_>, layer: &Layer, unpacker: &mut Unpacker<'_>) -> Resul
     )))
 }
 
+/// The same error with the archive in it: a call on a file of the archive's would read as one on a file of the host's.
+fn named(archive: &str, error: Error) -> Error {
+    match error {
+        Error::Call { call, errno } if !call.contains(archive) => {
+            Error::Call { call: format!("unpack {archive}: {call}"), errno }
+        }
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
     use std::os::fd::AsFd;
+    use std::time::{Duration, Instant};
 
     use ns_core::mount::Tree;
     use rustix::fs::{MemfdFlags, memfd_create};
@@ -119,6 +130,57 @@ mod tests {
     }
 
     #[test]
+    fn who_follows_links_for_long_shows_signs_of_life() {
+        // Each link leads down a deep directory and up again, by the one before it: milliseconds to follow.
+        let (down, up) = (vec!["d"; 800].join("/"), vec![".."; 800].join("/"));
+        let mut builder = Builder::new(Vec::new());
+        let mut directory = Header::new_gnu();
+        directory.set_entry_type(tar::EntryType::Directory);
+        directory.set_mode(0o755);
+        directory.set_size(0);
+        builder.append_data(&mut directory, &down, &b""[..]).unwrap();
+        let mut link = Header::new_gnu();
+        link.set_entry_type(tar::EntryType::Symlink);
+        link.set_mode(0o777);
+        link.set_size(0);
+        builder.append_link(&mut link, "l0", ".").unwrap();
+        for number in 1..38 {
+            let target = format!("l{}/{down}/{up}", number - 1);
+            builder.append_link(&mut link, format!("l{number}"), target).unwrap();
+        }
+        // Fewer than would be counted, each in a directory that is named nowhere else.
+        for number in 0..500 {
+            let name = format!("l37/{number}/{}", vec!["x"; 25].join("/"));
+            builder.append_data(&mut directory, name, &b""[..]).unwrap();
+        }
+        let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all(&builder.into_inner().unwrap()).unwrap();
+
+        let target = std::env::temp_dir().join(format!("mini-container-test-{}-links", std::process::id()));
+        std::fs::create_dir(&target).unwrap();
+        let directory = File::open(&target).unwrap();
+        let (mut signs, mut last, mut longest) = (0, Instant::now(), Duration::ZERO);
+        let mut quiet_until_now = || {
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+            longest
+        };
+        let unpacked = unpack(&file, Path::new("links.tar"), directory.as_fd(), || {
+            quiet_until_now();
+            signs += 1;
+            // Three are enough to be seen.
+            if signs < 3 { Ok(()) } else { Err(Error::Input("enough".into())) }
+        });
+        let longest = quiet_until_now();
+        std::fs::remove_dir_all(&target).unwrap();
+        let why = unpacked.unwrap_err().to_string();
+        assert!(
+            why == "enough" && longest < Duration::from_secs(8),
+            "{why}: {signs} signs, quiet for {longest:?}"
+        );
+    }
+
+    #[test]
     fn a_full_filesystem_is_one_line_with_the_remedy() {
         if !ns_core::process::is_capable(ns_core::Capability::CAP_SYS_ADMIN) {
             eprintln!("skip: no filesystem can be made here; try as root");
@@ -127,6 +189,53 @@ mod tests {
         for full in [unpack_where(("size", "1m"), 3, 600 << 10), unpack_where(("nr_inodes", "8"), 20, 0)] {
             assert!(full.starts_with("archive.tar: no space for etc/"), "{full}");
             assert!(full.ends_with("unpack it into a directory, and give that"), "{full}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn any_archive_is_unpacked_or_refused(
+            entries in proptest::collection::vec(
+                (proptest::sample::select(b"0123456789gxLKSV\0".to_vec()), "(\\.\\./|/|\\.wh\\.|[ab]/?){0,4}", "[ab./]{0,6}", 0_u64..600),
+                0..6,
+            ),
+            damage in proptest::collection::vec((proptest::prelude::any::<usize>(), proptest::prelude::any::<u8>()), 0..4),
+            packed: bool,
+        ) {
+            if !ns_core::process::is_capable(ns_core::Capability::CAP_SYS_ADMIN) {
+                return Ok(());
+            }
+            let mut builder = Builder::new(Vec::new());
+            for (kind, name, link, size) in entries {
+                let mut header = Header::new_gnu();
+                header.set_entry_type(tar::EntryType::new(kind));
+                header.set_mode(0o755);
+                header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+                header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+                header.set_size(size);
+                header.set_cksum();
+                let content = std::io::Read::take(std::io::repeat(b'x'), size);
+                builder.append(&header, content).unwrap();
+            }
+            let mut bytes = builder.into_inner().unwrap();
+            for (at, byte) in damage {
+                let length = bytes.len();
+                bytes[at % length] = byte;
+            }
+            if packed {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(&bytes).unwrap();
+                bytes = encoder.finish().unwrap();
+            }
+            let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).unwrap());
+            file.write_all(&bytes).unwrap();
+            let small = Tree::new_filesystem("tmpfs", &[("size", "1m"), ("nr_inodes", "100")], &[]).unwrap();
+            if let Err(error) = unpack(&file, Path::new("archive.tar"), small.as_fd(), || Ok(())) {
+                let line = error.to_string();
+                proptest::prop_assert!(line.contains("archive.tar") && line.len() < 1000, "{:?}", line);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
 use ns_core::{Error, Named, Result};
@@ -23,8 +24,10 @@ pub(super) const WHOLE: Part = Part { offset: 0, length: u64::MAX };
 
 /// Names and attributes of a file are a few bytes. This is more than enough, even of sparse files' maps.
 const LONGEST_HEADER: u64 = 1 << 20;
-/// How much is read between two signs of life.
+/// How much is read before the clock is looked at.
 const SPELL: u64 = 8 << 20;
+/// How long there is no sign of life. Who waits for one is patient for 10 s.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The archive, to be read from any place, any number of times.
 pub(super) struct Bytes<'a> {
@@ -37,6 +40,10 @@ pub(super) struct Bytes<'a> {
     /// How much may be read until the next file of the archive begins.
     header: Cell<u64>,
     tell: &'a dyn Fn() -> Result<()>,
+    /// How long it may be quiet.
+    quiet: Duration,
+    /// When we said last that we live.
+    told: Cell<Instant>,
 }
 
 impl<'a> Bytes<'a> {
@@ -50,7 +57,16 @@ impl<'a> Bytes<'a> {
         room: u64,
         tell: &'a dyn Fn() -> Result<()>,
     ) -> Result<Bytes<'a>> {
-        let mut bytes = Bytes { name, file, packed: false, room, header: Cell::new(u64::MAX), tell };
+        let mut bytes = Bytes {
+            name,
+            file,
+            packed: false,
+            room,
+            header: Cell::new(u64::MAX),
+            tell,
+            quiet: QUIET,
+            told: Cell::new(Instant::now()),
+        };
         let mut start = [0; 512];
         let read = file.read_at(&mut start, 0).named(|| format!("read(\"{}\")", bytes.name))?;
         bytes.packed = packer(&start[..read]) == Some("gzip");
@@ -140,8 +156,12 @@ impl<'a> Bytes<'a> {
         self.header.set(u64::MAX);
     }
 
-    /// Says that we live.
+    /// Says that we live, if that is due. To be called often: what a name leads through can make each step slow.
     pub(super) fn tell(&self) -> Result<()> {
+        if self.told.get().elapsed() < self.quiet {
+            return Ok(());
+        }
+        self.told.set(Instant::now());
         (self.tell)()
     }
 
@@ -309,7 +329,8 @@ mod tests {
             signs.set(signs.get() + 1);
             Ok(())
         };
-        let bytes = Bytes::open("long".into(), &file, 1 << 30, &tell).unwrap();
+        let mut bytes = Bytes::open("long".into(), &file, 1 << 30, &tell).unwrap();
+        bytes.quiet = Duration::ZERO;
         bytes.stream(WHOLE).unwrap().finish().unwrap();
         assert!(signs.get() >= 2, "{signs:?}");
     }

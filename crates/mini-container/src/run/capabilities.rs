@@ -1,9 +1,10 @@
 //! What root may do in there: capabilities(7).
 
-use std::collections::HashSet;
-
-use caps::{CapSet, Capability};
-use ns_core::{Error, Result};
+use ns_core::{Capability, Named, Result};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities,
+};
 
 /// What Docker leaves to a container's root: enough for a package manager, and nothing that governs a machine.
 pub(crate) const KEPT: [Capability; 14] = [
@@ -23,24 +24,33 @@ pub(crate) const KEPT: [Capability; 14] = [
     Capability::CAP_SYS_CHROOT,       // chroot
 ];
 
-/// Gives up all capabilities but those of [`KEPT`], for this process and all that come from it.
+/// Gives up all capabilities but those of [`KEPT`], for this process and all that come from it. What it does not hold it
+/// does not get: root may have been deprived of one of them.
 ///
 /// # Errors
 /// EPERM without CAP_SETPCAP.
 pub(crate) fn keep_few() -> Result<()> {
-    let kept: HashSet<_> = KEPT.into_iter().collect();
-    let failed = |error: caps::errors::CapsError| Error::Unreadable {
-        what: "capset()".into(),
-        message: error.to_string(),
-    };
+    let kept = KEPT.iter().fold(0, |all, capability| all | capability.bitmask());
     // The bounding set first, while we still have CAP_SETPCAP for it. It is what execve(2) gives root back by: a
     // capability that is only dropped from the other sets is there again in the next program.
-    for gone in caps::runtime::thread_all_supported().difference(&kept) {
-        caps::drop(None, CapSet::Bounding, *gone).map_err(failed)?;
+    for number in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        match capability_is_in_bounding_set(capability) {
+            Ok(true) if kept >> number & 1 == 0 => remove_capability_from_bounding_set(capability)
+                .named(|| format!("prctl(PR_CAPBSET_DROP, {number})"))?,
+            Ok(_) => {}
+            // EINVAL: the kernel knows no more of them.
+            Err(_) => break,
+        }
     }
     // Inheritable and ambient ones would pass to a program of any user.
-    caps::clear(None, CapSet::Ambient).map_err(failed)?;
-    caps::clear(None, CapSet::Inheritable).map_err(failed)?;
-    caps::set(None, CapSet::Effective, &kept).map_err(failed)?;
-    caps::set(None, CapSet::Permitted, &kept).map_err(failed)
+    match clear_ambient_capability_set() {
+        // Before Linux 4.3 there is no such set.
+        Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+        Err(errno) => return Err(errno).named(|| "prctl(PR_CAP_AMBIENT_CLEAR_ALL)".into()),
+    }
+    let held = capabilities(None).named(|| "capget()".into())?.permitted;
+    let left = held & CapabilitySet::from_bits_retain(kept);
+    let sets = CapabilitySets { effective: left, permitted: left, inheritable: CapabilitySet::empty() };
+    set_capabilities(None, sets).named(|| "capset(Docker's fourteen)".into())
 }

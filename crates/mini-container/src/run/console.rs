@@ -1,20 +1,21 @@
 //! A terminal of the container's own, if we are at one.
 //!
-//! The command could do with our terminal what we can: type into it, for one. So it gets another, whose two ends are a
-//! device in the container's devpts and a descriptor in the launcher's hands, which passes on what goes in and out.
+//! The command could do with our terminal what we can: read its keys, have it pass them unprocessed for good, type into
+//! it. So it gets another, whose two ends are a device in the container's devpts and a descriptor in the launcher's
+//! hands, which passes on what goes in and out. Keys go in where standard input is our terminal, and in no other case.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::poll::PollFlags;
 use ns_core::mount::Tree;
-use ns_core::{Child, Error, Named, Result, Witness};
+use ns_core::{Child, Error, Named, Reporter, Result};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, fstat, major, openat2};
 use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
-use rustix::stdio::{stdin, stdout};
+use rustix::stdio::{stderr, stdin, stdout};
 use rustix::termios::{
-    OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
+    OptionalActions, OutputModes, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
 use super::place;
@@ -22,13 +23,8 @@ use super::place;
 /// The first device numbers of terminals that devpts makes.
 const UNIX98_TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
 
-/// Whether we are at a terminal, with both hands.
-pub(super) fn is_wanted() -> bool {
-    isatty(stdin()) && isatty(stdout())
-}
-
 /// In init: makes the terminal, mounts it at /dev/console, and hands the other end to the launcher.
-pub(super) fn make(me: &mut Witness, dev: BorrowedFd<'_>, pts: BorrowedFd<'_>) -> Result<OwnedFd> {
+pub(super) fn make(me: &mut Reporter, dev: BorrowedFd<'_>, pts: BorrowedFd<'_>) -> Result<OwnedFd> {
     // From the devpts that we have mounted, not by a name: /dev/ptmx or /dev/pts/0 could be links (CVE-2025-52565).
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -40,8 +36,8 @@ pub(super) fn make(me: &mut Witness, dev: BorrowedFd<'_>, pts: BorrowedFd<'_>) -
     must_be_a_terminal(terminal.as_fd())?;
     let console = Tree::copy_of_open(&terminal, "dev/console")?;
     console.attach_to(place::empty_file(dev, "console")?, "dev/console")?;
-    me.saw("console", i64::from(master.as_raw_fd()))?;
-    me.pause()?;
+    me.report("console", i64::from(master.as_raw_fd()))?;
+    me.checkpoint()?;
     Ok(terminal)
 }
 
@@ -59,65 +55,101 @@ pub(super) struct Console {
     master: OwnedFd,
     /// Its other end, so that it never counts as closed: whoever is in there may close it, and open it again.
     _open: Option<OwnedFd>,
-    before: Termios,
+    /// Where it is shown.
+    screen: BorrowedFd<'static>,
+    /// How our terminal was set before, if its keys are for whoever is in there.
+    keyboard: Option<Termios>,
+    /// Whether each of its keys is passed on.
+    passes_keys: bool,
     /// What was typed, and not taken yet by who is in there.
     typed: Vec<u8>,
 }
 
 impl Console {
-    /// Takes the end that init holds under this `number`.
-    pub(super) fn take(init: &Child, number: i64) -> Result<Console> {
+    /// Takes the end that init holds under this `number`. `terminals`: which of our standard input, output and error are
+    /// terminals; one is.
+    pub(super) fn take(init: &Child, number: i64, terminals: [bool; 3]) -> Result<Console> {
         let number = i32::try_from(number).unwrap_or(-1);
         let master = init.take_descriptor(number)?;
-        init.release()?;
         // Nobody in there can have us wait: not by writing without end, and not by reading nothing.
         fcntl_getfl(&master)
             .and_then(|flags| fcntl_setfl(&master, flags | OFlags::NONBLOCK))
             .named(|| "fcntl(O_NONBLOCK)".into())?;
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let open = ioctl_tiocgptpeer(&master, flags).ok();
-        let before = tcgetattr(stdin()).named(|| "tcgetattr(0)".into())?;
-        let console = Console { master, _open: open, before, typed: Vec::new() };
+        let [keys, out, error] = terminals;
+        let screen = if out {
+            stdout()
+        } else if error {
+            stderr()
+        } else {
+            stdin()
+        };
+        let keyboard = keys.then(|| tcgetattr(stdin())).transpose().named(|| "tcgetattr(0)".into())?;
+        let mut console =
+            Console { master, _open: open, screen, keyboard, passes_keys: false, typed: Vec::new() };
         console.resize();
-        console.set(&console.raw()).named(|| "tcsetattr(0)".into())?;
+        if console.keyboard.is_some() {
+            console.pass_every_key();
+        } else {
+            console.leave_lines_to_ours().named(|| "tcsetattr(console)".into())?;
+        }
+        init.wake()?;
         Ok(console)
     }
 
-    /// Each byte is passed on as it is typed: ^C is for whoever is in there, not for us.
-    fn raw(&self) -> Termios {
-        let mut raw = self.before.clone();
-        raw.make_raw();
-        raw
+    /// Our terminal goes on making a carriage return and a newline of each newline. Twice would be once too often.
+    fn leave_lines_to_ours(&self) -> rustix::io::Result<()> {
+        let mut termios = tcgetattr(&self.master)?;
+        termios.output_modes.remove(OutputModes::OPOST);
+        tcsetattr(&self.master, OptionalActions::Now, &termios)
     }
 
-    fn set(&self, termios: &Termios) -> rustix::io::Result<()> {
-        tcsetattr(stdin(), OptionalActions::Now, termios)
+    /// Whether we are in the foreground. In the background we would be stopped for reading or setting our terminal.
+    fn is_ours() -> bool {
+        tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp())
     }
 
-    /// Again, if our terminal is ours at this moment. In the background we would be stopped for asking.
-    pub(super) fn pass_every_key(&self) {
-        if tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp()) {
-            let _ = self.set(&self.raw());
+    /// Has each byte passed on as it is typed, if our terminal is ours at this moment: ^C is for whoever is in there, not
+    /// for us.
+    pub(super) fn pass_every_key(&mut self) {
+        let Some(before) = &self.keyboard else { return };
+        if Console::is_ours() {
+            let mut raw = before.clone();
+            raw.make_raw();
+            self.passes_keys = tcsetattr(stdin(), OptionalActions::Now, &raw).is_ok();
+        }
+    }
+
+    /// As [`Console::pass_every_key`], where that was not possible before: a shell had our terminal when we began.
+    pub(super) fn begin_to_pass_keys(&mut self) {
+        if !self.passes_keys {
+            self.pass_every_key();
         }
     }
 
     /// Has the container's terminal as large as ours.
     pub(super) fn resize(&self) {
-        if let Ok(size) = tcgetwinsize(stdin()) {
+        if let Ok(size) = tcgetwinsize(self.screen) {
             let _ = tcsetwinsize(&self.master, size);
         }
     }
 
-    /// What to wait for: what is typed here, unless something is left of before (then `nothing`), and the inner terminal.
-    pub(super) fn awaited<'a>(
-        &'a self,
-        nothing: BorrowedFd<'a>,
-    ) -> (BorrowedFd<'a>, BorrowedFd<'a>, PollFlags) {
-        if self.typed.is_empty() {
-            (stdin(), self.master.as_fd(), PollFlags::POLLIN)
-        } else {
-            (nothing, self.master.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)
-        }
+    /// Whether keys are for whoever is in there, and our terminal is another's at this moment: no event tells when that
+    /// ends.
+    pub(super) fn waits_for_keyboard(&self) -> bool {
+        self.keyboard.is_some() && !Console::is_ours()
+    }
+
+    /// The keyboard, to be waited for, unless it is another's or something is left of before.
+    pub(super) fn keys(&self) -> Option<BorrowedFd<'static>> {
+        (self.keyboard.is_some() && self.typed.is_empty() && Console::is_ours()).then(stdin)
+    }
+
+    /// The inner terminal, and what to wait for there.
+    pub(super) fn inner(&self) -> (BorrowedFd<'_>, PollFlags) {
+        let writes = if self.typed.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
+        (self.master.as_fd(), PollFlags::POLLIN | writes)
     }
 
     /// Shows what was written in there: some, or all that there is.
@@ -126,7 +158,7 @@ impl Console {
         while let Ok(length @ 1..) = rustix::io::read(&self.master, &mut bytes) {
             let mut rest = &bytes[..length];
             while !rest.is_empty() {
-                match rustix::io::write(stdout(), rest) {
+                match rustix::io::write(self.screen, rest) {
                     Ok(written) => rest = &rest[written..],
                     Err(Errno::INTR) => {}
                     Err(_) => return,
@@ -140,10 +172,6 @@ impl Console {
 
     /// Takes what was typed. Whether our terminal has hung up: at one there is no other end of what is typed.
     pub(super) fn read_typed(&mut self) -> bool {
-        // Then it was not our terminal that was waited for.
-        if !self.typed.is_empty() {
-            return false;
-        }
         let mut bytes = [0; 4096];
         match rustix::io::read(stdin(), &mut bytes) {
             Ok(0) => true,
@@ -170,6 +198,9 @@ impl Console {
 
 impl Drop for Console {
     fn drop(&mut self) {
-        let _ = self.set(&self.before);
+        // In the background it is set as the shell wants it, and we would be stopped.
+        if let Some(before) = self.keyboard.as_ref().filter(|_| Console::is_ours()) {
+            let _ = tcsetattr(stdin(), OptionalActions::Now, before);
+        }
     }
 }

@@ -1,17 +1,13 @@
-//! /dev: six devices that can do no harm, terminals, and memory to share.
+//! Six devices that can do no harm.
 //!
 //! The kernel lets nobody make a device in a user namespace, so these are the host's, mounted one by one.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use ns_core::mount::Restriction::{NoExec, NoSuid};
 use ns_core::mount::Tree;
 use ns_core::{Error, Named, Result};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, minor, mkdirat, openat, symlinkat};
-
-use super::kernel_files::PLAIN;
-use super::place;
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, minor, openat};
 
 /// Their names and numbers (Documentation/admin-guide/devices.txt).
 pub(crate) const HARMLESS: [(&str, u32, u32); 6] =
@@ -51,39 +47,15 @@ pub(crate) fn open_in(directory: &Path) -> Result<Devices> {
 }
 
 impl Devices {
+    /// Each with its name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &OwnedFd)> {
+        self.0.iter().map(|(name, device)| (*name, device))
+    }
+
     /// The null device, to be mounted: a copy each time, since a mount has one place. The kernel copies what stands in our
     /// mount namespace (before Linux 6.15 nothing else), so this is for while the old root is still there.
     pub(crate) fn null(&self) -> Result<Tree> {
         let (name, device) = &self.0[0];
         Tree::copy_of_open(device, name)
     }
-}
-
-/// Mounts a new /dev, and gives it with its devpts.
-pub(crate) fn dev(root: BorrowedFd<'_>, devices: &Devices) -> Result<(Tree, Tree)> {
-    let harmless = &[NoSuid, NoExec];
-    let dev = Tree::new_filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], harmless)?;
-    dev.attach_to(place::directory(root, "dev")?, "dev")?;
-    for (name, device) in &devices.0 {
-        Tree::copy_of_open(device, name)?.attach_to(place::empty_file(dev.as_fd(), name)?, name)?;
-    }
-    let links = [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-        ("ptmx", "pts/ptmx"),
-    ];
-    for (name, target) in links {
-        symlinkat(target, &dev, name).named(|| format!("symlink(\"{target}\", \"/dev/{name}\")"))?;
-    }
-    // Terminals of its own: none of the host's can be found by a number.
-    let pts = Tree::new_filesystem("devpts", &[("ptmxmode", "0666"), ("mode", "0620")], harmless)?;
-    pts.attach_to(place::directory(dev.as_fd(), "pts")?, "dev/pts")?;
-    mkdirat(&dev, "shm", Mode::from_raw_mode(0o1777)).named(|| "mkdir /dev/shm".into())?;
-    let shm = Tree::new_filesystem("tmpfs", &[("mode", "1777"), ("size", "64m")], PLAIN)?;
-    shm.attach_to(place::directory(dev.as_fd(), "shm")?, "dev/shm")?;
-    let mqueue = Tree::new_filesystem("mqueue", &[], PLAIN)?;
-    mqueue.attach_to(place::directory(dev.as_fd(), "mqueue")?, "dev/mqueue")?;
-    Ok((dev, pts))
 }

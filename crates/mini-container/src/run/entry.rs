@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use ns_core::{Errno, Error, Named, Result};
+use procfs::Current;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, chmodat, chownat,
     fstatvfs, futimens, linkat, mkdirat, mknodat, openat, openat2, statat, symlinkat, unlinkat,
@@ -19,6 +20,7 @@ use rustix::fs::{
 use tar::{Entry, EntryType};
 
 use super::bytes::Bytes;
+use super::place;
 
 /// What is never filled: the machine, and the command, need some too.
 const RESERVE: u64 = 16 << 20;
@@ -26,18 +28,14 @@ const RESERVE: u64 = 16 << 20;
 /// How many bytes can still be unpacked: so much as the filesystem takes, and as there is memory for at this moment.
 pub(super) fn room(directory: BorrowedFd<'_>) -> Result<u64> {
     let filesystem = fstatvfs(directory).named(|| "statvfs()".into())?;
-    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let available = memory.lines().find_map(|line| {
-        let kibibytes: u64 = line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok()?;
-        Some(kibibytes << 10)
-    });
+    let available = procfs::Meminfo::current().ok().and_then(|memory| memory.mem_available);
     let available = available.unwrap_or(u64::MAX).saturating_sub(RESERVE);
     Ok(available.min(filesystem.f_bavail.saturating_mul(filesystem.f_frsize)))
 }
 
 /// Makes the files of an archive below a root directory.
 pub(super) struct Unpacker<'a> {
-    name: &'a str,
+    bytes: &'a Bytes<'a>,
     root: BorrowedFd<'a>,
     /// What the layer in hand has brought, with the directories that it is in.
     added: HashSet<PathBuf>,
@@ -49,8 +47,8 @@ pub(super) struct Unpacker<'a> {
 
 impl<'a> Unpacker<'a> {
     /// `image`: whether it is one, and has whiteouts.
-    pub(super) fn new(name: &'a str, root: BorrowedFd<'a>, image: bool) -> Unpacker<'a> {
-        Unpacker { name, root, added: HashSet::new(), image, unmapped: 0 }
+    pub(super) fn new(bytes: &'a Bytes<'a>, root: BorrowedFd<'a>, image: bool) -> Unpacker<'a> {
+        Unpacker { bytes, root, added: HashSet::new(), image, unmapped: 0 }
     }
 
     /// To be called before the first file of each layer.
@@ -62,7 +60,7 @@ impl<'a> Unpacker<'a> {
     ///
     /// # Errors
     /// [`Error::Input`] for what an archive must not hold.
-    pub(super) fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>, bytes: &Bytes<'_>) -> Result<()> {
+    pub(super) fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<()> {
         let kind = entry.header().entry_type();
         if kind == EntryType::XGlobalHeader {
             return Ok(());
@@ -94,7 +92,7 @@ impl<'a> Unpacker<'a> {
                 let flags =
                     OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
                 let file = openat(parent, &name, flags, mode).map_err(refused)?;
-                self.fill(File::from(file), entry, bytes, &shown)?;
+                self.fill(File::from(file), entry, &shown)?;
             }
             // Wherever it says that it leads: nobody here follows it, and inside it leads inside.
             EntryType::Symlink => {
@@ -114,7 +112,10 @@ impl<'a> Unpacker<'a> {
                      tar --exclude='./dev/*'"
                 )));
             }
-            other => return Err(self.input(format!("{shown} is of the unknown kind {other:?}"))),
+            other => {
+                let kind = char::from(other.as_byte()).escape_default();
+                return Err(self.input(format!("{shown} is of the unknown kind '{kind}'")));
+            }
         }
         // A hard link is a file that has all this already.
         if kind != EntryType::Link {
@@ -133,13 +134,7 @@ impl<'a> Unpacker<'a> {
     }
 
     /// Fills a file with its content.
-    fn fill<R: Read>(
-        &self,
-        mut file: File,
-        entry: &mut Entry<'_, R>,
-        bytes: &Bytes<'_>,
-        shown: &str,
-    ) -> Result<()> {
+    fn fill<R: Read>(&self, mut file: File, entry: &mut Entry<'_, R>, shown: &str) -> Result<()> {
         for extension in entry.pax_extensions().ok().flatten().into_iter().flatten().flatten() {
             if extension.key_bytes().starts_with(b"GNU.sparse.") {
                 return Err(self.input(format!(
@@ -156,7 +151,7 @@ impl<'a> Unpacker<'a> {
         let copied = if sparse { copy_holes(entry, &mut file) } else { io::copy(entry, &mut file) };
         let copied = copied.map_err(|error| match error.raw_os_error() {
             Some(errno) => self.refused(shown, rustix::io::Errno::from_raw_os_error(errno)),
-            None => bytes.damaged(&error),
+            None => self.bytes.damaged(&error),
         })?;
         if copied != size {
             return Err(self.input(format!("the archive is cut short in {shown}; get it again")));
@@ -206,7 +201,9 @@ impl<'a> Unpacker<'a> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let here = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        match openat2(self.root, here, flags, Mode::empty(), resolve) {
+        // Each of thousands of directories can lie behind links that take the kernel milliseconds to follow.
+        self.bytes.tell()?;
+        match place::again(|| openat2(self.root, here, flags, Mode::empty(), resolve)) {
             Ok(found) => Ok(found),
             Err(rustix::io::Errno::NOENT) if !parent.as_os_str().is_empty() => {
                 let above = self.parent(parent)?;
@@ -276,13 +273,14 @@ impl<'a> Unpacker<'a> {
         let call = || format!("readdir({})", shown(path));
         for entry in std::fs::read_dir(by_descriptor(directory)).named(call)? {
             let name = entry.named(call)?.file_name();
+            self.bytes.tell()?;
             self.prune(directory, &name, &path.join(&name))?;
         }
         Ok(())
     }
 
     fn input(&self, what: String) -> Error {
-        Error::Input(format!("{}: {what}", self.name))
+        Error::Input(format!("{}: {what}", self.bytes.name))
     }
 
     fn refused(&self, what: &str, errno: rustix::io::Errno) -> Error {
@@ -292,7 +290,7 @@ impl<'a> Unpacker<'a> {
                  directory, and give that"
             )),
             errno => Error::Call {
-                call: format!("unpack {what} of {}", self.name),
+                call: format!("unpack {what} of {}", self.bytes.name),
                 errno: Errno::from_raw(errno.raw_os_error()),
             },
         }
@@ -345,7 +343,7 @@ fn by_descriptor(directory: BorrowedFd<'_>) -> PathBuf {
 /// A name, which may hold any byte and be of any length, for a message.
 fn shown(path: &Path) -> String {
     const LONGEST: usize = 100;
-    let text = ns_core::fact::printable(&path.to_string_lossy());
+    let text = ns_core::printable(&path.to_string_lossy());
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

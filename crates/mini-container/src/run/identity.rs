@@ -1,13 +1,14 @@
 //! Who is who: the ID maps of the container's user namespace.
 
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use nix::unistd::{User, getegid, geteuid};
 use ns_core::idmap::{Extent, IdMap, IdMaps};
-use ns_core::{Capability, Child, Errno, Kind, NsFile, Pid, mount, process};
+use ns_core::{Capability, Child, Errno, Kind, Named, NsFile, Pid, mount, process};
 
 /// The IDs that the container is to have.
 #[derive(Debug, Clone)]
@@ -38,15 +39,29 @@ impl FromStr for Ids {
     }
 }
 
+impl Ids {
+    /// Whether they are the one that nobody needs a privilege to map: his own.
+    fn is_own(&self, uid: u32) -> bool {
+        matches!(self, Ids::Range(Extent { outside, length: 1, .. }) if *outside == uid)
+    }
+}
+
 /// Gives `init` its maps. It waits for them.
 pub(super) fn map(ids: Option<&Ids>, init: Pid) -> Result<()> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let privileged =
         process::is_capable(Capability::CAP_SETUID) && process::is_capable(Capability::CAP_SETGID);
+    // Whatever else is lacking, that would not help.
+    let needs_a_program = !privileged && ids.is_some_and(|ids| !ids.is_own(uid));
+    ensure!(
+        !needs_a_program || !has_no_new_privileges(),
+        "newuidmap may not map them, since no_new_privs is set and takes set-user-ID programs their privilege; run \
+         it from a terminal without (grep NoNewPrivs /proc/self/status), or leave --user out"
+    );
     let (users, groups) = match ids {
         // Nobody needs a privilege to map himself.
         None => return Ok(IdMaps::own(0, uid, gid).write_for(Some(init))?),
-        Some(Ids::Range(Extent { outside, length: 1, .. })) if *outside == uid && !privileged => {
+        Some(ids) if ids.is_own(uid) && !privileged => {
             return Ok(IdMaps::own(0, uid, gid).write_for(Some(init))?);
         }
         Some(Ids::Range(extent)) => (vec![*extent], vec![*extent]),
@@ -111,13 +126,23 @@ fn with_subordinates(own: u32, file: &str) -> Result<Vec<Extent>> {
     Ok(extents)
 }
 
+/// Whether execve(2) gives this process no privilege (no_new_privs), as in a snap's or an editor's terminal.
+fn has_no_new_privileges() -> bool {
+    rustix::thread::no_new_privs().unwrap_or(false)
+}
+
 fn run(program: &str, init: Pid, extents: &[Extent]) -> Result<()> {
     let mut command = Command::new(program);
     command.arg(init.to_string());
     for Extent { inside, outside, length } in extents {
         command.args([inside, outside, length].map(u32::to_string));
     }
-    let output = command.output().with_context(|| format!("{program}; to get it: apt install uidmap"))?;
+    let output = match command.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!("{program} is missing; to get it: sudo apt install uidmap; or leave --user out")
+        }
+        output => output.named(|| format!("execve({program:?})"))?,
+    };
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),

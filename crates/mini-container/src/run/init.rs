@@ -1,14 +1,14 @@
 //! PID 1: an init that reaps and forwards.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
 
 use nix::sys::signal::{SigSet, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use ns_core::{Child, Errno, Named, Namespaces, Pid, Result, Signal};
 
 use super::layers::Config;
-use super::program;
+use super::program::{self, Terminal};
+use super::refusal::explain;
 
 /// Starts the command, and ends as it ends.
 ///
@@ -18,7 +18,7 @@ pub(super) fn serve(
     command: &[OsString],
     hostname: &str,
     config: &Config,
-    terminal: Option<OwnedFd>,
+    terminal: Option<Terminal>,
 ) -> Result<i32> {
     // Blocked, all of them, before there is a child: so the end of a command that ends at once is not missed. What is
     // blocked waits, and is taken one by one below.
@@ -29,7 +29,7 @@ pub(super) fn serve(
     nix::sys::prctl::set_dumpable(false).named(|| "prctl(PR_SET_DUMPABLE, 0)".into())?;
     let child = Child::spawn("command", Namespaces::NONE, |_| {
         let (status, error) = program::become_it(command, hostname, config, terminal.as_ref());
-        lesson::complain("mini-container", &error.into());
+        lesson::complain("mini-container", &explain(&error));
         std::process::exit(status)
     })?;
     // Held open here, the terminal would not end with its last user.

@@ -4,21 +4,26 @@ use std::os::fd::AsFd;
 
 use ns_core::cgroup::Cgroup;
 use ns_core::net::{LinkName, Netlink};
-use ns_core::{Named, Namespaces, Result, Witness, mount, process, uts};
+use ns_core::{Errno, Error, Named, Namespaces, Reporter, Result, mount, namespace, process, uts};
 
-use super::{Asked, capabilities, console, devices, init, kernel_files, limits, place, root, seccomp};
+use super::asked::Asked;
+use super::kinds::MADE_INSIDE;
+use super::program::Terminal;
+use super::streams::Streams;
+use super::{capabilities, console, dev, devices, init, kernel_files, limits, place, root, seccomp};
 
 /// Builds the container around this process, its PID 1, and ends as its command ends.
 pub(super) fn build_and_run(
-    me: &mut Witness,
+    me: &mut Reporter,
     asked: &Asked,
     cgroups: &[Cgroup],
-    with_console: bool,
+    streams: &Streams,
 ) -> Result<()> {
+    streams.take_on()?;
     // What a terminal sends to those who started us is for the launcher, which passes it on.
     nix::unistd::setsid().named(|| "setsid()".into())?;
     // The launcher has work first: our IDs, our network. None of it may we do ourselves.
-    me.pause()?;
+    me.checkpoint()?;
     limits::enter(cgroups)?;
 
     // Nothing that is mounted from here on is to be seen outside; systemd shares all mounts.
@@ -28,8 +33,8 @@ pub(super) fn build_and_run(
     let source = root::open(&asked.rootfs)?;
     let nobodys = if asked.user.is_some() { root::nobodys(&source)? } else { None };
     if let Some(number) = nobodys {
-        me.saw("nobody's", i64::from(number))?;
-        me.pause()?;
+        me.report("nobody's", i64::from(number))?;
+        me.checkpoint()?;
     }
     process::become_root()?;
     uts::set_hostname(&asked.hostname)?;
@@ -38,21 +43,29 @@ pub(super) fn build_and_run(
 
     // Not our umask's business.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let (new_root, unpacked) = root::build(&source, || me.saw("unpacking", true))?;
+    let (new_root, unpacked) = root::build(&source, || me.report("unpacking", true))?;
     if matches!(source, root::Source::Archive(..)) {
         // What it fills does not count as the command's: only now the launcher moves us to our cgroups.
-        me.saw("unpacked", true)?;
-        me.pause()?;
+        me.report("unpacked", true)?;
+        me.checkpoint()?;
     }
     // Now, and not with the others: its root is the cgroup that we are in at this moment (cgroup_namespaces(7)).
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
-        .named(|| "unshare(CLONE_NEWCGROUP)".into())?;
+    for kind in MADE_INSIDE.kinds() {
+        match namespace::unshare(Namespaces::only(kind)) {
+            // The kernel does not know the flag, as WSL2's does not know that of time namespaces; or a setting allows none.
+            Err(Error::Call { errno: Errno::EINVAL, .. }) => me.report(UNKNOWN, kind.to_string())?,
+            Err(Error::Call { errno: Errno::ENOSPC, .. }) => me.report(FORBIDDEN, kind.to_string())?,
+            made => made?,
+        }
+    }
     let proc = kernel_files::proc(new_root.as_fd(), &devices)?;
     let sys = kernel_files::sys(new_root.as_fd(), &devices)?;
-    let (dev, pts) = devices::dev(new_root.as_fd(), &devices)?;
+    let (dev, pts) = dev::mount(new_root.as_fd(), &devices)?;
     for (name, mounted) in [("proc", &proc), ("sys", &sys), ("dev", &dev)] {
         place::must_lead_to(new_root.as_fd(), name, mounted)?;
     }
+    let terminals = streams.terminals();
+    let with_console = terminals.contains(&true);
     let terminal = if with_console { Some(console::make(me, dev.as_fd(), pts.as_fd())?) } else { None };
     if asked.read_only {
         // Mounts are read-only one by one, so /dev stays as it is.
@@ -65,11 +78,14 @@ pub(super) fn build_and_run(
     nix::sys::prctl::set_no_new_privs().named(|| "prctl(PR_SET_NO_NEW_PRIVS)".into())?;
     seccomp::filter()?;
 
-    me.saw("unmapped owners", i64::from(unpacked.unmapped))?;
-    me.saw("ready", true)?;
+    me.report("unmapped owners", i64::from(unpacked.unmapped))?;
+    me.report("ready", true)?;
+    let terminal = terminal.map(|terminal| Terminal { terminal, stands_for: terminals });
     let status = init::serve(&asked.command, &asked.hostname, &unpacked.config, terminal)?;
     std::process::exit(status)
 }
 
-/// The namespaces that init is born into: all but the cgroup namespace, which it makes itself.
-pub(super) const BORN_INTO: Namespaces = Namespaces::all().difference(Namespaces::CGROUP);
+/// How init calls a kind of namespace that this kernel does not have.
+pub(super) const UNKNOWN: &str = "unknown kind";
+/// And one of which no more may be made.
+pub(super) const FORBIDDEN: &str = "forbidden kind";

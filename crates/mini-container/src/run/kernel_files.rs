@@ -91,8 +91,8 @@ pub(crate) fn sys(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
     if let Some(place) = place::find(sys.as_fd(), "fs/cgroup")? {
         match Tree::new_filesystem("cgroup2", &[], FIXED) {
             Ok(cgroups) => cgroups.attach_to(&place, "sys/fs/cgroup")?,
-            // A machine without v2.
-            Err(Error::Call { .. }) => {}
+            // A machine without v2; one without cgroup namespaces, where this would show all of the host's.
+            Err(Error::Call { .. } | Error::WouldChangeHost { .. }) => {}
             Err(other) => return Err(other),
         }
     }

@@ -151,18 +151,20 @@ impl<'a> Files<'a> {
     /// The manifest of the image for this machine; an index may lead to others.
     fn manifest(&self, index: &Value, depth: u32) -> Result<Value> {
         let all = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let platform = |it: &Value, key: &str| it["platform"][key].as_str().map(str::to_owned);
         // Notes on how an image was built come in the guise of one, for an unknown platform.
-        let mut images: Vec<_> =
-            all.iter().filter(|it| platform(it, "os").as_deref() != Some("unknown")).collect();
+        let mut images: Vec<_> = all.iter().filter(|it| it["platform"]["os"] != "unknown").collect();
         if images.len() > 1 {
-            images.retain(|it| platform(it, "architecture").is_none_or(|it| it == architecture()));
-            if images.is_empty() {
-                return Err(Error::Input(format!(
-                    "{}: an image for other machines than this, which is {}; save the one for it",
-                    self.bytes.name,
-                    architecture()
-                )));
+            let all = images.clone();
+            images.retain(|it| {
+                let of = &it["platform"]["architecture"];
+                of.is_null() || of == architecture()
+            });
+            // An engine that saves an image for one platform lists all of them, without their files.
+            if images.len() > 1 {
+                images.retain(|it| self.blob(it).is_some());
+            }
+            if !images.iter().any(|it| self.blob(it).is_some()) {
+                return Err(self.for_others(&all));
             }
         }
         let [image] = images.as_slice() else {
@@ -177,6 +179,23 @@ impl<'a> Files<'a> {
         }
     }
 
+    /// Says that none of `images` is for this machine, and which there are.
+    fn for_others(&self, images: &[&Value]) -> Error {
+        let listed =
+            |all: Vec<&&Value>| all.into_iter().map(|it| platform(it)).collect::<Vec<_>>().join(", ");
+        let here: Vec<_> = images.iter().filter(|it| self.blob(it).is_some()).collect();
+        let has = if here.is_empty() {
+            format!("lists {}, and has the files of none", listed(images.iter().collect()))
+        } else {
+            format!("is for {}", listed(here))
+        };
+        let (name, own) = (&self.bytes.name, architecture());
+        Error::Input(format!(
+            "{name}: the image {has}; this machine is linux/{own}: save the one for it: \
+             docker pull --platform linux/{own} IMAGE; docker save --platform linux/{own} IMAGE"
+        ))
+    }
+
     fn damaged(&self, what: &str) -> Error {
         Error::Input(format!("{}: a damaged image: {what}; save it again", self.bytes.name))
     }
@@ -188,6 +207,16 @@ impl<'a> Files<'a> {
             }
             _ => self.damaged(what),
         }
+    }
+}
+
+/// For which machine an image of an index is: such as linux/arm/v7.
+fn platform(image: &Value) -> String {
+    let words = ["os", "architecture", "variant"].map(|key| image["platform"][key].as_str());
+    let shown = words.into_iter().flatten().map(|word| word.chars().take(20).collect::<String>());
+    match shown.collect::<Vec<_>>().join("/") {
+        nothing if nothing.is_empty() => "an unnamed platform".into(),
+        named => named,
     }
 }
 

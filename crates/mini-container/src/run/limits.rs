@@ -1,18 +1,32 @@
 //! How much: a cgroup with the limits that are asked for, v2 or v1.
 
 use std::fmt::Display;
-use std::os::fd::BorrowedFd;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use clap::Args;
 use ns_core::Pid;
-use ns_core::cgroup::{Cgroup, Place, Version, Want};
+use ns_core::cgroup::{self, Cgroup, CgroupParent, CgroupRequest, Version};
 
-use super::Asked;
+/// The limits that may be asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Limits {
+    /// At most this much memory: bytes, or with K, M, G
+    #[arg(long, value_name = "SIZE")]
+    memory_max: Option<Bytes>,
+
+    /// At most so many processes and threads
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pids_max: Option<u32>,
+
+    /// At most so much of a processor: 0.5 is half of one
+    #[arg(long, value_name = "CPUS")]
+    cpu_max: Option<Cpus>,
+}
 
 /// A number of bytes, as `64M`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bytes(u64);
+struct Bytes(u64);
 
 impl FromStr for Bytes {
     type Err = String;
@@ -35,7 +49,7 @@ impl FromStr for Bytes {
 
 /// Some of a processor's time, in thousandths of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cpus(u64);
+struct Cpus(u64);
 
 impl FromStr for Cpus {
     type Err = String;
@@ -62,7 +76,7 @@ fn limit(controller: &'static str, v2: &'static str, v1: &'static str, value: im
 }
 
 /// The cgroups that the container is to be in, with their limits. They last as long as the value.
-pub(super) fn make(asked: &Asked) -> Result<Vec<Cgroup>> {
+pub(super) fn make(asked: &Limits) -> Result<Vec<Cgroup>> {
     let mut limits = Vec::new();
     if let Some(Bytes(bytes)) = asked.memory_max {
         limits.push(limit("memory", "memory.max", "memory.limit_in_bytes", bytes));
@@ -79,20 +93,24 @@ pub(super) fn make(asked: &Asked) -> Result<Vec<Cgroup>> {
             v1: ("cpu.cfs_quota_us", quota.to_string()),
         });
     }
+    if !limits.is_empty() {
+        // What those have left who were killed together with their cleanup worker.
+        cgroup::sweep()?;
+    }
     let mut made: Vec<(std::path::PathBuf, Cgroup)> = Vec::new();
     for limit in limits {
-        let place = match Place::find(Want::Controller(limit.controller))? {
-            Ok(place) => place,
+        let parent = match CgroupParent::find(CgroupRequest::Controller(limit.controller))? {
+            Ok(parent) => parent,
             Err(missing) => {
                 bail!("a limit by the {} controller: {missing}; or leave it out", limit.controller)
             }
         };
         // On v2 one cgroup takes all of them; on v1 each controller may have a hierarchy of its own.
-        let at = made.iter().position(|(directory, _)| directory == place.directory());
+        let at = made.iter().position(|(directory, _)| directory == parent.directory());
         let at = match at {
             Some(at) => at,
             None => {
-                made.push((place.directory().into(), place.create("container")?));
+                made.push((parent.directory().into(), parent.create("container")?));
                 made.len() - 1
             }
         };
@@ -103,21 +121,21 @@ pub(super) fn make(asked: &Asked) -> Result<Vec<Cgroup>> {
     Ok(made.into_iter().map(|(_, cgroup)| cgroup).collect())
 }
 
-/// The one that init can be born in. CLONE_INTO_CGROUP knows v2 alone.
-pub(super) fn birthplace(cgroups: &[Cgroup]) -> Option<BorrowedFd<'_>> {
-    cgroups.iter().find(|cgroup| cgroup.version() == Version::V2).map(Cgroup::fd)
+/// The one that init can be created in. CLONE_INTO_CGROUP knows v2 alone.
+pub(super) fn created_in(cgroups: &[Cgroup]) -> Option<&Cgroup> {
+    cgroups.iter().find(|cgroup| cgroup.version() == Version::V2)
 }
 
 /// Puts the caller, which is init, into the others.
 ///
 /// To move a process, the kernel first stops every fork and exit of the machine, and waits an RCU grace period for
-/// that: longer than all the rest takes. A birth needs no stop, nor does a thread that moves itself ("0" to `tasks`).
+/// that: longer than all the rest takes. Creation needs no stop, nor does a thread that moves itself ("0" to `tasks`).
 pub(super) fn enter(cgroups: &[Cgroup]) -> ns_core::Result<()> {
     let mut others = cgroups.iter().filter(|cgroup| cgroup.version() == Version::V1);
     others.try_for_each(|cgroup| cgroup.join_thread(Pid::from_raw(0)))
 }
 
-/// Moves `init` there after its birth, and so all that it will make.
+/// Moves `init` there after it was created, and so all that it will make.
 pub(super) fn put(init: Pid, cgroups: &[Cgroup]) -> Result<()> {
     Ok(cgroups.iter().try_for_each(|cgroup| cgroup.join(init))?)
 }

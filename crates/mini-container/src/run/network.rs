@@ -4,8 +4,9 @@
 //! container. The host answers on it, and the other containers do. Further out somebody would have to translate addresses.
 
 use anyhow::{Context, Result, bail};
-use ns_core::net::switch::{self, Port};
 use ns_core::{Capability, Kind, NsFile, Pid, process};
+
+use super::switch::{self, Port};
 
 /// Connects the network namespace of `init`. Dropped, the port is gone.
 pub(super) fn connect(init: Pid) -> Result<Port> {

@@ -84,7 +84,7 @@ fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool> {
 
 /// Asks again while the kernel could not tell whether a `..` leaves the root, because something was renamed at that moment
 /// (openat2(2), EAGAIN).
-fn again(mut call: impl FnMut() -> rustix::io::Result<OwnedFd>) -> rustix::io::Result<OwnedFd> {
+pub(super) fn again(mut call: impl FnMut() -> rustix::io::Result<OwnedFd>) -> rustix::io::Result<OwnedFd> {
     for _ in 0..128 {
         match call() {
             Err(rustix::io::Errno::AGAIN) => {}

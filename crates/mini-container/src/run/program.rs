@@ -9,11 +9,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, setsid};
-use ns_core::{Errno, Error, Named, Result, Signal, c_string, process, signals};
+use elf::abi;
+use elf::endian::AnyEndian;
+use elf::file::{FileHeader, parse_ident};
+use elf::segment::SegmentTable;
+use nix::unistd::{AccessFlags, access, chdir, execve, setsid};
+use ns_core::{Errno, Error, Named, Result, c_string, process, signals};
 
 use super::layers::Config;
-use super::root;
+use super::{root, streams};
 
 /// The container is not ready for it.
 const NOT_MADE: i32 = 125;
@@ -22,6 +26,13 @@ const NOT_RUNNABLE: i32 = 126;
 /// It was not found.
 const NOT_FOUND: i32 = 127;
 
+/// A terminal for the command.
+pub(super) struct Terminal {
+    pub(super) terminal: OwnedFd,
+    /// Which of standard input, output and error it stands for.
+    pub(super) stands_for: [bool; 3],
+}
+
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Becomes the command. If it returns, why not, and the exit status that says so.
@@ -29,7 +40,7 @@ pub(super) fn become_it(
     command: &[OsString],
     hostname: &str,
     config: &Config,
-    terminal: Option<&OwnedFd>,
+    terminal: Option<&Terminal>,
 ) -> (i32, Error) {
     let variables = variables(hostname, config, terminal.is_some());
     let (arguments, environment) = match prepare(command, &variables, config, terminal) {
@@ -56,21 +67,22 @@ fn prepare(
     command: &[OsString],
     variables: &BTreeMap<String, String>,
     config: &Config,
-    terminal: Option<&OwnedFd>,
+    terminal: Option<&Terminal>,
 ) -> Result<(Vec<CString>, Vec<CString>)> {
     // A session of its own: no terminal of the host's sends it signals, or takes what it types.
     setsid().named(|| "setsid()".into())?;
-    if let Some(terminal) = terminal {
-        rustix::process::ioctl_tiocsctty(terminal).named(|| "ioctl(TIOCSCTTY)".into())?;
-        let fd = terminal.as_fd();
-        dup2_stdin(fd)
-            .and_then(|()| dup2_stdout(fd))
-            .and_then(|()| dup2_stderr(fd))
-            .named(|| "dup2()".into())?;
+    if let Some(Terminal { terminal, stands_for }) = terminal {
+        // Without a keyboard nobody could answer who asks at /dev/tty: then there is none.
+        if stands_for[0] {
+            rustix::process::ioctl_tiocsctty(terminal).named(|| "ioctl(TIOCSCTTY)".into())?;
+        }
+        for number in (0..3).filter(|number| stands_for[*number]) {
+            streams::put_at(terminal.as_fd(), number)?;
+        }
     }
     signals::start_afresh()?;
-    // Rust ignores it, and what is ignored stays so over execve(2).
-    signals::reset(Signal::SIGPIPE)?;
+    // What is ignored stays so over execve(2).
+    signals::reset_ignored()?;
     let arguments = command.iter().map(c_string).collect::<Result<_>>()?;
     let environment = variables.iter().map(|(name, value)| c_string(format!("{name}={value}")));
     let environment = environment.collect::<Result<_>>()?;
@@ -128,6 +140,12 @@ fn why(name: &OsStr, search: &str, refused: Option<(PathBuf, Errno)>) -> (i32, E
     match errno {
         // The file is there, so it is something that the file names.
         Errno::ENOENT => {
+            if ends_with_carriage_return(&path) {
+                let why = "its first line ends with a carriage return (CR LF, as Windows writes lines), which the kernel \
+                           takes for a part of the interpreter's name";
+                let remedy = format!("to remove them: sed -i 's/\\r$//' {found}");
+                return (NOT_FOUND, Error::Input(format!("{found}: {why}; {remedy}")));
+            }
             let needs = interpreter(&path).unwrap_or_else(|| "its interpreter".into());
             (
                 NOT_FOUND,
@@ -162,41 +180,82 @@ fn head(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// What a file needs to be run: the program after `#!`, or the loader that an ELF file names (elf(5), PT_INTERP).
+/// What a file needs to be run: the program after `#!`, or the loader that an ELF file names.
 fn interpreter(path: &Path) -> Option<String> {
     let head = head(path);
-    let bytes = if let Some(line) = head.strip_prefix(b"#!") {
-        line.split(|byte| *byte == b'\n').next()?.trim_ascii().split(|byte| *byte == b' ').next()?
-    } else {
-        // The name stands near the beginning, ends with a NUL, and is the only one that looks so.
-        let at = head.windows(4).position(|it| it == b"/lib" || it == b"/sys")?;
-        head[at..].split(|byte| *byte == 0).next()?
+    let name = match head.strip_prefix(b"#!") {
+        Some(line) => {
+            line.split(|byte| *byte == b'\n').next()?.trim_ascii().split(|byte| *byte == b' ').next()?
+        }
+        None => loader(&head)?,
     };
-    Some(ns_core::fact::printable(&String::from_utf8_lossy(bytes)))
+    Some(ns_core::printable(&String::from_utf8_lossy(name)))
+}
+
+/// Whether a script's first line names its interpreter, without an argument, and ends as on Windows.
+fn ends_with_carriage_return(path: &Path) -> bool {
+    let head = head(path);
+    let line = head.strip_prefix(b"#!").and_then(|line| line.split(|byte| *byte == b'\n').next());
+    let line = line.map(<[u8]>::trim_ascii_start).unwrap_or_default();
+    line.ends_with(b"\r") && !line.trim_ascii_end().contains(&b' ')
+}
+
+/// The header of an ELF file that begins so (elf(5)).
+fn header(head: &[u8]) -> Option<FileHeader<AnyEndian>> {
+    // Whole, since parse_ident panics at less.
+    let (ident, tail) = head.split_at_checked(abi::EI_NIDENT)?;
+    FileHeader::parse_tail(parse_ident(ident).ok()?, tail).ok()
+}
+
+/// The name in the segment PT_INTERP of an ELF file that begins so. What stands further behind is not looked for.
+pub(super) fn loader(head: &[u8]) -> Option<&[u8]> {
+    let header = header(head)?;
+    let segments = head.get(usize::try_from(header.e_phoff).ok()?..)?;
+    let segments = SegmentTable::new(header.endianness, header.class, segments);
+    let mut segments = segments.iter().take(header.e_phnum.into());
+    let named = segments.find(|segment| segment.p_type == abi::PT_INTERP)?;
+    let name = head.get(usize::try_from(named.p_offset).ok()?..)?;
+    name.get(..usize::try_from(named.p_filesz).ok()?)?.split(|byte| *byte == 0).next()
 }
 
 /// What a file is that the kernel does not take for a program.
 fn no_program(path: &Path) -> String {
-    let head = head(path);
-    // e_machine is a 16-bit number at 18, in the byte order that the sixth byte says (elf(5)).
-    let machine = match head.as_slice() {
-        [0x7f, b'E', b'L', b'F', _, order, ..] if head.len() >= 20 => {
-            let bytes = [head[18], head[19]];
-            if *order == 2 { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
-        }
-        _ => return "is no program: it begins neither with an ELF header nor with #!".into(),
+    let Some(header) = header(&head(path)) else {
+        return "is no program: it begins neither with an ELF header nor with #!".into();
     };
-    let name = match machine {
-        3 => "i386".into(),
-        8 => "mips".into(),
-        21 => "ppc64".into(),
-        22 => "s390x".into(),
-        40 => "arm".into(),
-        62 => "x86_64".into(),
-        183 => "aarch64".into(),
-        243 => "riscv64".into(),
-        258 => "loongarch64".into(),
+    // As Rust calls them, so that they compare with what this machine is.
+    let name = match header.e_machine {
+        abi::EM_386 => "x86".into(),
+        abi::EM_MIPS => "mips".into(),
+        abi::EM_PPC64 => "powerpc64".into(),
+        abi::EM_S390 => "s390x".into(),
+        abi::EM_ARM => "arm".into(),
+        abi::EM_X86_64 => "x86_64".into(),
+        abi::EM_AARCH64 => "aarch64".into(),
+        abi::EM_RISCV => "riscv64".into(),
+        abi::EM_LOONGARCH => "loongarch64".into(),
         other => format!("machine {other} of elf(5)"),
     };
     format!("is a program for {name}, and this machine is {}; get ROOTFS for it", std::env::consts::ARCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_header_names_no_loader_or_one_that_is_there() {
+        let head = head(Path::new("/proc/self/exe"));
+        assert!(loader(&head).is_some_and(|name| name.starts_with(b"/") && !name.contains(&0)));
+        for length in 0..head.len().min(1024) {
+            let _ = loader(&head[..length]);
+        }
+        for at in 0..head.len().min(1024) {
+            for byte in [0, 1, 0x7f, 0xff] {
+                let mut damaged = head.clone();
+                damaged[at] = byte;
+                let _ = loader(&damaged);
+            }
+        }
+    }
 }

@@ -7,20 +7,26 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use ns_core::Named;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
+use rustix::io::Errno;
 
 const SEALS: SealFlags =
     SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
 
 /// Becomes the copy, by execve(2), unless it is what runs already.
 pub(super) fn become_a_copy() -> Result<()> {
-    let mut ours =
-        File::open("/proc/self/exe").context("open /proc/self/exe: is a procfs mounted at /proc?")?;
+    let mut ours = match File::open("/proc/self/exe") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("open /proc/self/exe: {error}: no procfs is mounted at /proc: mount -t proc proc /proc")
+        }
+        opened => opened.named(|| "open(\"/proc/self/exe\")".into())?,
+    };
     // Asked of the file, not of an argument or a variable, which anybody can set.
     if fcntl_get_seals(&ours).is_ok_and(|seals| seals.contains(SEALS)) {
         return Ok(());
@@ -31,8 +37,9 @@ pub(super) fn become_a_copy() -> Result<()> {
         .or_else(|_| memfd_create("mini-container", flags))
         .named(|| "memfd_create(\"mini-container\", MFD_ALLOW_SEALING)".into())?;
     // Within the kernel, by copy_file_range(2) or sendfile(2).
-    io::copy(&mut ours, &mut File::from(copy.as_fd().try_clone_to_owned()?)).context("copy this program")?;
-    fcntl_add_seals(&copy, SEALS).named(|| "fcntl(F_ADD_SEALS)".into())?;
+    let mut target = File::from(copy.as_fd().try_clone_to_owned().named(|| "dup()".into())?);
+    io::copy(&mut ours, &mut target).named(|| "copy this program into memory".into())?;
+    seal(&copy).named(|| "fcntl(F_ADD_SEALS)".into())?;
 
     let arguments: Vec<CString> =
         std::env::args_os().map(|it| CString::new(it.into_vec())).collect::<Result<_, _>>()?;
@@ -42,4 +49,16 @@ pub(super) fn become_a_copy() -> Result<()> {
     let path = CString::new(format!("/proc/self/fd/{}", copy.as_raw_fd()))?;
     nix::unistd::execve(&path, &arguments, &environment).named(|| "execve(the sealed copy)".into())?;
     Ok(())
+}
+
+/// Seals a copy that is nowhere mapped. While another CPU has a page of it in hand, as one does that is behind with its
+/// lists of new pages, the kernel waits 150 ms and then gives EBUSY. That goes by.
+fn seal(copy: &OwnedFd) -> rustix::io::Result<()> {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        match fcntl_add_seals(copy, SEALS) {
+            Err(Errno::BUSY) if Instant::now() < until => {}
+            sealed => return sealed,
+        }
+    }
 }

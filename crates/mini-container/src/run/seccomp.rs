@@ -1,12 +1,7 @@
 //! Which system calls are left: seccomp(2).
 
-use std::collections::BTreeMap;
-
-use ns_core::{Error, Result};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch,
-};
+use ns_core::seccomp::{Action, Filter, Rule};
+use ns_core::{Errno, Result};
 
 /// Calls that a container has no use for, and that its capabilities alone do not close: many were the way out once.
 ///
@@ -57,43 +52,13 @@ const TYPING: [libc::Ioctl; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 /// # Errors
 /// EACCES without either; EINVAL where the kernel was built without seccomp.
 pub(crate) fn filter() -> Result<()> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
-    let mut flags = Vec::new();
-    for flag in NAMESPACES {
-        flags.push(when(0, SeccompCmpOp::MaskedEq(flag as u64), flag as u64)?);
-    }
-    rules.insert(libc::SYS_clone, flags);
-    let mut requests = Vec::new();
-    for request in TYPING {
-        requests.push(when(1, SeccompCmpOp::Eq, u64::from(request as u32))?);
-    }
-    rules.insert(libc::SYS_ioctl, requests);
+    let mut rules: Vec<Rule> = FORBIDDEN.iter().map(|call| Rule::call(*call)).collect();
+    rules.extend(NAMESPACES.map(|flag| Rule::call(libc::SYS_clone).with_bits(0, flag as u32)));
+    rules.extend(TYPING.map(|request| Rule::call(libc::SYS_ioctl).with(1, request as u32)));
     // The same calls have a second number each, for the x32 ABI, and the kernel reports the same architecture for it.
     #[cfg(target_arch = "x86_64")]
-    rules.extend(rules.clone().into_iter().map(|(call, rules)| (call | 0x4000_0000, rules)));
-    install(rules, libc::EPERM)?;
+    rules.extend(rules.clone().into_iter().map(|rule| rule.renumbered(rule.number() | 0x4000_0000)));
+    Filter::new(&rules, Action::Refuse(Errno::EPERM))?.install()?;
     // clone3(2) has its flags in memory, where no filter can look. "No such call" makes the C library ask clone(2).
-    install(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
-}
-
-fn when(argument: u8, how: SeccompCmpOp, value: u64) -> Result<SeccompRule> {
-    // The kernel takes 32 bits of either, so the filter must not look at more: the rest could be anything.
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, how, value)
-        .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map_err(|error| failed(&error))
-}
-
-fn install(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<()> {
-    let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| failed(&error))?;
-    // A call by another architecture's numbers, such as 32-bit ones, is not looked up in the wrong table: it kills.
-    let filter =
-        SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), architecture)
-            .map_err(|error| failed(&error))?;
-    let program: BpfProgram = filter.try_into().map_err(|error| failed(&error))?;
-    seccompiler::apply_filter(&program).map_err(|error| failed(&error))
-}
-
-fn failed(error: &dyn std::fmt::Display) -> Error {
-    Error::Unreadable { what: "seccomp(SECCOMP_SET_MODE_FILTER)".into(), message: error.to_string() }
+    Filter::new(&[Rule::call(libc::SYS_clone3)], Action::Refuse(Errno::ENOSYS))?.install()
 }

@@ -2,11 +2,13 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+
+use super::PATIENCE;
 
 /// A terminal with a program whose session it is the terminal of.
 pub(crate) struct Terminal {
@@ -70,7 +72,7 @@ impl Terminal {
     /// Types a command again and again until its answer has `text` in it.
     #[track_caller]
     pub(crate) fn asks_until(&mut self, command: &str, text: &str) {
-        let late = Instant::now() + Duration::from_secs(20);
+        let late = Instant::now() + PATIENCE;
         loop {
             let from = self.seen;
             self.types(&format!("{command}; echo answered $((6*7))\n"));
@@ -85,7 +87,7 @@ impl Terminal {
     /// Waits until `text` has appeared, after what was waited for last.
     #[track_caller]
     pub(crate) fn shows(&mut self, text: &str) {
-        let late = Instant::now() + Duration::from_secs(20);
+        let late = Instant::now() + PATIENCE;
         loop {
             if let Some(at) = self.text[self.seen..].find(text) {
                 self.seen += at + text.len();
@@ -120,12 +122,19 @@ impl Terminal {
 
     /// The exit status of the program, and how the terminal is set then.
     #[track_caller]
-    pub(crate) fn ends(mut self) -> (Option<i32>, String) {
+    pub(crate) fn ends(self) -> (Option<i32>, String) {
+        let (status, settings, _) = self.ends_showing();
+        (status, settings)
+    }
+
+    /// As [`Terminal::ends`], with all that has appeared.
+    #[track_caller]
+    pub(crate) fn ends_showing(mut self) -> (Option<i32>, String, String) {
         // Read on: a process at a terminal that nobody looks at waits when it has written much.
-        let late = Instant::now() + Duration::from_secs(20);
+        let late = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.program.try_wait().unwrap() {
-                return (status.code(), self.settings());
+                return (status.code(), self.settings(), self.text);
             }
             assert!(Instant::now() < late, "it does not end: {}", self.text);
             let mut fds = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)];

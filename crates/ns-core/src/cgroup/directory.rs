@@ -205,8 +205,9 @@ pub(super) fn read_from_start(file: &OwnedFd) -> rustix::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The PIDs in a `cgroup.procs`, sorted. The file itself is neither sorted nor free of repetitions (cgroups(7)).
-pub(super) fn parse_pids(text: &str) -> Option<Vec<Pid>> {
+/// The PIDs in the text of a `cgroup.procs`, sorted; `None` where a line is no number. The file itself is neither sorted
+/// nor free of repetitions (cgroups(7)).
+pub fn parse_pids(text: &str) -> Option<Vec<Pid>> {
     let mut pids: Vec<Pid> =
         text.lines().map(|line| line.parse().ok().map(Pid::from_raw)).collect::<Option<_>>()?;
     pids.sort();
@@ -214,7 +215,9 @@ pub(super) fn parse_pids(text: &str) -> Option<Vec<Pid>> {
     Some(pids)
 }
 
-fn parse_flat_keyed(text: &str) -> Option<BTreeMap<String, u64>> {
+/// The text of a file of lines `KEY NUMBER`, such as `memory.events` (cgroup-v2.rst, "Format": flat keyed); `None` where
+/// a line is of another form.
+pub fn parse_flat_keyed(text: &str) -> Option<BTreeMap<String, u64>> {
     let pair = |line: &str| {
         let (key, number) = line.split_once(' ')?;
         Some((key.to_string(), number.parse().ok()?))
@@ -247,6 +250,32 @@ mod tests {
         let root = std::fs::File::open("/").unwrap();
         for name in ["", ".", "..", "proc/self", "/proc", "../proc"] {
             assert!(open_beneath(root.as_fd(), OsStr::new(name), OFlags::RDONLY).is_err(), "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn members_are_read_as_they_were_written(mut pids in proptest::collection::vec(0_i32.., 0..40)) {
+            let text: Vec<String> = pids.iter().map(ToString::to_string).collect();
+            let found = parse_pids(&text.join("\n")).unwrap();
+            pids.sort_unstable();
+            pids.dedup();
+            proptest::prop_assert_eq!(found, pids.into_iter().map(Pid::from_raw).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn events_are_read_as_they_were_written(
+            events in proptest::collection::btree_map("[a-z_.0-9]{1,12}", proptest::prelude::any::<u64>(), 0..12),
+        ) {
+            let text: String = events.iter().map(|(key, number)| format!("{key} {number}\n")).collect();
+            proptest::prop_assert_eq!(parse_flat_keyed(&text), Some(events));
+        }
+
+        #[test]
+        fn no_text_can_make_it_panic(text: String, other in "[a-z0-9 =.\\-\n]{0,60}") {
+            for text in [text, other] {
+                let _ = (parse_pids(&text), parse_flat_keyed(&text));
+            }
         }
     }
 }

@@ -2,35 +2,35 @@
 
 use std::time::Duration;
 
-use super::{Cgroup, Version, ending};
+use super::{Cgroup, Version, wait};
 use crate::deadline::until;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::sabotage;
 
 /// A file that both versions have, under two names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Knob {
+pub struct InterfaceFile {
     v1: &'static str,
     v2: &'static str,
 }
 
-impl Knob {
+impl InterfaceFile {
     /// How many processes there may be; `max` for no limit.
-    pub const PIDS: Knob = Knob { v1: "pids.max", v2: "pids.max" };
+    pub const PIDS: InterfaceFile = InterfaceFile { v1: "pids.max", v2: "pids.max" };
     /// How many bytes of memory there may be.
-    pub const MEMORY: Knob = Knob { v1: "memory.limit_in_bytes", v2: "memory.max" };
+    pub const MEMORY: InterfaceFile = InterfaceFile { v1: "memory.limit_in_bytes", v2: "memory.max" };
     /// How many there are.
-    pub const MEMORY_NOW: Knob = Knob { v1: "memory.usage_in_bytes", v2: "memory.current" };
+    pub const MEMORY_NOW: InterfaceFile = InterfaceFile { v1: "memory.usage_in_bytes", v2: "memory.current" };
     /// How often the memory limit was hit and what followed, `oom_kill` among it.
-    pub const MEMORY_EVENTS: Knob = Knob { v1: "memory.oom_control", v2: "memory.events" };
+    pub const MEMORY_EVENTS: InterfaceFile = InterfaceFile { v1: "memory.oom_control", v2: "memory.events" };
     /// How much CPU time there may be in each period: [`Cgroup::limit_cpu`].
-    pub const CPU: Knob = Knob { v1: "cpu.cfs_quota_us", v2: "cpu.max" };
+    pub const CPU: InterfaceFile = InterfaceFile { v1: "cpu.cfs_quota_us", v2: "cpu.max" };
     /// Which CPUs may be used.
-    pub const CPUS: Knob = Knob { v1: "cpuset.cpus", v2: "cpuset.cpus" };
+    pub const CPUS: InterfaceFile = InterfaceFile { v1: "cpuset.cpus", v2: "cpuset.cpus" };
     /// Which may be used of those that the cgroups above leave.
-    pub const CPUS_NOW: Knob = Knob { v1: "cpuset.effective_cpus", v2: "cpuset.cpus.effective" };
+    pub const CPUS_NOW: InterfaceFile =
+        InterfaceFile { v1: "cpuset.effective_cpus", v2: "cpuset.cpus.effective" };
 
     /// Its name in a cgroup of `version`.
     pub const fn file(self, version: Version) -> &'static str {
@@ -43,7 +43,7 @@ impl Knob {
 
 impl Cgroup {
     /// The name that a file has here.
-    pub fn file(&self, knob: Knob) -> &'static str {
+    pub fn file(&self, knob: InterfaceFile) -> &'static str {
         knob.file(self.version())
     }
 
@@ -84,11 +84,11 @@ impl Cgroup {
     /// # Errors
     /// ENOENT without the memory controller.
     pub fn oom_kills(&self) -> Result<u64> {
-        Ok(self.flat_keyed(self.file(Knob::MEMORY_EVENTS))?.get("oom_kill").copied().unwrap_or(0))
+        Ok(self.flat_keyed(self.file(InterfaceFile::MEMORY_EVENTS))?.get("oom_kill").copied().unwrap_or(0))
     }
 
-    /// Freezes all that is in it and below, and waits until that is done. As [`Cgroup::limit`], it is left out when the
-    /// causes are taken away. Version 2 needs no controller for it.
+    /// Freezes all that is in it and below, and waits until that is done. Version 2 needs no
+    /// controller for it.
     ///
     /// # Errors
     /// ENOENT on version 1 without the freezer; [`Error::Deadline`] after 10 s.
@@ -97,11 +97,8 @@ impl Cgroup {
             Version::V2 => self.limit("cgroup.freeze", 1)?,
             Version::V1 => self.limit("freezer.state", "FROZEN")?,
         }
-        if sabotage::on() {
-            return Ok(());
-        }
         match self.version() {
-            Version::V2 => ending::wait_for_line(&self.directory, "frozen 1"),
+            Version::V2 => wait::wait_for_line(&self.directory, "frozen 1"),
             Version::V1 => {
                 // FREEZING for a moment, and no event tells of its end.
                 until(&format!("{} to freeze", self.label()), || Ok(self.is_frozen()?.then_some(())))

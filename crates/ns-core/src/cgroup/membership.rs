@@ -79,4 +79,21 @@ mod tests {
         assert_eq!(read("4:cpu,cpuacct:/a:b"), Some(("cpu,cpuacct".into(), "/a:b".into())));
         assert_eq!(read("nonsense"), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_line_is_read_as_the_kernel_writes_it(
+            number in 0_u32..100,
+            controllers in "[a-z_,=]{0,20}",
+            path in "/[^\n]{0,40}",
+        ) {
+            let line = format!("{number}:{controllers}:{path}");
+            proptest::prop_assert_eq!(Membership::parse(&line), Some(Membership { controllers, path }));
+        }
+
+        #[test]
+        fn no_text_can_make_it_panic(line: String) {
+            let _ = Membership::parse(&line).map(|own| own.has("pids"));
+        }
+    }
 }

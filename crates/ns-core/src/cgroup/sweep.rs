@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{Layout, remove_leftover};
+use super::Layout;
+use super::removal::remove_leftover;
+use crate::cleanup;
 use crate::error::Result;
-use crate::janitor;
 
 /// Removes every cgroup of ours that has no owner any more, in all hierarchies that are mounted here.
 ///
-/// That is the work of an owner's janitor; this is for what is left when the janitor was killed too. A cgroup is ours
+/// That is the work of an owner's cleanup worker; this is for what is left when the cleanup worker was killed too. A cgroup is ours
 /// if it is called `inception-PID-STARTTIME-N-PURPOSE`, and abandoned if no process of that PID started at that time
 /// and no process holds its lock, as a living owner does even in another PID namespace. Members that it still has
 /// are killed.
@@ -32,7 +33,7 @@ fn sweep_below(directory: &Path, removed: &mut Vec<PathBuf>) {
     for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|found| found.is_dir())) {
         let path = entry.path();
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if !janitor::is_ours(name) {
+        if !cleanup::is_ours(name) {
             sweep_below(&path, removed);
         } else if is_abandoned(&path, name) && remove_leftover(&path).is_ok() {
             removed.push(path);
@@ -41,5 +42,5 @@ fn sweep_below(directory: &Path, removed: &mut Vec<PathBuf>) {
 }
 
 fn is_abandoned(path: &Path, name: &str) -> bool {
-    std::fs::File::open(path).is_ok_and(|directory| janitor::is_abandoned(name, &directory))
+    std::fs::File::open(path).is_ok_and(|directory| cleanup::is_abandoned(name, &directory))
 }

@@ -4,10 +4,11 @@ use nix::fcntl::OFlag;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::pipe2;
 
-use super::gate;
 use crate::error::{Named, Result};
-use crate::namespace::{self, Namespaces, NsId};
-use crate::{sabotage, sys};
+use observation::NsId;
+
+use crate::namespace;
+use crate::{sys, tether};
 
 /// The two calls that make a child with flags of one's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,17 +24,16 @@ pub enum Call {
 ///
 /// # Errors
 /// The kernel's answer to the call, such as EINVAL for flags that exclude each other.
-pub fn born_by(call: Call, flags: u64) -> Result<Vec<NsId>> {
-    let flags = if sabotage::on() { flags & !Namespaces::all().bits() } else { flags };
-    let (gate, open) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
+pub fn clone_with_flags(call: Call, flags: u64) -> Result<Vec<NsId>> {
+    let (checkpoint, open) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
     let Some(pid) = sys::clone_as_typed(call == Call::Clone, flags)? else {
-        // It ends when the gate does: when its parent lets go, or dies.
+        // It ends when the checkpoint does: when its parent lets go, or dies.
         drop(open);
-        gate::leave_to_parent();
-        let _ = nix::unistd::read(&gate, &mut [0]);
+        tether::leave_to_parent();
+        let _ = nix::unistd::read(&checkpoint, &mut [0]);
         sys::exit_now(0)
     };
-    drop(gate);
+    drop(checkpoint);
     let found = namespace::of(Some(pid));
     drop(open);
     // An ordinary wait does not see a child whose exit signal is not SIGCHLD (waitpid(2), __WALL).

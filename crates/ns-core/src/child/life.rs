@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::gate::{self, Ours};
-use super::{Record, Witness};
+use super::Reporter;
+use super::message::{Broken, Record};
 use crate::error::Result;
-use crate::{deadline, janitor, signals, sys};
+use crate::tether::{self, ParentOnlyFd};
+use crate::{cleanup, deadline, signals, sys};
 
 /// How a child begins.
 pub(super) struct Start {
@@ -20,41 +21,42 @@ pub(super) struct Start {
 /// Begins it.
 pub(super) fn begin(
     label: String,
-    tell: OwnedFd,
-    gate: OwnedFd,
+    reports: OwnedFd,
+    checkpoint: OwnedFd,
     start: Start,
-    body: impl FnOnce(&mut Witness) -> Result<()>,
+    body: impl FnOnce(&mut Reporter) -> Result<()>,
 ) -> ! {
-    gate::leave_to_parent();
-    janitor::leave_to_parent();
-    let gate = Rc::new(Ours::new(gate));
-    let witness = Witness { label, tell: Ours::new(tell), gate };
-    live(witness, |me| {
+    tether::leave_to_parent();
+    cleanup::leave_to_parent();
+    let checkpoint = Rc::new(ParentOnlyFd::new(checkpoint));
+    let reporter = Reporter { label, reports: ParentOnlyFd::new(reports), checkpoint };
+    live(reporter, |me| {
         signals::default_all()?;
         if start.armed {
-            gate::die_with_parent(&me.gate)?;
+            tether::die_with_parent(&me.checkpoint)?;
         }
         me.write(&Record::Armed)?;
         if start.mapped {
-            me.pause()?;
+            me.checkpoint()?;
         }
         body(me)
     })
 }
 
-/// Runs `life`, and tells why if it breaks off.
-pub(super) fn live(mut witness: Witness, life: impl FnOnce(&mut Witness) -> Result<()>) -> ! {
+/// Runs `life`, and reports why if it breaks off.
+pub(super) fn live(mut reporter: Reporter, life: impl FnOnce(&mut Reporter) -> Result<()>) -> ! {
     deadline::in_a_child();
-    // A panic is told through the pipe; the terminal belongs to the renderer.
+    // A panic is reported through the pipe; the terminal belongs to the renderer.
     std::panic::set_hook(Box::new(|_| {}));
-    let broken = match catch_unwind(AssertUnwindSafe(|| life(&mut witness))) {
+    let broken = match catch_unwind(AssertUnwindSafe(|| life(&mut reporter))) {
         Ok(Ok(())) => sys::exit_now(0),
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => Broken::from(error),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
-            format!("panicked: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?"))
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+            Broken::because(format!("panicked: {text}"))
         }
     };
-    let _ = witness.write(&Record::Broken(broken));
+    let _ = reporter.write(&Record::Broken(broken));
     sys::exit_now(1)
 }

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use nix::sys::signal::Signal;
 use nix::unistd::execv;
 
 use crate::error::{Named, Result};
@@ -21,7 +20,6 @@ pub fn become_program<W: AsRef<OsStr>>(
 ) -> Result<Infallible> {
     let path = sys::c_string(program)?;
     let words = words.into_iter().map(sys::c_string).collect::<Result<Vec<_>>>()?;
-    // Rust ignores it for its own programs, and execve(2) would pass that on.
-    signals::reset(Signal::SIGPIPE)?;
+    signals::reset_ignored()?;
     execv(&path, &words).named(|| format!("execve({path:?})"))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::mount::MsFlags;
 use procfs::process::{MountInfo, MountOptFields};
 
-use super::attempt;
+use super::attempt::attempt;
 use crate::error::Result;
 
 /// What a mount passes on to its copies, and takes from them.
@@ -75,4 +75,21 @@ pub fn master(mount: &MountInfo) -> Option<u32> {
 /// Whether a mount is marked `unbindable` in mountinfo.
 pub fn is_unbindable(mount: &MountInfo) -> bool {
     mount.opt_fields.iter().any(|field| matches!(field, MountOptFields::Unbindable))
+}
+
+/// Makes every mount private, so that nothing mounted here propagates to the mount namespace that ours was copied
+/// from. systemd shares all mounts; unshare(2) keeps it so, and unshare(1) does what we do.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN; [`crate::Error::WouldChangeHost`], without a call.
+pub fn make_private() -> Result<()> {
+    attempt("--make-rprivate /", || {
+        nix::mount::mount(
+            None::<&str>,
+            "/",
+            None::<&str>,
+            MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+            None::<&str>,
+        )
+    })
 }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use nix::mount::MsFlags;
+use nix::mount::{MntFlags, MsFlags, umount2};
+use observation::Kind;
 use rustix::mount::MountAttrFlags;
 
-use super::attempt;
-use crate::error::Result;
+use super::attempt::attempt;
+use crate::error::{Named, Result};
+use crate::host;
 
-/// Makes the tree of mounts at `source` visible at `target` too: [`super::bind`] takes the topmost alone.
+/// Makes the tree of mounts at `source` visible at `target` too: [`bind`] takes the topmost alone.
 ///
 /// # Errors
 /// Those of mount(2); [`crate::Error::WouldChangeHost`], without a call.
@@ -100,4 +102,24 @@ pub fn overlay(lower: &Path, upper: &Path, work: &Path, target: &Path) -> Result
         let options = Some(options.as_str());
         nix::mount::mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), options)
     })
+}
+
+/// Makes the file or directory `source` visible at `target` too.
+///
+/// # Errors
+/// Those of mount(2); [`crate::Error::WouldChangeHost`], without a call.
+pub fn bind(source: &Path, target: &Path) -> Result<()> {
+    attempt(&format!("--bind {} {}", source.display(), target.display()), || {
+        nix::mount::mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+    })
+}
+
+/// Detaches the mount at `target` (umount2(2) with MNT_DETACH).
+///
+/// # Errors
+/// EINVAL where nothing is mounted, or it is locked by a more privileged mount namespace.
+pub fn unmount(target: &Path) -> Result<()> {
+    let call = || format!("umount --lazy {}", target.display());
+    host::require_left(Kind::Mnt, call)?;
+    umount2(target, MntFlags::MNT_DETACH).named(call)
 }

@@ -129,7 +129,7 @@ impl Tree {
     /// # Errors
     /// EPERM without CAP_SYS_ADMIN; [`crate::Error::WouldChangeHost`], without a call.
     pub fn make_read_only(&self) -> Result<()> {
-        self.set_read_only(true)
+        self.add(Restriction::ReadOnly, true)
     }
 
     /// As [`Tree::make_read_only`], of that mount alone.
@@ -137,7 +137,15 @@ impl Tree {
     /// # Errors
     /// As [`Tree::make_read_only`].
     pub fn make_one_read_only(&self) -> Result<()> {
-        self.set_read_only(false)
+        self.restrict(Restriction::ReadOnly)
+    }
+
+    /// Adds a restriction to that mount alone, and leaves those that it has.
+    ///
+    /// # Errors
+    /// As [`Tree::make_read_only`].
+    pub fn restrict(&self, restriction: Restriction) -> Result<()> {
+        self.add(restriction, false)
     }
 
     fn copy(from: BorrowedFd<'_>, path: &Path, flags: OpenTreeFlags, name: String) -> Result<Tree> {
@@ -154,10 +162,14 @@ impl Tree {
         move_mount(&self.fd, "", at, path, flags | MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).named(call)
     }
 
-    fn set_read_only(&self, recursively: bool) -> Result<()> {
-        let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY)", self.name);
+    fn add(&self, restriction: Restriction, recursively: bool) -> Result<()> {
+        let attribute = restriction.attribute();
+        let call = || {
+            let name: String = attribute.iter_names().map(|(name, _)| name).collect();
+            format!("mount_setattr({}, {name})", self.name)
+        };
         host::require_left(Kind::Mnt, call)?;
-        let set = u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits());
+        let set = u64::from(attribute.bits());
         sys::mount_setattr(self.fd.as_fd(), recursively, &MountAttr { set, ..MountAttr::default() })
             .named(call)
     }

@@ -10,7 +10,7 @@ use crate::sys;
 const SIOCGSKNS: libc::Ioctl = 0x894c;
 
 impl NsFile {
-    /// Opens the network namespace that `socket` was born in, and keeps wherever its process goes, by
+    /// Opens the network namespace that `socket` was created in, and keeps wherever its process goes, by
     /// ioctl(SIOCGSKNS) (since Linux 4.10).
     ///
     /// # Errors

@@ -88,7 +88,8 @@ impl Answer {
 fn ended(code: i32, words: Option<String>) -> End {
     match code {
         0 => End::Done,
-        code => End::Refused { errno: Errno::from_raw(-code), words },
+        // i32::MIN has no counterpart, and is no errno either.
+        code => End::Refused { errno: Errno::from_raw(code.saturating_neg()), words },
     }
 }
 
@@ -218,6 +219,13 @@ mod tests {
         for bytes in [vec![1, 2, 3], short, nothing, message(4, 0, 7, &[])] {
             assert!(Answer::to(7).read(&bytes).is_err(), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn an_errno_that_is_none_is_no_panic() {
+        let body = [&i32::MIN.to_ne_bytes()[..], &[0; 16]].concat();
+        let expected = End::Refused { errno: Errno::UnknownErrno, words: None };
+        assert_eq!(answer_to_7(&[message(ERROR, 0, 7, &body)]).end, Some(expected));
     }
 
     proptest::proptest! {

@@ -1,4 +1,4 @@
-//! The two sockets: one asks and hears answers, one hears events.
+//! The two sockets: one asks and receives answers, one receives events.
 
 use std::cell::Cell;
 use std::io::ErrorKind;
@@ -136,7 +136,7 @@ fn about(asked: String, error: Error) -> Error {
     }
 }
 
-/// The socket for events. An event says that something changed, and who hears it looks for himself: so none needs
+/// The socket for events. An event says that something changed, and who receives it looks again: so none needs
 /// to be decoded, and none is missed even when the kernel had to drop some (ENOBUFS).
 #[derive(Debug)]
 pub(super) struct Events(Socket);
@@ -146,7 +146,7 @@ impl Events {
         open().map(Events)
     }
 
-    /// From here on, changes of links (of bridge ports too) are heard.
+    /// From here on, changes of links (of bridge ports too) are received.
     pub(super) fn join(&self) -> Result<()> {
         self.0
             .add_membership(libc::RTNLGRP_LINK)
@@ -161,7 +161,7 @@ impl Events {
     }
 
     /// Waits for one event.
-    pub(super) fn hear(&self, deadline: Deadline, what: &str) -> Result<()> {
+    pub(super) fn wait_for_one(&self, deadline: Deadline, what: &str) -> Result<()> {
         match receive(&self.0, deadline, what) {
             Err(error) if error.errno() == Some(nix::errno::Errno::ENOBUFS) => Ok(()),
             other => other.map(drop),

@@ -7,6 +7,20 @@ use std::sync::atomic::AtomicU64;
 
 use nix::errno::Errno;
 
+/// The three kinds of System V objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SysV {
+    /// A message queue.
+    Queue,
+    /// A set of one semaphore.
+    Semaphore,
+    /// A shared memory segment of one page.
+    Segment,
+}
+
+/// How many bytes a segment is made with: a page, on every machine.
+const SEGMENT_SIZE: usize = 4096;
+
 /// msgget(2): the System V message queue of `key`.
 pub(crate) fn msgget(key: i32, flags: i32) -> Result<i32, Errno> {
     // SAFETY: msgget takes integers only.
@@ -14,9 +28,8 @@ pub(crate) fn msgget(key: i32, flags: i32) -> Result<i32, Errno> {
 }
 
 /// msgget(2), semget(2) (one semaphore) or shmget(2) (one page): the System V object of `key`.
-pub(crate) fn sysv_get(what: crate::ipc::SysV, key: i32, flags: i32) -> Result<i32, Errno> {
-    use crate::ipc::SysV;
-    let size = if flags & libc::IPC_CREAT == 0 { 0 } else { crate::ipc::SEGMENT_SIZE };
+pub(crate) fn sysv_get(what: SysV, key: i32, flags: i32) -> Result<i32, Errno> {
+    let size = if flags & libc::IPC_CREAT == 0 { 0 } else { SEGMENT_SIZE };
     Errno::result(match what {
         SysV::Queue => return msgget(key, flags),
         // SAFETY: semget takes integers only.
@@ -27,8 +40,7 @@ pub(crate) fn sysv_get(what: crate::ipc::SysV, key: i32, flags: i32) -> Result<i
 }
 
 /// msgctl(2), semctl(2) or shmctl(2) with IPC_STAT: whether there is an object of this identifier.
-pub(crate) fn sysv_stat(what: crate::ipc::SysV, id: i32) -> Result<(), Errno> {
-    use crate::ipc::SysV;
+pub(crate) fn sysv_stat(what: SysV, id: i32) -> Result<(), Errno> {
     // The kernel's structures are of about a hundred bytes.
     let mut space = [0_u64; 64];
     let at = space.as_mut_ptr();

@@ -10,7 +10,10 @@ const GET_KEYRING_ID: libc::c_long = 0;
 const SEARCH: libc::c_long = 10;
 
 /// add_key(2) of an empty-handed key of type `user` to the user keyring.
-pub(crate) fn add_user_key(description: &CStr) -> Result<i32, Errno> {
+///
+/// # Errors
+/// The kernel's: EPERM, ENOSYS, EDQUOT.
+pub fn add_user_key(description: &CStr) -> Result<i32, Errno> {
     let (kind, payload) = (c"user", [0_u8]);
     // SAFETY: the kernel reads two strings that end in NUL and one byte, which all live through the call.
     let serial = unsafe {
@@ -27,7 +30,10 @@ pub(crate) fn add_user_key(description: &CStr) -> Result<i32, Errno> {
 }
 
 /// keyctl(KEYCTL_SEARCH) for a key of type `user` in the user keyring.
-pub(crate) fn find_user_key(description: &CStr) -> Result<i32, Errno> {
+///
+/// # Errors
+/// The kernel's: ENOKEY where there is none.
+pub fn find_user_key(description: &CStr) -> Result<i32, Errno> {
     let kind = c"user";
     // SAFETY: the kernel reads two strings that end in NUL and live through the call.
     let serial = unsafe {
@@ -37,7 +43,10 @@ pub(crate) fn find_user_key(description: &CStr) -> Result<i32, Errno> {
 }
 
 /// keyctl(KEYCTL_GET_KEYRING_ID) of the user keyring, made if there is none.
-pub(crate) fn user_keyring() -> Result<i32, Errno> {
+///
+/// # Errors
+/// The kernel's.
+pub fn user_keyring() -> Result<i32, Errno> {
     // SAFETY: this command takes integers only.
     let serial = unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, USER_KEYRING, 1) };
     Errno::result(serial).map(|serial| serial as i32)

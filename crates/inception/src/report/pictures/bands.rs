@@ -3,8 +3,8 @@
 use lesson::render::Shown;
 use ns_core::Value;
 
-use super::Table;
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
+use super::table::Table;
 
 /// From the one side to the other.
 const BETWEEN: i32 = 70;

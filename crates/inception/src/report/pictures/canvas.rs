@@ -1,6 +1,6 @@
 //! Shapes and words on a canvas. Escaping is the svg crate's, and so is the syntax.
 
-use ns_core::fact::printable;
+use ns_core::printable;
 use svg::Node;
 use svg::node::Text as Words;
 use svg::node::element::{

@@ -3,8 +3,8 @@
 use lesson::render::Shown;
 use ns_core::Value;
 
-use super::Table;
 use super::canvas::{Anchor, Canvas, Face, MARGIN, Picture, width};
+use super::table::Table;
 
 /// How long the timeline is.
 const LENGTH: i32 = 300;

@@ -3,8 +3,8 @@
 use lesson::render::Shown;
 use textwrap::WordSplitter;
 
-use super::Table;
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
+use super::table::Table;
 
 /// So many answers have a colour of their own (picture.css).
 const COLOURS: usize = 6;

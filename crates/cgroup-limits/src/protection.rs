@@ -1,0 +1,221 @@
+//! memory.high makes who is past it wait, and memory.low keeps what is below it from being taken: version 2 has both.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use lesson::{Claim, Step, inside, outside};
+use nix::sys::resource::{UsageWho, getrusage};
+use ns_core::cgroup::CgroupRequest::ControllerV2;
+use ns_core::cgroup::{Cgroup, InterfaceFile};
+use ns_core::{Child, Fact, Named, Namespaces, Value};
+use rustix::fs::OFlags;
+
+use crate::cgroups::create;
+use crate::io::{self, A_DISK};
+use crate::memory::{MIB, ROOM, take_in};
+use crate::requirements::MEMORY_V2;
+
+const WAITS: Claim = Claim::holds(
+    "memory-high-waits",
+    "Past memory.high a process is made to wait: it touches memory, asks for nothing, and sleeps.",
+)
+.factor("memory.high")
+.notes(&[45])
+.more(&[113])
+.requires(&[MEMORY_V2, ROOM]);
+
+pub(crate) const WAIT_PAST_HIGH: Step = Step {
+    title: "memory: let a process touch 33 MiB where memory.high is 32 MiB. Count how often it slept meanwhile.",
+    calls: &["write(\"…/memory.high\", \"33554432\")", "mmap()", "getrusage(RUSAGE_SELF)"],
+    by_hand: &[
+        "cd $v2; mkdir new; echo 32M > new/memory.high; echo 0 > new/memory.swap.max",
+        "sh -c 'echo $$ > new/cgroup.procs; time head -c 16500k /dev/zero | tail -c 33M | wc -c'; cat new/memory.events; rmdir new",
+    ],
+    claims: &[WAITS],
+    run: |lab| lab.compare(WAITS, false, true, touch_past_high)?.shows(inside(SLEPT).is("yes")),
+};
+
+const SLEPT: &str = "it slept";
+
+const LOW: Claim = Claim::holds(
+    "memory-low",
+    "memory.low protects: when the cgroup above runs short, its pages of files stay, and a sibling gives up its own.",
+)
+.factor("memory.low")
+.notes(&[45])
+.more(&[137])
+.requires(&[MEMORY_V2, ROOM, A_DISK]);
+
+pub(crate) const PROTECT: Step = Step {
+    title: "memory: fill two siblings with 8 MiB of a file each, protect one by memory.low, and limit the cgroup above to 10 MiB.",
+    calls: &["write(\"…/above/one/memory.low\", \"8388608\")", "write(\"…/above/memory.max\", \"10485760\")"],
+    by_hand: &[
+        "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.low",
+        "for g in one other; do sh -c \"echo \\$\\$ > new/$g/cgroup.procs; dd if=/dev/zero of=/var/tmp/$g bs=1M count=8 conv=fsync\"; done",
+        "echo 10M > new/memory.max; grep '^file ' new/*/memory.stat; rm /var/tmp/one /var/tmp/other; rmdir new/* new",
+    ],
+    claims: &[LOW],
+    run: |lab| {
+        let Some((directory, _)) = io::disk() else { return Ok(()) };
+        lab.compare(LOW, false, true, |protected| run_short(&directory, protected))?
+            .shows(outside(KEEPS).is("yes") & outside(GIVES_UP).is("yes"))
+    },
+};
+
+const MIN: Claim = Claim::holds(
+    "memory-min",
+    "memory.low yields where nothing else can be taken; memory.min does not, and who wants more is killed instead.",
+)
+.factor("memory.min instead of memory.low")
+.notes(&[45])
+.more(&[137])
+.requires(&[MEMORY_V2, ROOM, A_DISK]);
+
+pub(crate) const PROTECT_FOR_GOOD: Step = Step {
+    title: "memory: protect 8 MiB of a file by memory.low, then by memory.min. A sibling wants 12 MiB, where both have 16 MiB.",
+    calls: &["write(\"…/above/one/memory.min\", \"8388608\")", "mmap()"],
+    by_hand: &[
+        "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.min",
+        "sh -c 'echo $$ > new/one/cgroup.procs; dd if=/dev/zero of=/var/tmp/one bs=1M count=8 conv=fsync'",
+        "echo 16M > new/memory.max; echo 0 > new/memory.swap.max",
+        "sh -c 'echo $$ > new/other/cgroup.procs; head -c 12M /dev/zero | tail -c 12M | wc -c'; rm /var/tmp/one; rmdir new/* new",
+    ],
+    claims: &[MIN],
+    run: |lab| {
+        let Some((directory, _)) = io::disk() else { return Ok(()) };
+        lab.compare(MIN, "memory.low", "memory.min", |file| take_beside(&directory, file))?
+            .shows(inside(WANTS).from("lives on").to("killed by SIGKILL") & outside(KEEPS).is("yes"))
+    },
+};
+
+const WANTS: &str = "after 12 MiB";
+
+const KEEPS: &str = "one keeps seven eighths of its pages";
+const GIVES_UP: &str = "the other gives up half of its pages, or more";
+
+/// Where memory.high is; past it a process waits the longer the further it goes, up to two seconds at a time.
+const HIGH: usize = 32 * MIB;
+const A_LITTLE: usize = MIB;
+
+/// Whether a process sleeps while it touches a little more than [`HIGH`], where that is memory.high, or nothing is.
+fn touch_past_high(limited: bool) -> Result<Vec<Fact>> {
+    let cgroup = create(ControllerV2("memory"), "limited")?;
+    cgroup.forbid_swap()?;
+    if limited {
+        cgroup.limit("memory.high", HIGH)?;
+    }
+    let mut child = Child::spawn("toucher", Namespaces::NONE, |me| {
+        me.checkpoint()?;
+        let since = Instant::now();
+        let before = sleeps()?;
+        std::hint::black_box(vec![1_u8; HIGH + A_LITTLE]);
+        let slept = sleeps()? - before;
+        let time = i64::try_from(since.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        me.report("time", Value::Nanoseconds(time))?;
+        me.report(SLEPT, slept > 0)
+    })?;
+    cgroup.join(child.pid())?;
+    child.wake()?;
+    Ok(child.facts()?)
+}
+
+/// How often this process has given its CPU away by itself, to wait for something: getrusage(2), `ru_nvcsw`.
+fn sleeps() -> ns_core::Result<i64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).named(|| "getrusage(RUSAGE_SELF)".into())?;
+    Ok(usage.voluntary_context_switches())
+}
+
+/// Pages of a file that a sibling has, and what the cgroup above two of them may have in the end.
+const PAGES: usize = 8 * MIB;
+const ABOVE: usize = 10 * MIB;
+/// What a process wants beside such pages, and what the cgroup above may have then: all of it, and not both.
+const WANTED: usize = 12 * MIB;
+const FOR_BOTH: usize = 16 * MIB;
+
+/// Two siblings.
+struct Siblings {
+    // They go before the one above.
+    one: Cgroup,
+    other: Cgroup,
+    above: Cgroup,
+}
+
+impl Siblings {
+    fn new() -> Result<Siblings> {
+        let above = create(ControllerV2("memory"), "above")?;
+        above.enable("memory")?;
+        above.forbid_swap()?;
+        Ok(Siblings { one: above.child(&"one".parse()?)?, other: above.child(&"other".parse()?)?, above })
+    }
+}
+
+/// Who gives up pages when the cgroup above two siblings runs short: one is protected, or not.
+fn run_short(directory: &Path, protected: bool) -> Result<Vec<Fact>> {
+    let Siblings { one, other, above } = &Siblings::new()?;
+    if protected {
+        one.limit("memory.low", PAGES)?;
+    }
+    let _files = [fill(one, directory)?, fill(other, directory)?];
+    let before = [in_use(one)?, in_use(other)?];
+    above.limit("memory.max", ABOVE)?;
+    let after = [in_use(one)?, in_use(other)?];
+    Ok(vec![
+        Fact::outside("memory.current of one", rounded(after[0])),
+        Fact::outside("memory.current of the other", rounded(after[1])),
+        keeps(before[0], after[0]),
+        Fact::outside(GIVES_UP, 2 * after[1] <= before[1]),
+    ])
+}
+
+/// What becomes of a process that wants memory which a sibling has, whose pages are protected by `file`.
+fn take_beside(directory: &Path, file: &str) -> Result<Vec<Fact>> {
+    let Siblings { one, other, above } = &Siblings::new()?;
+    one.limit(file, PAGES)?;
+    let _file = fill(one, directory)?;
+    // Now, since who writes to a file under a small limit is made to wait for the disk.
+    above.limit("memory.max", FOR_BOTH)?;
+    let before = in_use(one)?;
+    let [result, _] = take_in(other, || {
+        std::hint::black_box(vec![1_u8; WANTED]);
+        Ok(())
+    })?;
+    let after = in_use(one)?;
+    Ok(vec![
+        Fact { what: WANTS.into(), ..result },
+        Fact::outside("memory.current of one", rounded(after)),
+        keeps(before, after),
+    ])
+}
+
+/// Has a process in `cgroup` write a file, whose pages stay as long as it is open.
+fn fill(cgroup: &Cgroup, directory: &Path) -> Result<File> {
+    let file = io::nameless(directory, OFlags::empty())?;
+    let mut writer = Child::spawn("writer", Namespaces::NONE, |me| {
+        me.checkpoint()?;
+        let block = vec![1_u8; MIB];
+        for at in 0..PAGES / MIB {
+            file.write_all_at(&block, (at * MIB) as u64).named(|| "pwrite(file)".into())?;
+        }
+        // What the disk has can be taken back at once.
+        file.sync_data().named(|| "fdatasync(file)".into())
+    })?;
+    cgroup.join(writer.pid())?;
+    writer.wake()?;
+    writer.facts()?;
+    Ok(file)
+}
+
+fn keeps(before: usize, after: usize) -> Fact {
+    Fact::outside(KEEPS, 8 * after >= 7 * before)
+}
+
+fn rounded(bytes: usize) -> Value {
+    Value::Name(format!("{} MiB", (bytes + MIB / 2) / MIB))
+}
+
+fn in_use(cgroup: &Cgroup) -> Result<usize> {
+    Ok(cgroup.read(cgroup.file(InterfaceFile::MEMORY_NOW))?.parse()?)
+}

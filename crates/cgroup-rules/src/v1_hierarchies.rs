@@ -1,0 +1,85 @@
+//! The hierarchies of v1: those of this machine, or two that are mounted for the run where it has none and is to be
+//! thrown away.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use lesson::Lab;
+use ns_core::cgroup::{CgroupParent, CgroupRequest, Layout, Version};
+use ns_core::probe::{self, Unmet};
+use ns_core::{Capability, Named, Namespaces, cleanup, mount, sandbox};
+
+/// Below it we mount: nothing of the machine's is there in our mount namespace.
+pub(crate) const BASE: &str = "/mnt";
+
+/// As /proc/PID/cgroup calls the mounted hierarchies of v1.
+pub(crate) fn names(layout: &Layout) -> Vec<String> {
+    let v1 = layout.hierarchies().iter().filter(|it| it.version() == Version::V1);
+    v1.map(|it| it.controllers().join(",")).collect()
+}
+
+/// The cgroups of v1 in which others can be made; those without a controller last, since systemd lives in one.
+pub(crate) fn parents() -> ns_core::Result<Vec<(String, CgroupParent)>> {
+    let layout = Layout::detect()?;
+    let mut found = Vec::new();
+    for name in names(&layout) {
+        // A new cpuset has neither CPUs nor memory, and takes nobody.
+        let first = name.split(',').next().unwrap_or_default();
+        if name.contains("cpuset") {
+            continue;
+        }
+        if let Ok(parent) = CgroupParent::find_in(&layout, CgroupRequest::V1(first))? {
+            found.push((name, parent));
+        }
+    }
+    found.sort_by_key(|(name, _)| name.contains("name="));
+    Ok(found)
+}
+
+/// Nothing is lacking where the hierarchies of this machine will do, or where others may be mounted beside them.
+pub(crate) fn hierarchies_or(enough: fn(&Layout) -> bool) -> ns_core::Result<Option<Unmet>> {
+    let layout = Layout::detect()?;
+    if enough(&layout) {
+        return Ok(None);
+    }
+    if !names(&layout).is_empty() {
+        return Ok(Some(Unmet::new("cgroups of v1 that we may write to", "run as root: sudo …")));
+    }
+    let what = "a hierarchy of cgroup v1, which is mounted for the whole machine";
+    let remedy = "run it in a virtual machine: scripts/vm --user root -- cgroup-rules";
+    if probe::throw_away()?.is_some() || probe::capability(Capability::CAP_SYS_ADMIN).is_some() {
+        return Ok(Some(Unmet::new(what, remedy)));
+    }
+    Ok(None)
+}
+
+/// Whether two hierarchies of v1 were mounted for this run.
+struct Mounted(bool);
+
+/// Where this machine has no v1 and is to be thrown away: two hierarchies for the claims about v1, mounted once. They
+/// are unmounted with our mount namespace.
+pub(crate) fn mount_two_hierarchies(lab: &mut Lab) -> Result<bool> {
+    let mounted = lab.once(|_| {
+        let may = probe::throw_away()?.is_none() && probe::capability(Capability::CAP_SYS_ADMIN).is_none();
+        if !may || !parents()?.is_empty() {
+            return Ok(Mounted(false));
+        }
+        // The next cleanup worker is made in the new mount namespace: only from there the cgroups of v1 can be removed.
+        cleanup::finish()?;
+        sandbox::enter(Namespaces::MNT)?;
+        mount::mount("tmpfs", Path::new(BASE))?;
+        for name in ["first", "second"] {
+            mount::mount_with("cgroup", &format!("none,name={name}"), &mount_point(name)?)?;
+        }
+        Ok(Mounted(true))
+    })?;
+    Ok(mounted.0)
+}
+
+/// A directory to mount on.
+pub(crate) fn mount_point(name: &str) -> ns_core::Result<PathBuf> {
+    let point = Path::new(BASE).join(name);
+    fs::create_dir_all(&point).named(|| format!("mkdir {}", point.display()))?;
+    Ok(point)
+}

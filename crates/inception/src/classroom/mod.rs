@@ -1,0 +1,34 @@
+//! The classroom: an experiment that goes at people's pace (`--pause`), and asks what they expect (`--predict`).
+//!
+//! Two processes. This one has the terminal, stays in the namespaces that it was started in, and waits for keys. The
+//! other is the experiment, which writes events and, after each step that it announces, waits for a line
+//! (`--lockstep`, docs/events.md). So whatever people do while they think (sleep, open a shell, close the window), it
+//! is at rest, and to run it again is to send it home and start another.
+
+mod answers;
+mod ask;
+mod attend;
+mod believed;
+mod keys;
+mod observed;
+mod options;
+mod order;
+mod page;
+mod pause;
+mod places;
+mod predict;
+mod process;
+mod question;
+mod room;
+mod score;
+mod shell;
+mod telling;
+mod terminal;
+mod user;
+mod watchdog;
+mod why;
+
+pub(crate) use attend::one_by_one;
+pub(crate) use options::Options;
+pub(crate) use score::Score;
+pub(crate) use watchdog::as_the_watchdog;

@@ -1,0 +1,53 @@
+//! What one experiment after another is taught with: a terminal, or answers; and the score.
+
+use anyhow::Result;
+use lesson::complain;
+use nix::sys::signal::Signal;
+
+use super::answers::Answers;
+use super::options::Options;
+use super::score::Score;
+use super::terminal::Terminal;
+
+/// How a pause, a question or a run ended.
+pub(super) enum Next {
+    /// On with it.
+    On,
+    /// The run is over, with this exit status.
+    Over(u8),
+    /// The experiment is to be run again.
+    Again,
+    /// The class is over.
+    Left,
+    /// None of the claims that were to be asked about is there any more.
+    NothingToAsk,
+    /// This signal ended it.
+    Ended(Signal),
+}
+
+/// Who answers, and what is kept of it.
+pub(super) struct Room<'a> {
+    pub(super) options: &'a Options,
+    pub(super) terminal: Option<Terminal>,
+    pub(super) answers: Option<Answers>,
+    pub(super) score: Option<Score>,
+}
+
+impl Room<'_> {
+    /// Opens what the options need.
+    ///
+    /// # Errors
+    /// When there is no terminal though one is needed, or the answers cannot be read.
+    pub(super) fn open(options: &Options) -> Result<Room<'_>> {
+        let needs_keys = options.pause || options.answers.is_none();
+        let or = if options.pause { "" } else { "; --answers FILE takes the answers from a file" };
+        let terminal = needs_keys.then(|| Terminal::open(options.name(), or)).transpose()?;
+        let answers = options.answers.as_deref().map(Answers::open).transpose()?;
+        // Without the factors nobody is asked about the kernel.
+        let keeps = options.predict && !options.conditions.sabotage;
+        // A score that cannot be kept is told, and keeps nobody from predicting.
+        let open_score = || Score::open("inception").inspect_err(|error| complain("inception", error)).ok();
+        let score = keeps.then(open_score).flatten();
+        Ok(Room { options, terminal, answers, score })
+    }
+}

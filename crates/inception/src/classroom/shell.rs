@@ -1,0 +1,129 @@
+//! A shell in the namespaces of a step. The experiment waits meanwhile.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
+use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{Pid, getpgrp, getpid, setpgid, tcsetpgrp};
+use ns_core::{Child, Errno, Message, Named, Namespaces, namespace, process, signals};
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use super::places::{Place, descendants};
+use super::watchdog::Watchdog;
+
+/// Opens a shell at `place` of `experiment`, which is at rest, and waits until it ends; its prompt begins with `prompt`.
+/// What it leaves behind is ended.
+/// `Some` if this signal ended it, and is to end us.
+///
+/// # Errors
+/// When the namespaces cannot be entered, which says which.
+pub(super) fn open(
+    experiment: Pid,
+    place: &Place,
+    prompt: &str,
+    watchdog: &mut Watchdog,
+) -> Result<Option<Signal>> {
+    let settings = tcgetattr(io::stdin()).context("tcgetattr()")?;
+    let mask = SigSet::all();
+    let mut unmasked = SigSet::empty();
+    // We are in the background while the shell has the terminal, and may not be stopped for taking it back.
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), Some(&mut unmasked)).context("sigprocmask()")?;
+    // What the shell leaves behind when it ends becomes ours; in a PID namespace, its init's.
+    let adopting = set_child_subreaper(true).context("prctl(PR_SET_CHILD_SUBREAPER)");
+    let family = || [process::children(getpid()).unwrap_or_default(), descendants(experiment)].concat();
+    let before_it = family();
+    watchdog.lent(&settings);
+    let ended = adopting.and_then(|()| be_there(place, prompt));
+    let cleaned = ns_core::until("what the shell left behind to end", || {
+        let mut left = family();
+        left.retain(|pid| !before_it.contains(pid));
+        for pid in &left {
+            let _ = kill(*pid, Signal::SIGKILL);
+            let _ = waitpid(*pid, Some(WaitPidFlag::WNOHANG)); // of a child of ours alone
+        }
+        Ok(left.is_empty().then_some(()))
+    });
+    let _ = set_child_subreaper(false);
+    let _ = tcsetpgrp(io::stdin(), getpgrp());
+    let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &settings);
+    watchdog.as_found();
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&unmasked), None);
+    cleaned?;
+    ended
+}
+
+fn be_there(place: &Place, prompt: &str) -> Result<Option<Signal>> {
+    let raw = rustix::process::Pid::from_raw(place.pid.as_raw()).context("no process")?;
+    let pidfd = pidfd_open(raw, PidfdFlags::empty()).with_context(|| format!("pidfd_open({raw})"))?;
+    // setns(2) into a PID or time namespace counts for the children of the caller. So the one who enters is not the
+    // one who becomes the shell.
+    let mut intermediate = Child::spawn("the shell", Namespaces::NONE, |me| {
+        namespace::enter_all_of(pidfd.as_fd(), place.namespaces)?;
+        let mut shell = Child::spawn("shell", Namespaces::NONE, |_| become_shell(prompt))?;
+        me.report("PID", shell.pid())?;
+        // One that stops itself would leave the terminal to nobody.
+        while let Message::Stopped(_) = shell.recv()? {
+            shell.signal(Signal::SIGCONT)?;
+        }
+        Ok(())
+    })?;
+    let shell = intermediate.fact()?.value.as_i64().and_then(|pid| i32::try_from(pid).ok());
+    let endings = signals::Waiting::among(&[Signal::SIGHUP, Signal::SIGTERM])?;
+    // A terminal that hangs up tells so to its foreground alone. That is not us, and a shell that was about to start a
+    // program when it was told may wait for that program for ever. So we watch the terminal ourselves: nothing is asked
+    // for, since that it hung up is always told.
+    let stdin = io::stdin();
+    let terminal = PollFd::new(stdin.as_fd(), PollFlags::empty());
+    let [entered, signal] =
+        [intermediate.pidfd(), endings.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    let mut fds = [entered, signal, terminal];
+    ns_core::poll_until(&mut fds, None)?;
+    if !fds[0].any().unwrap_or(false) {
+        let hung_up = fds[2].any().unwrap_or(false).then_some(Signal::SIGHUP);
+        let ending = endings.take()?.or(hung_up);
+        // A shell that is hung up tells its jobs.
+        if let Some(shell) = shell.map(Pid::from_raw) {
+            let _ = killpg(shell, Signal::SIGHUP);
+            let _ = killpg(shell, Signal::SIGCONT);
+        }
+        return Ok(ending);
+    }
+    // How the shell ended is its own affair; that it could not begin is ours.
+    intermediate.recv()?;
+    Ok(None)
+}
+
+/// In the child that is in the namespaces: takes the terminal, and becomes a shell.
+fn become_shell(prompt: &str) -> ns_core::Result<()> {
+    setpgid(Pid::from_raw(0), Pid::from_raw(0)).named(|| "setpgid(0, 0)".into())?;
+    // All signals are blocked, SIGTTOU among them, or this would stop us.
+    tcsetpgrp(io::stdin(), getpgrp()).named(|| "tcsetpgrp(0)".into())?;
+    signals::reset_ignored()?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).named(|| "sigprocmask()".into())?;
+    let mut tried = None;
+    for shell in [std::env::var_os("SHELL").map(PathBuf::from), Some("/bin/sh".into())].into_iter().flatten()
+    {
+        let name = shell.file_name().unwrap_or_default().to_string_lossy();
+        let mut command = Command::new(&shell);
+        match name.as_ref() {
+            // Without what would set another prompt.
+            "bash" => command.args(["--norc", "--noprofile", "-i"]),
+            "zsh" => command.args(["-f", "-i"]),
+            _ => command.arg("-i"),
+        };
+        // Nothing that is typed there stands in anybody's history.
+        command.env("PS1", format!("[{prompt}] $ ")).env_remove("HISTFILE").env("LESSHISTFILE", "-");
+        let error = command.exec();
+        tried = Some((shell, error));
+    }
+    let (shell, error) = tried.unwrap_or_else(|| ("sh".into(), Errno::ENOENT.into()));
+    Err(Errno::from_raw(error.raw_os_error().unwrap_or_default())).named(|| format!("execve({shell:?})"))
+}

@@ -1,0 +1,24 @@
+//! Which picture a table becomes.
+
+use lesson::render::Shown;
+use transcript::Picture as Form;
+
+use super::canvas::Picture;
+use super::table::Table;
+use super::{bands, clocks, heat, links, tree};
+
+/// Draws a table in the form that it asks for; none where it has no rows, or other columns than the form has.
+pub(crate) fn draw(form: Form, table: Table<'_>, names: &mut Shown) -> Option<Picture> {
+    let columns = table.columns.len();
+    if table.rows.is_empty() || table.rows.iter().any(|row| row.len() != columns) {
+        return None;
+    }
+    match form {
+        Form::Heat(heads) if (1..columns).contains(&heads) => Some(heat::draw(table, heads, names)),
+        Form::Tree if columns >= 1 => Some(tree::draw(table, names)),
+        Form::Links if columns == 5 => Some(links::draw(table, names)),
+        Form::Clocks if columns >= 3 => clocks::draw(table, names),
+        Form::Bands if columns == 4 => bands::draw(table, names),
+        _ => None,
+    }
+}

@@ -1,0 +1,214 @@
+//! Two arms, which differ in one factor, and the verdict on them.
+
+use anyhow::{Result, bail, ensure};
+use ns_core::Fact;
+
+use crate::claim::Claim;
+use crate::effect::{Effect, Shown};
+use crate::lab::Lab;
+use crate::observation::Observation;
+use crate::refusal;
+use transcript::{Arm, Event, Expectation, Row, Verdict, judge};
+
+/// What two arms came to: the control, in which the factor is left out, and the treatment, in which it is not.
+///
+/// They come from [`Lab::arms`] alone, which makes both with one function. So no two things can be compared that differ
+/// in more than the factor by a slip, and `--sabotage` reaches every pair there is. By hand it does not compile:
+///
+/// ```compile_fail,E0451
+/// let arms = lesson::Arms { control: 1, treatment: 2 };
+/// ```
+#[derive(Debug, Clone)]
+pub struct Arms<T> {
+    control: T,
+    treatment: T,
+}
+
+impl<T> Arms<T> {
+    /// Without the factor.
+    pub fn control(&self) -> &T {
+        &self.control
+    }
+
+    /// With it.
+    pub fn treatment(&self) -> &T {
+        &self.treatment
+    }
+
+    /// The same of both arms, such as those facts on which a claim rests.
+    pub fn map<U>(self, mut part: impl FnMut(T) -> U) -> Arms<U> {
+        Arms { control: part(self.control), treatment: part(self.treatment) }
+    }
+
+    /// As [`Arms::map`], where that can fail.
+    ///
+    /// # Errors
+    /// Those of `part`.
+    pub fn try_map<U>(self, mut part: impl FnMut(T) -> Result<U>) -> Result<Arms<U>> {
+        Ok(Arms { control: part(self.control)?, treatment: part(self.treatment)? })
+    }
+
+    /// The arms of the opposite claim: what was the factor is now its absence.
+    #[must_use]
+    pub fn swapped(self) -> Arms<T> {
+        Arms { control: self.treatment, treatment: self.control }
+    }
+}
+
+impl Arms<Vec<Fact>> {
+    /// Those facts of both arms on which a claim rests, by their names.
+    #[must_use]
+    pub fn only(&self, names: &[&str]) -> Arms<Vec<Fact>> {
+        let part = |facts: &[Fact]| {
+            facts.iter().filter(|fact| names.contains(&fact.what.as_str())).cloned().collect()
+        };
+        Arms { control: part(&self.control), treatment: part(&self.treatment) }
+    }
+}
+
+/// A claim with its arms, which waits for its verdict.
+#[must_use = "a claim that is compared and not judged breaks the experiment"]
+pub struct Compared<'a> {
+    lab: &'a mut Lab,
+    claim: Claim,
+    /// None where the claim was skipped.
+    arms: Option<Arms<Observation>>,
+}
+
+impl Lab {
+    /// Runs both arms of a claim: one function, called without the factor and with it. Under `--sabotage` it is called
+    /// with the control twice. Nothing is run for a claim that this machine cannot be asked.
+    ///
+    /// # Errors
+    /// Those of `arm`, but for a call that this machine refuses: for that the claim is skipped.
+    pub fn compare<F: Clone, O: Into<Observation>>(
+        &mut self,
+        claim: Claim,
+        control: F,
+        treatment: F,
+        arm: impl FnMut(F) -> Result<O>,
+    ) -> Result<Compared<'_>> {
+        if !self.asks(&claim) {
+            return Ok(Compared { lab: self, claim, arms: None });
+        }
+        match self.arms(control, treatment, arm) {
+            Ok(arms) => Ok(self.judge(claim, arms)),
+            Err(error) => match refusal::of(&error) {
+                Some(unmet) => {
+                    self.skip(claim, unmet)?;
+                    Ok(Compared { lab: self, claim, arms: None })
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Both arms, for more than one claim or for a table: one function, called without the factor and with it; under
+    /// `--sabotage` twice without.
+    ///
+    /// # Errors
+    /// Those of `arm`. A call that this machine refuses skips what claims the step has left.
+    pub fn arms<F: Clone, T>(
+        &self,
+        control: F,
+        treatment: F,
+        mut arm: impl FnMut(F) -> Result<T>,
+    ) -> Result<Arms<T>> {
+        let treatment = if self.is_sabotaged() { control.clone() } else { treatment };
+        Ok(Arms { control: arm(control)?, treatment: arm(treatment)? })
+    }
+
+    /// Asks for the verdict on a claim with these arms.
+    pub fn judge<O: Into<Observation>>(&mut self, claim: Claim, arms: Arms<O>) -> Compared<'_> {
+        let arms = self.asks(&claim).then(|| arms.map(Into::into));
+        Compared { lab: self, claim, arms }
+    }
+}
+
+impl Compared<'_> {
+    /// Judges by whether the effect is to be seen in either arm. Where an arm shows neither the effect nor its absence,
+    /// since this machine gave an answer that is none of those, the claim is skipped. So is one whose verdict is not as
+    /// expected where the answers on which it rests have a cause on this machine: a seccomp filter that refuses a call
+    /// answers as the kernel does. A verdict that is as expected is never touched.
+    ///
+    /// # Errors
+    /// When an arm reported nothing, or nothing by a name that the effect asks for; when the claim is not of this step,
+    /// or judged already; when the output cannot be written.
+    pub fn shows(self, effect: Effect) -> Result<()> {
+        let Compared { lab, claim, arms } = self;
+        let Some(Arms { control, treatment }) = arms else { return Ok(()) };
+        let (control, treatment) = (control.into_facts(), treatment.into_facts());
+        if control.is_empty() || treatment.is_empty() {
+            bail!("the claim '{}' has an arm in which nothing was seen", claim.id);
+        }
+        let shown = effect.in_both(&control, &treatment);
+        let shown = shown.map_err(|missing| {
+            let names = [&control, &treatment].map(|facts| names(facts));
+            anyhow::anyhow!(
+                "the claim '{}' asks for {}, which an arm does not report; the control reports {}; the treatment {}",
+                claim.id,
+                missing.asked,
+                names[0],
+                names[1]
+            )
+        })?;
+        if let Some(unmet) = shown.iter().find_map(refusal::third_answer) {
+            return lab.skip(claim, unmet);
+        }
+        let [before, after] = shown.map(|shown| shown == Shown::Present);
+        let verdict = judge(before, after);
+        let expectation = Expectation::from(claim.expect);
+        // Without its factor no claim may hold, and that is all that is expected then.
+        let expected = if lab.is_sabotaged() {
+            verdict != Verdict::Holds
+        } else {
+            expectation.allows(verdict, lab.kernel())
+        };
+        if !expected && !lab.is_sabotaged() {
+            let wants = expectation.allows(Verdict::Holds, lab.kernel());
+            let mut against = effect.against(&treatment, wants);
+            if wants && before {
+                against.extend(effect.against(&control, false));
+            }
+            let all: Vec<_> = treatment.iter().chain(&control).collect();
+            if let Some(unmet) = refusal::explains(&against, &all) {
+                return lab.skip(claim, unmet);
+            }
+        }
+        let rows = rows(&claim, &control, &treatment)?;
+        lab.settle_as(&claim, verdict, expected)?;
+        lab.emit(&Event::Judged {
+            claim: claim.id.into(),
+            verdict,
+            expected,
+            control: Arm { effect: before, facts: control },
+            treatment: Arm { effect: after, facts: treatment },
+            rows,
+        })
+    }
+}
+
+/// The rows of the one screen that a claim declares.
+fn rows(claim: &Claim, control: &[Fact], treatment: &[Fact]) -> Result<Vec<Row>> {
+    let row = |declared: &crate::core_claim::Row| {
+        let [control_value, treatment_value] =
+            [control, treatment].map(|facts| declared.find(facts).map(|fact| fact.value.clone()));
+        ensure!(
+            control_value.is_some() || treatment_value.is_some(),
+            "the row '{}' of the claim '{}' asks for a fact that neither arm reports; the control reports {}; the \
+             treatment {}",
+            declared.label,
+            claim.id,
+            names(control),
+            names(treatment)
+        );
+        Ok(Row { label: declared.label.into(), control: control_value, treatment: treatment_value })
+    };
+    claim.core.iter().map(row).collect()
+}
+
+/// The names by which facts can be asked for, as an experiment asks.
+fn names(facts: &[Fact]) -> String {
+    let typed = |fact: &Fact| format!("{}({:?})", fact.view.word(), fact.what);
+    facts.iter().map(typed).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,134 @@
+//! The help of a program, and what it says of arguments that it cannot take.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use anyhow::Context;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ColorChoice};
+
+use crate::settings::require_stdout;
+use crate::status::{AS_EXPECTED, BROKEN};
+
+/// The help of a program: examples first.
+#[derive(Debug, Clone, Copy)]
+pub struct Help {
+    /// The program's name.
+    pub name: &'static str,
+    /// What it is for, in one line.
+    pub about: &'static str,
+    /// Command lines, and what each is good for.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// What stands below the options.
+    pub after: &'static str,
+}
+
+impl Help {
+    /// The same command with this help: examples first. `name` may be several words, for a command of a command.
+    pub fn lead(&self, command: clap::Command) -> clap::Command {
+        let width = self.examples.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
+        let fits = self.examples.iter().all(|(_, what)| width + what.len() + 4 <= 80);
+        let mut examples = String::from("Examples:");
+        for (line, what) in self.examples {
+            examples.push_str(&if fits {
+                format!("\n  {line:width$}  {what}")
+            } else {
+                format!("\n  {line}\n      {what}")
+            });
+        }
+        command
+            .display_name(self.name)
+            .about(self.about)
+            .before_help(examples)
+            .after_help(self.after)
+            .help_template(
+                "{name}: {about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}\n",
+            )
+            .disable_help_subcommand(true)
+            // One screen for -h and --help alike; clap's long form takes three.
+            .disable_help_flag(true)
+            .arg(Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help"))
+            .max_term_width(100)
+            .color(ColorChoice::Auto)
+    }
+
+    /// Parses the arguments of this process by `command`, which this help leads.
+    ///
+    /// # Errors
+    /// The exit status, when help was shown (0) or one line of complaint was (2).
+    pub fn parse(&self, command: clap::Command) -> Result<clap::ArgMatches, u8> {
+        self.parse_from(command, std::env::args_os())
+    }
+
+    fn parse_from(
+        &self,
+        command: clap::Command,
+        arguments: impl Iterator<Item = OsString>,
+    ) -> Result<clap::ArgMatches, u8> {
+        let mut command = self.lead(command.name(self.name).version(env!("CARGO_PKG_VERSION")));
+        command.try_get_matches_from_mut(arguments).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => self.shown(|| error.print()),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => self.shown(|| command.print_help()),
+            _ => {
+                complain(self.name, &anyhow::anyhow!("{}", in_one_line(&error)));
+                BROKEN
+            }
+        })
+    }
+
+    /// Shows help or version by `print`, and gives the exit status: 0, or 2 where it cannot be written, which is told.
+    fn shown(&self, print: impl FnOnce() -> io::Result<()>) -> u8 {
+        let printed = require_stdout()
+            .and_then(|()| print().and_then(|()| io::stdout().flush()).context("cannot write the output"));
+        match printed {
+            Ok(()) => AS_EXPECTED,
+            // Whoever has read enough is told nothing.
+            Err(error) if is_reader_gone(&error) => AS_EXPECTED,
+            Err(error) => {
+                complain(self.name, &error);
+                BROKEN
+            }
+        }
+    }
+}
+
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Says in one line on standard error what went wrong: the chain of causes, whatever RUST_BACKTRACE says.
+pub fn complain(program: &str, error: &anyhow::Error) {
+    let line = ns_core::printable(&format!("{program}: {error:#}"));
+    // Where standard error is closed, the exit status has to say it alone.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// clap's complaint, which has several paragraphs, as one line.
+pub(crate) fn in_one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_string();
+    let mut remedies = Vec::new();
+    for (kind, value) in error.context() {
+        let listed = match value {
+            ContextValue::String(value) => value.clone(),
+            ContextValue::Strings(values) => {
+                values.iter().filter(|it| !it.is_empty()).cloned().collect::<Vec<_>>().join(", ")
+            }
+            _ => continue,
+        };
+        match kind {
+            ContextKind::ValidValue if !listed.is_empty() => remedies.push(format!("choose from {listed}")),
+            ContextKind::SuggestedArg | ContextKind::SuggestedSubcommand | ContextKind::SuggestedValue => {
+                remedies.push(format!("did you mean {listed}?"));
+            }
+            _ => {}
+        }
+    }
+    // Missing arguments stand on lines of their own.
+    let more: Vec<_> =
+        text.lines().skip(1).map(str::trim).take_while(|line| line.starts_with(['<', '-'])).collect();
+    if remedies.is_empty() {
+        remedies.push("try --help".into());
+    }
+    format!("{}; {}", [vec![first.as_str()], more].concat().join(" "), remedies.join("; "))
+}

@@ -1,0 +1,240 @@
+//! Machines and limits on which no container can be made, or not all of one: what is said then, and with which status.
+
+mod plain;
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use ns_core::Errno;
+use ns_core::seccomp::{Action, Filter, Rule};
+use plain::{Directory, PROGRAM, refused, rootfs, run, said};
+
+/// A system call that is answered by an errno; with a flag, only where its first argument has that.
+type Answer = (i64, Option<u64>, i32);
+
+/// Runs a program where the kernel answers some calls otherwise: each by a seccomp filter of the thread that starts it.
+fn where_the_kernel_answers(answers: &[Answer], program: &str, arguments: &[&str]) -> Output {
+    let filters: Vec<Filter> = answers.iter().map(filter).collect();
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    let thread = std::thread::spawn(move || {
+        nix::sys::prctl::set_no_new_privs().unwrap();
+        filters.iter().for_each(|filter| filter.install().unwrap());
+        command.output().unwrap()
+    });
+    thread.join().unwrap()
+}
+
+fn filter((call, flag, errno): &Answer) -> Filter {
+    let every = Rule::call(*call);
+    let rule = flag.map_or(every, |flag| every.with_bits(0, flag as u32));
+    Filter::new(&[rule], Action::Refuse(Errno::from_raw(*errno))).unwrap()
+}
+
+/// A container at a limit that prlimit(1) sets, with panics as talkative as they get.
+fn limited(limit: &str, arguments: &[&str]) -> Output {
+    Command::new("prlimit")
+        .args([limit, PROGRAM, "run"])
+        .args(arguments)
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_command_that_cannot_be_started_has_no_status() {
+    let rootfs = rootfs("no-status");
+    let path = rootfs.0.to_str().unwrap();
+    // Init is one process already.
+    let output = run(["--pids-max", "1", path, "true"]);
+    if !String::from_utf8_lossy(&output.stderr).contains("a limit by the pids controller: ") {
+        refused(&output, 125, &["clone3(): EAGAIN", "--pids-max, for which init counts too", "raise it"]);
+    }
+    let mut has_succeeded = false;
+    for files in 5..40 {
+        let output = limited(&format!("--nofile={files}:{files}"), &[path, "true"]);
+        if output.status.success() {
+            has_succeeded = true;
+        } else {
+            refused(&output, 125, &["EMFILE", "raise it: ulimit -n"]);
+        }
+    }
+    assert!(has_succeeded, "40 files are enough");
+}
+
+#[test]
+fn small_limits_are_named() {
+    let rootfs = rootfs("limits");
+    let path = rootfs.0.to_str().unwrap();
+    refused(&limited("--fsize=0:0", &[path, "true"]), 125, &["EFBIG", "raise it: ulimit -f unlimited"]);
+    // Of a user, since root is not counted; one who is nobody else, so that others do not count.
+    let program = rootfs.at("program");
+    plain::copy_program(PROGRAM, &program);
+    let mut command = Command::new("setpriv");
+    if nix::unistd::geteuid().is_root() {
+        command.args(["--reuid", "64333", "--regid", "64333", "--clear-groups"]);
+    }
+    command.args(["--no-new-privs", "prlimit", "--nproc=1:1"]).arg(program).args(["run", path, "true"]);
+    let output = command.env("RUST_BACKTRACE", "1").current_dir("/").stdin(Stdio::null()).output().unwrap();
+    refused(&output, 125, &["clone3(", "EAGAIN", "RLIMIT_NPROC", "ulimit -u"]);
+    for megabytes in [12, 14, 16, 20, 24, 32] {
+        let bytes = megabytes << 20;
+        let output = limited(&format!("--as={bytes}:{bytes}"), &[path, "true"]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        // Where it is too small for the loader, that says so.
+        let told = output.status.success() || stderr.lines().count() <= 1;
+        assert!(told && !stderr.contains("panicked"), "{megabytes} MiB: {output:?}");
+    }
+}
+
+#[test]
+fn a_refused_call_has_its_cause_and_a_remedy() {
+    let rootfs = rootfs("refused");
+    let path = rootfs.0.to_str().unwrap();
+    for (call, errno, words) in [
+        (libc::SYS_mount, libc::EACCES, "mount --make-rprivate /: EACCES"),
+        (libc::SYS_mount, libc::EPERM, "mount --make-rprivate /: EPERM"),
+        (libc::SYS_sethostname, libc::EPERM, "sethostname(\"container\"): EPERM"),
+        (libc::SYS_pivot_root, libc::EPERM, "pivot_root(\".\", \".\"): EPERM"),
+        (libc::SYS_move_mount, libc::EPERM, "move_mount("),
+        (libc::SYS_fsopen, libc::ENOSYS, "mount -t tmpfs"),
+        (libc::SYS_openat2, libc::ENOSYS, "openat2("),
+        (libc::SYS_capset, libc::EPERM, "capset("),
+        (libc::SYS_close_range, libc::ENOSYS, "close_range("),
+        (libc::SYS_memfd_create, libc::ENOSYS, "memfd_create("),
+    ] {
+        let output = where_the_kernel_answers(&[(call, None, errno)], PROGRAM, &["run", path, "true"]);
+        refused(&output, 125, &[words, "a seccomp filter is active", "to get it: "]);
+    }
+}
+
+#[test]
+fn a_setting_that_forbids_user_namespaces_is_named() {
+    // AppArmor lets a user namespace be made, and then refuses what needs a capability in it.
+    let rootfs = rootfs("setting");
+    let fake = Directory::new("settings");
+    for name in ["cap_last_cap", "overflowuid", "overflowgid"] {
+        fs::write(fake.at(name), fs::read(format!("/proc/sys/kernel/{name}")).unwrap()).unwrap();
+    }
+    fs::write(fake.at("apparmor_restrict_unprivileged_userns"), "1\n").unwrap();
+    let script = format!(
+        "mount --bind {} /proc/sys/kernel && exec {PROGRAM} run {} true",
+        fake.0.display(),
+        rootfs.0.display()
+    );
+    let arguments = ["-Urm", "sh", "-c", &script];
+    let output =
+        where_the_kernel_answers(&[(libc::SYS_sethostname, None, libc::EPERM)], "unshare", &arguments);
+    let words =
+        ["sethostname", "kernel.apparmor_restrict_unprivileged_userns is 1", "to get it: sysctl kernel."];
+    refused(&output, 125, &words);
+}
+
+#[test]
+fn what_no_engine_needs_is_left_out_where_the_kernel_has_none() {
+    let rootfs = rootfs("without");
+    let path = rootfs.0.to_str().unwrap();
+    let kinds: [(i32, &str); 2] = [(libc::CLONE_NEWTIME, "time"), (libc::CLONE_NEWCGROUP, "cgroup")];
+    for (flag, kind) in kinds {
+        let unknown = (libc::SYS_unshare, Some(flag as u64), libc::EINVAL);
+        let script = "readlink /proc/self/ns/*";
+        let output = where_the_kernel_answers(&[unknown], PROGRAM, &["run", path, "sh", "-c", script]);
+        let outside = fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+        assert!(said(&output).contains(outside.to_str().unwrap()), "{output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains(&format!("has no {kind} namespaces: the container has none")), "{stderr}");
+        // The control.
+        let output = run([path, "sh", "-c", script]);
+        assert!(!said(&output).contains(outside.to_str().unwrap()), "{output:?}");
+    }
+}
+
+#[test]
+fn what_a_setting_forbids_and_no_engine_needs_is_left_out_too() {
+    let rootfs = rootfs("forbidden");
+    let path = rootfs.0.to_str().unwrap();
+    let set_to_none = |kind: &str| {
+        let script =
+            format!("echo 0 >/proc/sys/user/max_{kind}_namespaces && exec {PROGRAM} run {path} true");
+        Command::new("unshare").args(["-Ur", "sh", "-c", &script]).stdin(Stdio::null()).output().unwrap()
+    };
+    for kind in ["time", "cgroup"] {
+        let output = set_to_none(kind);
+        assert!(output.status.success(), "{output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(&format!("max_{kind}_namespaces): the container has none")), "{stderr}");
+    }
+    for kind in ["user", "net", "pid", "mnt", "uts", "ipc"] {
+        refused(&set_to_none(kind), 125, &["ENOSPC", &format!("max_{kind}_namespaces is 0"), "to get it: "]);
+    }
+}
+
+#[test]
+fn a_container_needs_no_clone3() {
+    let rootfs = rootfs("clone3");
+    let path = rootfs.0.to_str().unwrap();
+    let hidden = (libc::SYS_clone3, None, libc::ENOSYS);
+    let output = where_the_kernel_answers(&[hidden], PROGRAM, &["run", path, "sh", "-c", "echo $$"]);
+    assert_eq!(said(&output), "2");
+    // Nor does its cgroup, in which clone3 would create it.
+    let script = "for i in 1 2 3 4 5; do sleep 0.1 & done; wait";
+    let output =
+        where_the_kernel_answers(&[hidden], PROGRAM, &["run", "--pids-max", "4", path, "sh", "-c", script]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("ork") || stderr.contains("a limit by the pids controller: "), "{stderr}");
+}
+
+#[test]
+fn a_user_namespace_with_one_id_maps_no_more() {
+    let rootfs = rootfs("one-id");
+    let script = format!("exec {PROGRAM} run \"$@\" {} id -u", rootfs.0.display());
+    let run_in_one = |options: &[&str]| {
+        Command::new("unshare")
+            .args(["-Ur", "sh", "-c", &script, "sh"])
+            .args(options)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    assert_eq!(said(&run_in_one(&[])), "0");
+    refused(
+        &run_in_one(&["--user", "auto"]),
+        125,
+        &["uid_map: EPERM", "has 1 of the IDs", "leave --user out"],
+    );
+}
+
+#[test]
+fn what_another_container_hides_is_named() {
+    let rootfs = rootfs("hides");
+    let path = rootfs.0.display();
+    let inside = |script: &str| {
+        let script = format!("{script} && exec {PROGRAM} run {path} true");
+        Command::new("unshare").args(["-Urm", "sh", "-c", &script]).stdin(Stdio::null()).output().unwrap()
+    };
+    // As engines cover a part of /proc.
+    let output = inside("mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys");
+    refused(&output, 125, &["mount -t proc: EPERM", "a part of /proc is covered", "--privileged"]);
+    let output = inside("mount --rbind /proc /proc && mount -o remount,bind,ro /proc");
+    refused(&output, 125, &["EROFS", "/proc is read-only here", "--privileged"]);
+    let output = inside("mount -t tmpfs none /dev && : >/dev/other");
+    refused(&output, 125, &["open(\"/dev/null\", O_PATH): ENOENT", "/dev lacks a device"]);
+}
+
+#[test]
+fn a_chroot_is_named() {
+    let rootfs = rootfs("chroot");
+    plain::install(&rootfs.0, std::path::Path::new(PROGRAM));
+    let path = rootfs.0.display();
+    let script = format!(
+        "mount --bind {path} {path} && mount -t proc proc {path}/proc && exec chroot {path} {PROGRAM} run /etc true"
+    );
+    let output = Command::new("unshare")
+        .args(["-Urmpf", "--kill-child", "sh", "-c", &script])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    refused(&output, 125, &["clone3(", "EPERM", "outside the chroot"]);
+}

@@ -1,0 +1,102 @@
+//! What becomes of a network card when the namespace that it was moved to ends.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use anyhow::Result;
+use lesson::{Claim, Requirement, Step, first};
+use ns_core::net::{LinkName, Netlink};
+use ns_core::probe::Unmet;
+use ns_core::{Capability, Child, Fact, Kind, Namespaces, NsFile, Outcome, Pid, Reporter, Value};
+
+/// A member of the network namespaces that the machine booted with.
+const FIRST: Pid = Pid::from_raw(1);
+
+const PHYSICAL_RETURNS: Claim = Claim::holds(
+    "physical-returns",
+    "A physical device goes back to the first network namespace when its own dies; a veth is destroyed.",
+)
+.factor("hardware")
+.notes(&[75])
+.more(&[65])
+.requires(&[
+    Requirement::ThrowAway,
+    Requirement::Capability(Capability::CAP_SYS_ADMIN),
+    Requirement::Probe(a_physical_device),
+]);
+
+pub(crate) const MOVE_A_CARD: Step = Step {
+    title: "Move a network card of the machine, and a veth end, into the namespace of a process, and end that.",
+    calls: &["setns(\"/proc/1/ns/net\")", "RTM_SETLINK(IFLA_NET_NS_FD)", "exit(0)"],
+    by_hand: &[
+        "sudo ip netns add tenant; sudo ip link set eth0 netns tenant; sudo ip netns delete tenant; ip link",
+    ],
+    claims: &[PHYSICAL_RETURNS],
+    run: |lab| {
+        let card = physical_device()?.map_err(|unmet| anyhow::anyhow!("{unmet}"))?;
+        lab.compare(PHYSICAL_RETURNS, "card0".into(), card, after_the_end)?
+            .shows(first().is("in the first network namespace"))
+    },
+};
+
+/// Moves a device of the first network namespace into that of a process, ends the process, and says where the device is.
+fn after_the_end(device: String) -> Result<Fact> {
+    let mut tenant = Child::spawn("tenant", Namespaces::NET, Reporter::stay)?;
+    let pid = tenant.pid();
+    let mut mover = Child::spawn("mover", Namespaces::NONE, move |me| {
+        enter_the_first()?;
+        let net = Netlink::open_on_a_machine_to_throw_away()?;
+        let name = LinkName::new(&device)?;
+        // Two pairs: an end of either goes in. The far end of the second tells when the namespace is gone.
+        let (fence, inner) = (LinkName::new("fence0")?, LinkName::new("fence1")?);
+        if net.link(&name)?.is_none() {
+            net.create_veth(&name, &LinkName::new("card1")?, None)?;
+        }
+        let fence = net.create_veth(&fence, &inner, None)?;
+        let namespace = NsFile::of(Some(pid), Kind::Net)?;
+        net.move_to(net.index(&name)?, namespace.as_fd())?;
+        net.move_to(net.index(&inner)?, namespace.as_fd())?;
+        me.report("device after the move", if net.link(&name)?.is_some() { "still here" } else { "inside" })?;
+        drop(namespace);
+        me.checkpoint()?;
+        net.wait_until_gone(fence)?;
+        let back = net.link(&name)?.is_some();
+        me.report("the device is", if back { "in the first network namespace" } else { "nowhere" })
+    })?;
+    mover.fact()?; // it has moved
+    tenant.wake()?;
+    tenant.wait()?;
+    mover.wake()?;
+    Ok(mover.fact()?)
+}
+
+fn enter_the_first() -> ns_core::Result<()> {
+    NsFile::of(Some(FIRST), Kind::Net)?.enter(Some(Kind::Net))
+}
+
+/// The name of a network card of this machine, seen from its first network namespace; the last, which is least likely to
+/// be the one that is in use.
+fn physical_device() -> ns_core::Result<Result<String, Unmet>> {
+    let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
+        let entered = Outcome::of(enter_the_first())?;
+        if entered != Outcome::Done {
+            return me.report("setns(\"/proc/1/ns/net\")", entered);
+        }
+        let links = Netlink::open()?.links()?;
+        let hardware = |name: &str| Path::new("/sys/class/net").join(name).join("device").exists();
+        let found = links.into_iter().map(|link| link.name).rfind(|name| hardware(name));
+        me.report("device", found.map_or(Value::Text("none".into()), Value::Name))
+    })?;
+    let seen = child.fact()?;
+    Ok(match seen.value {
+        Value::Name(name) => Ok(name),
+        Value::Outcome(refused) => {
+            Err(Unmet::new(format!("{} gives {refused}", seen.what), "run as root: sudo net-ns"))
+        }
+        _ => Err(Unmet::new("a network card", "give the virtual machine one: -device virtio-net-pci")),
+    })
+}
+
+fn a_physical_device() -> ns_core::Result<Option<Unmet>> {
+    Ok(physical_device()?.err())
+}

@@ -1,0 +1,61 @@
+//! A setting that no kind of namespace holds: what is written inside is the machine's.
+
+use anyhow::Result;
+use lesson::{Claim, Requirement, Step, outside};
+use ns_core::machine::{self, Setting};
+use ns_core::probe::Unmet;
+use ns_core::{Child, Fact, Named, Namespaces};
+
+use crate::eight::of_this_kernel;
+use crate::kinds::apart;
+
+const CORE_PATTERN: Claim = Claim::holds(
+    "core-pattern",
+    "core_pattern is in no namespace: what root writes in new namespaces of all kinds but user is the whole machine's.",
+)
+.factor("core_pattern instead of the hostname")
+.notes(&[3])
+.requires(&[Requirement::Probe(changeable)]);
+
+pub(crate) const SET_CORE_PATTERN: Step = Step {
+    title: "In new namespaces of all kinds but user, write two settings of /proc/sys/kernel: hostname and core_pattern.",
+    calls: &["clone3(CLONE_NEW…|…)", "write(\"/proc/sys/kernel/core_pattern\", \"inside\")"],
+    by_hand: &[
+        "sudo unshare -pfmiun sh -c 'cd /proc/sys/kernel; echo inside > hostname; echo inside > core_pattern'",
+        "cat /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern; sudo sysctl kernel.core_pattern=core",
+    ],
+    claims: &[CORE_PATTERN],
+    run: |lab| {
+        lab.compare(CORE_PATTERN, "hostname", "core_pattern", write_inside)?
+            .shows(outside("it reads what was written inside").is("yes"))
+    },
+};
+
+fn changeable() -> ns_core::Result<Option<Unmet>> {
+    machine::changeable("/proc/sys/kernel/core_pattern")
+}
+
+/// What is read of a setting outside, after a member of new namespaces has written to it.
+fn write_inside(name: &'static str) -> Result<Vec<Fact>> {
+    apart(move |me| {
+        let path = &format!("/proc/sys/kernel/{name}");
+        let namespaces = of_this_kernel().difference(Namespaces::USER);
+        let mut member = Child::spawn("member", namespaces, |me| {
+            // Dropped, it is what it was.
+            let _setting = Setting::change(path, "inside")?;
+            me.report(name, read(path)?)?;
+            me.checkpoint()
+        })?;
+        let inside = member.fact()?;
+        let outside = read(path)?;
+        member.wake()?;
+        member.pass_on(me)?;
+        me.send(Fact::outside("it reads what was written inside", inside.value == outside.as_str()))?;
+        me.send(inside)
+    })
+}
+
+fn read(path: &str) -> ns_core::Result<String> {
+    let text = std::fs::read_to_string(path).named(|| format!("read(\"{path}\")"))?;
+    Ok(text.trim_end().into())
+}

@@ -1,0 +1,342 @@
+//! What keeps a namespace that has no member: the list of namespaces(7), "Namespace lifetime".
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::Result;
+use lesson::{Claim, Requirement, Row, Step, first, inside, right, wrong};
+use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, mount, namespace, sandbox, uts};
+
+use crate::limit;
+use crate::limited::{IT, lives, one_more, wait_until_gone};
+use crate::member::{end, member};
+use crate::scratch::{empty_directory, empty_file};
+
+const DESCRIPTOR: Claim = Claim::holds(
+    "descriptor",
+    "An open descriptor of /proc/PID/ns/uts keeps that UTS namespace alive without a member.",
+)
+.factor("open(ns/uts)")
+.notes(&[20])
+.more(&[22])
+.core(&[Row::outside("UTS: open descriptor", IT)])
+.asks(
+    "You have /proc/PID/ns/uts open. Process PID, its only member, ends. What becomes of that UTS namespace?",
+    &[
+        right("it lives on, without a process"),
+        wrong(
+            "it is gone, and your descriptor leads nowhere",
+            "what is in /proc/PID is thought to end with the process",
+        ),
+        wrong("it lives on, with you as its member", "having a file open is taken for having entered it"),
+    ],
+);
+const BIND: Claim = Claim::holds(
+    "bind-mount",
+    "A bind mount of /proc/PID/ns/uts keeps that UTS namespace alive without a member.",
+)
+.factor("mount --bind")
+.notes(&[20])
+.more(&[21, 22])
+.core(&[Row::outside("UTS: bind mount", IT)])
+.asks(
+    "/proc/PID/ns/uts is bind-mounted on a file; its only member ends, and no descriptor is open. What does the mount do?",
+    &[
+        right("it keeps the namespace alive"),
+        wrong("nothing: the file is empty again", "the link that was mounted is gone with its process"),
+        wrong("it keeps the name alone: a new namespace is made on entry", "`ip netns exec` seems to start one each time"),
+    ],
+);
+const BY_NAME: Claim = Claim::holds(
+    "by-name",
+    "setns() enters a UTS namespace without members by its bind mount; unmounted, the file is any file: EINVAL.",
+)
+.factor("mount --bind")
+.more(&[21]);
+const IN_ITSELF: Claim = Claim::holds(
+    "in-itself",
+    "A mount namespace cannot be bind-mounted inside itself, where it would keep itself alive: EINVAL.",
+)
+.factor("its own mount namespace")
+.more(&[21]);
+
+pub(crate) const HOLD_OPEN: Step = Step {
+    title: "End the only member of a UTS namespace. Who holds it open meanwhile, by a descriptor or by a name?",
+    calls: &["open(\"/proc/PID/ns/uts\")", "mount(\"/proc/PID/ns/uts\", …, MS_BIND)", "setns()"],
+    by_hand: &[
+        "unshare --user --map-root-user --mount  # a shell of your own, for this step",
+        "mount -t tmpfs tmpfs /tmp; touch /tmp/kept; unshare --uts=/tmp/kept hostname kept",
+        "nsenter --uts=/tmp/kept hostname; umount /tmp/kept; nsenter --uts=/tmp/kept hostname",
+        "mount --bind /proc/self/ns/mnt /tmp/kept",
+        "echo 1 > /proc/sys/user/max_uts_namespaces; unshare --uts sleep 60 & sleep 0.1",
+        "exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --uts true; exec 3<&-; unshare --uts true && echo room",
+    ],
+    claims: &[DESCRIPTOR, BIND, BY_NAME, IN_ITSELF],
+    run: |lab| {
+        lab.compare(DESCRIPTOR, false, true, descriptor)?.shows(lives(Kind::Uts))?;
+        lab.compare(BIND, false, true, bind_mount)?.shows(lives(Kind::Uts))?;
+        lab.compare(BY_NAME, false, true, by_name)?.shows(
+            inside("setns(…, CLONE_NEWUTS)").from("EINVAL").to("OK")
+                & inside("hostname there").is("kept")
+                & inside(BY_LINK).is("OK"),
+        )?;
+        lab.compare(IN_ITSELF, false, true, bind_a_mount_namespace)?.shows(first().from("OK").to("EINVAL"))
+    },
+};
+
+const CHILD: Claim = Claim::holds(
+    "child",
+    "A user namespace without a member lives as long as a child namespace of it does.",
+)
+.factor("a child that lives")
+.notes(&[20])
+.more(&[22])
+.core(&[Row::outside("user: nested one", IT)])
+.asks(
+    "A user namespace has no process left; one that was created in it lives on. What becomes of the parent?",
+    &[
+        right("it lives as long as its child"),
+        wrong("it is gone; the grandparent is the child's parent", "an orphaned process gets a new parent"),
+        wrong("it is gone, and its child with it", "the end of a PID namespace's init ends those below it"),
+    ],
+)
+.requires(&[Requirement::Namespace(Kind::User)]);
+const OWNED: Claim = Claim::holds(
+    "owned",
+    "A user namespace without a member lives as long as a UTS namespace that it owns does.",
+)
+.factor("CLONE_NEWUTS")
+.notes(&[20])
+.more(&[22])
+.requires(&[Requirement::Namespace(Kind::User)]);
+
+pub(crate) const NEST: Step = Step {
+    title: "Nest a user namespace in another, or let it own a UTS namespace. Then end everyone in them.",
+    calls: &["unshare(CLONE_NEWUSER)", "unshare(CLONE_NEWUSER|CLONE_NEWUTS)", "open(\"/proc/PID/ns/…\")"],
+    by_hand: &[
+        "unshare --user --map-root-user  # a shell of your own, for this step",
+        "echo 1 > /proc/sys/user/max_user_namespaces; unshare --user --map-root-user --uts sleep 60 & sleep 0.1",
+        "exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --user true",
+        "exec 3<&-; sleep 1; unshare --user true && echo room",
+    ],
+    claims: &[CHILD, OWNED],
+    run: |lab| {
+        lab.compare(CHILD, false, true, nested)?.shows(lives(Kind::User))?;
+        lab.compare(OWNED, Namespaces::NONE, Namespaces::UTS, owner)?.shows(lives(Kind::User))
+    },
+};
+
+const PID_CHILDREN: Claim = Claim::holds(
+    "pid-for-children",
+    "A PID namespace lives as long as a process outside has it in pid_for_children, though its init has ended.",
+)
+.factor("a caller that lives")
+.notes(&[20])
+.more(&[22])
+.requires(&[Requirement::Namespace(Kind::Pid)]);
+const TIME_CHILDREN: Claim = Claim::holds(
+    "time-for-children",
+    "A time namespace lives as long as a process outside has it in time_for_children.",
+)
+.factor("a caller that lives")
+.notes(&[20])
+.more(&[22])
+.requires(&[Requirement::Namespace(Kind::Time)]);
+
+pub(crate) const UNSHARE: Step = Step {
+    title: "Unshare a PID namespace, or a time namespace, which one's children go to. End the only child there.",
+    calls: &["unshare(CLONE_NEWPID)", "unshare(CLONE_NEWTIME)", "fork()", "waitpid()"],
+    by_hand: &[
+        "unshare --user --map-root-user  # a shell of your own, for this step",
+        "echo 1 > /proc/sys/user/max_pid_namespaces; unshare --pid sh -c '/bin/true; exec sleep 60' & sleep 0.1",
+        "unshare --pid --fork true; kill $!; sleep 1; unshare --pid --fork true && echo room",
+    ],
+    claims: &[PID_CHILDREN, TIME_CHILDREN],
+    run: |lab| {
+        for (claim, kind) in [(PID_CHILDREN, Kind::Pid), (TIME_CHILDREN, Kind::Time)] {
+            lab.compare(claim, false, true, |caller_lives| for_children(kind, caller_lives))?
+                .shows(lives(kind))?;
+        }
+        Ok(())
+    },
+};
+
+const PROC: Claim =
+    Claim::holds("proc", "A proc filesystem that is mounted keeps its PID namespace alive without a member.")
+        .factor("mount -t proc")
+        .notes(&[20])
+        .more(&[22])
+        .requires(&[Requirement::Namespace(Kind::Pid)]);
+const MQUEUE: Claim = Claim::refuted(
+    "mqueue",
+    "An mqueue filesystem that is mounted keeps its IPC namespace alive without a member.",
+    "mqueue-outlives",
+)
+.factor("mount -t mqueue")
+.notes(&[20])
+.more(&[22])
+.requires(&[Requirement::Namespace(Kind::Ipc)]);
+const MQUEUE_OUTLIVES: Claim = Claim::holds(
+    "mqueue-outlives",
+    "A mounted mqueue filesystem outlives its IPC namespace; no queue can be made in it any more: EACCES.",
+)
+.factor("exit(0)")
+.notes(&[20])
+.requires(&[Requirement::Namespace(Kind::Ipc)]);
+
+pub(crate) const MOUNT: Step = Step {
+    title: "From inside, mount a filesystem that shows what is in the namespace. Then end the only member.",
+    calls: &["mount(\"proc\", …)", "mount(\"mqueue\", …)", "open(\"…/queue\", O_CREAT)"],
+    by_hand: &[
+        "unshare --user --map-root-user --mount  # a shell of your own, for this step",
+        "mount -t tmpfs tmpfs /tmp; mkdir /tmp/proc /tmp/mqueue; echo 1 > /proc/sys/user/max_pid_namespaces",
+        "unshare --pid --fork mount -t proc proc /tmp/proc; unshare --pid --fork true",
+        "umount /tmp/proc; sleep 1; unshare --pid --fork true && echo room",
+        "unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 1; touch /tmp/mqueue/queue",
+    ],
+    claims: &[PROC, MQUEUE, MQUEUE_OUTLIVES],
+    run: |lab| {
+        for (claim, kind, filesystem) in [(PROC, Kind::Pid, "proc"), (MQUEUE, Kind::Ipc, "mqueue")] {
+            lab.compare(claim, false, true, |mounts| mounted(kind, filesystem, mounts))?
+                .shows(lives(kind))?;
+        }
+        lab.compare(MQUEUE_OUTLIVES, false, true, a_queue)?.shows(
+            inside("open(\"…/queue\", O_CREAT)").from("OK").to("EACCES")
+                & inside("the filesystem").is("mqueue"),
+        )
+    },
+};
+
+fn descriptor(opens: bool) -> Result<Vec<Fact>> {
+    one_more(Kind::Uts, 1, move |_| {
+        let mut member = member(Kind::Uts, |_| Ok(()))?;
+        let file = opens.then(|| NsFile::of(Some(member.pid()), Kind::Uts)).transpose()?;
+        end(&mut member)?;
+        Ok(file)
+    })
+}
+
+fn bind_mount(binds: bool) -> Result<Vec<Fact>> {
+    one_more(Kind::Uts, 1, move |_| {
+        let mut member = member(Kind::Uts, |_| Ok(()))?;
+        let name = empty_file()?;
+        if binds {
+            mount::bind(Path::new(&format!("/proc/{}/ns/uts", member.pid())), &name)?;
+        }
+        end(&mut member)
+    })
+}
+
+/// What shows that EINVAL, when it comes, is about the file.
+const BY_LINK: &str = "setns(\"/proc/PID/ns/uts\"), while the member lives";
+
+fn by_name(stays_bound: bool) -> Result<Vec<Fact>> {
+    let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
+        sandbox::enter(Namespaces::USER | Namespaces::MNT)?;
+        let mut member = member(Kind::Uts, |_| uts::set_hostname("kept"))?;
+        let link = NsFile::of(Some(member.pid()), Kind::Uts)?;
+        let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
+            me.report(BY_LINK, Outcome::of(link.enter(Some(Kind::Uts)))?)
+        })?;
+        me.send(visitor.fact()?)?;
+        drop((visitor, link));
+        let name = empty_file()?;
+        mount::bind(Path::new(&format!("/proc/{}/ns/uts", member.pid())), &name)?;
+        end(&mut member)?;
+        if !stays_bound {
+            mount::unmount(&name)?;
+        }
+        let file = NsFile::open(name.display().to_string())?;
+        me.report("setns(…, CLONE_NEWUTS)", Outcome::of(file.enter(Some(Kind::Uts)))?)?;
+        me.report("hostname there", Value::Name(uts::hostname()))
+    })?;
+    Ok(creator.facts()?)
+}
+
+fn bind_a_mount_namespace(own: bool) -> Result<Fact> {
+    let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
+        sandbox::enter(Namespaces::USER | Namespaces::MNT)?;
+        let name = empty_file()?;
+        let younger = member(Kind::Mnt, |_| Ok(()))?;
+        let whose = if own { "self".into() } else { younger.pid().to_string() };
+        let bound = mount::bind(Path::new(&format!("/proc/{whose}/ns/mnt")), &name);
+        me.report("mount(\"/proc/…/ns/mnt\", …, MS_BIND)", Outcome::of(bound)?)
+    })?;
+    Ok(creator.fact()?)
+}
+
+fn nested(child_lives: bool) -> Result<Vec<Fact>> {
+    one_more(Kind::User, 2, move |_| {
+        let mut member = member(Kind::Cgroup, |_| {
+            sandbox::enter(Namespaces::USER)?; // the parent, which its only process leaves …
+            sandbox::enter(Namespaces::USER).map(drop) // … for the child
+        })?;
+        let child = NsFile::of(Some(member.pid()), Kind::User)?;
+        end(&mut member)?;
+        Ok(child_lives.then_some(child))
+    })
+}
+
+fn owner(owned: Namespaces) -> Result<Vec<Fact>> {
+    one_more(Kind::User, 1, move |_| {
+        let mut member = Child::spawn("member", Namespaces::NONE, move |me| {
+            sandbox::enter(Namespaces::USER | owned)?;
+            me.report("ready", "yes")?;
+            me.stay()
+        })?;
+        member.fact()?;
+        // Where it has none of its own, this is the UTS namespace that all share.
+        let uts = NsFile::of(Some(member.pid()), Kind::Uts)?;
+        end(&mut member)?;
+        Ok(uts)
+    })
+}
+
+fn for_children(kind: Kind, caller_lives: bool) -> Result<Vec<Fact>> {
+    one_more(kind, 1, move |_| {
+        let mut caller = Child::spawn("caller", Namespaces::NONE, move |me| {
+            namespace::unshare(Namespaces::only(kind))?;
+            Child::spawn("only child", Namespaces::NONE, |_| Ok(()))?.wait()?;
+            me.report("ready", "yes")?;
+            me.stay()
+        })?;
+        caller.fact()?;
+        if !caller_lives {
+            end(&mut caller)?;
+        }
+        Ok(caller)
+    })
+}
+
+fn mounted(kind: Kind, filesystem: &'static str, mounts: bool) -> Result<Vec<Fact>> {
+    one_more(kind, 1, move |_| {
+        let target = empty_directory()?;
+        let mut member = member(kind, move |_| {
+            // The mount is in the creator's mount namespace, which the member shares: it outlives the member.
+            if mounts { mount::mount(filesystem, &target) } else { Ok(()) }
+        })?;
+        end(&mut member)
+    })
+}
+
+/// Makes a queue by the mount, which stays, while the only member lives or when the namespace is gone.
+fn a_queue(ends: bool) -> Result<Vec<Fact>> {
+    let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
+        sandbox::enter(Namespaces::USER | Namespaces::MNT)?;
+        limit::set(Kind::Ipc, 1)?;
+        let target = empty_directory()?;
+        let within = target.clone();
+        let mut member = member(Kind::Ipc, move |_| mount::mount("mqueue", &within))?;
+        if ends {
+            end(&mut member)?;
+            wait_until_gone(Kind::Ipc)?;
+        }
+        let queue = target.join("queue");
+        me.report(
+            "open(\"…/queue\", O_CREAT)",
+            Outcome::of(File::create(&queue).named(|| "open(O_CREAT)".into()))?,
+        )?;
+        me.report("the filesystem", mount::filesystem_type(&target)?)
+    })?;
+    Ok(creator.facts()?)
+}

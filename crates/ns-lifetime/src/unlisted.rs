@@ -1,0 +1,178 @@
+//! What keeps a namespace that has no member, and is not on the list of namespaces(7); and what does not keep it.
+
+use std::fs::{self, File};
+use std::net::UdpSocket;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use anyhow::Result;
+use lesson::{Claim, Requirement, Row, Step, inside, right, wrong};
+use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Value, mount, probe};
+
+use crate::limited::{IT, gone, lives, one_more};
+use crate::member::{end, member};
+use crate::scratch::empty_directory;
+
+const LISTED: Claim = Claim::refuted(
+    "listed",
+    "Beside members, only what namespaces(7) lists under \"Namespace lifetime\" keeps a namespace alive.",
+    "socket",
+)
+.factor("socket(AF_INET)")
+.notes(&[20])
+.core(&[Row::inside("not in namespaces(7)", HELD)])
+.asks(
+    "namespaces(7) lists what keeps a namespace without a member: files, mounts, children. How complete is the list?",
+    &[
+        right("a socket keeps one too, and is not on it"),
+        wrong("complete", "the manual page is taken for the whole rule"),
+        wrong("complete: a socket is a file", "the files on the list are those of the namespace itself, as /proc/PID/ns has them"),
+    ],
+);
+const SOCKET: Claim = Claim::holds(
+    "socket",
+    "A socket keeps the network namespace that it was created in, whichever process has it open.",
+)
+.factor("socket(AF_INET)")
+.notes(&[20])
+.more(&[22])
+.core(&[Row::outside("net: open socket", IT)])
+.asks(
+    "A process creates a socket in a new network namespace, passes it to one outside, and ends. How long does the namespace live?",
+    &[
+        right("as long as the socket is open"),
+        wrong("until the process ends: it was the last member", "the receiver is in another network namespace"),
+        wrong("until the socket arrives: it moves to the receiver's network", "a socket is thought to be of its holder's network"),
+    ],
+);
+const FILE: Claim = Claim::holds(
+    "file",
+    "An open file keeps the user namespace of the process that opened it, even if the file is /dev/null.",
+)
+.factor("open(\"/dev/null\")")
+.notes(&[20])
+.requires(&[Requirement::Namespace(Kind::User)]);
+const PIDFD: Claim = Claim::holds(
+    "pidfd",
+    "A pidfd keeps the PID namespace of its process, although that process has ended and been waited for.",
+)
+.factor("the pidfd")
+.notes(&[20])
+.requires(&[Requirement::Namespace(Kind::Pid)]);
+
+pub(crate) const TAKE_OUT: Step = Step {
+    title: "Take a socket, an open file or a pidfd out of a namespace before its only member ends.",
+    calls: &["socket(AF_INET, SOCK_DGRAM)", "open(\"/dev/null\")", "pidfd_getfd()"],
+    by_hand: &[],
+    claims: &[SOCKET, LISTED, FILE, PIDFD],
+    run: |lab| {
+        let socket = lab.arms(false, true, socket)?;
+        lab.judge(SOCKET, socket.clone()).shows(lives(Kind::Net))?;
+        lab.judge(LISTED, socket).shows(gone(Kind::Net))?;
+        lab.compare(FILE, false, true, open_file)?.shows(lives(Kind::User))?;
+        lab.compare(PIDFD, false, true, pidfd)?.shows(lives(Kind::Pid))
+    },
+};
+
+const SYSFS: Claim = Claim::holds(
+    "sysfs",
+    "A mounted sysfs shows the devices of a network namespace and does not keep it alive.",
+)
+.factor("mount -t sysfs alone")
+.notes(&[20])
+.requires(&[Requirement::Probe(probe::sysfs)]);
+
+pub(crate) const MOUNT_SYSFS: Step = Step {
+    title: "From inside a network namespace mount sysfs, which shows its devices. Then end the only member.",
+    calls: &["mount(\"sysfs\", …)", "readdir(\"…/class/net\")"],
+    by_hand: &[
+        "unshare --user --map-root-user --mount  # a shell of your own, for this step",
+        "mount -t tmpfs tmpfs /tmp; mkdir /tmp/sys; echo 1 > /proc/sys/user/max_net_namespaces",
+        "unshare --net sh -c 'mount -t sysfs sysfs /tmp/sys; ls /tmp/sys/class/net'",
+        "sleep 1; ls /tmp/sys/class/net; unshare --net true && echo room",
+    ],
+    claims: &[SYSFS],
+    run: |lab| {
+        lab.compare(SYSFS, false, true, sysfs)?.shows(
+            gone(Kind::Net)
+                & inside("mounted there").is("sysfs")
+                & inside("devices listed there before").is_not("none"),
+        )
+    },
+};
+
+fn socket(taken: bool) -> Result<Vec<Fact>> {
+    one_more(Kind::Net, 1, move |me| {
+        let copy = take_out(taken, Kind::Net, || {
+            UdpSocket::bind("0.0.0.0:0").named(|| "bind(\"0.0.0.0:0\")".into()).map(Into::into)
+        })?;
+        me.report(HELD, copy.as_ref().map_or(Ok("nothing".into()), what_it_is)?)?;
+        Ok(copy)
+    })
+}
+
+/// What is held of the namespace after its end.
+const HELD: &str = "held outside";
+
+/// What a descriptor leads to, without its number: `socket`.
+fn what_it_is(file: &OwnedFd) -> ns_core::Result<String> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = fs::read_link(&path).named(|| format!("readlink(\"{path}\")"))?;
+    let link = link.to_string_lossy();
+    Ok(link.split(':').next().unwrap_or(&link).into())
+}
+
+fn open_file(taken: bool) -> Result<Vec<Fact>> {
+    one_more(Kind::User, 1, move |_| {
+        take_out(taken, Kind::User, || {
+            File::open("/dev/null").named(|| "open(\"/dev/null\")".into()).map(Into::into)
+        })
+    })
+}
+
+/// Has a member open something, takes a copy of it out of there or not, and ends the member.
+fn take_out(
+    taken: bool,
+    kind: Kind,
+    open: impl FnOnce() -> ns_core::Result<OwnedFd>,
+) -> ns_core::Result<Option<OwnedFd>> {
+    let mut member = Child::spawn("member", Namespaces::only(kind), |me| {
+        let opened = open()?;
+        me.report("number", opened.as_raw_fd())?;
+        me.stay()
+    })?;
+    let number = member.fact()?.value.as_i64().and_then(|it| i32::try_from(it).ok()).unwrap_or(-1);
+    let copy = taken.then(|| member.take_descriptor(number)).transpose()?;
+    end(&mut member)?;
+    Ok(copy)
+}
+
+fn pidfd(kept: bool) -> Result<Vec<Fact>> {
+    one_more(Kind::Pid, 1, move |_| {
+        let mut member = member(Kind::Pid, |_| Ok(()))?;
+        end(&mut member)?;
+        Ok(kept.then_some(member)) // and with it the pidfd
+    })
+}
+
+/// Mounts a sysfs from inside, which holds the namespace alone, or beside a descriptor of it.
+fn sysfs(alone: bool) -> Result<Vec<Fact>> {
+    one_more(Kind::Net, 1, move |me| {
+        let target = empty_directory()?;
+        let within = target.clone();
+        let mut member = member(Kind::Net, move |_| mount::mount("sysfs", &within))?;
+        let listed = names_in(&target.join("class/net"));
+        let file = (!alone).then(|| NsFile::of(Some(member.pid()), Kind::Net)).transpose()?;
+        end(&mut member)?;
+        me.report("mounted there", mount::filesystem_type(&target)?)?;
+        me.report("devices listed there before", listed)?;
+        Ok(file)
+    })
+}
+
+/// Nothing where there is no such directory.
+fn names_in(directory: &Path) -> Value {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    if names.is_empty() { "none".into() } else { names.into() }
+}

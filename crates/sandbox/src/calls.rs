@@ -1,0 +1,20 @@
+//! Two calls that anybody may make, until they are refused.
+
+use ns_core::{Named, Outcome, Result};
+use rustix::fs::{Mode, OFlags, open};
+
+/// A call that asks for nothing, and always succeeds.
+pub(crate) const GETPGID: &str = "getpgid(0)";
+/// A file that everybody may write.
+pub(crate) const OPEN_DEV_NULL: &str = "open(\"/dev/null\", O_WRONLY)";
+
+/// getpgid(2) of ourselves.
+pub(crate) fn getpgid() -> Result<Outcome> {
+    Outcome::of(nix::unistd::getpgid(None).named(|| GETPGID.into()))
+}
+
+/// open(2) of /dev/null, for writing.
+pub(crate) fn open_dev_null() -> Result<Outcome> {
+    let opened = open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    Outcome::of(opened.named(|| OPEN_DEV_NULL.into()))
+}

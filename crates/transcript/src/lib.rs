@@ -1,0 +1,23 @@
+//! What an experiment tells, as data: events, claims and verdicts, and the one reader of them.
+//!
+//! Nothing here makes a system call. What only reads transcripts, such as a comparison of two kernels, needs no more than
+//! this crate. docs/events.md describes the JSON.
+
+mod claim;
+mod event;
+mod expectation;
+mod file;
+mod line;
+mod reader;
+mod run;
+mod tally;
+mod verdict;
+
+pub use claim::{ClaimHead, DeclaredAnswer, Misconception, NO, YES};
+pub use event::{Actor, Arm, Event, Origin, Picture, Row, SCHEMA, Sandbox};
+pub use expectation::{Expectation, Kernel};
+pub use file::{LONGEST_LINE, Runs, next_line};
+pub use reader::Reader;
+pub use run::{Begin, Claim, ClaimResult, End, Run};
+pub use tally::Tally;
+pub use verdict::{Verdict, judge};

@@ -1,0 +1,90 @@
+//! binfmt_misc: which interpreter the kernel starts for which format of a program.
+
+use std::ffi::CString;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::Result;
+use lesson::{Claim, Kernel, Requirement, Step, inside, outside};
+use nix::unistd::execv;
+use ns_core::mount::{self, Tree};
+use ns_core::{Child, Fact, Named, Namespaces, Outcome, namespace};
+
+use crate::filesystems::an_empty_mount_point;
+use crate::user::stay_root;
+use lesson::user::in_z;
+
+const OWN_FORMATS: Claim = Claim::holds_since(
+    "binfmt",
+    "binfmt_misc belongs to the user namespace: root inside mounts it, and a format registered there is known inside alone.",
+    Kernel(6, 7),
+)
+.factor("a format registered in A's binfmt_misc")
+.more(&[138])
+.requires(&[Requirement::Probe(an_empty_mount_point)]);
+
+pub(crate) const REGISTER_A_FORMAT: Step = Step {
+    title: "As A's root, mount binfmt_misc and register a format whose interpreter does not exist. Execute such a file in A and Z.",
+    calls: &[
+        "mount(\"binfmt_misc\", \"/mnt\", \"binfmt_misc\")",
+        "write(\"/mnt/register\", \":ours:M::INCEPTION::/nowhere:\")",
+        "execve(\"/tmp/program\")",
+    ],
+    by_hand: &[
+        "printf INCEPTION > /tmp/program; chmod +x /tmp/program; python3 -c 'import os; os.execv(\"/tmp/program\", [\"\"])'",
+        "unshare -Urm sh -c 'mount -t binfmt_misc none /mnt; echo :ours:M::INCEPTION::/nowhere: > /mnt/register; python3 -c \"import os; os.execv(\\\"/tmp/program\\\", [\\\"\\\"])\"'",
+        "rm /tmp/program",
+    ],
+    claims: &[OWN_FORMATS],
+    run: |lab| {
+        // Where there is an interpreter to start, it is looked for, in vain. Else nobody knows the format.
+        lab.compare(OWN_FORMATS, false, true, register)?.shows(
+            inside(MOUNT).from("EPERM").to("OK")
+                & inside(EXECVE).from("ENOEXEC").to("ENOENT")
+                & outside(EXECVE).is("ENOEXEC"),
+        )
+    },
+};
+
+const MOUNT: &str = "mount -t binfmt_misc";
+const EXECVE: &str = "execve()";
+const PROGRAM: &str = "/tmp/program";
+/// How the program begins, and what registers that: Documentation/admin-guide/binfmt-misc.rst.
+const MAGIC: &str = "INCEPTION";
+const FORMAT: &str = ":ours:M::INCEPTION::/nowhere:";
+
+fn register(registers: bool) -> Result<Vec<Fact>> {
+    in_z(Namespaces::MNT, move |me| {
+        Tree::new_filesystem("tmpfs", &[], &[])?.attach(Path::new("/tmp"))?;
+        fs::write(PROGRAM, MAGIC).named(|| format!("write(\"{PROGRAM}\")"))?;
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(PROGRAM, executable).named(|| format!("chmod(\"{PROGRAM}\", 0755)"))?;
+        let mut a = Child::spawn("A's root", Namespaces::NONE, move |me| {
+            namespace::unshare(Namespaces::USER | Namespaces::MNT)?;
+            stay_root(Namespaces::USER)?;
+            let mounted = Outcome::of(mount::mount("binfmt_misc", Path::new("/mnt")))?;
+            if registers && mounted == Outcome::Done {
+                let file = "/mnt/register";
+                let opened = OpenOptions::new().write(true).open(file).named(|| format!("open(\"{file}\")"));
+                opened?.write_all(FORMAT.as_bytes()).named(|| format!("write(\"{file}\", \"{FORMAT}\")"))?;
+            }
+            me.report(MOUNT, mounted)?;
+            me.report(EXECVE, executed()?)?;
+            me.checkpoint()
+        })?;
+        let answers = [a.fact()?, a.fact()?];
+        // While A's formats are there.
+        let outside = executed()?;
+        a.wake()?;
+        answers.into_iter().try_for_each(|fact| me.send(fact))?;
+        me.send(Fact::outside(EXECVE, outside))
+    })
+}
+
+/// Why the program is not executed.
+fn executed() -> ns_core::Result<Outcome> {
+    let path = CString::new(PROGRAM).unwrap_or_default();
+    Outcome::of(execv(&path, &[&path]).named(|| format!("execve(\"{PROGRAM}\")")))
+}

@@ -1,0 +1,36 @@
+//! Keys that the kernel keeps for a user: keyrings(7), user-keyring(7).
+
+use ns_core::{Errno, Kind, Named, Result, host, sys};
+
+/// Adds a key of type `user` to the caller's user keyring, and gives its serial number.
+///
+/// # Errors
+/// EPERM or ENOSYS where a seccomp filter forbids it; EDQUOT. A key outlives its maker, so none is added to a keyring of
+/// the user namespace that we were started in ([`ns_core::Error::WouldChangeHost`]).
+pub(crate) fn add(description: &str) -> Result<i32> {
+    let call = || format!("add_key(\"user\", {description:?}, KEY_SPEC_USER_KEYRING)");
+    host::require_left(Kind::User, call)?;
+    sys::add_user_key(&sys::c_string(description)?).named(call)
+}
+
+/// The serial number of the key of that description, if the caller's user keyring has one.
+///
+/// # Errors
+/// Those of keyctl(2), other than ENOKEY.
+pub(crate) fn find(description: &str) -> Result<Option<i32>> {
+    match sys::find_user_key(&sys::c_string(description)?) {
+        Ok(serial) => Ok(Some(serial)),
+        Err(Errno::ENOKEY) => Ok(None),
+        Err(errno) => {
+            Err(errno).named(|| format!("keyctl(KEYCTL_SEARCH, KEY_SPEC_USER_KEYRING, {description:?})"))
+        }
+    }
+}
+
+/// The serial number of the caller's user keyring.
+///
+/// # Errors
+/// Those of keyctl(2).
+pub(crate) fn user_keyring() -> Result<i32> {
+    sys::user_keyring().named(|| "keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_USER_KEYRING)".into())
+}

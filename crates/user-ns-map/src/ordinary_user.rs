@@ -1,0 +1,33 @@
+//! Whether there is an ordinary user here, who may make a user namespace.
+
+use lesson::unmet;
+use ns_core::probe::{self, Unmet};
+use ns_core::{Child, Error, Namespaces, Refused, Result, namespace, process};
+
+use crate::maps;
+use crate::user::give_up_privilege;
+
+/// What this machine lacks for an ordinary user to make a user namespace and map itself: a child tries.
+pub(crate) fn missing() -> Result<Option<Unmet>> {
+    let maps = maps::root_inside();
+    let child = Child::spawn("probe", Namespaces::NONE, move |me| {
+        if let Err(error) = give_up_privilege() {
+            let remedy = "run as an ordinary user, or as root of the machine";
+            return unmet::report(me, &Unmet::new(format!("an ordinary user: {error}"), remedy));
+        }
+        if process::status(None)?.capeff != 0 {
+            return unmet::report(
+                me,
+                &Unmet::new("an ordinary user: this one has capabilities", "run as another"),
+            );
+        }
+        match namespace::unshare(Namespaces::USER).and_then(|()| maps.write_for(None)) {
+            // Asked here, where we are the user: what stops root is something else.
+            Err(Error::Call { call, errno }) => {
+                unmet::report(me, &probe::why_refused(Refused { call, errno }, Namespaces::USER))
+            }
+            other => other,
+        }
+    })?;
+    unmet::reported_by(child)
+}

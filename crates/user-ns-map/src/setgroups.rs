@@ -1,0 +1,183 @@
+//! The file `setgroups`, and when gid_map wants it to say `deny`.
+
+use anyhow::Result;
+use lesson::{Claim, Requirement, Row, Step, inside, outside, right, wrong};
+use nix::unistd::{Gid, setgroups};
+use ns_core::{Capability, Child, Fact, Named, Namespaces, Outcome, idmap, namespace};
+
+use crate::maps;
+use crate::user::{self, User};
+
+const WRITE: &str = "write(gid_map)";
+const SETGROUPS_CALL: &str = "setgroups([0, 5])";
+const DENY_AGAIN: &str = "write(setgroups, \"deny\") again";
+
+const MUST_DENY: Claim = Claim::holds(
+    "must-deny",
+    "A writer without CAP_SETGID outside must write `deny` to setgroups before gid_map, or gets EPERM.",
+)
+.factor("setgroups at `allow`")
+.notes(&[132])
+.arms("deny first", "without")
+.core(&[Row::outside("gid_map, by a user", WRITE)])
+.asks(
+    "An ordinary user writes gid_map, and nothing to setgroups before. What happens?",
+    &[
+        right("EPERM"),
+        wrong(
+            "it succeeds, as with uid_map",
+            "the two maps look alike, and uid_map asks for nothing of the kind",
+        ),
+        wrong("it succeeds, and setgroups becomes `deny`", "the kernel could do so by itself"),
+    ],
+);
+
+pub(crate) const WRITE_AS_A_USER: Step = Step {
+    title: "Write gid_map from outside, as an ordinary user, with setgroups denied and with setgroups left alone.",
+    calls: &["write(\"/proc/PID/setgroups\", \"deny\")", "write(\"/proc/PID/gid_map\", \"0 GID 1\")"],
+    by_hand: &[
+        "unshare --user sleep 9 &",
+        "sleep 1; echo \"0 $(id -g) 1\" > /proc/$!/gid_map  # EPERM",
+        "echo deny > /proc/$!/setgroups; echo \"0 $(id -g) 1\" > /proc/$!/gid_map",
+    ],
+    claims: &[MUST_DENY],
+    run: |lab| {
+        lab.compare(MUST_DENY, true, false, |denies| write_gid_map(User::Ordinary, &own_group(), denies))?
+            .shows(outside(WRITE).is("EPERM"))
+    },
+};
+
+const ROOT: &[Requirement] =
+    &[Requirement::Capability(Capability::CAP_SETUID), Requirement::Capability(Capability::CAP_SETGID)];
+
+const ALWAYS_DENY: Claim = Claim::refuted(
+    "always-deny",
+    "Before gid_map is written, `deny` must be written to setgroups, whoever writes.",
+    "must-deny",
+)
+.factor("setgroups at `allow`")
+.notes(&[132])
+.requires(ROOT)
+.arms("deny first", "without")
+.core(&[Row::outside("gid_map, by root", WRITE)])
+.asks(
+    "Root outside writes a child's gid_map, and nothing to setgroups before. What happens?",
+    &[
+        right("it succeeds"),
+        wrong("EPERM, as for anyone", "every example writes `deny` first, since an ordinary user has to"),
+        wrong("EINVAL: setgroups has to be set", "a rule that the notes give without an exception"),
+    ],
+);
+const SETGROUPS: Claim = Claim::holds(
+    "setgroups",
+    "Where root mapped the groups and setgroups was not denied, setgroups(2) works inside.",
+)
+.factor("setgroups at `allow`")
+.notes(&[132])
+.requires(ROOT);
+
+pub(crate) const WRITE_AS_ROOT: Step = Step {
+    title: "Do the same as root, for six groups, with and without `deny`; then let the child set its groups.",
+    calls: &["write(\"/proc/PID/gid_map\", \"0 1 6\")", "setgroups([0, 5])"],
+    by_hand: &[
+        "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1 6\" > /proc/$!/gid_map; cat /proc/$!/setgroups'",
+    ],
+    claims: &[ALWAYS_DENY, SETGROUPS],
+    run: |lab| {
+        let arms = lab.arms(true, false, |denies| write_gid_map(User::Root, "0 1 6\n", denies))?;
+        lab.judge(ALWAYS_DENY, arms.clone()).shows(outside(WRITE).is("EPERM"))?;
+        lab.judge(SETGROUPS, arms).shows(inside(SETGROUPS_CALL).from("EPERM").to("OK"))
+    },
+};
+
+const FROZEN: Claim =
+    Claim::holds("frozen", "Once gid_map is written, setgroups takes no `deny` any more: EPERM.")
+        .factor("a written gid_map")
+        .notes(&[132]);
+
+const INHERITED: Claim = Claim::holds(
+    "inherited",
+    "`deny` is inherited: a user namespace that is made where setgroups says so begins with it.",
+)
+.factor("setgroups at `deny` in the parent namespace")
+.notes(&[132])
+.requires(ROOT);
+
+pub(crate) const NEST: Step = Step {
+    title: "Map a user as root, with setgroups denied and not, and let the user make a user namespace below.",
+    calls: &[
+        "write(\"/proc/PID/setgroups\", \"deny\")",
+        "unshare(CLONE_NEWUSER)",
+        "read(\"/proc/self/setgroups\")",
+    ],
+    by_hand: &["cat /proc/self/setgroups; unshare -Ur sh -c 'unshare -U cat /proc/self/setgroups'"],
+    claims: &[INHERITED],
+    run: |lab| {
+        lab.compare(INHERITED, false, true, read_below)?
+            .shows(inside("cat /proc/self/setgroups").from("allow").to("deny"))
+    },
+};
+
+pub(crate) const DENY_TWICE: Step = Step {
+    title: "Write `deny` to setgroups twice, without and with a write to gid_map between.",
+    calls: &["write(\"/proc/self/setgroups\", \"deny\")", "write(\"/proc/self/gid_map\", \"0 GID 1\")"],
+    by_hand: &["unshare --user --map-root-user bash -c 'echo deny > /proc/self/setgroups'"],
+    claims: &[FROZEN],
+    run: |lab| lab.compare(FROZEN, false, true, deny_again)?.shows(inside(DENY_AGAIN).is("EPERM")),
+};
+
+/// The one line that an ordinary user may write to gid_map.
+fn own_group() -> String {
+    format!("0 {} 1\n", user::ids().gid)
+}
+
+fn write_gid_map(writer: User, text: &str, denies: bool) -> Result<Vec<Fact>> {
+    let mut parent = writer.child("parent", Namespaces::NONE, |me| {
+        let mut inside = Child::spawn("inside", Namespaces::USER, |me| {
+            me.checkpoint()?;
+            let set = setgroups(&[Gid::from_raw(0), Gid::from_raw(5)]).named(|| SETGROUPS_CALL.into());
+            me.report(SETGROUPS_CALL, Outcome::of(set)?)
+        })?;
+        if denies {
+            idmap::write_setgroups(Some(inside.pid()), "deny")?;
+        }
+        let written = Outcome::of(idmap::write_gid_map(Some(inside.pid()), text))?;
+        me.send(Fact::outside(WRITE, written))?;
+        if writer == User::Root {
+            inside.wake()?;
+            inside.pass_on(me)?;
+        }
+        Ok(())
+    })?;
+    Ok(parent.facts()?)
+}
+
+/// What setgroups says in a new user namespace, made in one in which root denied it, or did not.
+fn read_below(denies: bool) -> Result<Vec<Fact>> {
+    let mut inside = User::Ordinary.child("inside", Namespaces::USER, |me| {
+        me.report("it is", "inside")?;
+        me.checkpoint()?;
+        namespace::unshare(Namespaces::USER)?;
+        me.report("cat /proc/self/setgroups", idmap::read(None, "setgroups")?)
+    })?;
+    inside.fact()?;
+    if denies {
+        idmap::write_setgroups(Some(inside.pid()), "deny")?;
+    }
+    idmap::write_uid_map(Some(inside.pid()), &maps::own_id())?;
+    idmap::write_gid_map(Some(inside.pid()), &own_group())?;
+    inside.wake()?;
+    Ok(inside.facts()?)
+}
+
+fn deny_again(after_gid_map: bool) -> Result<Vec<Fact>> {
+    let own_group = own_group();
+    let mut inside = User::Ordinary.child("inside", Namespaces::USER, |me| {
+        idmap::write_setgroups(None, "deny")?;
+        if after_gid_map {
+            idmap::write_gid_map(None, &own_group)?;
+        }
+        me.report(DENY_AGAIN, Outcome::of(idmap::write_setgroups(None, "deny"))?)
+    })?;
+    Ok(inside.facts()?)
+}

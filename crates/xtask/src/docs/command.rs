@@ -1,0 +1,86 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use lesson::Help;
+
+use super::refresh::{Mode, refresh};
+use super::self_test;
+use crate::console::Console;
+use crate::project::Project;
+
+pub(crate) const HELP: Help = Help {
+    name: "cargo xtask docs",
+    about: "refresh what docs/NN-NAME.md quotes from the experiments",
+    examples: &[
+        ("cargo xtask docs", "refresh all"),
+        ("cargo xtask docs uts-demo", "refresh one"),
+        (
+            "cargo xtask docs --here uts-demo",
+            "make its transcript on this machine, though it was made on another kind",
+        ),
+        (
+            "cargo xtask docs --check",
+            "compare, change nothing; exit 1 and show the difference if one is stale",
+        ),
+        ("cargo xtask docs --self-test", "change a character in copies, and see that --check notices"),
+    ],
+    after: "A document quotes between markers:\n\
+\x20 <!-- claims: written by cargo xtask docs -->                               NAME --list-claims\n\
+\x20 <!-- transcript of CONDITIONS, sum SUM: written by cargo xtask docs -->    NAME --all --stable\n\
+\x20 <!-- end -->\n\
+CONDITIONS are the kernel, the privilege, and the cgroups, such as 'kernel\n\
+6.18, root, hybrid, cgroup paths: 2'. Where they end with an engine, such as\n\
+', Docker 20.10', the run is one in scripts/docker-lab, with an engine of that\n\
+version. Elsewhere a run may rightly read otherwise: the transcript is then\n\
+left as it is, a line says so, and SUM, which is cksum(1)'s, tells whether it\n\
+is as it was written. 'transcript' alone is filled in on whatever machine this\n\
+is. The claims are the same everywhere, and always compared.\n\
+\n\
+A figure that a document shows, figures/NN-NAME-NUMBER.svg, is one that\n\
+`inception report NAME --stable --pictures` draws. It belongs to the\n\
+transcript: it is drawn on the same CONDITIONS, and SUM is that of both.\n\
+\n\
+Exit status: 0 refreshed, or as it should be; 1 stale, or a run was not as\n\
+expected; 2 misused or broken.",
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Docs {
+    /// The experiments whose documents are meant [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Compare, and change nothing
+    #[arg(long, conflicts_with_all = ["here", "self_test"])]
+    check: bool,
+    /// Make transcripts on this machine, whatever machine they were made on
+    #[arg(long, conflicts_with = "self_test")]
+    here: bool,
+    /// See that --check notices a changed character
+    #[arg(long, conflicts_with_all = ["names", "folder"])]
+    self_test: bool,
+    /// Where the documents are
+    #[arg(long = "in", value_name = "DIRECTORY", default_value = "docs")]
+    folder: PathBuf,
+}
+
+impl Docs {
+    pub(crate) fn run(&self, project: &Project, console: &mut Console<'_>) -> Result<u8> {
+        if self.self_test {
+            return self_test::run(project, console);
+        }
+        let mode = match (self.check, self.here) {
+            (true, _) => Mode::Check,
+            (_, true) => Mode::Here,
+            _ => Mode::Refresh,
+        };
+        let folder = if self.folder == Path::new("docs") {
+            project.root.join("docs")
+        } else {
+            std::path::absolute(&self.folder)?
+        };
+        ensure!(folder.is_dir(), "--in takes a directory; try --help");
+        refresh(project, console, mode, &folder, &self.names)
+    }
+}

@@ -1,0 +1,306 @@
+//! Claims, a transcript of a run, and figures: made anew, and set in their places or compared.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use super::document::{Document, Made};
+use crate::console::Console;
+use crate::difference;
+use crate::project::{self, Numbered, Project};
+
+/// What is done about a document that is not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// It is written anew; its transcript only on the conditions that it was made under.
+    Refresh,
+    /// The same, on whatever conditions.
+    Here,
+    /// The difference is shown.
+    Check,
+}
+
+/// Refreshes or compares the documents in `folder`; all of them if `names` is empty. Gives the exit status.
+pub(super) fn refresh(
+    project: &Project,
+    console: &mut Console<'_>,
+    mode: Mode,
+    folder: &Path,
+    names: &[String],
+) -> Result<u8> {
+    let shown = folder.strip_prefix(&project.root).unwrap_or(folder).to_path_buf();
+    let documents = chosen(&project::numbered(folder, ".md")?, &shown, names)?;
+    let mut packages = vec!["-p", "inception"];
+    for document in &documents {
+        packages.extend(["-p", &document.name]);
+    }
+    project.build(&packages)?;
+
+    let workshop = Workshop {
+        project,
+        folder,
+        shown,
+        mode,
+        conditions: project::conditions()?,
+        work: tempfile::tempdir()?,
+    };
+    let (mut stale, mut skipped, mut changed) = (0, 0, 0);
+    for document in &documents {
+        match workshop.treat(document, console)? {
+            Treated::AsItShouldBe => {}
+            Treated::Changed => changed += 1,
+            Treated::Stale => stale += 1,
+            Treated::Broken => return Ok(1),
+            Treated::Kept => skipped += 1,
+            Treated::KeptAndChanged => (skipped, changed) = (skipped + 1, changed + 1),
+            Treated::KeptAndStale => (skipped, stale) = (skipped + 1, stale + 1),
+        }
+    }
+    let all = documents.len();
+    if stale > 0 {
+        console.complain(format!("stale: {stale} of {all} documents; run: cargo xtask docs"));
+        return Ok(1);
+    }
+    if mode == Mode::Check {
+        console.say(format!(
+            "{all} documents quote what is so; transcripts of other conditions, not compared: {skipped}"
+        ))?;
+    } else {
+        console.say(format!(
+            "{changed} of {all} documents refreshed; transcripts of other conditions, left alone: {skipped}"
+        ))?;
+    }
+    Ok(0)
+}
+
+fn chosen(all: &[Numbered], folder: &Path, names: &[String]) -> Result<Vec<Numbered>> {
+    let folder = folder.display();
+    ensure!(!all.is_empty(), "there is no {folder}/NN-NAME.md; try --help");
+    if names.is_empty() {
+        return Ok(all.to_vec());
+    }
+    let named = |name: &String| all.iter().find(|document| document.name == *name).cloned();
+    names
+        .iter()
+        .map(|name| named(name).ok_or_else(|| anyhow!("there is no {folder}/NN-{name}.md; try --help")))
+        .collect()
+}
+
+/// What became of a document. Kept: its transcript is of other conditions, and was left as it is.
+#[derive(Debug)]
+enum Treated {
+    AsItShouldBe,
+    Changed,
+    Stale,
+    Broken,
+    Kept,
+    KeptAndChanged,
+    KeptAndStale,
+}
+
+struct Workshop<'a> {
+    project: &'a Project,
+    folder: &'a Path,
+    /// The folder as it is called in what is said.
+    shown: PathBuf,
+    mode: Mode,
+    conditions: String,
+    work: tempfile::TempDir,
+}
+
+impl Workshop<'_> {
+    fn treat(&self, numbered: &Numbered, console: &mut Console<'_>) -> Result<Treated> {
+        let path = self.folder.join(&numbered.file);
+        let shown = self.shown.join(&numbered.file).display().to_string();
+        let (name, text) = (numbered.name.as_str(), project::read(&path)?);
+        let document = match Document::parse(&text) {
+            Ok(document) => document,
+            Err(error) => {
+                console.complain(format!("{shown}: {error}"));
+                return Ok(Treated::Broken);
+            }
+        };
+        let engine = if name == "docker-view" { self.engine()? } else { None };
+        let here = engine
+            .as_ref()
+            .map_or_else(|| self.conditions.clone(), |it| format!("{}, {it}", self.conditions));
+        let (claims, status) =
+            self.project.ask(name, &["--list-claims", "--width", "80", "--color", "never"])?;
+        ensure!(status == 0, "{name} --list-claims exited {status}");
+
+        let elsewhere =
+            document.made.as_ref().filter(|made| made.conditions != here && self.mode != Mode::Here);
+        let (mut figures_differ, mut transcript) = (false, None);
+        if let Some(made) = elsewhere {
+            console.say(format!(
+                "skip: {shown}: its transcript was made on {}; this is {here}",
+                made.conditions
+            ))?;
+            if made.sum != sum(&document.transcript(), &document, &self.folder.join("figures"))? {
+                console.say(format!(
+                    "{shown}: its transcript or a figure is not as it was written; restore it, or make it here: \
+                     cargo xtask docs --here {name}"
+                ))?;
+                return Ok(Treated::KeptAndStale);
+            }
+        } else {
+            let Some(seen) = self.run(name, engine.is_some(), console)? else {
+                return Ok(Treated::Broken);
+            };
+            let drawn = self.draw(name, &document)?;
+            for figure in document.figures() {
+                let Ok(now) = fs::read_to_string(drawn.join(figure)) else {
+                    console.complain(format!(
+                        "{shown}: {name} draws no figures/{figure}; see inception report --pictures"
+                    ));
+                    return Ok(Treated::Broken);
+                };
+                figures_differ |= self.place_figure(figure, &now, console)?;
+            }
+            transcript = Some((Made { sum: sum(&seen, &document, &drawn)?, conditions: here }, seen));
+        }
+
+        let new = document.with(&claims, transcript.as_ref().map(|(made, seen)| (made, seen.as_str())));
+        let kept = elsewhere.is_some();
+        if new == text && !figures_differ {
+            return Ok(if kept { Treated::Kept } else { Treated::AsItShouldBe });
+        }
+        if self.mode == Mode::Check {
+            let now = format!("{shown}, as the experiment says now");
+            console.show(&difference::between((&shown, &text), (&now, &new))?.unwrap_or_default())?;
+            return Ok(if kept { Treated::KeptAndStale } else { Treated::Stale });
+        }
+        project::write(&path, &new)?;
+        console.say(format!("refreshed: {shown}"))?;
+        Ok(if kept { Treated::KeptAndChanged } else { Treated::Changed })
+    }
+
+    /// The command and what it says on standard output, as a reader would type it; `None` if not all was as expected.
+    fn run(&self, name: &str, in_lab: bool, console: &mut Console<'_>) -> Result<Option<String>> {
+        let program = self.project.program(name);
+        // In a session of its own: what init or a container's engine starts may be in session 0, and would say so.
+        let words = ["setsid", "--wait"].into_iter().map(Into::into).chain([program.into_os_string()]);
+        let words = words
+            .chain(["--all", "--stable", "--width", "80", "--color", "never"].into_iter().map(Into::into));
+        let mut command = if in_lab {
+            let mut command = self.project.command(self.project.root.join("scripts/docker-lab"));
+            command.env("DOCKER_LAB", self.work.path().join("lab")).arg("run").args(words);
+            command
+        } else {
+            let mut command = self.project.command("env");
+            command.args(words);
+            command
+        };
+        let (seen, status) = project::text_of(&mut command, name)?;
+        if status != 0 {
+            console.complain(format!(
+                "{name} exited {status}; a transcript is made of a run in which all was as expected"
+            ));
+            return Ok(None);
+        }
+        Ok(Some(format!("$ {name} --all --stable --width 80\n{seen}")))
+    }
+
+    /// Draws the experiment's figures, if the document shows any. Gives where they are.
+    fn draw(&self, name: &str, document: &Document<'_>) -> Result<PathBuf> {
+        let drawn = self.work.path().join("figures").join(name);
+        fs::create_dir_all(&drawn)?;
+        if !document.figures().is_empty() {
+            let into = drawn.to_str().context("the temporary directory's path is no text")?;
+            let (_, status) =
+                self.project.ask("inception", &["report", name, "--stable", "--pictures", into])?;
+            ensure!(status == 0, "inception report {name} exited {status}");
+        }
+        Ok(drawn)
+    }
+
+    /// Compares a figure with the one that was drawn now, and in other modes than --check puts that in its place. Gives
+    /// whether they differ.
+    fn place_figure(&self, figure: &str, now: &str, console: &mut Console<'_>) -> Result<bool> {
+        const SHOWN: usize = 40;
+        let path = self.folder.join("figures").join(figure);
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        if before == now {
+            return Ok(false);
+        }
+        if self.mode == Mode::Check {
+            let shown = self.shown.join("figures").join(figure).display().to_string();
+            let label = format!("{figure}, as it is drawn now");
+            let difference = difference::between((&shown, &before), (&label, now))?.unwrap_or_default();
+            for line in difference.lines().take(SHOWN) {
+                console.say(line)?;
+            }
+        } else {
+            fs::create_dir_all(self.folder.join("figures"))?;
+            project::write(&path, now)?;
+        }
+        Ok(true)
+    }
+
+    /// The engine that docker-view looks at, where scripts/docker-lab can start one. Without dockerd none, and nothing
+    /// is installed for a document's sake.
+    fn engine(&self) -> Result<Option<String>> {
+        if !project::is_root() || !project::has("docker") || !project::has("dockerd") {
+            return Ok(None);
+        }
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = self.project.command("dockerd");
+        command.arg("--version").env("PATH", format!("{path}:/usr/sbin:/sbin"));
+        Ok(engine_of(&project::text_of(&mut command, "dockerd")?.0))
+    }
+}
+
+/// `Docker 20.10`, of `Docker version 20.10.24+dfsg1, build 297e128`.
+fn engine_of(version: &str) -> Option<String> {
+    let version = version.lines().find_map(|line| line.strip_prefix("Docker version "))?;
+    let mut numbers = version.split(|it: char| !it.is_ascii_digit());
+    Some(format!("Docker {}.{}", numbers.next()?, numbers.next()?))
+}
+
+/// cksum(1)'s sum of a transcript and of the document's figures, which are in that directory.
+fn sum(transcript: &str, document: &Document<'_>, figures: &Path) -> Result<String> {
+    let mut bytes = transcript.as_bytes().to_vec();
+    for figure in document.figures() {
+        // One that is not there makes another sum.
+        bytes.extend(fs::read(figures.join(figure)).unwrap_or_default());
+    }
+    cksum(&bytes)
+}
+
+fn cksum(bytes: &[u8]) -> Result<String> {
+    let mut child = Command::new("cksum")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run cksum")?;
+    // It says nothing before it has read all.
+    child.stdin.take().context("cksum has no standard input")?.write_all(bytes)?;
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.split(' ').next().map(String::from).context("cksum says nothing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_is_told_by_the_first_two_numbers() {
+        assert_eq!(engine_of("Docker version 20.10.24+dfsg1, build 297e128\n"), Some("Docker 20.10".into()));
+        assert_eq!(engine_of("dockerd: not found\n"), None);
+    }
+
+    #[test]
+    fn the_sum_is_that_of_the_transcript_and_its_figures() {
+        assert_eq!(cksum(b"123456789").unwrap(), "930766865");
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("1-a.svg"), "456789").unwrap();
+        let text = "![x](figures/1-a.svg)\n<!-- claims: written by cargo xtask docs -->\n<!-- end -->\n\
+                    <!-- transcript: written by cargo xtask docs -->\n<!-- end -->\n";
+        let document = Document::parse(text).unwrap();
+        assert_eq!(sum("123", &document, folder.path()).unwrap(), "930766865");
+    }
+}
