@@ -134,7 +134,18 @@ impl Run {
             bail!("it does not begin with 'begin'");
         };
         Ok(Run {
-            begin: Begin { experiment, question, notes, man, kernel, machine, sabotage, sandbox, setup, in_short },
+            begin: Begin {
+                experiment,
+                question,
+                notes,
+                man,
+                kernel,
+                machine,
+                sabotage,
+                sandbox,
+                setup,
+                in_short,
+            },
             claims: claims.into_iter().map(Claim::declared).collect(),
             events: vec![event],
             tally: Tally::default(),

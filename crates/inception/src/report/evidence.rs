@@ -20,29 +20,43 @@ pub(super) struct Seen {
 /// Who saw what, and the how manieth time that is in its arm.
 type Key<'a> = (&'a str, bool, &'a str, usize);
 
-/// Pairs the facts of two arms: the first of a name with the first of that name, and so on. What one arm alone reports comes
-/// after what both do.
+/// Pairs the facts of two arms: the first of a name with the first of that name, and so on. Where the arms call who saw it
+/// by other names, a fact is paired with one of the other arm that has none. What one arm alone reports comes last.
 pub(super) fn pair([control, treatment]: [&Arm; 2], names: &mut Shown) -> Vec<Seen> {
-    let mut seen = Vec::new();
-    let mut places = HashMap::new();
-    for (key, fact) in keyed(&control.facts) {
-        places.insert(key, seen.len());
-        let value = Some(names.value(&fact.value));
-        seen.push(Seen { who: who(fact), what: printable(&fact.what), control: value, treatment: None, differs: true });
-    }
-    for (key, fact) in keyed(&treatment.facts) {
-        let value = Some(names.value(&fact.value));
-        match places.get(&key) {
-            Some(at) => {
-                seen[*at].differs = seen[*at].control != value;
-                seen[*at].treatment = value;
-            }
-            None => {
-                seen.push(Seen { who: who(fact), what: printable(&fact.what), control: None, treatment: value, differs: true });
-            }
+    let (control, treatment) = (keyed(&control.facts), keyed(&treatment.facts));
+    let mut others: Vec<Option<usize>> =
+        control.iter().map(|(key, _)| treatment.iter().position(|(other, _)| other == key)).collect();
+    for at in 0..control.len() {
+        if others[at].is_none() {
+            let (_, inside, what, _) = control[at].0;
+            let is_alike = |(other, _): &(Key<'_>, &Fact)| (other.1, other.2) == (inside, what);
+            others[at] =
+                (0..treatment.len()).find(|it| is_alike(&treatment[*it]) && !others.contains(&Some(*it)));
         }
     }
-    seen
+    let controls: Vec<String> = control.iter().map(|(_, fact)| names.value(&fact.value)).collect();
+    let treatments: Vec<String> = treatment.iter().map(|(_, fact)| names.value(&fact.value)).collect();
+    let alone = (0..treatment.len()).filter(|at| !others.contains(&Some(*at)));
+    let both = others.iter().enumerate().map(|(at, other)| (Some(at), *other));
+    let rows = both.chain(alone.map(|at| (None, Some(at))));
+    rows.map(|(at, other)| {
+        let facts = [at.map(|at| control[at].1), other.map(|at| treatment[at].1)];
+        let value = |at: Option<usize>, values: &[String]| at.map(|at| values[at].clone());
+        let (control, treatment) = (value(at, &controls), value(other, &treatments));
+        let what = facts.iter().flatten().next().map_or_else(String::new, |fact| printable(&fact.what));
+        Seen { who: whoever(facts), what, differs: control != treatment, control, treatment }
+    })
+    .collect()
+}
+
+/// Who saw a fact: the one and the other, where the arms call them by other names.
+fn whoever([control, treatment]: [Option<&Fact>; 2]) -> String {
+    match (control, treatment) {
+        (Some(one), Some(other)) if one.who != other.who => {
+            format!("{} / {}", printable(&one.who), who(other))
+        }
+        (one, other) => one.or(other).map_or_else(String::new, who),
+    }
 }
 
 fn keyed(facts: &[Fact]) -> Vec<(Key<'_>, &Fact)> {
@@ -82,7 +96,8 @@ mod tests {
 
     #[test]
     fn each_fact_stands_once() {
-        let (control, treatment) = (arm(&[("a", 1), ("a", 2), ("b", 3)]), arm(&[("c", 9), ("a", 1), ("a", 5)]));
+        let (control, treatment) =
+            (arm(&[("a", 1), ("a", 2), ("b", 3)]), arm(&[("c", 9), ("a", 1), ("a", 5)]));
         let seen = pair([&control, &treatment], &mut Shown::new(false));
         let rows: Vec<_> = seen
             .iter()
@@ -96,5 +111,13 @@ mod tests {
         ];
         assert_eq!(rows, expected);
         assert_eq!(seen[0].who, "init, inside");
+    }
+
+    #[test]
+    fn facts_are_paired_though_the_arms_have_other_processes() {
+        let (mut control, treatment) = (arm(&[("a", 1)]), arm(&[("a", 2)]));
+        control.facts[0].who = "plain child".into();
+        let seen = pair([&control, &treatment], &mut Shown::new(false));
+        assert_eq!((seen.len(), seen[0].who.as_str()), (1, "plain child / init, inside"));
     }
 }

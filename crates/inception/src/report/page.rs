@@ -136,8 +136,7 @@ impl Page {
         environment.add_template("page.html", include_str!("page.html")).context("page.html")?;
         let css = [pictures::COLOURS, include_str!("page.css"), pictures::style()].concat();
         let script = Safe::from_safe_string(include_str!("copy.js").into());
-        let context =
-            context! { css => Safe::from_safe_string(css), script, ..Safe::from(Serde(self)) };
+        let context = context! { css => Safe::from_safe_string(css), script, ..Safe::from(Serde(self)) };
         environment.get_template("page.html")?.render(context).context("page.html")
     }
 }
@@ -210,16 +209,16 @@ fn claims(steps: &[Step]) -> impl Iterator<Item = &Claim> {
 /// Whether every core claim was asked and came out as expected: what is said in short is said of all of them.
 fn is_shown(account: &Account) -> bool {
     let mut core = account.claims().iter().filter(|claim| claim.head.core);
-    let fine = |claim: &transcript::Claim| {
-        matches!(claim.result, Some(ClaimResult::Judged { expected: true, .. }))
-    };
+    let fine =
+        |claim: &transcript::Claim| matches!(claim.result, Some(ClaimResult::Judged { expected: true, .. }));
     let run = account.run.as_ref();
     account.broken.is_none() && run.is_some_and(|run| !run.begin.sabotage) && core.all(fine)
 }
 
 /// What is folded below the one screen.
 fn more(steps: &[Step]) -> String {
-    let count = |is: fn(&Part) -> bool| steps.iter().flat_map(|step| &step.parts).filter(|part| is(part)).count();
+    let count =
+        |is: fn(&Part) -> bool| steps.iter().flat_map(|step| &step.parts).filter(|part| is(part)).count();
     let parts = [
         (steps.len(), "step"),
         (claims(steps).filter(|claim| !claim.core).count(), "further claim"),

@@ -122,8 +122,7 @@ impl Part {
 /// The steps of one experiment, which stands at `lesson` on the page. Names for what differs are given in the order in
 /// which things stand in the events.
 pub(super) fn of(run: &Run, lesson: &str, names: Shown) -> Vec<Step> {
-    let mut reader =
-        Reader { names, run, lesson, step: Step::default(), actors: Vec::new(), above: None };
+    let mut reader = Reader { names, run, lesson, step: Step::default(), actors: Vec::new(), above: None };
     let mut steps: Vec<Step> = run.steps().map(|events| reader.read(events)).collect();
     steps.retain(|step| step.number.is_some() || !step.parts.is_empty());
     steps

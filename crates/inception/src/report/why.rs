@@ -35,7 +35,9 @@ pub(super) fn section(doc: &str, rows: &BTreeMap<String, String>) -> Option<Safe
             Event::End(TagEnd::Link) => kept.extend(links.pop().unwrap_or_default().then_some(event)),
             Event::Text(ref text) if matches!(kept.last(), Some(Event::Start(Tag::Emphasis))) => {
                 match rows.get(text.as_ref()) {
-                    Some(place) => kept.push(Event::InlineHtml(format!("<a href=\"#{place}\">{text}</a>").into())),
+                    Some(place) => {
+                        kept.push(Event::InlineHtml(format!("<a href=\"#{place}\">{text}</a>").into()))
+                    }
                     None => kept.push(event),
                 }
             }
