@@ -34,12 +34,9 @@ pub(super) fn section(doc: &str, rows: &BTreeMap<String, String>) -> Option<Safe
             }
             Event::End(TagEnd::Link) => kept.extend(links.pop().unwrap_or_default().then_some(event)),
             Event::Text(ref text) if matches!(kept.last(), Some(Event::Start(Tag::Emphasis))) => {
-                match rows.get(text.as_ref()) {
-                    Some(place) => {
-                        kept.push(Event::InlineHtml(format!("<a href=\"#{place}\">{text}</a>").into()))
-                    }
-                    None => kept.push(event),
-                }
+                let row = rows.get(text.as_ref());
+                let link = row.map(|place| format!("<a href=\"#{place}\">{text}</a>"));
+                kept.push(link.map_or(event, |link| Event::InlineHtml(link.into())));
             }
             other => kept.push(other),
         }
