@@ -211,6 +211,9 @@ check("without script there is no button", buttons === 0 && scripted[1] > 0);
 await shoot(tab, "no-script");
 await tab("Emulation.setScriptExecutionDisabled", { value: false });
 
+await tab("Emulation.setEmulatedMedia", { media: "print" });
+const printed = await ask(tab, `document.querySelector("details[id] table")?.getBoundingClientRect().height > 0`);
+check("what is folded is printed", printed === true);
 const { data } = await tab("Page.printToPDF", { preferCSSPageSize: true });
 const pdf = Buffer.from(data, "base64");
 check("it prints", pdf.subarray(0, 5).toString() === "%PDF-" && pdf.length > 20_000);

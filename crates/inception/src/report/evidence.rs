@@ -17,7 +17,7 @@ pub(super) struct Seen {
     differs: bool,
 }
 
-/// Who saw what, and the how manieth time that is in its arm.
+/// Who saw it, whether from inside, what it was, and which occurrence of that it is in its arm.
 type Key<'a> = (&'a str, bool, &'a str, usize);
 
 /// Pairs the facts of two arms: the first of a name with the first of that name, and so on. Where the arms call who saw it
