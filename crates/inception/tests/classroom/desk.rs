@@ -158,6 +158,13 @@ impl Desk {
         })
     }
 
+    /// Waits until the screen has one of both.
+    pub(crate) fn either(&self, one: &str, other: &str) -> Result<(), Failed> {
+        self.until(&format!("{one:?} or {other:?} is shown"), |screen| {
+            screen.contains(one) || screen.contains(other)
+        })
+    }
+
     fn until(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> Result<(), Failed> {
         let began = Instant::now();
         loop {
