@@ -122,6 +122,11 @@ impl Desk {
         self.tmux(&["send-keys", keys]);
     }
 
+    /// What is shown can be read also when the terminal's programs have ended.
+    pub(crate) fn outlasts_its_program(&self) {
+        self.tmux(&["set-option", "remain-on-exit", "on"]);
+    }
+
     /// Types a line.
     pub(crate) fn type_line(&self, line: &str) {
         self.tmux(&["send-keys", "-l", line]);
