@@ -62,21 +62,19 @@ impl List {
         let row = |entry: &Entry| {
             let first: Vec<_> = entry.demo.needs.iter().map(|number| format!("{number:02}")).collect();
             vec![
-                format!("{:02}", entry.demo.number),
-                entry.demo.name.to_string(),
-                first.join(", "),
+                entry.demo.title(),
+                // Without commas it fits 60 columns.
+                first.join(" "),
                 entry.how_far(),
                 layout.words(&printable(entry.demo.question)),
             ]
         };
         let rows: Vec<_> = entries.iter().map(row).collect();
-        let mut text = layout.table(&["NN", "demo", "first", "done", "question"], &rows);
+        let mut text = layout.table(&["demo", "first", "done", "question"], &rows);
         let next = entries.iter().find(|entry| !entry.done);
         let next = next.map_or("All are done.".into(), |entry| {
             let number = format!("{:02}", entry.demo.number);
-            format!(
-                "Next: inception walk {number} (by hand), run {number} --predict (guess first), read {number} (why)."
-            )
+            format!("Next: inception walk {number}, run {number} --predict, read {number}.")
         });
         for line in [
             "Take them from top to bottom. first: the demos that one builds on. done: every question of its core was predicted.",
@@ -108,7 +106,7 @@ impl Entry {
     fn how_far(&self) -> String {
         match self.predicted {
             _ if self.done => "done".into(),
-            (0, None) => String::new(),
+            (0, _) => String::new(),
             (answered, None) => answered.to_string(),
             (answered, Some(of)) => format!("{answered} of {of}"),
         }

@@ -57,12 +57,12 @@ const HELP: Help = Help {
 const COMMANDS: &[Help] = &[
     Help {
         name: "inception list",
-        about: "the numbered demos, each with its question",
+        about: "the demos in the order to take them, and which are done",
         examples: &[
-            ("inception list", "number, name and question"),
-            ("inception list --format jsonl", "the same as data"),
+            ("inception list", "each with its question, and what to take first"),
+            ("inception list --format jsonl", "the same as data: number, name, question, needs, done"),
         ],
-        after: "",
+        after: "A demo is done when every question of its core was predicted (inception run NN\n--predict), right or wrong.",
     },
     Help {
         name: "inception run",

@@ -57,9 +57,10 @@ pub(crate) fn walkthrough(stem: &str) -> Result<PathBuf> {
     let file = Path::new("demos").join(format!("{stem}.sh"));
     let program = std::env::current_exe().context("cannot tell where this program is")?;
     let checkout = Target::around(&program).and_then(|target| target.checkout(&file));
-    // /usr/share where this program is in /usr/bin.
-    let installed = program.parent().and_then(Path::parent).map(|it| it.join("share").join(SHARED));
-    let folders: Vec<_> = checkout.into_iter().chain(installed).collect();
+    let prefix = program.parent().and_then(Path::parent);
+    // Beside bin/, or in /usr/share where this program is in /usr/bin.
+    let installed = prefix.map(|prefix| [prefix.into(), prefix.join("share").join(SHARED)]);
+    let folders: Vec<_> = checkout.into_iter().chain(installed.into_iter().flatten()).collect();
     folders.iter().map(|folder| folder.join(&file)).find(|path| is_program(path)).with_context(|| {
         let looked: Vec<_> = folders.iter().map(|it| it.display().to_string()).collect();
         format!(

@@ -157,7 +157,9 @@ impl Running {
             become_program(Path::new("/usr/bin/env"), words).map(drop)
         })?;
         let said = paced.then(|| BufReader::new(said.into()));
-        Ok(Running { child, said, go: Some(go), shown: Vec::new() })
+        // Where nobody paces it, nothing comes on its standard input.
+        let go = paced.then_some(go);
+        Ok(Running { child, said, go, shown: Vec::new() })
     }
 
     /// Sees it through to its end, with `ENDINGS` blocked. Gives how it ended, and the signal that is to end us too.
