@@ -643,6 +643,11 @@ fn a_walkthrough_is_found_in_the_checkout_and_its_status_is_passed_on() {
     place("echo >>\"$HERE/walked\"; exit 130");
     assert_eq!(walk(&[&first, &first]).0, Some(130));
     assert_eq!(fs::read_to_string(checkout.0.folder.join("walked")).unwrap(), "\n");
+    // An orphan whose end the script waits for is taken from the kernel's list, though it is ours.
+    place(
+        "pid=$(sh -c 'sleep 0.1 >/dev/null & echo $!'); while kill -0 $pid 2>/dev/null; do sleep 0.1; done",
+    );
+    assert_eq!(walk(&[&first]), (Some(0), String::new()));
     // What it leaves behind is ended, also where it was killed.
     place("sleep 600 & echo $! >\"$HERE/left\"; kill -KILL $$");
     let (status, said) = walk(&[&first]);

@@ -18,8 +18,8 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{dup2_stdin, getpid, pipe2};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use nix::unistd::{Pid, dup2_stdin, getpid, pipe2};
 use ns_core::child::become_program;
 use ns_core::{Child, ExitStatus, Named, Namespaces, printable, process, signals};
 
@@ -37,8 +37,9 @@ const KEYS: [(&str, &str); 4] = [
 ];
 /// As wide as the scripts set their text.
 const WIDTH: usize = 78;
-/// What a walkthrough that runs would die of, and what it does when it is told.
-const ENDINGS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+/// What would end us while a walkthrough runs, and what says that a process of it has ended.
+const WATCHED: [Signal; 5] =
+    [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGCHLD];
 
 /// A demo and the script of its walkthrough.
 pub(crate) type Walkthrough = (&'static Demo, PathBuf);
@@ -91,9 +92,9 @@ fn one(script: &Path, terminal: Option<&mut Terminal>) -> Result<u8> {
     // What it leaves behind becomes ours.
     set_child_subreaper(true).context("prctl(PR_SET_CHILD_SUBREAPER)")?;
     let ended = Running::start(script, terminal.is_some()).and_then(|running| {
-        signals::block(&ENDINGS)?;
-        let ended = running.attend(terminal);
-        signals::unblock(&ENDINGS)?;
+        signals::block(&WATCHED)?;
+        let ended = running.attend(terminal, &others);
+        signals::unblock(&WATCHED)?;
         ended
     });
     let cleaned = ns_core::until("what the walkthrough left behind to end", || {
@@ -101,8 +102,8 @@ fn one(script: &Path, terminal: Option<&mut Terminal>) -> Result<u8> {
         left.retain(|pid| !others.contains(pid));
         for pid in &left {
             let _ = kill(*pid, Signal::SIGKILL);
-            let _ = waitpid(*pid, Some(WaitPidFlag::WNOHANG));
         }
+        reap(&others, None);
         Ok(left.is_empty().then_some(()))
     });
     let _ = set_child_subreaper(false);
@@ -112,6 +113,17 @@ fn one(script: &Path, terminal: Option<&mut Terminal>) -> Result<u8> {
         (_, Some(signal)) => Err(die_of(signal)),
         (ExitStatus::Exited(status), None) => Ok(u8::try_from(status).unwrap_or(status::BROKEN)),
         (killed, None) => bail!("{}: {killed}", script.display()),
+    }
+}
+
+/// Takes the orphans that have ended out of the kernel's list, but for `others` and the script, whose ends are looked for
+/// elsewhere.
+fn reap(others: &[Pid], script: Option<Pid>) {
+    let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Some(pid) = waitid(Id::All, peek).ok().and_then(|ended| ended.pid()) {
+        if others.contains(&pid) || script == Some(pid) || waitpid(pid, Some(WaitPidFlag::WNOHANG)).is_err() {
+            return;
+        }
     }
 }
 
@@ -162,9 +174,13 @@ impl Running {
         Ok(Running { child, said, go, shown: Vec::new() })
     }
 
-    /// Sees it through to its end, with `ENDINGS` blocked. Gives how it ended, and the signal that is to end us too.
-    fn attend(mut self, mut terminal: Option<&mut Terminal>) -> Result<(ExitStatus, Option<Signal>)> {
-        let endings = signals::Waiting::among(&ENDINGS)?;
+    /// Sees it through to its end, with `WATCHED` blocked. Gives how it ended, and the signal that is to end us too.
+    fn attend(
+        mut self,
+        mut terminal: Option<&mut Terminal>,
+        others: &[Pid],
+    ) -> Result<(ExitStatus, Option<Signal>)> {
+        let endings = signals::Waiting::among(&WATCHED)?;
         let mut ending = None;
         loop {
             let said = self.said.as_ref().map(|said| said.get_ref().as_fd());
@@ -176,6 +192,11 @@ impl Running {
             let (over, signal, said) = (ready(0), ready(1), ready(2));
             let next = if signal {
                 match endings.take()? {
+                    // Whose end the script waits for may be an orphan of ours.
+                    Some(Signal::SIGCHLD) => {
+                        reap(others, Some(self.child.pid()));
+                        continue;
+                    }
                     Some(signal @ (Signal::SIGHUP | Signal::SIGTERM)) => Next::Ended(signal),
                     // Ctrl-C, which came to the script as well.
                     _ => Next::Left,
