@@ -227,6 +227,18 @@ impl Screen {
         usize::from(self.width.or_else(terminal).unwrap_or(80))
     }
 
+    /// The number of lines that the terminal shows at once; none where standard output is no terminal.
+    pub fn rows(&self) -> Option<usize> {
+        const LEAST: u16 = 10;
+        terminal_size::terminal_size_of(io::stdout()).map(|(_, rows)| usize::from(rows.0.max(LEAST)))
+    }
+
+    /// Whether text may be cleared from the screen: a terminal that is moved about on by the standard sequences, and
+    /// whose reader looks at it, and is not read to.
+    pub fn can_clear(&self) -> bool {
+        io::stdout().is_terminal() && !is_dumb() && !self.plain
+    }
+
     /// How text is laid out. It is plain when that is asked for, and on a terminal that cannot show what is not: one
     /// whose TERM is `dumb`, or whose locale has another encoding than UTF-8.
     pub fn layout(&self) -> Layout {

@@ -6,8 +6,8 @@ use ns_core::host;
 use transcript::Event;
 
 use super::options::Options;
-use super::page::Page;
-use super::pause::pause;
+use super::page::{Page, Part};
+use super::pause::reveal;
 use super::predict::Predictions;
 use super::process::ExperimentProcess;
 use super::room::{Next, Room};
@@ -80,14 +80,15 @@ fn run(
     let mut predictions = Predictions::of(demo);
     // In a review, a step that nothing is asked about is not shown.
     let mut announced: Option<Event> = None;
+    // What comes before all steps, to be read with the first.
+    let mut before = Vec::new();
     loop {
         let mut done = Vec::new();
         let stop = loop {
             match process.next()? {
                 Some(stop @ (Event::Step { .. } | Event::End { .. })) => break stop,
                 None => return Ok(Next::On),
-                Some(event) if room.options.predict => done.push(event),
-                Some(event) => page.show(&event)?,
+                Some(event) => done.push(event),
             }
         };
         let Some(run) = process.run() else { return Ok(Next::On) };
@@ -104,32 +105,38 @@ fn run(
                 return Ok(Next::NothingToAsk);
             }
         }
+        if matches!(done.first(), Some(Event::Begin { .. })) && room.options.pause {
+            before = std::mem::take(&mut done);
+        }
         if is_shown(&done, ask) {
             if let Some(step) = announced.take() {
                 page.show(&step)?;
             }
-            match predictions.ask_about(done, run, ask, room, page)? {
+            match predictions.ask_about(done, process, ask, room, page)? {
                 Next::On => {}
                 other => return Ok(other),
             }
         }
         if let Event::End { status, .. } = stop {
-            page.show(&stop)?;
-            if room.options.predict {
-                predictions.sum_up(room.score.as_ref(), page)?;
-            }
-            return Ok(Next::Over(status));
-        }
-        if ask.is_empty() {
-            page.show(&stop)?;
-        } else {
-            announced = Some(stop);
-        }
-        if room.options.pause {
-            match pause(room, demo, process, page)? {
+            before.push(stop);
+            match reveal(room, demo, process, page, Part::End, before)? {
                 Next::On => {}
                 other => return Ok(other),
             }
+            if room.options.predict {
+                predictions.sum_up(room.score.as_ref(), page)?;
+            }
+            process.go_on()?;
+            return Ok(Next::Over(status));
+        }
+        if ask.is_empty() {
+            before.push(stop);
+            match reveal(room, demo, process, page, Part::Announced, std::mem::take(&mut before))? {
+                Next::On => {}
+                other => return Ok(other),
+            }
+        } else {
+            announced = Some(stop);
         }
         process.go_on()?;
     }

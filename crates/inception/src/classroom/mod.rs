@@ -10,6 +10,7 @@ mod ask;
 mod attend;
 mod believed;
 mod keys;
+mod leaf;
 mod observed;
 mod options;
 mod order;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lesson::{Screen, Steps};
+use lesson::{Look, Screen, Steps};
 
 use crate::trial::Conditions;
 
@@ -16,10 +16,8 @@ pub(crate) struct Options {
     /// Take the answers from this file; `-` is standard input.
     pub(crate) answers: Option<PathBuf>,
     pub(crate) screen: Screen,
-    /// Names in the place of what differs from run to run.
-    pub(crate) stable: bool,
-    /// Say too who saw what, and which namespaces each process is in.
-    pub(crate) verbose: bool,
+    /// How text looks; it is always step by step.
+    pub(crate) look: Look,
     /// Record the text in this file, too.
     pub(crate) record: Option<PathBuf>,
     pub(crate) conditions: Conditions,

@@ -6,49 +6,62 @@ use anyhow::{Context, Result};
 use lesson::render::wrap;
 use ns_core::printable;
 
-use super::page::Page;
+use super::page::{Label, Page, Part};
 use super::places::{self, Place};
 use super::process::ExperimentProcess;
 use super::room::{Next, Room};
 use super::terminal::Pressed;
 use super::{keys, shell, why};
 use crate::demos::Demo;
-use transcript::Run;
+use transcript::{Event, Run};
 
 const KEYS: [(&str, &str); 7] = [
-    ("Enter, n", "go on: do this step"),
-    ("b", "read the step before again; once more, the one before that"),
+    ("Enter, n", "go on: do the step that is announced; then its claims, one by one"),
+    ("b", "back: what was shown before, again; Enter comes forward"),
     ("r", "run the experiment again, in fresh namespaces"),
     ("s", "a shell inside the namespaces that the steps so far have made"),
-    ("w", "why: the rules, and the manual pages that state them"),
+    ("w", "why: the rules that this step has shown, and the manual pages that state them"),
     ("q", "quit, and clean up"),
     ("?", "this list"),
 ];
+/// The same in a line, and in a shorter one.
+const LINE: [&str; 2] =
+    ["Enter next  b back  r again  s shell  w why  q quit  ? help", "Enter b r s w q ? "];
 
-/// Waits, before a step that was shown is done, for what is wanted.
-pub(super) fn pause(
+/// Shows what happened, and where the class pauses waits after it for what is wanted.
+pub(super) fn reveal(
     room: &mut Room<'_>,
     demo: &Demo,
     process: &ExperimentProcess,
     page: &mut Page<'_>,
+    part: Part,
+    events: Vec<Event>,
 ) -> Result<Next> {
+    if !room.options.pause {
+        events.iter().try_for_each(|event| page.show(event))?;
+        return Ok(Next::On);
+    }
+    if page.turn_to(part, events)? && !page.is_over() { pause(room, demo, process, page) } else { Ok(Next::On) }
+}
+
+/// Waits until what is shown was read, and all that was turned to meanwhile.
+fn pause(room: &mut Room<'_>, demo: &Demo, process: &ExperimentProcess, page: &mut Page<'_>) -> Result<Next> {
     let Some(run) = process.run() else { return Ok(Next::On) };
-    let step = run.step().unwrap_or_default();
-    let mut reread = step;
-    let prompt = format!("[step {step}] Enter goes on, ? lists the keys: ");
     loop {
+        let prompt = prompt(page.label(), page.columns());
         let terminal = room.terminal.as_mut().context("no terminal")?;
         let pressed = terminal.key(|| page.say(&prompt), Some(process.pidfd()))?;
-        page.say(&format!("{}\n", keys::echo(pressed)))?;
+        let turns = matches!(pressed, Pressed::Key('\n' | 'n' | 'b'));
+        page.answered(&if turns { String::new() } else { keys::echo(pressed) })?;
         match pressed {
-            Pressed::Key('\n' | 'n') => return Ok(Next::On),
+            Pressed::Key('\n' | 'n') => {
+                if !page.forward()? || page.is_over() {
+                    return Ok(Next::On);
+                }
+            }
             Pressed::Key('b') => {
-                reread = reread.saturating_sub(1);
-                if reread == 0 {
-                    page.remark("There is no step before.")?;
-                    reread = step;
-                } else {
-                    page.again(reread)?;
+                if !page.back()? {
+                    page.remark("There is nothing before this.")?;
                 }
             }
             Pressed::Key('r') => return Ok(Next::Again),
@@ -66,9 +79,27 @@ pub(super) fn pause(
                 page.remark(&keys::unknown("Enter, n, b, r, s, w, q or ?"))?;
             }
             Pressed::Ended(signal) => return Ok(Next::Ended(signal)),
+            // It says itself how it ended.
             Pressed::Gone => return Ok(Next::On),
         }
     }
+}
+
+/// Where the class is, and the keys, in less than a line.
+fn prompt(label: Option<Label>, columns: usize) -> String {
+    let place = label.map_or_else(String::new, |Label { step, part, screen: (screen, screens) }| {
+        let step = if part == Part::End { "end".into() } else { format!("step {step}") };
+        let more = match part {
+            _ if screens > 1 => format!(", page {screen}/{screens}"),
+            Part::Claim(at, of) => format!(", {at} of {of}"),
+            Part::Rest => ", done".into(),
+            Part::Announced | Part::End => String::new(),
+        };
+        format!("[{step}{more}] ")
+    });
+    let lines = LINE.iter().flat_map(|keys| [format!("{place}{keys}"), (*keys).to_string()]);
+    let mut fitting = lines.filter(|line| line.len() < columns);
+    fitting.next().unwrap_or_else(|| LINE[1].into())
 }
 
 /// A shell at the place that is chosen. `Some` if the class ends with it.

@@ -11,8 +11,7 @@ use transcript::{ClaimResult, Run};
 /// Says which rules the last step has shown, which manual pages state them, and what the doc says about why.
 pub(super) fn show(demo: &Demo, run: &Run, page: &Page<'_>) -> Result<()> {
     let width = page.columns();
-    // The step that waits has shown nothing yet.
-    let last = run.step().and_then(|step| step.checked_sub(1)).filter(|step| *step > 0);
+    let last = Some(page.judged().0);
     let judged = run.claims.iter().filter(|claim| matches!(claim.result, Some(ClaimResult::Judged { .. })));
     for rule in judged.filter(|claim| claim.step == last).map(|claim| &claim.head) {
         let text = &run.correction(rule).unwrap_or(rule).text;
