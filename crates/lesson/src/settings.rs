@@ -37,6 +37,11 @@ pub struct Settings {
     #[arg(long)]
     pub pause: bool,
 
+    /// With --pause or --predict: the teacher's notes and the time go to a second terminal (its tty), a FIFO, a Unix
+    /// socket that is listened on, or a file
+    #[arg(long, value_name = "FILE")]
+    pub notes: Option<PathBuf>,
+
     /// Ask for a prediction before each verdict, and keep the score
     #[arg(long)]
     pub predict: bool,
@@ -219,6 +224,14 @@ pub(crate) fn require_stdout() -> Result<()> {
 }
 
 impl Screen {
+    /// The same as options, as far as they were given.
+    pub fn options(&self) -> Vec<String> {
+        let color = (self.color != Color::Auto).then(|| format!("--color={}", self.color.word()));
+        let width = self.width.map(|width| format!("--width={width}"));
+        let plain = self.plain.then(|| "--plain".to_string());
+        color.into_iter().chain(width).chain(plain).collect()
+    }
+
     /// The number of columns to fill.
     pub fn columns(&self) -> usize {
         const READABLE: u16 = 100;

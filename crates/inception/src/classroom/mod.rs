@@ -9,6 +9,7 @@ mod answers;
 mod ask;
 mod attend;
 mod believed;
+mod card;
 mod keys;
 mod leaf;
 mod observed;

@@ -184,11 +184,17 @@ impl<'a> Page<'a> {
 
     /// Takes a prompt away that was answered by a key, of which `echo` is to be seen.
     pub(super) fn answered(&self, echo: &str) -> Result<()> {
-        if echo.is_empty() && self.options.screen.can_clear() {
-            self.control(CLEAR_LINE)
-        } else {
-            self.say(&format!("{echo}\n"))
-        }
+        if echo.is_empty() { self.retract() } else { self.say(&format!("{echo}\n")) }
+    }
+
+    /// Takes a prompt away that is to be shown once more.
+    pub(super) fn retract(&self) -> Result<()> {
+        if self.options.screen.can_clear() { self.control(CLEAR_LINE) } else { self.say("\n") }
+    }
+
+    /// To be called when others have written to the screen: what comes next needs one of its own.
+    pub(super) fn is_disturbed(&self) {
+        self.used.set(self.room());
     }
 
     /// Shows a remark: lines of ours between the experiment's.

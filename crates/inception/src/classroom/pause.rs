@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use lesson::render::wrap;
-use ns_core::printable;
+use ns_core::{Kind, Namespaces, printable};
 
 use super::page::{Label, Page, Part};
 use super::places::{self, Place};
@@ -109,11 +108,12 @@ fn enter(
     process: &ExperimentProcess,
     page: &Page<'_>,
 ) -> Result<Option<Next>> {
-    let places = places::of(process.pid(), &labels(run))?;
+    let step = page.label().map_or(0, |label| label.step);
+    let places = places::of(process.pid(), &labels(run), made(run, step))?;
     let place = match places.as_slice() {
         [] => {
             page.remark(
-                "No process of the experiment is in a namespace that your own shell is not in. \
+                "No process of the experiment is in a namespace or a cgroup that your own shell is not in. \
                  The next step may make one.",
             )?;
             return Ok(None);
@@ -124,15 +124,11 @@ fn enter(
             Err(next) => return Ok(next),
         },
     };
-    page.remark(&format!(
-        "A shell in the namespaces of {}, PID {}: {}. The experiment waits; exit comes back to it.",
-        printable(&place.who),
-        place.pid,
-        place.kinds()
-    ))?;
-    let prompt = format!("step {}, {}", run.step().unwrap_or_default(), prompt_name(place));
+    let prompt = format!("step {step}, {}", prompt_name(place));
     let terminal = room.terminal.as_mut().context("no terminal")?;
-    match shell::open(process.pid(), place, &prompt, terminal.watchdog()) {
+    let ended = shell::open(process.pid(), place, &prompt, page.layout(), terminal.watchdog());
+    page.is_disturbed();
+    match ended {
         Ok(None) => page.remark("Back from the shell."),
         Ok(Some(signal)) => return Ok(Some(Next::Ended(signal))),
         Err(error) => page.remark(&format!("No shell there: {}", printable(&format!("{error:#}")))),
@@ -140,7 +136,7 @@ fn enter(
     Ok(None)
 }
 
-/// Which of several places.
+/// Which of several places: a digit, and Enter.
 fn choose<'p>(
     room: &mut Room<'_>,
     places: &'p [Place],
@@ -148,29 +144,59 @@ fn choose<'p>(
     page: &Page<'_>,
 ) -> Result<Result<&'p Place, Option<Next>>> {
     let places = &places[..places.len().min(9)];
-    let lines: Vec<_> = places
-        .iter()
-        .enumerate()
-        .map(|(at, place)| {
-            let line = format!("{}, PID {}: {}", printable(&place.who), place.pid, place.kinds());
-            wrap(&line, page.columns(), &format!("   {}  ", at + 1), "      ")
-        })
-        .collect();
-    page.say(&lines.concat())?;
-    let prompt = format!("In whose namespaces, 1 to {}: ", places.len());
-    let terminal = room.terminal.as_mut().context("no terminal")?;
-    let pressed = terminal.key(|| page.say(&prompt), Some(process.pidfd()))?;
-    page.say(&format!("{}\n", keys::echo(pressed)))?;
+    let lines = places.iter().enumerate().map(|(at, place)| {
+        page.layout().wrap(&printable(&place.words()), &format!("   {}  ", at + 1), "      ")
+    });
+    page.say(&lines.collect::<String>())?;
+    let prompt = format!("In whose namespaces, 1 to {}, then Enter: ", places.len());
     let place = |key: char| places.get((key.to_digit(10)? as usize).checked_sub(1)?);
-    Ok(match pressed {
-        Pressed::Key(key) if place(key).is_some() => place(key).ok_or(None),
-        Pressed::Ended(signal) => Err(Some(Next::Ended(signal))),
-        Pressed::Gone => Err(Some(Next::On)),
-        _ => {
-            page.remark("None of them: no shell.")?;
-            Err(None)
+    let mut chosen = None;
+    loop {
+        let terminal = room.terminal.as_mut().context("no terminal")?;
+        let typed = chosen.map_or_else(String::new, |key: char| key.to_string());
+        let pressed = terminal.key(|| page.say(&format!("{prompt}{typed}")), Some(process.pidfd()))?;
+        match pressed {
+            Pressed::Key(key) if place(key).is_some() => {
+                chosen = Some(key);
+                page.retract()?;
+            }
+            // A digit by itself is no answer, so its Enter is none to what comes next.
+            Pressed::Key('\n') if chosen.is_some() => {
+                page.answered(" ")?;
+                return Ok(chosen.and_then(place).ok_or(None));
+            }
+            Pressed::Ended(signal) => return Ok(Err(Some(Next::Ended(signal)))),
+            Pressed::Gone => return Ok(Err(Some(Next::On))),
+            other => {
+                page.answered(&format!("{} ", keys::echo(other)))?;
+                page.remark("None of them: no shell.")?;
+                return Ok(Err(None));
+            }
         }
-    })
+    }
+}
+
+/// The kinds of namespaces that a step has made: those that its processes were in, and those that its calls name.
+fn made(run: &Run, step: usize) -> Namespaces {
+    let is_it = |event: &Event| matches!(event, Event::Step { number, .. } if *number == step);
+    let Some(events) = run.steps().find(|events| events.first().is_some_and(is_it)) else {
+        return Namespaces::NONE;
+    };
+    let mut made = Namespaces::NONE;
+    for event in events {
+        match event {
+            Event::Step { calls, .. } => {
+                let words = calls.iter().flat_map(|call| call.split(|c: char| !c.is_alphanumeric() && c != '_'));
+                let kinds = words.filter_map(|word| Kind::ALL.into_iter().find(|kind| kind.flag() == word));
+                made |= kinds.fold(Namespaces::NONE, |all, kind| all | Namespaces::only(kind));
+            }
+            Event::Actor(actor) => {
+                made |= actor.elsewhere.iter().fold(Namespaces::NONE, |all, id| all | Namespaces::only(id.kind));
+            }
+            _ => {}
+        }
+    }
+    made
 }
 
 /// What the processes that were shown are called, by their PIDs.
@@ -181,5 +207,11 @@ fn labels(run: &Run) -> HashMap<i32, String> {
 /// A name that no shell takes for anything else.
 fn prompt_name(place: &Place) -> String {
     let plain = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-');
-    place.who.chars().filter(plain).collect()
+    let words = if place.held.is_some() || !place.anew.is_empty() {
+        let kinds: Vec<_> = place.own.kinds().map(|kind| kind.to_string()).collect();
+        format!("new {}", kinds.join(" "))
+    } else {
+        place.who.clone()
+    };
+    words.chars().filter(plain).collect()
 }
