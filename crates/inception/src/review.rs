@@ -76,6 +76,7 @@ impl Review {
             answers: self.answers.clone(),
             screen: self.screen.clone(),
             look: Look::default(),
+            notes: None,
             record: None,
             conditions: Conditions::default(),
             steps: Steps::all(),

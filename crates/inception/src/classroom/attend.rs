@@ -1,10 +1,13 @@
 //! Experiments one after another, each with the terminal to itself.
 
+use std::collections::VecDeque;
+
 use anyhow::{Result, anyhow};
 use lesson::{complain, status};
 use ns_core::host;
-use transcript::Event;
+use transcript::{Event, Run};
 
+use super::go_on;
 use super::options::Options;
 use super::page::{Page, Part};
 use super::pause::reveal;
@@ -29,8 +32,10 @@ pub(crate) fn one_by_one(
     // What waits for us in the namespaces waits all day.
     ns_core::take_all_day();
     let mut statuses = Vec::new();
-    for (demo, ask) in classes {
-        let status = match attend(&mut room, demo, ask) {
+    let mut classes: VecDeque<_> = classes.into_iter().collect();
+    while let Some((demo, ask)) = classes.pop_front() {
+        let others: Vec<&Demo> = classes.iter().map(|(demo, _)| *demo).collect();
+        let status = match attend(&mut room, demo, ask, &others) {
             Err(error) if is_reader_gone(&error) => return Err(error),
             Err(error) => {
                 complain(demo.name, &error);
@@ -48,8 +53,9 @@ pub(crate) fn one_by_one(
     Ok(worst.unwrap_or(status::NOTHING_ASKED))
 }
 
-/// Runs one experiment, as often as it is wanted. Gives the exit status.
-fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>) -> Result<u8> {
+/// Runs one experiment, as often as it is wanted. Gives the exit status. Whoever leaves is told how to go on, with the
+/// `others` that were to come.
+fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>, others: &[&Demo]) -> Result<u8> {
     loop {
         let mut process = ExperimentProcess::start(demo, &room.options.experiments())?;
         let mut page = Page::new(room.options)?;
@@ -57,9 +63,18 @@ fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>) -> Res
             Ok(Next::Over(status)) => return process.end(Some(status)),
             Ok(Next::On) => return process.end(None),
             other => {
+                let left = process.run().and_then(|run| next_step(run, &page)).map(|next| (demo, next));
                 process.dismiss()?;
                 match other? {
-                    Next::Left => return Ok(status::LEFT),
+                    Next::Left => {
+                        let program = std::env::args().next().unwrap_or_default();
+                        // A review asks again what it has not asked.
+                        let command = go_on::command(&program, room.options, left, others);
+                        if let Some(command) = command.filter(|_| ask.is_empty()) {
+                            page.say(&format!("go on: {command}\n"))?;
+                        }
+                        return Ok(status::LEFT);
+                    }
                     Next::NothingToAsk => return Ok(status::AS_EXPECTED),
                     Next::Ended(signal) => return Err(die_of(signal)),
                     _ => page.say("\n")?,
@@ -67,6 +82,13 @@ fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>) -> Res
             }
         }
     }
+}
+
+/// The step that a run is gone on with: the one that is shown, unless it was shown whole.
+fn next_step(run: &Run, page: &Page<'_>) -> Option<usize> {
+    let is_done = page.is_done();
+    let next = if is_done && run.end.is_some() { None } else { run.step() };
+    if is_done { next } else { Some(page.step().max(1)) }
 }
 
 /// One run, from its first event to its last.
@@ -87,7 +109,11 @@ fn run(
         let stop = loop {
             match process.next()? {
                 Some(stop @ (Event::Step { .. } | Event::End { .. })) => break stop,
-                None => return Ok(Next::On),
+                // What it said before it ended without a last word.
+                None => {
+                    done.iter().try_for_each(|event| page.show(event))?;
+                    return Ok(Next::On);
+                }
                 Some(event) => done.push(event),
             }
         };

@@ -170,6 +170,19 @@ impl<'a> Page<'a> {
         (step, judged.collect())
     }
 
+    /// Whether the verdict on a claim was shown.
+    pub(super) fn has_shown(&self, id: &str) -> bool {
+        let events = self.leaves[..self.shown].iter().flat_map(|leaf| &leaf.events);
+        events.into_iter().any(|event| matches!(event, Event::Judged { claim, .. } if claim == id))
+    }
+
+    /// Whether the step that is shown was shown whole.
+    pub(super) fn is_done(&self) -> bool {
+        self.label().is_some_and(|Label { part, screen: (screen, screens), .. }| {
+            screen == screens && matches!(part, Part::Claim(at, of) if at == of) || part == Part::Rest
+        })
+    }
+
     /// Shows styled text. What does not end with its line is taken for a prompt.
     pub(super) fn say(&self, text: &str) -> Result<()> {
         let mut out = self.options.screen.stdout()?;
@@ -298,7 +311,8 @@ impl<'a> Page<'a> {
         if let Event::Step { number, .. } = event { *number } else { self.step() }
     }
 
-    fn step(&self) -> usize {
+    /// The number of the last step that was turned to; 0 before the first.
+    pub(super) fn step(&self) -> usize {
         self.leaves.last().map_or(0, |leaf| leaf.step)
     }
 

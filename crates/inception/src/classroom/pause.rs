@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
+use lesson::complain;
 use ns_core::{Kind, Namespaces, printable};
 
 use super::page::{Label, Page, Part};
@@ -36,6 +37,17 @@ pub(super) fn reveal(
     part: Part,
     events: Vec<Event>,
 ) -> Result<Next> {
+    let last = events.iter().rev().find_map(|event| match event {
+        Event::Step { number, .. } => Some(*number),
+        _ => None,
+    });
+    if let (Some(notes), Some(run), false) = (&mut room.notes, process.run(), events.is_empty()) {
+        if let Err(error) = notes.write(demo, run, last.unwrap_or(page.step()), part, &events) {
+            // Said once; the class goes on.
+            complain("inception", &error);
+            room.notes = None;
+        }
+    }
     if !room.options.pause {
         events.iter().try_for_each(|event| page.show(event))?;
         return Ok(Next::On);
