@@ -155,7 +155,10 @@ mod tests {
         assert_eq!(commands(&card(all, Namespaces::NET)), net);
         let several = commands(&card(all, Namespaces::NET | Namespaces::UTS));
         assert_eq!(several.len(), 3);
-        assert!(several.contains(&NET[0].0.to_string()) && several.contains(&UTS[0].0.to_string()), "{several:?}");
+        assert!(
+            several.contains(&NET[0].0.to_string()) && several.contains(&UTS[0].0.to_string()),
+            "{several:?}"
+        );
         let limits = vec![("cat pids.max".to_string(), "4".to_string())];
         let limited = Card { limits, ..card(Namespaces::NONE, Namespaces::NONE) };
         assert_eq!(commands(&limited), ["cat pids.max"]);
@@ -166,7 +169,10 @@ mod tests {
         for width in [40, 60, 80, 100] {
             let all = Namespaces::NET | Namespaces::UTS | Namespaces::MNT | Namespaces::PID;
             let text = card(all, Namespaces::PID).set(Layout { width, plain: false });
-            assert!(text.lines().count() < 20 && text.lines().all(|line| line.chars().count() <= width), "{text}");
+            assert!(
+                text.lines().count() < 20 && text.lines().all(|line| line.chars().count() <= width),
+                "{text}"
+            );
         }
     }
 }

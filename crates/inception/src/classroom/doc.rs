@@ -6,7 +6,8 @@ use crate::markdown::{section, without_signs};
 pub(super) fn on_notes(doc: &str, numbers: &[u16]) -> Vec<String> {
     let items = section(doc, "What the notes say").map(items).unwrap_or_default();
     let is_meant = |item: &&String| {
-        let head = item.trim_start_matches("- ").trim_start_matches("**").split("**").next().unwrap_or_default();
+        let head =
+            item.trim_start_matches("- ").trim_start_matches("**").split("**").next().unwrap_or_default();
         numbers_in(head).iter().any(|number| numbers.contains(number))
     };
     items.iter().filter(is_meant).map(|item| without_signs(item.trim_start_matches("- "))).collect()
@@ -71,7 +72,10 @@ mod tests {
     #[test]
     fn why_is_told_of_what_was_shown_and_of_nothing_to_come() {
         assert_eq!(why(DOC, &["first-one"], &["second"]), ["One. Of first-one."]);
-        assert_eq!(why(DOC, &["first-one", "second"], &[]), ["One. Of first-one.", "Two. first-one, and second."]);
+        assert_eq!(
+            why(DOC, &["first-one", "second"], &[]),
+            ["One. Of first-one.", "Two. first-one, and second."]
+        );
         assert!(why(DOC, &["third"], &[]).is_empty());
     }
 }

@@ -24,7 +24,9 @@ impl Block {
             Event::Table { .. } => after(&|it| bare(it).starts_with('├'))
                 .or_else(|| lines.iter().position(|it| bare(it).starts_with("- "))),
             // The sentence, and 'outside' and 'inside' above the arms; of a list, the sentence's first line.
-            Event::Judged { .. } => after(&|it| it.contains(BAR)).or_else(|| after(&|it| !bare(it).is_empty())),
+            Event::Judged { .. } => {
+                after(&|it| it.contains(BAR)).or_else(|| after(&|it| !bare(it).is_empty()))
+            }
             _ => None,
         };
         Block { head: head.unwrap_or(0), lines }
@@ -45,7 +47,10 @@ pub(super) fn screens(blocks: &[Block], rows: usize, columns: usize) -> Vec<Vec<
     for block in blocks {
         let whole = height(&block.lines, columns);
         let is_blank = |line: &String| bare(line).is_empty();
-        if used > 0 && used + whole > rows && whole - usize::from(block.lines.first().is_some_and(is_blank)) <= rows {
+        if used > 0
+            && used + whole > rows
+            && whole - usize::from(block.lines.first().is_some_and(is_blank)) <= rows
+        {
             screens.push(Vec::new());
             used = 0;
         }
@@ -121,7 +126,12 @@ mod tests {
     use ns_core::Value;
 
     fn table() -> Event {
-        Event::Table { title: String::new(), columns: Vec::new(), rows: Vec::<Vec<Value>>::new(), picture: None }
+        Event::Table {
+            title: String::new(),
+            columns: Vec::new(),
+            rows: Vec::<Vec<Value>>::new(),
+            picture: None,
+        }
     }
 
     fn numbered(from: usize, to: usize) -> String {
@@ -144,7 +154,8 @@ mod tests {
     #[test]
     fn what_fits_is_one_screen_and_what_fits_alone_is_not_divided() {
         let block = |lines: usize| Block { lines: vec!["x".into(); lines], head: 0 };
-        let heights = |blocks: &[Block]| -> Vec<usize> { screens(blocks, 10, 80).iter().map(Vec::len).collect() };
+        let heights =
+            |blocks: &[Block]| -> Vec<usize> { screens(blocks, 10, 80).iter().map(Vec::len).collect() };
         assert_eq!(heights(&[block(4), block(6)]), [10]);
         assert_eq!(heights(&[block(4), block(7)]), [4, 7]);
         assert_eq!(heights(&[block(4), block(17)]), [10, 10, 1]);

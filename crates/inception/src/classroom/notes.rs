@@ -66,9 +66,12 @@ impl Notes {
         })?;
         let is_terminal = file.is_terminal();
         if is_terminal && is_ours(&file) {
-            bail!("the notes would stand on the class's own terminal: {name}; tty on the second one says its name");
+            bail!(
+                "the notes would stand on the class's own terminal: {name}; tty on the second one says its name"
+            );
         }
-        let columns = terminal_size::terminal_size_of(&file).map_or(COLUMNS, |(width, _)| usize::from(width.0.max(20)));
+        let columns =
+            terminal_size::terminal_size_of(&file).map_or(COLUMNS, |(width, _)| usize::from(width.0.max(20)));
         Ok(Notes { name, out: Box::new(file), is_terminal, columns, began })
     }
 
@@ -76,14 +79,23 @@ impl Notes {
     ///
     /// # Errors
     /// When nobody takes them any more.
-    pub(super) fn write(&mut self, demo: &Demo, run: &Run, step: usize, part: Part, events: &[Event]) -> Result<()> {
+    pub(super) fn write(
+        &mut self,
+        demo: &Demo,
+        run: &Run,
+        step: usize,
+        part: Part,
+        events: &[Event],
+    ) -> Result<()> {
         let mut lines = vec![self.head(demo, step, part)];
         match part {
             Part::Announced => {
                 for event in events {
                     if let Event::Step { title, claims, .. } = event {
                         lines.push((title.clone(), "", ""));
-                        lines.extend(claims.iter().filter_map(|id| run.claim(id)).flat_map(|it| ask(&it.head, run)));
+                        lines.extend(
+                            claims.iter().filter_map(|id| run.claim(id)).flat_map(|it| ask(&it.head, run)),
+                        );
                     }
                 }
             }

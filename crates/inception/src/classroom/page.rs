@@ -94,7 +94,12 @@ impl<'a> Page<'a> {
         let text = self.set(event)?;
         self.record(event)?;
         let blocks = vec![Block::of(event, &text)];
-        self.leaves.push(Leaf { step: self.step_of(event), part: Part::Rest, events: vec![event.clone()], blocks });
+        self.leaves.push(Leaf {
+            step: self.step_of(event),
+            part: Part::Rest,
+            events: vec![event.clone()],
+            blocks,
+        });
         self.shown = self.leaves.len();
         self.say(&text)
     }
@@ -285,12 +290,13 @@ impl<'a> Page<'a> {
 
     /// The text of a leaf's events. What was skipped is said at once, and not in the end alone.
     fn set_leaf(&mut self, events: &[Event]) -> Result<Vec<Block>> {
+        let is_end = matches!(events.last(), Some(Event::End { .. }));
         let mut told = Vec::new();
         let mut blocks = Vec::new();
         for event in events {
             let mut text = self.set(event)?;
             if let Event::Skipped { missing, remedy, .. } = event {
-                if !told.contains(&missing) {
+                if !is_end && !told.contains(&missing) {
                     told.push(missing);
                     let line = format!("{missing}; {remedy}");
                     text = beside("SKIPPED", line.trim_end_matches("; "), tone::note(), self.layout(), 9);

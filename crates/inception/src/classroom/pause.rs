@@ -25,8 +25,7 @@ const KEYS: [(&str, &str); 7] = [
     ("?", "this list"),
 ];
 /// The same in a line, and in a shorter one.
-const LINE: [&str; 2] =
-    ["Enter next  b back  r again  s shell  w why  q quit  ? help", "Enter b r s w q ? "];
+const LINE: [&str; 2] = ["Enter next  b back  r again  s shell  w why  q quit  ? help", "Enter b r s w q ? "];
 
 /// Shows what happened, and where the class pauses waits after it for what is wanted.
 pub(super) fn reveal(
@@ -52,7 +51,11 @@ pub(super) fn reveal(
         events.iter().try_for_each(|event| page.show(event))?;
         return Ok(Next::On);
     }
-    if page.turn_to(part, events)? && !page.is_over() { pause(room, demo, process, page) } else { Ok(Next::On) }
+    if page.turn_to(part, events)? && !page.is_over() {
+        pause(room, demo, process, page)
+    } else {
+        Ok(Next::On)
+    }
 }
 
 /// Waits until what is shown was read, and all that was turned to meanwhile.
@@ -188,22 +191,31 @@ fn choose<'p>(
     }
 }
 
-/// The kinds of namespaces that a step has made: those that its processes were in, and those that its calls name.
+/// The kinds of namespaces that a step has made: those that its processes were in, and those that
+/// its calls name, and what sets its arms apart.
 fn made(run: &Run, step: usize) -> Namespaces {
     let is_it = |event: &Event| matches!(event, Event::Step { number, .. } if *number == step);
     let Some(events) = run.steps().find(|events| events.first().is_some_and(is_it)) else {
         return Namespaces::NONE;
     };
+    let named_in = |text: &str| {
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let kinds = words.filter_map(|word| Kind::ALL.into_iter().find(|kind| kind.flag() == word));
+        kinds.fold(Namespaces::NONE, |all, kind| all | Namespaces::only(kind))
+    };
     let mut made = Namespaces::NONE;
     for event in events {
         match event {
-            Event::Step { calls, .. } => {
-                let words = calls.iter().flat_map(|call| call.split(|c: char| !c.is_alphanumeric() && c != '_'));
-                let kinds = words.filter_map(|word| Kind::ALL.into_iter().find(|kind| kind.flag() == word));
-                made |= kinds.fold(Namespaces::NONE, |all, kind| all | Namespaces::only(kind));
+            Event::Step { calls, claims, .. } => {
+                made |= calls.iter().fold(Namespaces::NONE, |all, call| all | named_in(call));
+                for claim in claims.iter().filter_map(|id| run.claim(id)) {
+                    let [_, treatment] = claim.head.arm_names();
+                    made |= named_in(&claim.head.factor) | named_in(&treatment);
+                }
             }
             Event::Actor(actor) => {
-                made |= actor.elsewhere.iter().fold(Namespaces::NONE, |all, id| all | Namespaces::only(id.kind));
+                made |=
+                    actor.elsewhere.iter().fold(Namespaces::NONE, |all, id| all | Namespaces::only(id.kind));
             }
             _ => {}
         }

@@ -100,7 +100,7 @@ pub(super) fn of(experiment: Pid, labels: &HashMap<i32, String>, made: Namespace
     }
     // A place that lives is better than one like it.
     if !made.is_empty() && !places.iter().any(|place| place.own.contains(made)) {
-        let place = in_the_sandbox("new namespaces, such as the step has made".into());
+        let place = in_the_sandbox("new namespaces, as the step makes them".into());
         places.push(Place { anew: made, own: made, ..place });
     }
     Ok(places)
@@ -119,10 +119,10 @@ pub(super) fn descendants(of: Pid) -> Vec<Pid> {
 
 /// The directories of the cgroups that a process is in, of those that one of the `family` has made.
 fn cgroups(pid: Pid, family: &[Pid], layout: &Layout) -> Vec<PathBuf> {
-    let makers: Vec<String> = family.iter().map(|pid| format!("{}{pid}-", ns_core::cleanup::PREFIX)).collect();
-    let is_theirs = |path: &str| {
-        path.split('/').any(|part| makers.iter().any(|maker| part.starts_with(maker.as_str())))
-    };
+    let makers: Vec<String> =
+        family.iter().map(|pid| format!("{}{pid}-", ns_core::cleanup::PREFIX)).collect();
+    let is_theirs =
+        |path: &str| path.split('/').any(|part| makers.iter().any(|maker| part.starts_with(maker.as_str())));
     let of = |membership: &Membership| {
         let hierarchy = match membership.controllers.split(',').next()? {
             "" => layout.v2(),

@@ -60,7 +60,8 @@ impl Predictions {
                 continue;
             }
             place += 1;
-            let question = if room.options.predict { self.question(head, &event, run, room, page) } else { None };
+            let question =
+                if room.options.predict { self.question(head, &event, run, room, page) } else { None };
             // A review asks what it was told to.
             let question = question.and_then(|it| {
                 if chosen.is_empty() { self.not_given_away(it, head, *verdict) } else { Some(it) }
@@ -105,7 +106,8 @@ impl Predictions {
         let turn = if room.answers.is_some() { 0 } else { times };
         // By names: the number of a process that has ended is no help, and never the same again.
         let mut names = Shown::new(true);
-        let show = |value: &Value| if room.options.look.stable { page.value(value) } else { names.value(value) };
+        let show =
+            |value: &Value| if room.options.look.stable { page.value(value) } else { names.value(value) };
         // Where nobody is in other namespaces, there is no inside.
         let has_inside = run.actors().any(|actor| !actor.elsewhere.is_empty());
         let is_as_declared = *expected && !run.begin.sabotage;

@@ -111,7 +111,10 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
         })?;
         for (path, mut file) in cgroups {
             let joined = file.write_all(shell.pid().to_string().as_bytes());
-            me.report("joins", joined.map_or_else(|error| format!("write({path:?}): {error}"), |()| JOINED.into()))?;
+            me.report(
+                "joins",
+                joined.map_or_else(|error| format!("write({path:?}): {error}"), |()| JOINED.into()),
+            )?;
         }
         me.report("PID", shell.pid())?;
         me.checkpoint()?;
@@ -176,8 +179,16 @@ fn limits(cgroups: &[PathBuf]) -> Vec<(String, String)> {
             let path = directory.join(file);
             let limit = fs::read_to_string(&path).unwrap_or_default();
             // A page less than what fits into 63 bits is version 1's word for none.
-            if let Ok(limit) = limit.trim().parse::<u64>().map_err(drop).and_then(|it| (it < 1 << 60).then_some(it).ok_or(())) {
-                tries.push((format!("cat {}", path.display()), format!("{limit}, as the experiment has set it")));
+            if let Ok(limit) = limit
+                .trim()
+                .parse::<u64>()
+                .map_err(drop)
+                .and_then(|it| (it < 1 << 60).then_some(it).ok_or(()))
+            {
+                tries.push((
+                    format!("cat {}", path.display()),
+                    format!("{limit}, as the experiment has set it"),
+                ));
                 tries.push((command.into(), expect.into()));
             }
         }

@@ -13,12 +13,11 @@ pub(super) fn show(demo: &Demo, run: &Run, page: &Page<'_>) -> Result<()> {
     let layout = page.layout();
     let (step, ids) = page.judged();
     if ids.is_empty() {
-        return page.remark(&format!("Step {step} has shown nothing yet. b goes back to what was shown before."));
+        return page
+            .remark(&format!("Step {step} has shown nothing yet. b goes back to what was shown before."));
     }
     let shown: Vec<_> = ids.iter().filter_map(|id| run.claim(id)).map(|claim| &claim.head).collect();
-    let rule = |text: &str, factor: &str| {
-        layout.wrap(&format!("{text} Factor: {factor}."), "   - ", "     ")
-    };
+    let rule = |text: &str, factor: &str| layout.wrap(&format!("{text} Factor: {factor}."), "   - ", "     ");
     let mut rules: Vec<String> = Vec::new();
     for claim in &shown {
         let right = run.correction(claim).unwrap_or(claim);

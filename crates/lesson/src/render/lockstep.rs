@@ -36,7 +36,9 @@ impl Lockstep {
 impl Renderer for Lockstep {
     fn show(&mut self, event: &Event) -> io::Result<()> {
         self.shown.show(event)?;
-        if matches!(event, Event::Step { .. } | Event::End { .. }) && self.go.read_line(&mut String::new())? == 0 {
+        if matches!(event, Event::Step { .. } | Event::End { .. })
+            && self.go.read_line(&mut String::new())? == 0
+        {
             return Err(io::Error::other(Dismissed));
         }
         Ok(())
