@@ -35,16 +35,15 @@ impl Place {
 
     /// What it is, in words.
     pub(super) fn words(&self) -> String {
-        let mut kinds: Vec<_> = self.all().kinds().map(|kind| kind.to_string()).collect();
+        let words = |kinds: Namespaces| kinds.kinds().map(|kind| kind.to_string()).collect::<Vec<_>>();
+        if self.held.is_some() || !self.anew.is_empty() {
+            return format!("in the sandbox, {}: {}", self.who, words(self.own).join(" "));
+        }
+        let mut kinds = words(self.all());
         if !self.cgroups.is_empty() {
             kinds.push("its cgroup".into());
         }
-        let pid = if self.held.is_some() || !self.anew.is_empty() {
-            String::new()
-        } else {
-            format!(", PID {}", self.pid)
-        };
-        format!("{}{pid}: {}", self.who, kinds.join(" "))
+        format!("{}, PID {}: {}", self.who, self.pid, kinds.join(" "))
     }
 }
 

@@ -106,6 +106,10 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
         }
         let mut shell = spawn.run(|me| {
             me.checkpoint()?;
+            if place.anew.contains(Namespaces::MNT) {
+                // What is mounted in a copy would else be mounted in the original, too.
+                mount::make_private()?;
+            }
             if place.all().contains(Namespaces::PID) {
                 card.lacks.extend(own_proc().err().map(|error| format!("No /proc of its own: {error}.")));
             }

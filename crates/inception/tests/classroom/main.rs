@@ -378,7 +378,7 @@ fn where_init_has_ended_a_shell_is_init(person: &Person) -> Result<(), Failed> {
     desk.press("Enter");
     desk.ends_with(KEYS)?;
     desk.press("s");
-    desk.shows("2  new namespaces, as the step makes them: ", 1)?;
+    desk.shows("2  in the sandbox, new namespaces, as the step makes them: pid\n", 1)?;
     choose(&desk, "2")?;
     desk.ends_with("pid] $")?;
     desk.type_line("echo number $((10 * $$)); ps ax -o pid= | wc -l");
@@ -409,7 +409,7 @@ fn a_shell_is_in_the_cgroup_of_the_step(person: &Person) -> Result<(), Failed> {
     desk.ends_with("] $")?;
     desk.shows("4, as the experiment has set it", 1)?;
     desk.type_line("cat /proc/self/cgroup");
-    desk.shows("-limited", 2)?;
+    desk.shows("-limited\n", 1)?;
     desk.type_line("sh -c 'for i in 1 2 3 4; do sleep 9 & done' 2>&1 | cat");
     desk.shows("fork", 1)?;
     desk.ends_with("] $")?;
