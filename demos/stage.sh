@@ -5,7 +5,8 @@
 set -euo pipefail
 
 demo=${0##*/}
-pause=no
+# What was said since the last command, and the descriptor down which `inception walk` is told what comes.
+said='' tell=''
 afterwards=()
 bold='' plain=''
 if [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then
@@ -22,16 +23,24 @@ stage() {
     shift
     while (($#)); do
         case $1 in
-        --pause) pause=yes ;;
+        # How `inception walk` starts it, with a pipe as standard input: see wait_for_the_reader.
+        --paced)
+            if [[ ! ${2:-} =~ ^[0-9]+$ || ! -e /proc/$$/fd/$2 ]]; then
+                complain "--paced is for inception walk; try --help"
+                exit 2
+            fi
+            tell=$2
+            shift
+            ;;
         -h | --help)
             cat <<HELP
 $demo: $question
 
 Examples:
-  demos/$demo          walk through it from top to bottom
-  demos/$demo --pause  wait for Enter before each command, as in a class
+  demos/$demo    walk through it from top to bottom
+  inception walk ${demo%.sh}   the same at your pace, one key a command
 
-Usage: $demo [--pause]
+Usage: $demo
 
 Each command is shown as you would type it, then run. The last one is the experiment, whose exit
 status is the demo's. Nothing needs root, and nothing is left behind.
@@ -78,6 +87,7 @@ needs_user_namespaces() {
 
 # say TEXT: prose, wrapped anew wherever its lines end here.
 say() {
+    said+=$1$'\n'
     printf '\n'
     tr '\n' ' ' <<<"$1" | fold -s -w 78 | sed 's/ *$//'
     printf '\n'
@@ -86,24 +96,26 @@ say() {
 # try COMMAND: shows a command at a prompt, then runs it in this shell, so that what it sets is there for the next.
 try() {
     local status=0
-    printf '\n%s$ %s%s' "$bold" "${1//$'\n'/$'\n'> }" "$plain"
-    wait_for_the_reader
+    show "$1"
     eval "$1" </dev/null || status=$?
     if ((status != 0)); then
         printf '(exit status %s)\n' "$status"
     fi
 }
 
-# The Enter that is waited for ends the line of the command.
+# show COMMAND: at a prompt, as one would type it; the reader says when it is to be run.
+show() {
+    printf '\n%s$ %s%s\n' "$bold" "${1//$'\n'/$'\n'> }" "$plain"
+    wait_for_the_reader "$1"
+}
+
+# wait_for_the_reader COMMAND: under `inception walk`, which has the keys, tells it what comes (what was said, and the
+# command, each ended by NUL) and waits for a line. Its end is the end of the walkthrough.
 wait_for_the_reader() {
-    if [[ $pause == yes && -t 0 ]]; then
-        read -r || printf '\n'
-    elif [[ $pause == yes ]]; then
-        read -r || true
-        printf '\n'
-    else
-        printf '\n'
-    fi
+    [[ -n $tell ]] || return 0
+    printf '%s\0' "$said" "$1" >&"$tell"
+    said=''
+    read -r || exit 130
 }
 
 # settle COMMAND: asks until COMMAND succeeds, where a reader would have taken a moment between two commands anyway.
@@ -122,9 +134,8 @@ settle() {
 finish() {
     local status=0 binary
     binary=$(experiment "$1") || exit 2
-    say "That was by hand. The experiment does it twice, without the cause and with it, and judges:"
-    printf '\n%s$ %s%s' "$bold" "$1" "$plain"
-    wait_for_the_reader
+    say 'That was by hand. The experiment does it twice, as control and as treatment, and judges:'
+    show "$1"
     "$binary" </dev/null || status=$?
     exit "$status"
 }
@@ -155,6 +166,8 @@ afterwards() {
 strike() {
     local status=$? job command
     trap - EXIT
+    # What is begun here is done, whoever is in a hurry.
+    trap '' HUP INT PIPE TERM
     for command in "${afterwards[@]}"; do
         eval "$command" >/dev/null 2>&1 || true
     done

@@ -19,11 +19,12 @@ pub(crate) struct Target {
     profile: String,
     /// As `cargo build --target` takes it, if it was given.
     triple: Option<String>,
+    /// Whether we may build there.
+    is_ours: bool,
 }
 
 impl Target {
-    /// The target directory that `program` stands in, if that is ours to write to. For root it may be another user's,
-    /// who could not build there any more afterwards.
+    /// The target directory that `program` stands in.
     pub(crate) fn around(program: &Path) -> Option<Target> {
         let profile = program.parent()?;
         let above = profile.parent()?;
@@ -37,29 +38,32 @@ impl Target {
             "debug" => "dev",
             other => other,
         };
-        is_ours.then(|| Target {
+        Some(Target {
             directory: directory.into(),
             profile: profile.into(),
             triple: triple.map(Into::into),
+            is_ours,
         })
     }
 
-    /// The checkout that has the sources of `name`: the one that `cargo run` says, or the one around this directory.
-    fn checkout(&self, name: &str) -> Option<PathBuf> {
+    /// The checkout that has `file`: the one that `cargo run` says, or the one around this directory.
+    pub(crate) fn checkout(&self, file: &Path) -> Option<PathBuf> {
         let said = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let candidates =
             [said.as_deref().and_then(Path::parent).and_then(Path::parent), self.directory.parent()];
-        let has_it = |checkout: &&Path| checkout.join("crates").join(name).join("Cargo.toml").is_file();
+        let has_it = |checkout: &&Path| checkout.join(file).is_file();
         candidates.into_iter().flatten().find(has_it).map(Path::to_path_buf)
     }
 
     /// Has cargo build the programs called `names`, and says so in a line on standard error. Where there are no sources
-    /// of them it does nothing.
+    /// of them it does nothing, nor where the directory is another user's, who could not build there any more afterwards.
     ///
     /// # Errors
     /// When cargo cannot be started, or says on standard error why it fails.
     pub(crate) fn build(&self, names: &[&str]) -> Result<()> {
-        let Some(checkout) = names.first().and_then(|name| self.checkout(name)) else { return Ok(()) };
+        let manifest = |name| Path::new("crates").join(name).join("Cargo.toml");
+        let checkout = names.first().and_then(|name| self.checkout(&manifest(name)));
+        let Some(checkout) = checkout.filter(|_| self.is_ours) else { return Ok(()) };
         let what = match names {
             [name] => (*name).to_string(),
             _ => format!("{} experiments", names.len()),

@@ -7,3 +7,4 @@ mod errata;
 mod notes;
 
 pub(crate) use command::Claims;
+pub(crate) use declared::declared;

@@ -14,12 +14,17 @@ pub(crate) struct Demo {
     pub(crate) name: &'static str,
     /// What it asks; empty while the doc is not written.
     pub(crate) question: &'static str,
+    /// The numbers of those to take first.
+    pub(crate) needs: &'static [u8],
+    /// Its place on the path.
+    #[serde(skip)]
+    pub(crate) place: usize,
     /// The doc's Markdown text.
     #[serde(skip)]
     pub(crate) doc: &'static str,
 }
 
-/// All of them, from the names of the files in demos/ and docs/ (build.rs).
+/// All of them by number, from the names of the files in demos/ and docs/ and the table of README.md (build.rs).
 pub(crate) const ALL: &[Demo] = include!(concat!(env!("OUT_DIR"), "/demos.rs"));
 
 impl Demo {
@@ -73,6 +78,16 @@ pub(crate) fn named(word: &OsStr) -> Result<&'static Demo> {
     })
 }
 
+/// All of them in the order in which to take them.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn path() -> Result<Vec<&'static Demo>> {
+    let mut path = chosen(&[])?;
+    path.sort_by_key(|demo| demo.place);
+    Ok(path)
+}
+
 fn nearest(word: &str) -> Option<&'static Demo> {
     // As clap has it for its own words.
     const ALIKE: f64 = 0.7;
@@ -116,9 +131,15 @@ mod tests {
                 ("docs/16-uts-demo.md", "no heading\n"),
                 ("docs/DESIGN.md", "# Design\n"),
                 ("docs/1-one.md", "# One\n"),
+                (
+                    "README.md",
+                    "| question | run | first | read |\n|---|---|---|---|\n\
+                     | Who? | `uts-demo` | – | [docs/16](docs/16-uts-demo.md) |\n\
+                     | What can kill PID 1? | `pid-ns-init` | 16, 02 | [docs/11](docs/11-pid-ns-init.md) |\n",
+                ),
             ],
         );
-        let list = read(&root.join("demos"), &root.join("docs"));
+        let list = read(&root.join("demos"), &root.join("docs"), &root.join("README.md"));
         fs::remove_dir_all(&root).unwrap();
         let list = list.unwrap();
         let seen: Vec<_> =
@@ -126,21 +147,36 @@ mod tests {
         let expected =
             [(2, "ns-lifetime", ""), (11, "pid-ns-init", "What can kill PID 1?"), (16, "uts-demo", "")];
         assert_eq!(seen, expected, "a demo without a doc, a doc without a demo, and nothing else");
-        assert!(as_rust(&list).contains(r##"question: "What can kill PID 1?", doc: "# What"##));
+        let path: Vec<_> = list.values().map(|it| (it.place, it.needs.as_slice())).collect();
+        assert_eq!(path, [(2, &[][..]), (1, &[16, 2]), (0, &[])], "what README.md has no row of comes last");
+        assert!(
+            as_rust(&list)
+                .contains(r##"question: "What can kill PID 1?", needs: &[16, 2], place: 1, doc: "# What"##)
+        );
         assert!(as_rust(&list).contains(r#"A \"quoted\" word.\n"#));
+    }
+
+    #[test]
+    fn what_is_needed_first_comes_first_on_the_path() {
+        let path = super::path().unwrap();
+        for (at, demo) in path.iter().enumerate() {
+            assert_eq!(demo.place, at, "README.md has one row of {}", demo.name);
+            let before = |needed: &u8| path[..at].iter().any(|it| it.number == *needed);
+            assert!(demo.needs.iter().all(before), "README.md: {} stands before what it needs", demo.name);
+        }
     }
 
     #[test]
     fn one_number_has_one_name() {
         let root = workspace("two", &[("demos/11-pid-ns-init.sh", ""), ("docs/11-pid-init.md", "")]);
-        let list = read(&root.join("demos"), &root.join("docs"));
+        let list = read(&root.join("demos"), &root.join("docs"), &root.join("README.md"));
         fs::remove_dir_all(&root).unwrap();
         assert!(list.unwrap_err().ends_with("11 is 'pid-init' here and 'pid-ns-init' elsewhere"));
     }
 
     #[test]
     fn missing_folders_make_an_empty_list() {
-        let list = read("/nowhere/demos".as_ref(), "/nowhere/docs".as_ref());
+        let list = read("/nowhere/demos".as_ref(), "/nowhere/docs".as_ref(), "/nowhere/README.md".as_ref());
         assert_eq!(list, Ok(std::collections::BTreeMap::<u8, Numbered>::new()));
         assert_eq!(as_rust(&list.unwrap()), "&[\n]\n");
     }

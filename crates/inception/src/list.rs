@@ -1,13 +1,18 @@
-//! `inception list`: the numbered list.
+//! `inception list`: the demos in the order in which to take them, and which are done.
+
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use clap::Args;
 use lesson::render::{tone, wrap};
-use lesson::{Format, Screen, status};
+use lesson::{Format, Screen, complain, status};
 use ns_core::printable;
 use owo_colors::OwoColorize;
+use serde::Serialize;
 
-use crate::demos;
+use crate::claims::declared;
+use crate::classroom::Score;
+use crate::demos::{self, Demo};
 use crate::stdout::BufferedStdout;
 
 /// How to list.
@@ -21,32 +26,89 @@ pub(crate) struct List {
     screen: Screen,
 }
 
+/// A demo, as it is listed.
+#[derive(Debug, Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    demo: &'static Demo,
+    /// Whether every question of its core was predicted.
+    done: bool,
+    /// How many were, and of how many, where that can be told.
+    #[serde(skip)]
+    predicted: (usize, Option<usize>),
+}
+
 impl List {
     /// Lists all demos.
     pub(crate) fn run(&self) -> Result<u8> {
         let stdout = BufferedStdout::open(&self.screen)?;
-        let chosen = demos::chosen(&[])?;
-        let mut text = String::new();
-        if self.format == Format::Jsonl {
-            for demo in chosen {
-                text += &(serde_json::to_string(demo)? + "\n");
+        let path = demos::path()?;
+        // What cannot be read keeps nobody from the list.
+        let score = Score::so_far_kept().inspect_err(|error| complain("inception", error)).ok().flatten();
+        let entries: Vec<_> = path.iter().map(|demo| Entry::of(demo, score.as_ref(), &stdout)).collect();
+        let text = match self.format {
+            Format::Jsonl => {
+                let lines = entries.iter().map(|entry| Ok(serde_json::to_string(entry)? + "\n"));
+                lines.collect::<Result<String>>()?
             }
-        } else {
-            let layout = self.screen.layout();
-            let row = |demo: &&demos::Demo| {
-                vec![
-                    format!("{:02}", demo.number),
-                    demo.name.to_string(),
-                    layout.words(&printable(demo.question)),
-                ]
-            };
-            let rows: Vec<_> = chosen.iter().map(row).collect();
-            text += &layout.table(&["NN", "demo", "question"], &rows);
-            let number = chosen[0].number;
-            let line = format!("inception run {number} runs one, inception read {number} explains it.");
-            text += &format!("{}\n", wrap(&line, layout.width, "", "").trim_end().style(tone::faint()));
-        }
+            Format::Text => self.text(&entries),
+        };
         stdout.show(&text)?;
         Ok(status::AS_EXPECTED)
+    }
+
+    fn text(&self, entries: &[Entry]) -> String {
+        let layout = self.screen.layout();
+        let row = |entry: &Entry| {
+            let first: Vec<_> = entry.demo.needs.iter().map(|number| format!("{number:02}")).collect();
+            vec![
+                entry.demo.title(),
+                // Without commas it fits 60 columns.
+                first.join(" "),
+                entry.how_far(),
+                layout.words(&printable(entry.demo.question)),
+            ]
+        };
+        let rows: Vec<_> = entries.iter().map(row).collect();
+        let mut text = layout.table(&["demo", "first", "done", "question"], &rows);
+        let next = entries.iter().find(|entry| !entry.done);
+        let next = next.map_or("All are done.".into(), |entry| {
+            let number = format!("{:02}", entry.demo.number);
+            format!("Next: inception walk {number}, run {number} --predict, read {number}.")
+        });
+        for line in [
+            "Take them from top to bottom. first: the demos that one builds on. done: every question of its core was predicted.",
+            &next,
+        ] {
+            text += &format!("{}\n", wrap(line, layout.width, "", "").trim_end().style(tone::faint()));
+        }
+        text
+    }
+}
+
+impl Entry {
+    fn of(demo: &'static Demo, score: Option<&Score>, stdout: &BufferedStdout) -> Entry {
+        let predicted = score.map(|score| score.predicted(demo.name)).unwrap_or_default();
+        if predicted.is_empty() {
+            return Entry { demo, done: false, predicted: (0, None) };
+        }
+        // One that is not built, or breaks, says so where it is run.
+        let Ok(claims) = declared(demo, stdout) else {
+            return Entry { demo, done: false, predicted: (predicted.len(), None) };
+        };
+        let asked = claims.iter().filter(|claim| claim.head.core && claim.head.question.is_some());
+        let core: BTreeSet<&str> = asked.map(|claim| claim.head.id.as_str()).collect();
+        let answered = core.intersection(&predicted).count();
+        Entry { demo, done: answered == core.len(), predicted: (answered, Some(core.len())) }
+    }
+
+    /// In a word or two.
+    fn how_far(&self) -> String {
+        match self.predicted {
+            _ if self.done => "done".into(),
+            (0, _) => String::new(),
+            (answered, None) => answered.to_string(),
+            (answered, Some(of)) => format!("{answered} of {of}"),
+        }
     }
 }

@@ -23,6 +23,7 @@ mod run;
 mod stdout;
 mod summary;
 mod trial;
+mod walk;
 
 use std::process::ExitCode;
 
@@ -34,7 +35,8 @@ const HELP: Help = Help {
     name: "inception",
     about: "learn what containers are made of, by experiments on your own kernel",
     examples: &[
-        ("inception list", "what there is to ask"),
+        ("inception list", "what there is to ask, in the order to take it"),
+        ("inception walk 16", "by hand: each command shown, and run when you say so"),
         ("inception run 11", "ask: what can kill PID 1?"),
         ("inception run 11 --predict", "say first what it will answer"),
         ("inception read 11", "read what it means, and two things to try"),
@@ -55,12 +57,12 @@ const HELP: Help = Help {
 const COMMANDS: &[Help] = &[
     Help {
         name: "inception list",
-        about: "the numbered demos, each with its question",
+        about: "the demos in the order to take them, and which are done",
         examples: &[
-            ("inception list", "number, name and question"),
-            ("inception list --format jsonl", "the same as data"),
+            ("inception list", "each with its question, and what to take first"),
+            ("inception list --format jsonl", "the same as data: number, name, question, needs, done"),
         ],
-        after: "",
+        after: "A demo is done when every question of its core was predicted (inception run NN\n--predict), right or wrong.",
     },
     Help {
         name: "inception run",
@@ -75,6 +77,19 @@ const COMMANDS: &[Help] = &[
             ("inception run 11 --predict", "be asked what you expect, before it is shown"),
         ],
         after: lesson::exit_status!(),
+    },
+    Help {
+        name: "inception walk",
+        about: "do it by hand: each command is shown, and run when you press Enter",
+        examples: &[
+            ("inception walk 16", "one, with the experiment at its end; ? lists the keys"),
+            ("inception walk 16 11 14", "one after another, with a pause between them"),
+            ("inception walk 16 --no-pause", "without a pause, as in a pipe"),
+        ],
+        after: concat!(
+            "It runs demos/NN-NAME.sh, which is to be read too. Nothing is left behind.\n\n",
+            lesson::exit_status!()
+        ),
     },
     Help {
         name: "inception read",
@@ -154,6 +169,7 @@ struct CommandLine {
 enum Command {
     List(list::List),
     Run(run::Run),
+    Walk(walk::Walk),
     Read(read::Read),
     Review(review::Review),
     Report(report::Report),
@@ -202,6 +218,7 @@ fn run(command: &Command) -> Result<u8> {
     match command {
         Command::List(list) => list.run(),
         Command::Run(run) => run.run(),
+        Command::Walk(walk) => walk.run(),
         Command::Read(read) => read.run(),
         Command::Review(review) => review.run(),
         Command::Report(report) => report.run(),
@@ -218,9 +235,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_command_line_is_taken_or_refused_in_one_line(
-            command in "(list|run|read|review|report|claims|diff|doctor)?",
+            command in "(list|run|walk|read|review|report|claims|diff|doctor)?",
             arguments in proptest::collection::vec(
-                "--(format|width|sabotage|step|list|all|stable|color|predict|answers|from|coverage|kernels|pictures|section)(=[a-z0-9-]{0,5})?|-[a-zA-Z]|[0-9]{1,20}|text|.{0,9}",
+                "--(format|width|sabotage|step|list|all|stable|color|predict|answers|from|coverage|kernels|pictures|section|no-pause)(=[a-z0-9-]{0,5})?|-[a-zA-Z]|[0-9]{1,20}|text|.{0,9}",
                 0..6,
             ),
         ) {

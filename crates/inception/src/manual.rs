@@ -19,7 +19,7 @@ use crate::demos::{self, Demo};
 /// When a file cannot be written.
 pub(crate) fn write(help: &Help, mut command: Command, directory: &Path) -> Result<()> {
     // What is completed after `inception run`: the demos' names.
-    for (name, word) in [("run", "demos"), ("claims", "demos"), ("read", "demo")] {
+    for (name, word) in [("run", "demos"), ("walk", "demos"), ("claims", "demos"), ("read", "demo")] {
         command = command.mut_subcommand(name, |it| {
             it.mut_arg(word, |it| it.value_parser(Names).hide_possible_values(true))
         });

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use nix::fcntl::OFlag;
 use nix::unistd::{AccessFlags, access, dup2_stdout, pipe2};
 use ns_core::child::become_program;
@@ -15,6 +15,9 @@ use ns_core::{Child, ExitStatus, Named, Namespaces, process};
 use crate::cargo::Target;
 use crate::stdout::BufferedStdout;
 use transcript::LONGEST_LINE;
+
+/// What the package calls the folder of what is not a program.
+const SHARED: &str = "inception-lab";
 
 /// Finds the binary called `name`: beside this program, then on PATH.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
@@ -45,8 +48,31 @@ pub(crate) fn not_found(names: &[&str]) -> anyhow::Error {
     anyhow!("no binary called {}: looked {beside}, then on PATH; to get it: {remedy}", names.join(", "))
 }
 
+/// Finds the script of the walkthrough called `stem`: in the checkout that this program was built from, or where the
+/// package puts it.
+///
+/// # Errors
+/// One line that says where it was looked for, and what helps.
+pub(crate) fn walkthrough(stem: &str) -> Result<PathBuf> {
+    let file = Path::new("demos").join(format!("{stem}.sh"));
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let checkout = Target::around(&program).and_then(|target| target.checkout(&file));
+    let prefix = program.parent().and_then(Path::parent);
+    // Beside bin/, or in /usr/share where this program is in /usr/bin.
+    let installed = prefix.map(|prefix| [prefix.into(), prefix.join("share").join(SHARED)]);
+    let folders: Vec<_> = checkout.into_iter().chain(installed.into_iter().flatten()).collect();
+    folders.iter().map(|folder| folder.join(&file)).find(|path| is_program(path)).with_context(|| {
+        let looked: Vec<_> = folders.iter().map(|it| it.display().to_string()).collect();
+        format!(
+            "no walkthrough {}: looked in {}; to get it: run the inception that cargo builds in a checkout",
+            file.display(),
+            looked.join(", ")
+        )
+    })
+}
+
 /// The folder that this program is in.
-fn beside() -> Option<PathBuf> {
+pub(crate) fn beside() -> Option<PathBuf> {
     std::env::current_exe().ok()?.parent().map(Path::to_path_buf)
 }
 

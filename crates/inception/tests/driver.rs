@@ -567,6 +567,96 @@ fn claims_can_be_listed_without_a_run() {
 }
 
 #[test]
+fn the_list_is_the_path_and_says_what_is_done() {
+    let core = |id: &str, is: bool| {
+        let mut head = claim(id);
+        head["core"] = json!(is);
+        head["question"] = json!("Is it so?");
+        head.to_string()
+    };
+    let heads = [core("a", true), core("b", true), core("c", false)].join("\n");
+    let bench = Bench::with("path-done", &format!("cat <<'END'\n{heads}\nEND"));
+    let (first, state) = (first_demo(), bench.folder.join("state"));
+    let list = |options: &[&str]| {
+        let mut command = bench.command(&[&["list"], options].concat());
+        let output = output(command.env("XDG_STATE_HOME", &state));
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+        text(&output.stdout)
+    };
+    let entries = |text: String| -> Vec<Value> {
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    // What is needed comes before.
+    let path = entries(list(&["--format", "jsonl"]));
+    for (at, entry) in path.iter().enumerate() {
+        let is_before = |needed: &Value| path[..at].iter().any(|it| it["number"] == *needed);
+        assert!(entry["needs"].as_array().unwrap().iter().all(is_before), "{entry}");
+        assert_eq!(entry["done"], json!(false));
+    }
+    assert!(!state.exists(), "nothing is made by a look");
+    let kept = state.join("inception/predictions.jsonl");
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    let mut predicted = String::new();
+    let mut predict = |claim: &str| {
+        let prediction = json!({"experiment": first, "claim": claim, "answer": "no", "right": false, "kernel": "6.12", "at": 1});
+        predicted += &format!("{prediction}\n");
+        fs::write(&kept, &predicted).unwrap();
+        (list(&["--plain"]), entries(list(&["--format", "jsonl"]))[0]["done"].clone())
+    };
+    for (claim, said, is_done) in
+        [("c", "", false), ("a", "\n  done: 1 of 2\n", false), ("b", "\n  done: done\n", true)]
+    {
+        let (text, done) = predict(claim);
+        assert!(text.contains(said) && text.contains("\n  done: ") != said.is_empty(), "{claim}: {text}");
+        assert_eq!(done, json!(is_done), "{claim}");
+        assert_ne!(
+            text.contains(&format!("Next: inception walk {:02},", path[0]["number"].as_u64().unwrap())),
+            is_done,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_walkthrough_is_found_in_the_checkout_and_its_status_is_passed_on() {
+    let first = first_demo();
+    let checkout = Checkout::new("walk", "debug", &fine());
+    let walk = |options: &[&str]| checkout.run("debug", &[&["walk"], options].concat());
+    let (status, said) = walk(&[&first]);
+    assert_eq!(status, Some(2));
+    assert!(is_one_line(&said) && said.contains(&format!("-{first}.sh: looked in ")), "{said}");
+    let list = text(&output(Command::new(DRIVER).args(["list", "--format", "jsonl"])).stdout);
+    let number =
+        serde_json::from_str::<Value>(list.lines().next().unwrap()).unwrap()["number"].as_u64().unwrap();
+    fs::create_dir_all(checkout.0.folder.join("demos")).unwrap();
+    let place = |script: &str| checkout.0.place(&format!("demos/{number:02}-{first}.sh"), script);
+    // The experiment is built, and is the first of its name on the PATH; standard input is left alone.
+    place(&format!(
+        "[ \"$(command -v {first})\" = \"${{0%/demos/*}}/target/debug/{first}\" ] && [ -z \"$(cat)\" ] && exit 77"
+    ));
+    assert_eq!(walk(&[&first]), (Some(77), format!("inception: building {first}, once\n")));
+    for (script, expected) in [("exit 0", 0), ("exit 1", 1), ("exit 5", 5), ("exit 130", 130)] {
+        place(script);
+        assert_eq!(walk(&[&first, "--no-pause"]), (Some(expected), String::new()), "{script}");
+    }
+    // Of several the worst, and none after one that was left.
+    place("echo >>\"$HERE/walked\"; exit 130");
+    assert_eq!(walk(&[&first, &first]).0, Some(130));
+    assert_eq!(fs::read_to_string(checkout.0.folder.join("walked")).unwrap(), "\n");
+    // An orphan whose end the script waits for is taken from the kernel's list, though it is ours.
+    place(
+        "pid=$(sh -c 'sleep 0.1 >/dev/null & echo $!'); while kill -0 $pid 2>/dev/null; do sleep 0.1; done",
+    );
+    assert_eq!(walk(&[&first]), (Some(0), String::new()));
+    // What it leaves behind is ended, also where it was killed.
+    place("sleep 600 & echo $! >\"$HERE/left\"; kill -KILL $$");
+    let (status, said) = walk(&[&first]);
+    assert!(status == Some(2) && is_one_line(&said) && said.contains("killed by SIGKILL"), "{said}");
+    let left = fs::read_to_string(checkout.0.folder.join("left")).unwrap();
+    assert!(!lives(left.trim().parse().unwrap()));
+}
+
+#[test]
 fn the_doctor_reports_and_fails_nobody() {
     let bench = Bench::new("doctor");
     let output = bench.run(&["doctor", "--format", "jsonl"]);
@@ -593,7 +683,7 @@ fn the_doctor_reports_and_fails_nobody() {
 
 #[test]
 fn help_leads_with_examples() {
-    for command in [&[][..], &["list"], &["run"], &["read"], &["claims"], &["doctor"]] {
+    for command in [&[][..], &["list"], &["run"], &["walk"], &["read"], &["claims"], &["doctor"]] {
         let output = output(Command::new(DRIVER).args(command).arg("--help"));
         let help = text(&output.stdout);
         assert_eq!(output.status.code(), Some(0));
@@ -648,7 +738,7 @@ fn no_test_stands_where_cargo_is_told_that_there_is_none() {
 fn output_that_is_lost_is_told_by_every_command() {
     let bench = Bench::with("lost-everywhere", &fine());
     let first = first_demo();
-    let commands = ["", "list", "run", "read", "review", "report", "claims", "diff", "doctor"];
+    let commands = ["", "list", "run", "walk", "read", "review", "report", "claims", "diff", "doctor"];
     let mut lines: Vec<String> = commands.iter().map(|it| format!("{it} --help")).collect();
     lines.extend(["--version", "list", "doctor"].map(String::from));
     lines.extend(["run", "read", "claims"].map(|it| format!("{it} {first}")));

@@ -19,3 +19,17 @@ pub const BROKEN: u8 = 2;
 pub const LEFT: u8 = 130;
 /// Nothing could be asked on this machine.
 pub const NOTHING_ASKED: u8 = 77;
+
+/// The status of several that ran one after another, each with its own: the worst of them.
+pub fn worst(statuses: &[u8]) -> u8 {
+    let rank = |status: &&u8| match **status {
+        NOTHING_ASKED => 0,
+        AS_EXPECTED => 1,
+        UNEXPECTED => 2,
+        BROKEN => 4,
+        LEFT => 5,
+        // None that is promised.
+        _ => 3,
+    };
+    statuses.iter().max_by_key(rank).copied().unwrap_or(NOTHING_ASKED)
+}

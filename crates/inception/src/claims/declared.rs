@@ -9,7 +9,7 @@ use crate::stdout::BufferedStdout;
 use transcript::Claim;
 
 /// The claims that an experiment declares, without a run of it.
-pub(super) fn declared(demo: &Demo, stdout: &BufferedStdout) -> Result<Vec<Claim>> {
+pub(crate) fn declared(demo: &Demo, stdout: &BufferedStdout) -> Result<Vec<Claim>> {
     let program = program::find(demo.name).ok_or_else(|| program::not_found(&[demo.name]))?;
     let mut running = Running::start(&program, &["--list-claims", "--format", "jsonl"])?;
     let mut claims = Vec::new();

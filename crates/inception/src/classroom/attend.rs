@@ -45,12 +45,10 @@ pub(crate) fn one_by_one(
         };
         statuses.push(status);
         if status == status::LEFT {
-            return Ok(status::LEFT);
+            break;
         }
     }
-    let any = |status| statuses.contains(&status);
-    let worst = [status::BROKEN, status::UNEXPECTED, status::AS_EXPECTED].into_iter().find(|it| any(*it));
-    Ok(worst.unwrap_or(status::NOTHING_ASKED))
+    Ok(status::worst(&statuses))
 }
 
 /// Runs one experiment, as often as it is wanted. Gives the exit status. Whoever leaves is told how to go on, with the

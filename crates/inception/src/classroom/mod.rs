@@ -30,10 +30,12 @@ mod shell;
 mod telling;
 mod terminal;
 mod user;
+mod walk;
 mod watchdog;
 mod why;
 
 pub(crate) use attend::one_by_one;
 pub(crate) use options::Options;
 pub(crate) use score::Score;
+pub(crate) use walk::walk;
 pub(crate) use watchdog::as_the_watchdog;

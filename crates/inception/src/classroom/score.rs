@@ -1,8 +1,8 @@
 //! What was predicted, kept for later: a file of JSON lines that is only ever appended to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -67,7 +67,7 @@ impl Score {
     pub(crate) fn open(name: &str) -> Result<Score> {
         let user = InvokingUser::find()?;
         let path = user.state()?.join("inception").join("predictions.jsonl");
-        let opened = user.act(|| open(&path));
+        let opened = user.act(|| open(&path, true));
         let file = opened.with_context(|| format!("cannot keep the score in {}", path.display()))?;
         if geteuid().is_root() && !user.uid.is_root() {
             // Made by the user's own rights, but with a group of root's.
@@ -78,6 +78,22 @@ impl Score {
             complain(name, &anyhow!(complaint));
         }
         Ok(score)
+    }
+
+    /// As it was kept so far; `None` where nothing was. Nothing is made.
+    ///
+    /// # Errors
+    /// In one line, where and why it cannot be read.
+    pub(crate) fn so_far_kept() -> Result<Option<Score>> {
+        let user = InvokingUser::find()?;
+        let path = user.state()?.join("inception").join("predictions.jsonl");
+        match user.act(|| open(&path, false)) {
+            Err(error) if error.downcast_ref().is_some_and(is_missing) => Ok(None),
+            opened => {
+                let file = opened.with_context(|| format!("cannot read the score in {}", path.display()))?;
+                Score::read(path, file).map(Some)
+            }
+        }
     }
 
     /// The predictions in a file that is open, and which of its lines are none.
@@ -151,19 +167,29 @@ impl Score {
         missed
     }
 
+    /// The claims of an experiment that were predicted, right or wrong.
+    pub(crate) fn predicted(&self, experiment: &str) -> BTreeSet<&str> {
+        self.latest().into_keys().filter(|(of, _)| *of == experiment).map(|(_, claim)| claim).collect()
+    }
+
     fn latest(&self) -> BTreeMap<(&str, &str), bool> {
         self.before.iter().map(|it| ((it.experiment.as_str(), it.claim.as_str()), it.right)).collect()
     }
 }
 
-/// Opens what is to be appended to, by the rights of the caller. Never waits, whatever lies there.
-fn open(path: &Path) -> Result<File> {
-    if let Some(folder) = path.parent() {
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+}
+
+/// Opens what is to be appended to, by the rights of the caller; `makes` it where it is not there. Never waits, whatever
+/// lies there.
+fn open(path: &Path, makes: bool) -> Result<File> {
+    if let Some(folder) = path.parent().filter(|_| makes) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true).mode(0o600).custom_flags(flags.bits());
+    options.read(true).append(makes).create(makes).mode(0o600).custom_flags(flags.bits());
     let file = options.open(path).map_err(|error| match error.raw_os_error() {
         Some(nix::libc::ELOOP) => anyhow!("it is a symbolic link"),
         _ => error.into(),
@@ -180,7 +206,7 @@ mod tests {
         let thread = std::thread::current().id();
         let path = std::env::temp_dir().join(format!("inception-score-{}-{thread:?}", std::process::id()));
         fs::write(&path, text).unwrap();
-        let file = open(&path).unwrap();
+        let file = open(&path, true).unwrap();
         fs::remove_file(&path).unwrap();
         Score::read(path, file).unwrap()
     }
@@ -196,6 +222,8 @@ mod tests {
         assert_eq!(score.so_far(), (2, 3));
         assert_eq!(score.missed(), BTreeMap::from([("x", vec!["c"])]));
         assert_eq!(score.times("x", "a"), 2);
+        assert_eq!(score.predicted("x"), BTreeSet::from(["a", "b", "c"]));
+        assert_eq!(score.predicted("y"), BTreeSet::new());
         assert_eq!(score.complaint(), None);
     }
 

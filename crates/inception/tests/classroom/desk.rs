@@ -153,6 +153,11 @@ impl Desk {
         self.tmux(&["send-keys", keys]);
     }
 
+    /// What is shown can be read also when the terminal's programs have ended.
+    pub(crate) fn outlasts_its_program(&self) {
+        self.tmux(&["set-option", "remain-on-exit", "on"]);
+    }
+
     /// Types a line.
     pub(crate) fn type_line(&self, line: &str) {
         self.tmux(&["send-keys", "-l", line]);
@@ -186,6 +191,13 @@ impl Desk {
     pub(crate) fn shows(&self, text: &str, times: usize) -> Result<(), Failed> {
         self.until(&format!("{text:?} is shown {times} times"), |screen| {
             screen.matches(text).count() >= times
+        })
+    }
+
+    /// Waits until the screen has one of both.
+    pub(crate) fn either(&self, one: &str, other: &str) -> Result<(), Failed> {
+        self.until(&format!("{one:?} or {other:?} is shown"), |screen| {
+            screen.contains(one) || screen.contains(other)
         })
     }
 

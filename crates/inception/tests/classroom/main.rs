@@ -7,6 +7,7 @@ mod desk;
 mod fit;
 mod notes;
 mod pager;
+mod walk;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -69,6 +70,12 @@ const PROMISES: &[(&str, Promise)] = &[
     ("a_pager_keeps_the_exit_status", pager::the_exit_status_is_kept),
     ("nothing_is_paged_where_nobody_turns_pages", pager::nothing_is_paged_where_nobody_turns_pages),
     ("a_poor_terminal_gets_plain_text", pager::a_poor_terminal_gets_plain_text),
+    ("a_walkthrough_waits_before_each_command", walk::it_waits_before_each_command),
+    ("a_walkthrough_goes_back", walk::it_goes_back),
+    ("whoever_quits_a_walkthrough_runs_nothing_more", walk::whoever_quits_runs_nothing_more),
+    ("several_walkthroughs_pause_between", walk::several_pause_between),
+    ("a_walkthrough_waits_for_nobody_where_nobody_reads", walk::it_waits_for_nobody_where_nobody_reads),
+    ("a_walkthrough_that_is_killed_leaves_nothing", walk::one_that_is_killed_leaves_nothing),
 ];
 
 fn main() -> ExitCode {
@@ -86,7 +93,7 @@ fn main() -> ExitCode {
     } else {
         built::programs(&driver);
         share(&driver, &shared);
-        shared.clone()
+        shared.join("bin")
     };
     let mut trials = Vec::new();
     for is_stranger in if root { [false, true].as_slice() } else { &[false] } {
@@ -145,15 +152,21 @@ fn everybody_can_run(driver: &Path) -> bool {
     command.current_dir("/").output().is_ok_and(|it| it.status.success())
 }
 
-/// Copies the programs to where an ordinary user can run them. By cp, so that no descriptor of ours is ever open for
-/// writing to what is to be executed.
+/// Copies the programs to where an ordinary user can run them, and the walkthroughs as the package does. By cp, so that no
+/// descriptor of ours is ever open for writing to what is to be executed.
 fn share(driver: &Path, folder: &Path) {
-    fs::create_dir_all(folder).expect("the temporary directory can be written");
+    let (bin, package) = (folder.join("bin"), folder.join("share/inception-lab"));
+    for folder in [&bin, &package] {
+        fs::create_dir_all(folder).expect("the temporary directory can be written");
+    }
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("our own folder");
+    let demos = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demos");
+    let copied = Command::new("cp").arg("-r").arg(demos).arg(package).status().expect("cp can be started");
+    assert!(copied.success(), "the temporary directory has room");
     for name in ["inception", "cgroup-mk", "pid-ns-init", "user-ns-map", "uts-demo"] {
         let program = driver.with_file_name(name);
         assert!(program.is_file(), "{} is missing: cargo build", program.display());
-        let copied = Command::new("cp").arg(&program).arg(folder).status().expect("cp can be started");
+        let copied = Command::new("cp").arg(&program).arg(&bin).status().expect("cp can be started");
         assert!(copied.success(), "the temporary directory has room");
     }
 }
