@@ -8,7 +8,9 @@ use owo_colors::OwoColorize;
 use transcript::{ClaimHead, Event, Run, Verdict};
 
 use super::ask::ask;
-use super::page::Page;
+use super::page::{Page, Part};
+use super::pause::reveal;
+use super::process::ExperimentProcess;
 use super::question::Question;
 use super::room::{Next, Room};
 use super::score::{Prediction, Score};
@@ -30,16 +32,19 @@ impl Predictions {
         Predictions { demo, asked: Vec::new(), right: 0, told: Vec::new() }
     }
 
-    /// Shows what was `done` in a step of `run`, and asks before each verdict; about the claims `chosen` alone, if any
-    /// are. What would give an answer away is shown after it.
+    /// Shows what was `done` in a step, and asks before each verdict where that is wanted; about the claims `chosen`
+    /// alone, if any are. What would give an answer away is shown after it.
     pub(super) fn ask_about(
         &mut self,
         done: Vec<Event>,
-        run: &Run,
+        process: &ExperimentProcess,
         chosen: &[String],
         room: &mut Room<'_>,
         page: &mut Page<'_>,
     ) -> Result<Next> {
+        let Some(run) = process.run() else { return Ok(Next::On) };
+        let count = done.iter().filter(|event| matches!(event, Event::Judged { .. })).count();
+        let mut place = 0;
         let mut held = Vec::new();
         for event in done {
             let Event::Judged { claim, verdict, .. } = &event else {
@@ -54,7 +59,9 @@ impl Predictions {
             if !chosen.is_empty() && !chosen.contains(claim) {
                 continue;
             }
-            let question = self.question(head, &event, run, room, page);
+            place += 1;
+            let question =
+                if room.options.predict { self.question(head, &event, run, room, page) } else { None };
             // A review asks what it was told to.
             let question = question.and_then(|it| {
                 if chosen.is_empty() { self.not_given_away(it, head, *verdict) } else { Some(it) }
@@ -74,15 +81,14 @@ impl Predictions {
             if let (Verdict::Refuted, Some(correction)) = (verdict, head.expect.correction()) {
                 self.told.push(correction.to_string());
             }
-            for event in held.drain(..) {
-                page.show(&event)?;
+            held.push(event);
+            let shown = std::mem::take(&mut held);
+            match reveal(room, self.demo, process, page, Part::Claim(place, count), shown)? {
+                Next::On => {}
+                other => return Ok(other),
             }
-            page.show(&event)?;
         }
-        for event in held {
-            page.show(&event)?;
-        }
-        Ok(Next::On)
+        reveal(room, self.demo, process, page, Part::Rest, held)
     }
 
     /// The question that the event `judged` answers.
@@ -100,7 +106,8 @@ impl Predictions {
         let turn = if room.answers.is_some() { 0 } else { times };
         // By names: the number of a process that has ended is no help, and never the same again.
         let mut names = Shown::new(true);
-        let show = |value: &Value| if room.options.stable { page.value(value) } else { names.value(value) };
+        let show =
+            |value: &Value| if room.options.look.stable { page.value(value) } else { names.value(value) };
         // Where nobody is in other namespaces, there is no inside.
         let has_inside = run.actors().any(|actor| !actor.elsewhere.is_empty());
         let is_as_declared = *expected && !run.begin.sabotage;

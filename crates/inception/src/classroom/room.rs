@@ -5,6 +5,7 @@ use lesson::complain;
 use nix::sys::signal::Signal;
 
 use super::answers::Answers;
+use super::notes::Notes;
 use super::options::Options;
 use super::score::Score;
 use super::terminal::Terminal;
@@ -31,13 +32,14 @@ pub(super) struct Room<'a> {
     pub(super) terminal: Option<Terminal>,
     pub(super) answers: Option<Answers>,
     pub(super) score: Option<Score>,
+    pub(super) notes: Option<Notes>,
 }
 
 impl Room<'_> {
     /// Opens what the options need.
     ///
     /// # Errors
-    /// When there is no terminal though one is needed, or the answers cannot be read.
+    /// When there is no terminal though one is needed, the answers cannot be read, or nobody takes the notes.
     pub(super) fn open(options: &Options) -> Result<Room<'_>> {
         let needs_keys = options.pause || options.answers.is_none();
         let or = if options.pause { "" } else { "; --answers FILE takes the answers from a file" };
@@ -48,6 +50,7 @@ impl Room<'_> {
         // A score that cannot be kept is told, and keeps nobody from predicting.
         let open_score = || Score::open("inception").inspect_err(|error| complain("inception", error)).ok();
         let score = keeps.then(open_score).flatten();
-        Ok(Room { options, terminal, answers, score })
+        let notes = options.notes.as_deref().map(Notes::open).transpose()?;
+        Ok(Room { options, terminal, answers, score, notes })
     }
 }
