@@ -22,6 +22,7 @@ mod review;
 mod run;
 mod stdout;
 mod summary;
+mod target;
 mod trial;
 
 use std::process::ExitCode;

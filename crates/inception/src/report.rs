@@ -5,6 +5,5 @@ mod command;
 mod page;
 mod pictures;
 mod steps;
-mod target;
 
 pub(crate) use command::Report;

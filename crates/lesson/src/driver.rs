@@ -47,7 +47,9 @@ fn arguments(name: &str, settings: &Settings) -> Vec<OsString> {
     arguments.extend(settings.steps.options().into_iter().map(OsString::from));
     arguments.extend(settings.student.iter().map(|name| format!("--student={name}").into()));
     arguments.extend(settings.ask.iter().map(|claim| format!("--ask={claim}").into()));
-    for (option, path) in [("--answers=", &settings.answers), ("--record=", &settings.record)] {
+    for (option, path) in
+        [("--answers=", &settings.answers), ("--score=", &settings.score), ("--record=", &settings.record)]
+    {
         arguments.extend(path.iter().map(|path| {
             let mut argument = OsString::from(option);
             argument.push(path);

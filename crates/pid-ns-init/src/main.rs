@@ -213,7 +213,7 @@ const MORTAL: Claim = Claim::holds("mortal", "SIGKILL kills init when an ancesto
     .asks(
         "A process on the host sends SIGKILL to the init of a PID namespace. What happens?",
         &[
-            right("init dies"),
+            right("init is killed"),
             wrong("nothing: init is immune to signals", "the host's own init cannot be killed"),
             wrong("kill() fails with EPERM", "what is inside a namespace is thought to be out of reach"),
         ],

@@ -16,7 +16,8 @@ use crate::demos::Demo;
 use crate::stdout::is_reader_gone;
 
 /// Runs experiments one after another until one is left, each with the claims that are asked about: all, where none is
-/// named. The exit status is the worst of theirs; one that breaks is told of, and the next begins.
+/// named. The exit status is the worst of theirs, and of the answers' where they come from a file; one that breaks is
+/// told of, and the next begins.
 ///
 /// # Errors
 /// When there is no terminal, the answers cannot be read, or nobody reads the output any more.
@@ -40,12 +41,18 @@ pub(crate) fn one_by_one(
         };
         statuses.push(status);
         if status == status::LEFT {
-            return Ok(status::LEFT);
+            break;
         }
     }
+    // A wrong answer is a finding where answers are handed in, and none where somebody sits and learns.
+    if options.answers.is_some() && room.scored.has_wrong() {
+        statuses.push(status::UNEXPECTED);
+    }
     let any = |status| statuses.contains(&status);
-    let worst = [status::BROKEN, status::UNEXPECTED, status::AS_EXPECTED].into_iter().find(|it| any(*it));
-    Ok(worst.unwrap_or(status::NOTHING_ASKED))
+    let order = [status::LEFT, status::BROKEN, status::UNEXPECTED, status::AS_EXPECTED];
+    let status = order.into_iter().find(|it| any(*it)).unwrap_or(status::NOTHING_ASKED);
+    room.scored.write(status)?;
+    Ok(status)
 }
 
 /// Runs one experiment, as often as it is wanted. Gives the exit status.
@@ -78,7 +85,7 @@ fn run(
     page: &mut Page<'_>,
 ) -> Result<Next> {
     let mut predictions = Predictions::of(demo);
-    // In a review, a step that nothing is asked about is not shown.
+    // A step that is asked about is shown after its questions; in a review, one that nothing is asked about never is.
     let mut announced: Option<Event> = None;
     loop {
         let mut done = Vec::new();
@@ -105,9 +112,7 @@ fn run(
             }
         }
         if is_shown(&done, ask) {
-            if let Some(step) = announced.take() {
-                page.show(&step)?;
-            }
+            done.splice(0..0, announced.take());
             match predictions.ask_about(done, run, ask, room, page)? {
                 Next::On => {}
                 other => return Ok(other),
@@ -116,14 +121,14 @@ fn run(
         if let Event::End { status, .. } = stop {
             page.show(&stop)?;
             if room.options.predict {
-                predictions.sum_up(room.score.as_ref(), page)?;
+                predictions.sum_up(room, page)?;
             }
             return Ok(Next::Over(status));
         }
-        if ask.is_empty() {
-            page.show(&stop)?;
-        } else {
+        if room.options.predict {
             announced = Some(stop);
+        } else {
+            page.show(&stop)?;
         }
         if room.options.pause {
             match pause(room, demo, process, page)? {

@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use lesson::render::{Layout, Renderer, Text};
-use ns_core::Value;
 use transcript::Event;
 
 use super::options::Options;
@@ -68,11 +67,6 @@ impl<'a> Page<'a> {
 
     pub(super) fn layout(&self) -> Layout {
         self.options.screen.layout()
-    }
-
-    /// A value as it stands in the text.
-    pub(super) fn value(&mut self, value: &Value) -> String {
-        self.text.value(value)
     }
 
     /// Shows a step again, in the width that there is now.

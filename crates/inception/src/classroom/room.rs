@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use super::answers::Answers;
 use super::options::Options;
 use super::score::Score;
+use super::scored::Scored;
 use super::terminal::Terminal;
 
 /// How a pause, a question or a run ended.
@@ -31,6 +32,8 @@ pub(super) struct Room<'a> {
     pub(super) terminal: Option<Terminal>,
     pub(super) answers: Option<Answers>,
     pub(super) score: Option<Score>,
+    /// What was predicted in this class.
+    pub(super) scored: Scored,
 }
 
 impl Room<'_> {
@@ -43,11 +46,12 @@ impl Room<'_> {
         let or = if options.pause { "" } else { "; --answers FILE takes the answers from a file" };
         let terminal = needs_keys.then(|| Terminal::open(options.name(), or)).transpose()?;
         let answers = options.answers.as_deref().map(Answers::open).transpose()?;
+        let scored = Scored::open(options.score.as_deref())?;
         // Without the factors nobody is asked about the kernel.
         let keeps = options.predict && !options.conditions.sabotage;
         // A score that cannot be kept is told, and keeps nobody from predicting.
         let open_score = || Score::open("inception").inspect_err(|error| complain("inception", error)).ok();
         let score = keeps.then(open_score).flatten();
-        Ok(Room { options, terminal, answers, score })
+        Ok(Room { options, terminal, answers, score, scored })
     }
 }
