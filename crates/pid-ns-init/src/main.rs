@@ -136,7 +136,7 @@ const IMMUNE: Claim = Claim::holds(
     "Init has no handler for SIGTERM. The host sends it SIGTERM, then SIGUSR1, which it handles. What happens?",
     &[
         right("init handles SIGUSR1: the SIGTERM was dropped"),
-        wrong("SIGTERM kills init", "the sender is outside, may be root there, and kill() succeeds"),
+        wrong("SIGTERM kills init", "the sender is outside, and may be root there"),
         wrong("SIGTERM stays pending until init has a handler", "a blocked signal does stay pending"),
     ],
 );
