@@ -18,10 +18,8 @@ pub(super) fn gift(demo: &Demo, claims: &[Claim]) -> String {
 
 fn answers(answers: &[DeclaredAnswer]) -> String {
     let line = |it: &DeclaredAnswer| {
-        let why = it
-            .why
-            .as_ref()
-            .map_or_else(String::new, |why| format!(" # Why people say so: {}.", escaped(why)));
+        let why = it.why.as_ref().map(|why| escaped(&format!("Why people say so: {why}.")));
+        let why = why.map_or_else(String::new, |why| format!(" # {why}"));
         format!("\t{}{}{why}\n", if it.right { '=' } else { '~' }, escaped(&it.answer))
     };
     answers.iter().map(line).collect()

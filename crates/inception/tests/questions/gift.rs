@@ -70,7 +70,8 @@ fn until(text: &str, sign: char) -> (&str, &str) {
 fn sign_at(text: &str, sign: char) -> Option<usize> {
     let mut is_escaped = false;
     text.char_indices().find_map(|(at, it)| {
-        let was_escaped = std::mem::replace(&mut is_escaped, it == '\\' && !is_escaped);
+        let was_escaped = is_escaped;
+        is_escaped = it == '\\' && !was_escaped;
         (it == sign && !was_escaped).then_some(at)
     })
 }
