@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use lesson::render::wrap;
-use lesson::{Screen, Steps, status};
+use lesson::{Look, Screen, Steps, status};
 
 use crate::classroom::{self, Score};
 use crate::demos::{self, Demo};
@@ -86,8 +86,8 @@ impl Review {
             answers: self.answers.clone(),
             score: None,
             screen: self.screen.clone(),
-            stable: false,
-            verbose: false,
+            look: Look::default(),
+            notes: None,
             record: None,
             conditions: Conditions::default(),
             steps: Steps::all(),

@@ -11,6 +11,9 @@ use super::question::Question;
 use super::room::{Next, Room};
 use super::terminal::Pressed;
 use super::vote::Vote;
+use super::why;
+use crate::demos::Demo;
+use transcript::Run;
 
 /// What was answered.
 pub(super) struct Given {
@@ -20,25 +23,17 @@ pub(super) struct Given {
     pub(super) votes: Vec<Vote>,
 }
 
-/// What can be read again while a question waits.
-pub(super) trait Asides {
-    /// Shows the step before; once more, the one before that.
-    fn before(&mut self, page: &mut Page<'_>) -> Result<()>;
-    /// Says why: the rules, and the manual pages that state them.
-    fn why(&mut self, page: &mut Page<'_>) -> Result<()>;
-}
-
 /// The keys that act at once, at the beginning of a line. No answer has so late a letter.
 const AT_ONCE: &str = "pwrq?";
 
-/// Asks the question about `claim`, and says whether the answer is right. Gives it, or what was wanted instead.
+/// Asks the question about `claim` of an experiment that runs, and says whether the answer is right. Gives it, or what was wanted instead.
 ///
 /// # Errors
 /// When the answer that was written down before is missing or none.
 pub(super) fn ask(
     question: &Question,
     claim: &str,
-    asides: &mut dyn Asides,
+    of: (&Demo, &Run),
     room: &mut Room<'_>,
     page: &mut Page<'_>,
 ) -> Result<Result<Given, Next>> {
@@ -49,10 +44,15 @@ pub(super) fn ask(
             page.say(&format!("{}{}\n", prompt(question), Question::letter(place)))?;
             Given { place, votes: Vec::new() }
         }
-        None => match typed(question, asides, room, page)? {
-            Ok(given) => given,
-            Err(next) => return Ok(Err(next)),
-        },
+        None => {
+            let place = page.place();
+            let typed = typed(question, of, room, page)?;
+            page.come_back(place);
+            match typed {
+                Ok(given) => given,
+                Err(next) => return Ok(Err(next)),
+            }
+        }
     };
     page.say(&set_reply(question, &given, page.columns()))?;
     Ok(Ok(given))
@@ -61,7 +61,7 @@ pub(super) fn ask(
 /// The answer that is typed, after as many votes as are wanted.
 fn typed(
     question: &Question,
-    asides: &mut dyn Asides,
+    of: (&Demo, &Run),
     room: &mut Room<'_>,
     page: &mut Page<'_>,
 ) -> Result<Result<Given, Next>> {
@@ -69,12 +69,13 @@ fn typed(
     let list = [
         (letters.as_str(), "that answer, with Enter"),
         ("a 7 b 12", "a vote: how many of the class give each answer; then vote again"),
-        ("p", "the step before, again; once more, the one before that"),
+        ("p", "what was shown before, again; once more, what was before that"),
         ("w", "why: the rules, and the manual pages that state them"),
         ("r", "run the experiment again, in fresh namespaces"),
         ("q", "quit, and clean up"),
         ("?", "this list"),
     ];
+    let mut is_away = false;
     let mut votes: Vec<Vote> = Vec::new();
     // Whoever ends a key with Enter has not asked the kernel by it.
     let mut was_key = false;
@@ -88,8 +89,19 @@ fn typed(
         let typed = line::read(terminal, &asks, AT_ONCE, page)?;
         let is_after_key = std::mem::replace(&mut was_key, matches!(typed, Typed::Key(_)));
         match typed {
-            Typed::Key('p') => asides.before(page)?,
-            Typed::Key('w') => asides.why(page)?,
+            Typed::Key('p') => {
+                let is_shown =
+                    if std::mem::replace(&mut is_away, true) { page.back()? } else { page.again()? };
+                if !is_shown {
+                    page.remark("There is nothing before this.")?;
+                }
+                // It may have taken the place of the question.
+                page.say(&set(question, page.columns()))?;
+            }
+            Typed::Key('w') => {
+                why::show(of.0, of.1, page)?;
+                page.say(&set(question, page.columns()))?;
+            }
             Typed::Key('?') => page.say(&keys::list(&list, page.columns()))?,
             Typed::Key('r') => return Ok(Err(Next::Again)),
             Typed::Key(_) | Typed::Other(Pressed::Interrupt) => return Ok(Err(Next::Left)),

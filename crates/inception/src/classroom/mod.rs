@@ -8,9 +8,14 @@
 mod answers;
 mod ask;
 mod attend;
+mod card;
 mod csv;
+mod doc;
+mod go_on;
 mod keys;
+mod leaf;
 mod line;
+mod notes;
 mod options;
 mod order;
 mod page;

@@ -4,14 +4,15 @@ use anyhow::Result;
 use lesson::complain;
 use lesson::render::{tone, wrap};
 use owo_colors::OwoColorize;
-use transcript::{Event, Origin, Run};
+use transcript::{Event, Origin};
 
-use super::ask::{Asides, Given, ask};
-use super::page::Page;
+use super::ask::{Given, ask};
+use super::page::{Page, Part};
+use super::pause::{note, reveal};
+use super::process::ExperimentProcess;
 use super::question::Question;
 use super::room::{Next, Room};
 use super::score::{Asked, Kept, Prediction, Round, Votes};
-use super::why;
 use crate::demos::Demo;
 
 /// What was asked in a run, and how it was answered.
@@ -29,7 +30,13 @@ impl Predictions {
         Predictions { demo, origin: Origin::default(), asked: 0, right: 0 }
     }
 
-    /// Asks about what was `done` in a step of `run`, about the claims `chosen` alone, if any are; and shows it then.
+    /// Takes down who predicts.
+    pub(super) fn begin(&mut self, origin: &Origin) {
+        self.origin = origin.clone();
+    }
+
+    /// Asks about what was `done` in a step, where that is wanted, about the claims `chosen` alone, if any are; and shows
+    /// it then, claim by claim.
     ///
     /// The step itself, and all that it saw, comes after its last question: its claims are judged from the same facts,
     /// and a sentence that is refuted stands beside the one that says it right, so each would give the next one's answer
@@ -37,35 +44,48 @@ impl Predictions {
     pub(super) fn ask_about(
         &mut self,
         done: Vec<Event>,
-        run: &Run,
+        process: &ExperimentProcess,
         chosen: &[String],
         room: &mut Room<'_>,
         page: &mut Page<'_>,
     ) -> Result<Next> {
-        for event in &done {
-            match event {
-                Event::Begin { origin, kernel, .. } => {
-                    self.origin = (**origin).clone();
-                    room.scored.begin(origin, kernel);
+        let (begins, done): (Vec<Event>, Vec<Event>) =
+            done.into_iter().partition(|event| matches!(event, Event::Begin { .. }));
+        page.show(Part::Announced, begins)?;
+        if let (true, Some(step)) = (room.options.predict, room.asking) {
+            note(room, self.demo, process, step, Part::Announced, &done);
+            for event in &done {
+                let Event::Judged { claim, expected: true, .. } = event else { continue };
+                if !is_chosen(claim, chosen) {
+                    continue;
                 }
-                Event::Judged { claim, expected: true, .. } if is_chosen(claim, chosen) => {
-                    if let Some(next) = self.ask(claim, run, room, page)? {
-                        return Ok(next);
-                    }
+                if let Some(next) = self.ask(claim, process, room, page)? {
+                    return Ok(next);
                 }
-                _ => {}
             }
         }
+        room.asking = None;
+        let is_judged =
+            |event: &&Event| matches!(event, Event::Judged { claim, .. } if is_chosen(claim, chosen));
+        let count = done.iter().filter(is_judged).count();
+        let (mut place, mut held) = (0, Vec::new());
         for event in done {
-            let is_shown = match &event {
-                Event::Judged { claim, .. } => is_chosen(claim, chosen),
-                _ => true,
-            };
-            if is_shown {
-                page.show(&event)?;
+            match &event {
+                Event::Judged { claim, .. } if !is_chosen(claim, chosen) => continue,
+                Event::Judged { .. } => place += 1,
+                _ => {
+                    held.push(event);
+                    continue;
+                }
+            }
+            held.push(event);
+            let shown = std::mem::take(&mut held);
+            match reveal(room, self.demo, process, page, Part::Claim(place, count), shown)? {
+                Next::On => {}
+                other => return Ok(other),
             }
         }
-        Ok(Next::On)
+        reveal(room, self.demo, process, page, Part::Rest, held)
     }
 
     /// Asks about a claim whose verdict is as expected: for that it was declared which answer is right. Gives what is
@@ -73,19 +93,17 @@ impl Predictions {
     fn ask(
         &mut self,
         claim: &str,
-        run: &Run,
+        process: &ExperimentProcess,
         room: &mut Room<'_>,
         page: &mut Page<'_>,
     ) -> Result<Option<Next>> {
-        let Some(head) = run.claim(claim).map(|claim| &claim.head).filter(|_| !run.begin.sabotage) else {
-            return Ok(None);
-        };
+        let Some(run) = process.run().filter(|run| !run.begin.sabotage) else { return Ok(None) };
+        let Some(head) = run.claim(claim).map(|claim| &claim.head) else { return Ok(None) };
         // The order changes with each time that a person is asked, and never for a file.
         let times = room.score.as_ref().map_or(0, |it| it.times(self.demo.name, claim));
         let turn = if room.answers.is_some() { 0 } else { times };
         let Some(question) = Question::of(head, turn) else { return Ok(None) };
-        let mut asides = StepBefore { demo: self.demo, run, reread: run.step().unwrap_or_default() };
-        let given = match ask(&question, claim, &mut asides, room, page)? {
+        let given = match ask(&question, claim, (self.demo, run), room, page)? {
             Ok(given) => given,
             Err(next) => return Ok(Some(next)),
         };
@@ -141,22 +159,4 @@ impl Predictions {
 /// Whether a claim is asked about; where none is chosen, all are.
 fn is_chosen(claim: &String, chosen: &[String]) -> bool {
     chosen.is_empty() || chosen.contains(claim)
-}
-
-/// What was shown before a step that is asked about.
-struct StepBefore<'a> {
-    demo: &'static Demo,
-    run: &'a Run,
-    reread: usize,
-}
-
-impl Asides for StepBefore<'_> {
-    fn before(&mut self, page: &mut Page<'_>) -> Result<()> {
-        self.reread = self.reread.saturating_sub(1);
-        page.again(self.reread)
-    }
-
-    fn why(&mut self, page: &mut Page<'_>) -> Result<()> {
-        why::show(self.demo, self.run, page)
-    }
 }

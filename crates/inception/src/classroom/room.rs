@@ -5,6 +5,7 @@ use lesson::complain;
 use nix::sys::signal::Signal;
 
 use super::answers::Answers;
+use super::notes::Notes;
 use super::options::Options;
 use super::score::Score;
 use super::scored::Scored;
@@ -34,13 +35,16 @@ pub(super) struct Room<'a> {
     pub(super) score: Option<Score>,
     /// What was predicted in this class.
     pub(super) scored: Scored,
+    pub(super) notes: Option<Notes>,
+    /// The step that is asked about, as long as it is not shown.
+    pub(super) asking: Option<usize>,
 }
 
 impl Room<'_> {
     /// Opens what the options need.
     ///
     /// # Errors
-    /// When there is no terminal though one is needed, or the answers cannot be read.
+    /// When there is no terminal though one is needed, the answers cannot be read, or nobody takes the notes.
     pub(super) fn open(options: &Options) -> Result<Room<'_>> {
         let needs_keys = options.pause || options.answers.is_none();
         let or = if options.pause { "" } else { "; --answers FILE takes the answers from a file" };
@@ -52,6 +56,7 @@ impl Room<'_> {
         // A score that cannot be kept is told, and keeps nobody from predicting.
         let open_score = || Score::open("inception").inspect_err(|error| complain("inception", error)).ok();
         let score = keeps.then(open_score).flatten();
-        Ok(Room { options, terminal, answers, score, scored })
+        let notes = options.notes.as_deref().map(Notes::open).transpose()?;
+        Ok(Room { options, terminal, answers, score, scored, notes, asking: None })
     }
 }

@@ -6,8 +6,10 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::desk::{Desk, Person};
-use crate::{ensure, prompt};
+use crate::ensure;
 
+/// What stands at the end of the screen in a pause.
+const KEYS: &str = "Enter next  b back  r again  s shell  w why  q quit  ? help";
 /// The first question of pid-ns-init.
 const ASKS: &str = "Your answer, a to d (? lists the keys):";
 
@@ -32,13 +34,14 @@ fn text(bytes: &[u8]) -> String {
 pub(crate) fn a_letter_and_its_enter_are_one_answer(person: &Person) -> Result<(), Failed> {
     let desk = Desk::new(person);
     desk.open(80, &["pid-ns-init", "--predict", "--pause"]);
-    desk.ends_with(&prompt(1))?;
+    desk.ends_with(KEYS)?;
     ensure(!desk.screen().contains("clone3"), || format!("it gives itself away: {}", desk.screen()))?;
     desk.press("n");
     desk.ends_with(ASKS)?;
     let right = letter(&desk.screen(), "1");
     desk.type_line(&right);
-    desk.ends_with(&prompt(3))?;
+    // The step is shown now, and its first claim.
+    desk.ends_with(&format!("[step 1, 1 of 1] {KEYS}"))?;
     desk.shows(&format!("Right. The kernel says {right}: 1"), 1)?;
     desk.shows("Why people say ", 3)?;
     desk.shows("1. Start the same code", 1)?;
@@ -109,16 +112,17 @@ pub(crate) fn a_tie_takes_a_letter(person: &Person) -> Result<(), Failed> {
 pub(crate) fn why_and_the_step_before_are_read_at_a_question(person: &Person) -> Result<(), Failed> {
     let desk = asked(person)?;
     desk.press("p");
-    desk.shows("There is no step before.", 1)?;
+    desk.shows("PREDICT  A process is created", 2)?;
     desk.press("w");
-    desk.shows("pid_namespaces(7)", 2)?;
+    desk.shows("No step has shown anything yet.", 1)?;
+    desk.shows("PREDICT  A process is created", 3)?;
     let screen = desk.screen();
     ensure(!screen.contains("has PID 1"), || format!("it gives the answer away: {screen}"))?;
     desk.type_line(&letter(&screen, "1"));
     desk.shows("1. Start the same code", 1)?;
     desk.ends_with("Your answer, a to c (? lists the keys):")?;
     desk.press("p");
-    desk.shows("1. Start the same code", 2)?;
+    desk.shows("plain child is PID", 2)?;
     desk.press("w");
     desk.shows("- The first process in a new PID namespace has PID 1.", 1)?;
     let screen = desk.screen();
