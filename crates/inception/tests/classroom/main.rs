@@ -539,7 +539,7 @@ fn a_prediction_comes_before_what_gives_it_away(person: &Person) -> Result<(), F
     ensure(!screen.contains("1. Start"), || format!("the step gives it away: {screen}"))?;
     for (times, line) in ["x", "e", "1"].into_iter().enumerate() {
         desk.type_line(line);
-        desk.shows("No key of ours. The keys: a to d and Enter, p, w, r, q or ?.", times + 1)?;
+        desk.shows("Unknown key. The keys: a to d and Enter, p, w, r, q or ?.", times + 1)?;
     }
     desk.press("?");
     desk.shows("that answer", 1)?;
