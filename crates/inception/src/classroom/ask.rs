@@ -130,7 +130,7 @@ fn typed(
                     match letter.and_then(|it| question.lettered(it)) {
                         Some(place) => return Ok(Ok(Given { place, votes })),
                         None => {
-                            page.remark(&keys::unknown(&format!("{letters} and Enter, p, w, r, q or ?")))?
+                            page.remark(&keys::unknown(&format!("{letters} and Enter, p, w, r, q or ?")))?;
                         }
                     }
                 }
