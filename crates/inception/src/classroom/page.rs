@@ -303,12 +303,13 @@ impl<'a> Page<'a> {
 
     /// The text of a leaf's events. What was skipped is said at once, and not in the end alone.
     fn set_leaf(&mut self, events: &[Event]) -> Result<Vec<Block>> {
+        let is_end = matches!(events.last(), Some(Event::End { .. }));
         let mut told = Vec::new();
         let mut blocks = Vec::new();
         for event in events {
             let mut text = self.set(event)?;
             if let Event::Skipped { missing, remedy, .. } = event {
-                if !told.contains(&missing) {
+                if !is_end && !told.contains(&missing) {
                     told.push(missing);
                     let line = format!("{missing}; {remedy}");
                     text = beside("SKIPPED", line.trim_end_matches("; "), tone::note(), self.layout(), 9);

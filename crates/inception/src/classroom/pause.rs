@@ -205,20 +205,27 @@ fn choose<'p>(
     }
 }
 
-/// The kinds of namespaces that a step has made: those that its processes were in, and those that its calls name.
+/// The kinds of namespaces that a step has made: those that its processes were in, and those that
+/// its calls name, and what sets its arms apart.
 fn made(run: &Run, step: usize) -> Namespaces {
     let is_it = |event: &Event| matches!(event, Event::Step { number, .. } if *number == step);
     let Some(events) = run.steps().find(|events| events.first().is_some_and(is_it)) else {
         return Namespaces::NONE;
     };
+    let named_in = |text: &str| {
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let kinds = words.filter_map(|word| Kind::ALL.into_iter().find(|kind| kind.flag() == word));
+        kinds.fold(Namespaces::NONE, |all, kind| all | Namespaces::only(kind))
+    };
     let mut made = Namespaces::NONE;
     for event in events {
         match event {
-            Event::Step { calls, .. } => {
-                let words =
-                    calls.iter().flat_map(|call| call.split(|c: char| !c.is_alphanumeric() && c != '_'));
-                let kinds = words.filter_map(|word| Kind::ALL.into_iter().find(|kind| kind.flag() == word));
-                made |= kinds.fold(Namespaces::NONE, |all, kind| all | Namespaces::only(kind));
+            Event::Step { calls, claims, .. } => {
+                made |= calls.iter().fold(Namespaces::NONE, |all, call| all | named_in(call));
+                for claim in claims.iter().filter_map(|id| run.claim(id)) {
+                    let [_, treatment] = claim.head.arm_names();
+                    made |= named_in(&claim.head.factor) | named_in(&treatment);
+                }
             }
             Event::Actor(actor) => {
                 made |=

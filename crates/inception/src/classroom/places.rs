@@ -100,7 +100,7 @@ pub(super) fn of(experiment: Pid, labels: &HashMap<i32, String>, made: Namespace
     }
     // A place that lives is better than one like it.
     if !made.is_empty() && !places.iter().any(|place| place.own.contains(made)) {
-        let place = in_the_sandbox("new namespaces, such as the step has made".into());
+        let place = in_the_sandbox("new namespaces, as the step makes them".into());
         places.push(Place { anew: made, own: made, ..place });
     }
     Ok(places)

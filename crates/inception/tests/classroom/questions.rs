@@ -6,10 +6,8 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::desk::{Desk, Person};
-use crate::ensure;
+use crate::{KEYS, ensure, prompt_at};
 
-/// What stands at the end of the screen in a pause.
-const KEYS: &str = "Enter next  b back  r again  s shell  w why  q quit  ? help";
 /// The first question of pid-ns-init.
 const ASKS: &str = "Your answer, a to d (? lists the keys):";
 
@@ -41,7 +39,7 @@ pub(crate) fn a_letter_and_its_enter_are_one_answer(person: &Person) -> Result<(
     let right = letter(&desk.screen(), "1");
     desk.type_line(&right);
     // The step is shown now, and its first claim.
-    desk.ends_with(&format!("[step 1, 1 of 1] {KEYS}"))?;
+    desk.ends_with(&prompt_at("step 1, 1 of 1"))?;
     desk.shows(&format!("Right. The kernel says {right}: 1"), 1)?;
     desk.shows("Why people say ", 3)?;
     desk.shows("1. Start the same code", 1)?;
