@@ -90,7 +90,7 @@ impl<'a> Page<'a> {
     /// Shows what happened, with no pause to come.
     pub(super) fn show(&mut self, part: Part, events: Vec<Event>) -> Result<()> {
         self.fit()?;
-        let step = events.iter().map(|event| self.step_of(event)).max().unwrap_or_default();
+        let Some(step) = events.iter().map(|event| self.step_of(event)).max() else { return Ok(()) };
         let (mut text, mut blocks) = (String::new(), Vec::new());
         for event in &events {
             let set = self.set(event)?;
@@ -260,8 +260,10 @@ impl<'a> Page<'a> {
     fn put(&mut self, leaf: usize, screen: usize, below: bool) -> Result<()> {
         (self.at, self.shown) = (Some((leaf, screen)), self.shown.max(leaf + 1));
         let Some(lines) = self.screens(leaf).into_iter().nth(screen) else { return Ok(()) };
-        let is_step = |event: &Event| matches!(event, Event::Step { .. });
-        let is_announced = screen == 0 && self.leaves[leaf].events.iter().any(is_step);
+        let Leaf { part, events, .. } = &self.leaves[leaf];
+        let is_announced = *part == Part::Announced;
+        // After its questions a step is announced together with what it has shown.
+        let is_titled = screen == 0 && events.iter().any(|event| matches!(event, Event::Step { .. }));
         let (count, room) = (height(&lines, self.width), self.room());
         let mut text = lines.join("\n") + "\n";
         if below && !is_announced && self.used.get() + 1 + count <= room {
@@ -271,7 +273,8 @@ impl<'a> Page<'a> {
                 self.control(CLEAR_SCREEN)?;
                 self.used.set(0);
             }
-            if let Some(title) = self.title(leaf).filter(|_| !is_announced && count + 2 <= room) {
+            if let Some(title) = self.title(leaf).filter(|_| !is_announced && !is_titled && count + 2 <= room)
+            {
                 text = format!("{title}\n\n{text}");
             }
         }
