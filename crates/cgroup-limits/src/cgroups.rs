@@ -6,7 +6,7 @@ use anyhow::Result;
 use lesson::Lab;
 use ns_core::cgroup::CgroupRequest::{self, AnyV2, Controller};
 use ns_core::cgroup::{Cgroup, CgroupParent, InterfaceFile, Version};
-use ns_core::{Child, Fact, Namespaces, Outcome};
+use ns_core::{Child, Fact, Namespaces, Outcome, Reporter};
 
 /// A new cgroup there.
 pub(crate) fn create(request: CgroupRequest<'_>, purpose: &str) -> Result<Cgroup> {
@@ -22,7 +22,7 @@ pub(crate) fn leave_a_member(
 ) -> Result<()> {
     let cgroup = create(Controller(controller), "limited")?;
     cgroup.limit(cgroup.file(file), limit)?;
-    let member = Child::spawn("member", Namespaces::NONE, |me| me.checkpoint())?;
+    let member = Child::spawn("member", Namespaces::NONE, Reporter::checkpoint)?;
     cgroup.join(member.pid())?;
     lab.keep_in(member, cgroup);
     Ok(())

@@ -81,6 +81,9 @@ impl Card {
             "   ",
             "   ",
         );
+        if !self.limits.is_empty() {
+            text += &layout.wrap("In its cgroup, whose directory is $CGROUP.", "   ", "   ");
+        }
         for lack in &self.lacks {
             text += &layout.wrap(&printable(lack), "   ", "   ");
         }

@@ -31,11 +31,6 @@ impl Block {
         };
         Block { head: head.unwrap_or(0), lines }
     }
-
-    /// The first line with something on it.
-    pub(super) fn first_line(&self) -> Option<String> {
-        self.lines.iter().find(|it| !bare(it).is_empty()).cloned()
-    }
 }
 
 /// Divides blocks into screens of at most `rows` lines, in a terminal of `columns`. A block that fits on a screen is not

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use lesson::render::{Layout, Renderer, Text, beside, tone};
+use owo_colors::OwoColorize;
 use transcript::Event;
 
 use super::leaf::{Block, height, screens};
@@ -281,15 +282,18 @@ impl<'a> Page<'a> {
         self.say(&text)
     }
 
-    /// The first line of what announces the step of a leaf.
+    /// The title of a leaf's step, in a line.
     fn title(&self, leaf: usize) -> Option<String> {
         let step = self.leaves.get(leaf)?.step;
-        self.leaves.iter().find_map(|leaf| {
-            leaf.events.iter().zip(&leaf.blocks).find_map(|(event, block)| match event {
-                Event::Step { number, .. } if *number == step => block.first_line(),
-                _ => None,
-            })
-        })
+        let title = self.leaves.iter().flat_map(|leaf| &leaf.events).find_map(|event| match event {
+            Event::Step { number, title, .. } if *number == step => Some(format!("{number}. {title}")),
+            _ => None,
+        })?;
+        let Layout { width, plain } = self.layout();
+        let set = Layout { width: width - 2, plain }.wrap(&title, "", "");
+        let (first, rest) = set.trim_end().split_once('\n').unwrap_or((set.trim_end(), ""));
+        let more = if rest.is_empty() { String::new() } else { self.layout().words(" …") };
+        Some(format!("{first}{more}").style(tone::heading()).to_string())
     }
 
     /// Past what strips styles: it knows whether there is a terminal that obeys.

@@ -78,7 +78,7 @@ fn pause(room: &mut Room<'_>, demo: &Demo, process: &ExperimentProcess, page: &m
         let terminal = room.terminal.as_mut().context("no terminal")?;
         let pressed = terminal.key(|| page.say(&prompt), Some(process.pidfd()))?;
         let turns = matches!(pressed, Pressed::Key('\n' | 'n' | 'b'));
-        page.answered(&if turns { String::new() } else { keys::echo(pressed) })?;
+        page.answered(&if turns { String::new() } else { format!(" {}", keys::echo(pressed)) })?;
         match pressed {
             Pressed::Key('\n' | 'n') => {
                 if !page.forward()? || page.is_over() {

@@ -77,6 +77,7 @@ pub(super) fn of(experiment: Pid, labels: &HashMap<i32, String>, made: Namespace
         let who = match labels.get(&pid.as_raw()) {
             _ if *pid == experiment => "the sandbox".into(),
             Some(label) => label.clone(),
+            None if !cgroups.is_empty() => format!("cgroup {}", purpose(&cgroups[0])),
             None => process::name(Some(*pid)).unwrap_or_else(|_| "a child".into()),
         };
         let (namespaces, own) = (but(&theirs, &ours), but(&theirs, &sandbox));
@@ -115,6 +116,12 @@ pub(super) fn descendants(of: Pid) -> Vec<Pid> {
         at += 1;
     }
     family
+}
+
+/// What a cgroup is for: the end of its name, `inception-PID-STARTTIME-N-PURPOSE`.
+fn purpose(directory: &Path) -> String {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    name.splitn(5, '-').nth(4).map_or_else(|| name.clone(), String::from)
 }
 
 /// The directories of the cgroups that a process is in, of those that one of the `family` has made.

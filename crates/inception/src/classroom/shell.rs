@@ -24,6 +24,8 @@ use super::card::Card;
 use super::places::{Place, descendants};
 use super::watchdog::Watchdog;
 
+/// The variable that has the directory of the cgroup, whose path is too long for a card.
+const CGROUP: &str = "CGROUP";
 /// What is reported of a cgroup that was joined.
 const JOINED: &str = "OK";
 
@@ -76,7 +78,7 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
         who: place.who.clone(),
         namespaces: place.all(),
         own: place.own,
-        limits: limits(&place.cgroups),
+        limits: place.cgroups.first().map(|cgroup| limits(cgroup)).unwrap_or_default(),
         lacks: Vec::new(),
     };
     // From in there the directories may not be seen.
@@ -107,7 +109,7 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
             if place.all().contains(Namespaces::PID) {
                 card.lacks.extend(own_proc().err().map(|error| format!("No /proc of its own: {error}.")));
             }
-            become_shell(prompt, &card.set(layout))
+            become_shell(prompt, &card.set(layout), place.cgroups.first())
         })?;
         for (path, mut file) in cgroups {
             let joined = file.write_all(shell.pid().to_string().as_bytes());
@@ -128,7 +130,8 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
     for _ in 0..joining {
         let joins = intermediate.fact()?.value.to_string();
         if joins != JOINED {
-            print!("{}", layout.wrap(&format!("Not in its cgroup: {joins}."), "   ", "   "));
+            let line = layout.wrap(&format!("Not in its cgroup: {joins}."), "   ", "   ");
+            io::stdout().write_all(line.as_bytes()).context("cannot write the output")?;
         }
     }
     let shell = intermediate.fact()?.value.as_i64().and_then(|pid| i32::try_from(pid).ok());
@@ -158,44 +161,25 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
     Ok(None)
 }
 
-/// Limits of these cgroups, as something to try.
-fn limits(cgroups: &[PathBuf]) -> Vec<(String, String)> {
-    const EXCEED: [(&str, &str, &str); 3] = [
-        (
-            "pids.max",
-            "sh -c 'for i in 1 2 3 4; do sleep 9 & done'",
-            "fork() fails with EAGAIN; nobody is killed",
-        ),
-        ("memory.max", "head -c 64M /dev/zero | tail -c 64M | wc -c", "tail is killed: it touches too much"),
-        (
-            "memory.limit_in_bytes",
-            "head -c 64M /dev/zero | tail -c 64M | wc -c",
-            "tail is killed: it touches too much",
-        ),
-    ];
+/// The limits of a cgroup, as something to try.
+fn limits(cgroup: &Path) -> Vec<(String, String)> {
+    const FORK: (&str, &str) =
+        ("sh -c 'for i in 1 2 3 4; do sleep 9 & done'", "fork() fails with EAGAIN; nobody is killed");
+    const TOUCH: (&str, &str) =
+        ("head -c 64M /dev/zero | tail -c 64M | wc -c", "0: tail is killed, since it touches too much");
+    const EXCEED: [(&str, (&str, &str)); 3] =
+        [("pids.max", FORK), ("memory.max", TOUCH), ("memory.limit_in_bytes", TOUCH)];
+    // Version 1's word for no limit is a page less than what fits into 63 bits.
+    let is_one = |limit: &u64| *limit < 1 << 60;
     let mut tries = Vec::new();
-    for directory in cgroups {
-        for (file, command, expect) in EXCEED {
-            let path = directory.join(file);
-            let limit = fs::read_to_string(&path).unwrap_or_default();
-            // A page less than what fits into 63 bits is version 1's word for none.
-            if let Ok(limit) = limit
-                .trim()
-                .parse::<u64>()
-                .map_err(drop)
-                .and_then(|it| (it < 1 << 60).then_some(it).ok_or(()))
-            {
-                tries.push((
-                    format!("cat {}", path.display()),
-                    format!("{limit}, as the experiment has set it"),
-                ));
-                tries.push((command.into(), expect.into()));
-            }
+    for (file, (command, expect)) in EXCEED {
+        let text = fs::read_to_string(cgroup.join(file)).unwrap_or_default();
+        if let Some(limit) = text.trim().parse::<u64>().ok().filter(is_one) {
+            let set = format!("{limit}, as the experiment has set it");
+            tries.extend([(format!("cat ${CGROUP}/{file}"), set), (command.into(), expect.into())]);
         }
     }
-    if !cgroups.is_empty() {
-        tries.push(("cat /proc/self/cgroup".into(), "the cgroup that the experiment has made".into()));
-    }
+    tries.push(("cat /proc/self/cgroup".into(), "the cgroup that the experiment has made".into()));
     tries
 }
 
@@ -212,7 +196,7 @@ fn own_proc() -> ns_core::Result<()> {
 }
 
 /// In the child that is in the namespaces: takes the terminal, shows the card, and becomes a shell.
-fn become_shell(prompt: &str, card: &str) -> ns_core::Result<()> {
+fn become_shell(prompt: &str, card: &str, cgroup: Option<&PathBuf>) -> ns_core::Result<()> {
     setpgid(Pid::from_raw(0), Pid::from_raw(0)).named(|| "setpgid(0, 0)".into())?;
     // All signals are blocked, SIGTTOU among them, or this would stop us.
     tcsetpgrp(io::stdin(), getpgrp()).named(|| "tcsetpgrp(0)".into())?;
@@ -231,6 +215,7 @@ fn become_shell(prompt: &str, card: &str) -> ns_core::Result<()> {
             "zsh" => command.args(["-f", "-i"]),
             _ => command.arg("-i"),
         };
+        command.envs(cgroup.map(|directory| (CGROUP, directory)));
         // Nothing that is typed there stands in anybody's history.
         command.env("PS1", format!("[{prompt}] $ ")).env_remove("HISTFILE").env("LESSHISTFILE", "-");
         let error = command.exec();
