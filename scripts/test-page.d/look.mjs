@@ -101,10 +101,12 @@ async function shoot(tab, name) {
 
 // --- What is looked at ---
 
-// Elements that reach past the window, but for those inside what scrolls by itself.
+// All that is folded is looked at, too.
+const UNFOLD = `document.querySelectorAll("details").forEach((it) => { it.open = true; })`;
+// Elements that reach past the window, and those that would have to be scrolled to be seen whole.
 const OVERFLOW = `(() => {
-  const wide = [...document.querySelectorAll("body *")].filter((it) =>
-    it.getBoundingClientRect().right > innerWidth + 1 && !it.closest(".wide"));
+  const wide = [...document.querySelectorAll("body *")].filter((it) => it.getBoundingClientRect().right > innerWidth + 1 ||
+    (it.scrollWidth > it.clientWidth + 1 && getComputedStyle(it).overflowX === "auto"));
   return { by: document.documentElement.scrollWidth - innerWidth,
     first: wide.slice(0, 3).map((it) => it.tagName + " " + it.textContent.slice(0, 60)).join("; ") };
 })()`;
@@ -113,6 +115,46 @@ const CUT = `[...document.querySelectorAll("svg.picture text")].filter((it) => {
   const [word, whole] = [it.getBoundingClientRect(), it.ownerSVGElement.getBoundingClientRect()];
   return word.width > 0 && (word.left < whole.left - 1 || word.right > whole.right + 1 || word.bottom > whole.bottom + 1);
 }).map((it) => it.textContent).slice(0, 5).join("; ")`;
+// Links to places that are not on the page.
+const DEAD = `[...document.querySelectorAll("a[href^='#']")].filter((it) => !document.getElementById(it.hash.slice(1)))
+  .map((it) => it.hash).slice(0, 5).join("; ")`;
+// Lessons that the contents do not lead to.
+const LEFT_OUT = `[...document.querySelectorAll("section.demo")].filter((it) =>
+  !document.querySelector("nav a[href='#" + it.getAttribute("aria-labelledby") + "']")).length`;
+// How many claims the contents count, and how many rows there are.
+const ROWS = `[[...document.querySelectorAll("nav .badge")].reduce((sum, it) => sum + (parseInt(it.textContent.slice(2)) || 0), 0),
+  document.querySelectorAll("section.demo details[id] > summary").length]`;
+// Marks of Markdown in what is read as words.
+const BACKTICKS = `(() => {
+  const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+  while (words.nextNode()) {
+    const { data, parentElement } = words.currentNode;
+    if (data.includes("\`") && !parentElement.closest("code, pre, script, svg")) found.push(data.slice(0, 60));
+  }
+  return found.slice(0, 5).join("; ");
+})()`;
+// Presses the first and the last button beside commands, and reads the clipboard: what is there after all, and ought to be.
+const COPY = `(async () => {
+  const blocks = [...document.querySelectorAll("pre[data-step]")];
+  const found = [];
+  for (const block of blocks.length ? [blocks[0], blocks.at(-1)] : []) {
+    const button = block.parentElement.querySelector("button");
+    await navigator.clipboard.writeText("");
+    button?.click();
+    const copied = await navigator.clipboard.readText();
+    if (copied === "" || copied !== block.textContent.trim()) found.push(copied + " for " + block.textContent);
+    if (!/commands of step \\d+/.test(button?.textContent)) found.push("a button without a name");
+  }
+  return found.concat(blocks.length ? [] : ["no commands"]).join("; ");
+})()`;
+// All words but those of buttons, and whether there are buttons.
+const WORDS = `(() => {
+  const copy = document.body.cloneNode(true);
+  const buttons = copy.querySelectorAll("button, script");
+  const count = copy.querySelectorAll("button").length;
+  buttons.forEach((it) => it.remove());
+  return [copy.textContent.replace(/\\s+/g, " "), count];
+})()`;
 const AXE = `axe.run(document, { resultTypes: ["violations"] }).then((found) => found.violations.map((it) =>
   it.id + ": " + it.help + ": " + it.nodes.length + " times, first " + it.nodes[0].target.join(" ")))`;
 
@@ -124,11 +166,12 @@ for (const scheme of ["light", "dark"]) {
     const said = await visit(tab, page);
     const at = `${scheme}, ${width} px`;
     check(`${at}: nothing is said on the console`, said.length === 0, said.join("; "));
+    drawn[at] = await shoot(tab, `${scheme}-${width}`);
+    await ask(tab, UNFOLD);
     const { by, first } = await ask(tab, OVERFLOW);
     check(`${at}: nothing is wider than the window`, by <= 0 && first === "", `by ${by} px: ${first}`);
     const cut = await ask(tab, CUT);
     check(`${at}: no word of a picture is cut off`, cut === "", cut);
-    drawn[at] = await shoot(tab, `${scheme}-${width}`);
     // It takes its time with a long page: both colours and both widths, but not each with each.
     if ((scheme === "light") === (width === PHONE)) {
       await tab("Runtime.evaluate", { expression: readFileSync(axe, "utf8") });
@@ -140,13 +183,37 @@ for (const scheme of ["light", "dark"]) {
 check("light and dark differ", drawn["light, 1280 px"] !== drawn["dark, 1280 px"]);
 const sections = await ask(tab, `document.querySelectorAll("section.demo").length`);
 check("there are demos on the page", sections > 0);
+const dead = await ask(tab, DEAD);
+check("each link leads to a place", dead === "", dead);
+check("the contents lead to each demo", (await ask(tab, LEFT_OUT)) === 0);
+const [counted, rows] = await ask(tab, ROWS);
+check("each claim has a row", counted > 0 && counted === rows, `${counted} claims, ${rows} rows`);
+const backticks = await ask(tab, BACKTICKS);
+check("what stands between backticks is set as code", backticks === "", backticks);
+await call("Browser.grantPermissions", { permissions: ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+await tab("Emulation.setFocusEmulationEnabled", { enabled: true });
+const copied = await ask(tab, COPY);
+check("each button copies the commands beside it", copied === "", copied);
+
+const [, scripted] = [await visit(tab, page), await ask(tab, WORDS)];
+const folded = await ask(tab, `document.querySelector("details details[id]")?.id ?? ""`);
+await ask(tab, `location.hash = ${JSON.stringify(folded)}`);
+const opened = await ask(tab, `document.getElementById(${JSON.stringify(folded)})?.checkVisibility() &&
+  document.getElementById(${JSON.stringify(folded)}).open`);
+check("a link opens the row that it leads to", opened === true, folded);
 
 await look(tab, "light", 1280);
 await tab("Emulation.setScriptExecutionDisabled", { value: true });
 await visit(tab, page);
-check("without script it looks the same", (await shoot(tab, "no-script")) === drawn["light, 1280 px"]);
+const [words, buttons] = await ask(tab, WORDS);
+check("without script the same words are there", words === scripted[0]);
+check("without script there is no button", buttons === 0 && scripted[1] > 0);
+await shoot(tab, "no-script");
 await tab("Emulation.setScriptExecutionDisabled", { value: false });
 
+await tab("Emulation.setEmulatedMedia", { media: "print" });
+const printed = await ask(tab, `document.querySelector("details[id] table")?.getBoundingClientRect().height > 0`);
+check("what is folded is printed", printed === true);
 const { data } = await tab("Page.printToPDF", { preferCSSPageSize: true });
 const pdf = Buffer.from(data, "base64");
 check("it prints", pdf.subarray(0, 5).toString() === "%PDF-" && pdf.length > 20_000);

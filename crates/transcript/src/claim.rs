@@ -51,10 +51,15 @@ fn is_unnamed(arms: &[String; 2]) -> bool {
 }
 
 impl ClaimHead {
+    /// Whether it says what its arms are. Else they are called by the factor.
+    pub fn names_its_arms(&self) -> bool {
+        !is_unnamed(&self.arms)
+    }
+
     /// What the control and the treatment are: by their names, or else without the factor and with it.
     pub fn arm_names(&self) -> [String; 2] {
         match &self.arms {
-            arms if !is_unnamed(arms) => arms.clone(),
+            arms if self.names_its_arms() => arms.clone(),
             _ if self.factor.is_empty() => ["control".into(), "treatment".into()],
             _ => [format!("without {}", self.factor), format!("with {}", self.factor)],
         }

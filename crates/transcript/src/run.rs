@@ -27,6 +27,10 @@ pub struct Begin {
     pub sabotage: bool,
     /// Where it runs.
     pub sandbox: Sandbox,
+    /// What both arms do, in a sentence.
+    pub setup: String,
+    /// What to take home.
+    pub in_short: String,
 }
 
 /// A claim, and what became of it.
@@ -113,13 +117,35 @@ impl Run {
     /// When that is another than `begin`.
     pub fn begin(event: Event) -> Result<Run> {
         let Event::Begin {
-            experiment, question, notes, man, kernel, machine, sabotage, sandbox, claims, ..
+            experiment,
+            question,
+            notes,
+            man,
+            kernel,
+            machine,
+            sabotage,
+            sandbox,
+            setup,
+            in_short,
+            claims,
+            ..
         } = event.clone()
         else {
             bail!("it does not begin with 'begin'");
         };
         Ok(Run {
-            begin: Begin { experiment, question, notes, man, kernel, machine, sabotage, sandbox },
+            begin: Begin {
+                experiment,
+                question,
+                notes,
+                man,
+                kernel,
+                machine,
+                sabotage,
+                sandbox,
+                setup,
+                in_short,
+            },
             claims: claims.into_iter().map(Claim::declared).collect(),
             events: vec![event],
             tally: Tally::default(),

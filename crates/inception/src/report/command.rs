@@ -96,7 +96,7 @@ impl Report {
     fn draw(&self, directory: &Path, accounts: &[Account]) -> Result<()> {
         for account in accounts {
             let Some(run) = &account.run else { continue };
-            let steps = steps::of(run, Shown::new(self.stable));
+            let steps = steps::of(run, account.demo.name, Shown::new(self.stable));
             let pictures = steps.iter().flat_map(|step| &step.parts).filter_map(Part::picture);
             for (at, picture) in pictures.enumerate() {
                 let path = directory.join(format!("{}-{}.svg", account.demo.stem(), at + 1));

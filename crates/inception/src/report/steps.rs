@@ -1,21 +1,40 @@
 //! An experiment's events as the parts of a page: its steps, and what was seen and judged in each.
 
 use lesson::render::Shown;
+use ns_core::Value;
 use ns_core::printable;
-use ns_core::{Fact, Value, View};
 use serde::Serialize;
-use transcript::{Actor, Arm, Claim, ClaimResult, Event, Run, Verdict};
+use transcript::{Actor, Event, Picture as Form, Run};
+use unicode_width::UnicodeWidthStr;
 
-use super::pictures::{self, Picture, Table};
+use super::claims::Claim;
+use super::evidence;
+use super::pictures::{self, Answer, Picture, Table};
+use super::words::lines;
+
+/// So wide is the narrowest window for which the page is made, without its margins, in pixels.
+const NARROWEST: usize = 336;
+/// So wide is a column of text in a table then, and what is left free around a cell.
+const ADVANCE: usize = 8;
+const AROUND: usize = 9;
 
 /// A step; what comes before the first has none.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Step {
     number: Option<usize>,
-    goal: String,
+    title: String,
     calls: Vec<String>,
     by_hand: Vec<String>,
+    /// The core claims that are judged in it, whose rows stand elsewhere.
+    core: Vec<Link>,
     pub(super) parts: Vec<Part>,
+}
+
+/// A place on the page, and what a link to it says.
+#[derive(Debug, Serialize)]
+struct Link {
+    anchor: String,
+    label: String,
 }
 
 /// What happened in a step.
@@ -27,55 +46,40 @@ pub(super) enum Part {
     },
     Actors {
         rows: Vec<Who>,
+        key: &'static str,
         #[serde(skip)]
         picture: Picture,
     },
     Table {
         title: String,
         columns: Vec<String>,
-        rows: Vec<Vec<String>>,
+        rows: Vec<Vec<Entry>>,
+        /// So many columns name a row.
+        heads: usize,
+        /// Whether a narrow window has a block for each row.
+        stacks: bool,
+        /// What its colours mean, where it is a heat map.
+        answers: Vec<Answer>,
+        /// What its picture's shapes mean.
+        key: Option<&'static str>,
         #[serde(skip)]
         picture: Option<Picture>,
     },
-    Judged {
-        claim: Sentence,
-        /// What the columns show: `outside`, `inside`.
-        views: Vec<&'static str>,
-        arms: Vec<Row>,
-    },
-    Skipped {
-        claim: Sentence,
-        missing: String,
-        remedy: String,
-    },
+    Claim(Box<Claim>),
 }
 
-/// A claim with what became of it.
+/// What stands in a table.
 #[derive(Debug, Serialize)]
-pub(super) struct Sentence {
-    id: String,
+pub(super) struct Entry {
     text: String,
-    numbers: String,
-    verdict: &'static str,
-    expected: bool,
-    expect: String,
-    /// Why it is as expected that it is refuted.
-    why: Option<String>,
-}
-
-/// An arm: a list of facts for each view.
-#[derive(Debug, Serialize)]
-pub(super) struct Row {
-    name: String,
-    effect: bool,
-    views: Vec<Vec<Cell>>,
+    /// As [`Answer::colour`].
+    colour: Option<usize>,
 }
 
 /// A fact.
 #[derive(Debug, Serialize)]
 pub(super) struct Cell {
-    /// Who saw it, where that is not the experiment itself.
-    who: Option<String>,
+    who: String,
     what: String,
     value: String,
 }
@@ -97,11 +101,28 @@ impl Part {
             _ => None,
         }
     }
+
+    /// How it is drawn, if that shows more than its table does: a heat map is a table whose cells are coloured.
+    pub(super) fn drawn_beside(&self) -> Option<&Picture> {
+        match self {
+            Part::Table { key: None, .. } => None,
+            _ => self.picture(),
+        }
+    }
+
+    /// The claim that is judged or skipped here.
+    pub(super) fn claim(&self) -> Option<&Claim> {
+        match self {
+            Part::Claim(claim) => Some(claim),
+            _ => None,
+        }
+    }
 }
 
-/// The steps of one experiment. Names for what differs are given in the order in which things stand on the page.
-pub(super) fn of(run: &Run, names: Shown) -> Vec<Step> {
-    let mut reader = Reader { names, run, step: Step::default(), actors: Vec::new() };
+/// The steps of one experiment, which stands at `lesson` on the page. Names for what differs are given in the order in
+/// which things stand in the events.
+pub(super) fn of(run: &Run, lesson: &str, names: Shown) -> Vec<Step> {
+    let mut reader = Reader { names, run, lesson, step: Step::default(), actors: Vec::new(), above: None };
     let mut steps: Vec<Step> = run.steps().map(|events| reader.read(events)).collect();
     steps.retain(|step| step.number.is_some() || !step.parts.is_empty());
     steps
@@ -110,10 +131,13 @@ pub(super) fn of(run: &Run, names: Shown) -> Vec<Step> {
 struct Reader<'a> {
     names: Shown,
     run: &'a Run,
+    lesson: &'a str,
     /// The one that is read.
     step: Step,
     /// Those that were named one after another.
     actors: Vec<Actor>,
+    /// The names of the arms above the rows of the core claims so far.
+    above: Option<[String; 2]>,
 }
 
 impl Reader<'_> {
@@ -121,7 +145,11 @@ impl Reader<'_> {
     fn read(&mut self, events: &[Event]) -> Step {
         events.iter().for_each(|event| self.take(event));
         self.end_actors();
-        std::mem::take(&mut self.step)
+        let mut step = std::mem::take(&mut self.step);
+        let core = step.parts.iter().filter_map(Part::claim).filter(|claim| claim.core);
+        let link = |claim: &Claim| Link { anchor: claim.anchor.clone(), label: claim.label.clone() };
+        step.core = core.map(link).collect();
+        step
     }
 
     fn take(&mut self, event: &Event) {
@@ -135,42 +163,60 @@ impl Reader<'_> {
                 self.names.begin_step();
                 let all = |texts: &[String]| texts.iter().map(|text| lines(text)).collect();
                 let (calls, by_hand) = (all(calls), all(by_hand));
-                self.step =
-                    Step { number: Some(*number), goal: lines(title), calls, by_hand, parts: Vec::new() };
+                let (number, title) = (Some(*number), lines(title));
+                self.step = Step { number, title, calls, by_hand, ..Step::default() };
             }
             Event::Saw(fact) => {
-                let cell = self.cell(fact);
+                let cell = Cell {
+                    who: evidence::who(fact),
+                    what: printable(&fact.what),
+                    value: self.names.value(&fact.value),
+                };
                 let parts = &mut self.step.parts;
                 match parts.last_mut() {
                     Some(Part::Saw { facts }) => facts.push(cell),
                     _ => parts.push(Part::Saw { facts: vec![cell] }),
                 }
             }
-            Event::Table { title, columns, rows, picture } => {
-                let cells: Vec<Vec<String>> = rows
-                    .iter()
-                    .map(|row| row.iter().map(|value| self.names.value(value)).collect())
-                    .collect();
-                let heads: Vec<String> = columns.iter().map(|column| printable(column)).collect();
-                let table = Table { title, columns: &heads, rows };
-                let picture = picture.and_then(|form| pictures::draw(form, table, &mut self.names));
-                let title = lines(title);
-                self.step.parts.push(Part::Table { title, columns: heads, rows: cells, picture });
-            }
-            Event::Judged { claim, control, treatment, .. } => {
-                if let Some(claim) = self.run.claim(claim) {
-                    self.judged(claim, [control, treatment]);
+            Event::Table { title, columns, rows, picture } => self.table(title, columns, rows, *picture),
+            Event::Judged { claim, control, treatment, rows, .. } => {
+                if let Some(claim) = Claim::of(self.run, claim, self.lesson) {
+                    let mut claim = claim.judged(rows, [control, treatment], &mut self.names);
+                    if claim.core && !claim.rows.is_empty() {
+                        claim.heads = self.above.as_ref() != Some(&claim.arms);
+                        self.above = Some(claim.arms.clone());
+                    }
+                    self.step.parts.push(Part::Claim(Box::new(claim)));
                 }
             }
             Event::Skipped { claim, missing, remedy } => {
-                if let Some(claim) = self.run.claim(claim) {
-                    let claim = self.sentence(claim);
-                    let (missing, remedy) = (lines(missing), lines(remedy));
-                    self.step.parts.push(Part::Skipped { claim, missing, remedy });
+                if let Some(claim) = Claim::of(self.run, claim, self.lesson) {
+                    self.step.parts.push(Part::Claim(Box::new(claim.skipped(missing, remedy))));
                 }
             }
             Event::Begin { .. } | Event::Actor(_) | Event::End { .. } => {}
         }
+    }
+
+    fn table(&mut self, title: &str, columns: &[String], rows: &[Vec<Value>], form: Option<Form>) {
+        let cells: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|value| self.names.value(value)).collect()).collect();
+        let columns: Vec<String> = columns.iter().map(|column| printable(column)).collect();
+        let table = Table { title, columns: &columns, rows };
+        let picture = form.and_then(|form| pictures::draw(form, table, &mut self.names));
+        let (heads, answers) = match form {
+            Some(Form::Heat(heads)) if picture.is_some() => (heads, pictures::answers(&cells, heads)),
+            _ => (1, Vec::new()),
+        };
+        let stacks = !fits(&columns, &cells);
+        let entry = |(at, text): (usize, String)| {
+            let answer = answers.iter().find(|answer| at >= heads && answer.word == text);
+            Entry { colour: answer.and_then(|answer| answer.colour), text }
+        };
+        let rows = cells.into_iter().map(|row| row.into_iter().enumerate().map(entry).collect()).collect();
+        let key = form.filter(|_| picture.is_some()).and_then(pictures::key);
+        let title = lines(title);
+        self.step.parts.push(Part::Table { title, columns, rows, heads, stacks, answers, key, picture });
     }
 
     /// Actors that were named together are drawn together.
@@ -189,56 +235,29 @@ impl Reader<'_> {
             rows.push(Who { label: printable(&actor.label), pids, namespaces });
         }
         let picture = pictures::draw_namespaces(&actors, &mut self.names);
-        self.step.parts.push(Part::Actors { rows, picture });
-    }
-
-    fn judged(&mut self, claim: &Claim, arms: [&Arm; 2]) {
-        let factor = &claim.head.factor;
-        let claim = self.sentence(claim);
-        let name = |word: &str| {
-            if factor.is_empty() { word.to_string() } else { format!("{word} {}", lines(factor)) }
-        };
-        let names = [name("without"), name("with")];
-        let has = |view: View| arms.iter().any(|arm| arm.facts.iter().any(|fact| fact.view == view));
-        let views: Vec<View> = [View::Outside, View::Inside].into_iter().filter(|view| has(*view)).collect();
-        let mut rows = Vec::new();
-        for (name, arm) in names.into_iter().zip(arms) {
-            let mut cells = Vec::new();
-            for view in &views {
-                let facts = arm.facts.iter().filter(|fact| fact.view == *view);
-                cells.push(facts.map(|fact| self.cell(fact)).collect());
-            }
-            rows.push(Row { name, effect: arm.effect, views: cells });
-        }
-        let word = |view: &View| if *view == View::Outside { "outside" } else { "inside" };
-        let views = views.iter().map(word).collect();
-        self.step.parts.push(Part::Judged { claim, views, arms: rows });
-    }
-
-    fn sentence(&self, Claim { head, result, .. }: &Claim) -> Sentence {
-        let verdict = result.as_ref().map(ClaimResult::verdict);
-        let expected = result.as_ref().is_none_or(ClaimResult::is_expected);
-        let is_refuted = expected && verdict == Some(Verdict::Refuted);
-        let heads = self.run.claims.iter().map(|claim| &claim.head);
-        let why = is_refuted.then(|| head.why_refuted(heads)).flatten();
-        Sentence {
-            id: printable(&head.id),
-            text: lines(&head.text),
-            numbers: head.numbers().join(" "),
-            verdict: verdict.map_or("", Verdict::word),
-            expected,
-            expect: lines(&head.expect.to_string()),
-            why: why.map(|why| lines(&why)),
-        }
-    }
-
-    fn cell(&mut self, fact: &Fact) -> Cell {
-        let who = (fact.who != "outside").then(|| printable(&fact.who));
-        Cell { who, what: printable(&fact.what), value: self.names.value(&fact.value) }
+        self.step.parts.push(Part::Actors { rows, key: pictures::KEY_TO_NAMESPACES, picture });
     }
 }
 
-/// Text whose line breaks stay; other control characters are shown and not obeyed.
-pub(super) fn lines(text: &str) -> String {
-    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+/// Whether a table can stand in the narrowest window with no word cut in two.
+fn fits(columns: &[String], rows: &[Vec<String>]) -> bool {
+    let longest = |text: &String| text.split_whitespace().map(UnicodeWidthStr::width).max().unwrap_or(0);
+    let column = |at: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).chain(columns.get(at));
+        cells.map(longest).max().unwrap_or(0) * ADVANCE + AROUND
+    };
+    (0..columns.len()).map(column).sum::<usize>() <= NARROWEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_stacks_where_its_words_have_no_room() {
+        let words = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let columns = words(&["signal", "from outside"]);
+        assert!(fits(&columns, &[words(&["SIGTERM", "it is dropped, and kill() succeeds"])]));
+        assert!(!fits(&columns, &[words(&["SIGTERM", "/sys/fs/cgroup/unified/a/b/c/cgroup.procs"])]));
+    }
 }

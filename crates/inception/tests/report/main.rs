@@ -18,9 +18,16 @@ use nix::unistd::Pid;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// A transcript with every picture, and every fate of a claim.
 const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/report/events.jsonl");
+
+/// What the page's script is, and no other may be.
+const SCRIPT: &str = include_str!("../../src/report/copy.js");
+
+/// Where links lead that leave the page.
+const MANUAL_PAGES: &str = "https://manpages.debian.org/";
 
 /// An element of a page: its name, its attributes, and the words in it and below.
 #[derive(Debug)]
@@ -121,10 +128,10 @@ fn a_page_is_well_formed_and_needs_no_other_file() {
             assert!(ids.contains(place), "nothing is called {place}");
         }
         let away = ["href", "src"].into_iter().filter_map(|name| element.get(name));
-        assert!(away.into_iter().all(|it| it.starts_with('#') || it == "data:,"), "{element:?} leads away");
-        assert!(!["script", "iframe", "object", "form"].contains(&element.name.as_str()), "{element:?}");
+        let known = |it: &str| it.starts_with('#') || it == "data:," || it.starts_with(MANUAL_PAGES);
+        assert!(away.into_iter().all(known), "{element:?} leads away");
+        assert!(!["iframe", "object", "form"].contains(&element.name.as_str()), "{element:?}");
         assert!(element.attributes.iter().all(|(name, _)| !name.starts_with("on")), "{element:?}");
-        assert!(element.name != "th" || element.get("scope").is_some(), "{element:?} heads nothing");
         if let Some(number) = element.name.strip_prefix('h').and_then(|number| number.parse::<u32>().ok()) {
             assert!(number <= level + 1, "{element:?} follows a heading of level {level}");
             level = number;
@@ -142,28 +149,119 @@ fn a_page_says_what_was_asked_seen_and_judged() {
         "11 pid-ns-init: What can kill PID 1?",
         "pid_namespaces(7)",
         "All of it runs in new mnt and uts namespaces",
+        "One code, run twice.",
+        "In short: the first is PID 1.",
         "1. Nest them.",
         "grep <NSpid> \"/proc/self/status\" && true",
         "The first process in a new PID namespace has PID 1.",
         "Correct: The first process in a new PID namespace has PID 1.",
         "this kernel was to say “holds”",
         "without CLONE_NEWPID",
-        "init: getpid() = 4250",
-        "missing: a moon",
-        "to get it: fly there",
-        "uname -r = 6.12",
+        "init, inside: getpid()4250",
+        "Missing: a moon",
+        "Fix: fly there",
+        "outside: uname -r = 6.12",
+        "inception read pid-ns-init",
         "1.234 s",
     ] {
         assert!(body.contains(words), "the page does not say: {words}");
     }
     let pictures = elements.iter().filter(|element| element.name == "svg");
-    assert_eq!(pictures.count(), 6);
+    assert_eq!(pictures.count(), 5, "the heat map is a table");
     let descriptions: Vec<_> = elements.iter().filter(|element| element.name == "desc").collect();
     assert!(
         descriptions
             .iter()
             .any(|it| it.words.contains("veth3f in host, is a port of br0, its other end is eth0 in one"))
     );
+}
+
+#[test]
+fn each_claim_is_a_row_that_its_contents_lead_to() {
+    let elements = parse(&page_of(EVENTS, &[]));
+    let with = |name: &'static str| elements.iter().filter(move |element| element.name == name);
+    let nav = with("nav").next().unwrap();
+    for words in [
+        "11 pid-ns-init: What can kill PID 1?",
+        "✓ 1 hold",
+        "✗ 1 refuted",
+        "! 1 not as expected",
+        "– 1 skipped",
+    ] {
+        assert!(nav.words.contains(words), "the contents do not say: {words}");
+    }
+    assert!(with("a").any(|link| link.get("href") == Some("#pid-ns-init")));
+    let row = |id: &str| {
+        let id = format!("pid-ns-init.{id}");
+        let at = elements.iter().position(|element| element.get("id") == Some(&id)).unwrap();
+        let (details, summary) = (&elements[at], &elements[at + 1]);
+        assert_eq!((details.name.as_str(), summary.name.as_str()), ("details", "summary"), "{id}");
+        (details.get("class").unwrap().to_string(), summary.words.clone(), details.words.clone())
+    };
+    let (class, shown, folded) = row("is-one");
+    assert_eq!(class, "holds");
+    assert_eq!(
+        shown.replace('\n', ""),
+        "its PID, seen insideplain child: 4250≠CLONE_NEWPID: 1✓ HOLDSkill()plain child: OK=CLONE_NEWPID: OK"
+    );
+    assert!(folded.contains("unshare --fork --pid"), "the commands stand below it: {folded}");
+    let (class, shown, _) = row("too-strong");
+    assert_eq!(class, "refuted");
+    for words in ["✗ REFUTED", "“Nothing can kill it.”", "Correct: The first process in a new PID namespace"]
+    {
+        assert!(shown.contains(words), "{words} is not in: {shown}");
+    }
+    let (class, shown, _) = row("wrong");
+    assert_eq!(
+        (class.as_str(), shown.as_str()),
+        ("unexpected", "This one, wrong, is not as expected.! INCONCLUSIVE")
+    );
+    let (class, shown, _) = row("moon");
+    assert_eq!((class.as_str(), shown.as_str()), ("skipped", "It is so on the moon.– SKIPPED"));
+}
+
+#[test]
+fn what_stands_between_backticks_is_code() {
+    let page = page_of(EVENTS, &[]);
+    for code in ["<code>PID 1</code>", "<code>them</code>", "<code>kill()</code>", "<code>wrong</code>"] {
+        assert!(page.contains(code), "{code}");
+    }
+}
+
+#[test]
+fn a_heat_map_is_a_table_whose_colours_have_a_legend() {
+    let elements = parse(&page_of(EVENTS, &[]));
+    let caption = elements.iter().find(|it| it.name == "caption" && it.words.contains("What a signal does"));
+    let legend = caption.unwrap().words.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(legend, "What a signal does dropped: 2 EPERM: 1 handled: 1 OK: 1 killed: 1");
+    let colour = |words: &str| {
+        let cell = elements.iter().find(|it| it.name == "td" && it.words == words);
+        cell.unwrap().get("class").map(ToString::to_string)
+    };
+    assert_eq!((colour("OK"), colour("EPERM")), (Some("a0".into()), Some("a1".into())));
+    assert_ne!(colour("dropped"), colour("killed"));
+}
+
+#[test]
+fn the_page_forbids_each_script_but_its_own() {
+    let elements = parse(&page_of(EVENTS, &[]));
+    let scripts: Vec<_> = elements.iter().filter(|it| it.name == "script").collect();
+    assert!(scripts.len() == 1 && scripts[0].words == SCRIPT);
+    let policy = elements.iter().find(|it| it.get("http-equiv") == Some("Content-Security-Policy")).unwrap();
+    let allowed = format!("'sha256-{}'", base64(&Sha256::digest(SCRIPT)));
+    assert!(policy.get("content").unwrap().contains(&allowed), "page.html has to allow {allowed}");
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let triple = |three: &[u8]| {
+        let bits = (0..3).fold(0, |bits, at| bits << 8 | u32::from(three.get(at).copied().unwrap_or(0)));
+        let digit = |at: usize| {
+            if at > three.len() { '=' } else { char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]) }
+        };
+        (0..4).map(digit).collect::<String>()
+    };
+    bytes.chunks(3).map(triple).collect()
 }
 
 #[test]
@@ -218,6 +316,13 @@ fn what_was_seen_is_shown_as_text() {
     for field in ["text", "factor"] {
         begin["claims"][0][field] = evil.into();
     }
+    for field in ["setup", "in_short"] {
+        begin[field] = evil.into();
+    }
+    begin["man"] = json!([evil]);
+    begin["claims"][0]["core"] = true.into();
+    begin["claims"][0]["arms"] = json!([evil, evil]);
+    let rows = json!([{"label": evil, "control": {"name": evil}, "treatment": {"text": evil}}]);
     begin["claims"][0]["expect"] = json!({"varies": {"why": evil}});
     let mut last = end(0, 1, 1, 1, 2);
     last["broken"] = evil.into();
@@ -235,7 +340,7 @@ fn what_was_seen_is_shown_as_text() {
         table(5, &links, json!("links")),
         table(3, &clocks, json!("clocks")),
         table(4, &bands, json!("bands")),
-        json!({"event": "judged", "claim": "a", "verdict": "refuted", "expected": false, "control": arm, "treatment": arm}),
+        json!({"event": "judged", "claim": "a", "verdict": "refuted", "expected": false, "control": arm, "treatment": arm, "rows": rows}),
         json!({"event": "skipped", "claim": "b", "missing": evil, "remedy": evil}),
         last,
     ];
@@ -244,12 +349,14 @@ fn what_was_seen_is_shown_as_text() {
     let output = report(&["--from", shown(&kept), "-o", "-", "--pictures", shown(&bench.folder)]);
     let page = text(&output.stdout);
     let elements = parse(&page);
-    assert!(elements.iter().all(|element| element.name != "script"));
-    assert_eq!(elements.iter().filter(|element| element.name == "svg").count(), 6);
+    assert!(elements.iter().all(|element| element.name != "script" || element.words == SCRIPT));
+    assert_eq!(elements.iter().filter(|element| element.name == "svg").count(), 5);
     let count = |name: &str| {
         elements.iter().filter(|element| element.name == name && element.words.contains(seen)).count()
     };
-    for name in ["title", "h2", "h3", "h4", "code", "dd", "td", "th", "caption", "text", "desc", "b", "i"] {
+    for name in
+        ["title", "h2", "h4", "code", "p", "span", "summary", "td", "th", "caption", "text", "desc", "b", "i"]
+    {
         assert!(count(name) > 0, "no <{name}> shows it as it is");
     }
     assert!(!page.contains('\u{1b}'));

@@ -173,8 +173,12 @@ impl Judge<'_> {
             tests: Counts { passed, failed, skipped },
             ..
         } = self;
+        let negative = match without {
+            0 => String::new(),
+            _ => format!("{still} of {without} hold without their factors; "),
+        };
         self.found.sum = format!(
-            "{as_expected} claims as expected, {claims_skipped} skipped; {still} of {without} hold without their factors; \
+            "{as_expected} claims as expected, {claims_skipped} skipped; {negative}\
              tests: {passed} passed, {failed} failed, {skipped} skipped"
         );
         self.found

@@ -22,3 +22,18 @@ pub(crate) fn draw(form: Form, table: Table<'_>, names: &mut Shown) -> Option<Pi
         _ => None,
     }
 }
+
+/// What the shapes and colours of a form mean, in a sentence; none where the table itself is coloured.
+pub(crate) const fn key(form: Form) -> Option<&'static str> {
+    match form {
+        Form::Heat(_) => None,
+        Form::Tree => Some("A box is a cgroup; a line leads to each cgroup below it."),
+        Form::Links => Some(
+            "A frame is a network namespace, a box a device, an amber box a bridge. A thick line is a veth pair, a thin one leads from a bridge to its port.",
+        ),
+        Form::Clocks => Some(
+            "A circle is the clock outside, a diamond the clock inside, and the thick line how far it is ahead.",
+        ),
+        Form::Bands => Some("A band leads from IDs inside to the IDs outside that they are."),
+    }
+}

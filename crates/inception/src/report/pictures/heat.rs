@@ -1,6 +1,7 @@
 //! A heat map: answers in rows and columns, those that are alike in one colour, and each in words.
 
 use lesson::render::Shown;
+use serde::Serialize;
 use textwrap::WordSplitter;
 
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
@@ -14,13 +15,7 @@ const ROW: i32 = 24;
 pub(super) fn draw(table: Table<'_>, heads: usize, names: &mut Shown) -> Picture {
     let rows: Vec<Vec<String>> =
         table.rows.iter().map(|row| row.iter().map(|value| names.value(value)).collect()).collect();
-    let mut answers: Vec<&str> = Vec::new();
-    for answer in rows.iter().flat_map(|row| &row[heads..]) {
-        if !answers.contains(&answer.as_str()) {
-            answers.push(answer);
-        }
-    }
-    let colours = colours(&answers);
+    let answers = answers(&rows, heads);
     let titles: Vec<Vec<String>> = (0..table.columns.len()).map(|at| folded(table, &rows, at)).collect();
     let widths: Vec<i32> = (0..table.columns.len())
         .map(|at| {
@@ -49,8 +44,7 @@ pub(super) fn draw(table: Table<'_>, heads: usize, names: &mut Shown) -> Picture
         let mut x = MARGIN;
         for (at, cell) in row.iter().enumerate() {
             if at >= heads {
-                let answer = answers.iter().position(|answer| answer == cell);
-                let colour = answer.and_then(|at| colours[at]);
+                let colour = answers.iter().find(|it| it.word == *cell).and_then(|it| it.colour);
                 let class = colour.map_or("cell".into(), |at| format!("cell a{at}"));
                 canvas.rectangle(x, y, widths[at], ROW, &class);
                 canvas.words(x + widths[at] / 2, y + 16, cell, Anchor::Middle, Face::Plain);
@@ -62,6 +56,30 @@ pub(super) fn draw(table: Table<'_>, heads: usize, names: &mut Shown) -> Picture
         y += ROW;
     }
     canvas.finish(table.title, description(table, &rows, heads, &answers))
+}
+
+/// An answer that stands in a table.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) word: String,
+    /// Its colour of those that picture.css and page.css number, while there are some.
+    pub(crate) colour: Option<usize>,
+    count: usize,
+}
+
+/// The answers in the order in which they come, each once. `heads` columns name a row, and all others hold answers.
+pub(crate) fn answers(rows: &[Vec<String>], heads: usize) -> Vec<Answer> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for word in rows.iter().flat_map(|row| row.get(heads..).unwrap_or_default()) {
+        match counts.iter_mut().find(|(known, _)| known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    let words: Vec<&str> = counts.iter().map(|(word, _)| *word).collect();
+    let colours = colours(&words);
+    let answer = |((word, count), colour): ((&str, usize), _)| Answer { word: word.into(), colour, count };
+    counts.into_iter().zip(colours).map(answer).collect()
 }
 
 /// A colour for each answer: for what is allowed and what is not the same in every picture, for others by their order.
@@ -85,9 +103,8 @@ fn folded(table: Table<'_>, rows: &[Vec<String>], at: usize) -> Vec<String> {
     lines.into_iter().map(Into::into).collect()
 }
 
-fn description(table: Table<'_>, rows: &[Vec<String>], heads: usize, answers: &[&str]) -> String {
-    let count = |answer: &&str| rows.iter().flat_map(|row| &row[heads..]).filter(|it| it == answer).count();
-    let counts: Vec<_> = answers.iter().map(|answer| format!("{answer}: {}", count(answer))).collect();
+fn description(table: Table<'_>, rows: &[Vec<String>], heads: usize, answers: &[Answer]) -> String {
+    let counts: Vec<_> = answers.iter().map(|it| format!("{}: {}", it.word, it.count)).collect();
     format!(
         "A heat map. {} rows, by {}. Columns: {}. Answers: {}. The table beside it says the same.",
         rows.len(),

@@ -13,6 +13,7 @@ mod table;
 mod tree;
 
 pub(crate) use canvas::{COLOURS, Picture, style};
-pub(crate) use draw::draw;
-pub(crate) use namespaces::draw as draw_namespaces;
+pub(crate) use draw::{draw, key};
+pub(crate) use heat::{Answer, answers};
+pub(crate) use namespaces::{KEY as KEY_TO_NAMESPACES, draw as draw_namespaces};
 pub(crate) use table::Table;

@@ -11,6 +11,9 @@ use transcript::Actor;
 
 use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
 
+/// What its shapes mean.
+pub(crate) const KEY: &str = "A blue frame is one or more namespaces, around the processes in them. The dashed frame is where the experiment runs.";
+
 const PAD: i32 = 10;
 const GAP: i32 = 8;
 /// So many namespaces are named in a line.
