@@ -59,6 +59,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", requires = "predict", conflicts_with = "pause")]
     answers: Option<PathBuf>,
 
+    /// With --predict: write what was predicted, and how much of it was right, to a file, as JSON (-: standard output)
+    #[arg(long, value_name = "FILE", requires = "predict")]
+    score: Option<PathBuf>,
+
     /// With --predict: ask about these claims alone
     #[arg(long, value_name = "CLAIM", requires = "predict", hide = true)]
     ask: Vec<String>,
@@ -137,6 +141,7 @@ impl Run {
             pause: self.pause,
             predict: self.predict,
             answers: self.answers.clone(),
+            score: self.score.clone(),
             screen: self.screen.clone(),
             look: self.look.clone(),
             notes: self.notes.clone(),

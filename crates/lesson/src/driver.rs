@@ -51,8 +51,12 @@ fn arguments(name: &str, settings: &Settings) -> Vec<OsString> {
     arguments.extend(settings.steps.options().into_iter().map(OsString::from));
     arguments.extend(settings.student.iter().map(|name| format!("--student={name}").into()));
     arguments.extend(settings.ask.iter().map(|claim| format!("--ask={claim}").into()));
-    let paths =
-        [("--answers=", &settings.answers), ("--record=", &settings.record), ("--notes=", &settings.notes)];
+    let paths = [
+        ("--answers=", &settings.answers),
+        ("--score=", &settings.score),
+        ("--record=", &settings.record),
+        ("--notes=", &settings.notes),
+    ];
     for (option, path) in paths {
         arguments.extend(path.iter().map(|path| {
             let mut argument = OsString::from(option);

@@ -50,6 +50,10 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", requires = "predict", conflicts_with = "pause")]
     pub answers: Option<PathBuf>,
 
+    /// With --predict: write what was predicted, and how much of it was right, to a file, as JSON (-: standard output)
+    #[arg(long, value_name = "FILE", requires = "predict")]
+    pub score: Option<PathBuf>,
+
     /// With --predict: ask about these claims alone
     #[arg(long, value_name = "CLAIM", requires = "predict", hide = true)]
     pub ask: Vec<String>,

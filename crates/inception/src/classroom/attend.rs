@@ -19,7 +19,8 @@ use crate::demos::Demo;
 use crate::stdout::is_reader_gone;
 
 /// Runs experiments one after another until one is left, each with the claims that are asked about: all, where none is
-/// named. The exit status is the worst of theirs; one that breaks is told of, and the next begins.
+/// named. The exit status is the worst of theirs, and of the answers' where they come from a file; one that breaks is
+/// told of, and the next begins.
 ///
 /// # Errors
 /// When there is no terminal, the answers cannot be read, or nobody reads the output any more.
@@ -48,7 +49,13 @@ pub(crate) fn one_by_one(
             break;
         }
     }
-    Ok(status::worst(&statuses))
+    // A wrong answer is a finding where answers are handed in, and none where somebody sits and learns.
+    if options.answers.is_some() && room.scored.has_wrong() {
+        statuses.push(status::UNEXPECTED);
+    }
+    let status = status::worst(&statuses);
+    room.scored.write(status)?;
+    Ok(status)
 }
 
 /// Runs one experiment, as often as it is wanted. Gives the exit status. Whoever leaves is told how to go on, with the
@@ -61,7 +68,8 @@ fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>, others
             Ok(Next::Over(status)) => return process.end(Some(status)),
             Ok(Next::On) => return process.end(None),
             other => {
-                let left = process.run().and_then(|run| next_step(run, &page)).map(|next| (demo, next));
+                let next = room.asking.or_else(|| next_step(process.run()?, &page));
+                let left = next.map(|next| (demo, next));
                 process.dismiss()?;
                 match other? {
                     Next::Left => {
@@ -98,7 +106,7 @@ fn run(
     page: &mut Page<'_>,
 ) -> Result<Next> {
     let mut predictions = Predictions::of(demo);
-    // In a review, a step that nothing is asked about is not shown.
+    // A step that is asked about is shown after its questions; in a review, one that nothing is asked about never is.
     let mut announced: Option<Event> = None;
     // What comes before all steps, to be read with the first.
     let mut before = Vec::new();
@@ -109,7 +117,7 @@ fn run(
                 Some(stop @ (Event::Step { .. } | Event::End { .. })) => break stop,
                 // What it said before it ended without a last word.
                 None => {
-                    done.iter().try_for_each(|event| page.show(event))?;
+                    page.show(Part::Rest, done)?;
                     return Ok(Next::On);
                 }
                 Some(event) => done.push(event),
@@ -129,13 +137,18 @@ fn run(
                 return Ok(Next::NothingToAsk);
             }
         }
+        if let Some(Event::Begin { origin, kernel, .. }) = done.first() {
+            predictions.begin(origin);
+            room.scored.begin(origin, kernel);
+        }
         if matches!(done.first(), Some(Event::Begin { .. })) && room.options.pause {
             before = std::mem::take(&mut done);
         }
         if is_shown(&done, ask) {
-            if let Some(step) = announced.take() {
-                page.show(&step)?;
+            if let Some(Event::Step { number, .. }) = &announced {
+                room.asking = Some(*number);
             }
+            done.splice(0..0, announced.take());
             match predictions.ask_about(done, process, ask, room, page)? {
                 Next::On => {}
                 other => return Ok(other),
@@ -148,19 +161,20 @@ fn run(
                 other => return Ok(other),
             }
             if room.options.predict {
-                predictions.sum_up(room.score.as_ref(), page)?;
+                predictions.sum_up(room, page)?;
             }
             process.go_on()?;
             return Ok(Next::Over(status));
         }
-        if ask.is_empty() {
-            before.push(stop);
-            match reveal(room, demo, process, page, Part::Announced, std::mem::take(&mut before))? {
-                Next::On => {}
-                other => return Ok(other),
-            }
-        } else {
+        // A step that is asked about would give its answers away.
+        if room.options.predict {
             announced = Some(stop);
+        } else {
+            before.push(stop);
+        }
+        match reveal(room, demo, process, page, Part::Announced, std::mem::take(&mut before))? {
+            Next::On => {}
+            other => return Ok(other),
         }
         process.go_on()?;
     }

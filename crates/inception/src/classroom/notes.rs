@@ -154,8 +154,7 @@ fn ask(claim: &ClaimHead, run: &Run) -> Vec<Line> {
     }));
     let wrong = claim.answers.iter().filter(|it| !it.right);
     let wrong = wrong.map(|it| (&it.answer, it.why.as_deref().unwrap_or_default()));
-    let believed = claim.misconceptions.iter().map(|it| (&it.answer, it.why.as_str()));
-    for (answer, why) in wrong.chain(believed) {
+    for (answer, why) in wrong {
         let why = if why.is_empty() { String::new() } else { format!(": {why}") };
         lines.push(line(format!("Some say {answer}{why}")));
     }

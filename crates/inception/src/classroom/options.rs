@@ -15,6 +15,8 @@ pub(crate) struct Options {
     pub(crate) predict: bool,
     /// Take the answers from this file; `-` is standard input.
     pub(crate) answers: Option<PathBuf>,
+    /// Write what was predicted to this file; `-` is standard output.
+    pub(crate) score: Option<PathBuf>,
     pub(crate) screen: Screen,
     /// How text looks; it is always step by step.
     pub(crate) look: Look,

@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use lesson::render::{Layout, Renderer, Text, beside, tone};
-use ns_core::Value;
 use owo_colors::OwoColorize;
 use transcript::Event;
 
@@ -90,17 +89,17 @@ impl<'a> Page<'a> {
     }
 
     /// Shows what happened, with no pause to come.
-    pub(super) fn show(&mut self, event: &Event) -> Result<()> {
+    pub(super) fn show(&mut self, part: Part, events: Vec<Event>) -> Result<()> {
         self.fit()?;
-        let text = self.set(event)?;
-        self.record(event)?;
-        let blocks = vec![Block::of(event, &text)];
-        self.leaves.push(Leaf {
-            step: self.step_of(event),
-            part: Part::Rest,
-            events: vec![event.clone()],
-            blocks,
-        });
+        let Some(step) = events.iter().map(|event| self.step_of(event)).max() else { return Ok(()) };
+        let (mut text, mut blocks) = (String::new(), Vec::new());
+        for event in &events {
+            let set = self.set(event)?;
+            self.record(event)?;
+            blocks.push(Block::of(event, &set));
+            text += &set;
+        }
+        self.leaves.push(Leaf { step, part, events, blocks });
         self.shown = self.leaves.len();
         self.say(&text)
     }
@@ -151,6 +150,24 @@ impl<'a> Page<'a> {
         let Some((leaf, screen)) = before else { return Ok(false) };
         self.put(leaf, screen, false)?;
         Ok(true)
+    }
+
+    /// Shows what is shown once more, if there is anything.
+    pub(super) fn again(&mut self) -> Result<bool> {
+        self.fit()?;
+        let Some((leaf, screen)) = self.at else { return self.back() };
+        self.put(leaf, screen, false)?;
+        Ok(true)
+    }
+
+    /// What is shown, to come back to by [`Page::come_back`].
+    pub(super) fn place(&self) -> Option<(usize, usize)> {
+        self.at
+    }
+
+    /// Goes on from a place, as if nothing else had been shown since.
+    pub(super) fn come_back(&mut self, place: Option<(usize, usize)>) {
+        self.at = place;
     }
 
     /// Where what is shown stands.
@@ -235,11 +252,6 @@ impl<'a> Page<'a> {
         self.options.screen.layout()
     }
 
-    /// A value as it stands in the text.
-    pub(super) fn value(&mut self, value: &Value) -> String {
-        self.text.value(value)
-    }
-
     /// The screens of a leaf.
     fn screens(&self, leaf: usize) -> Vec<Vec<String>> {
         self.leaves.get(leaf).map_or_else(Vec::new, |leaf| screens(&leaf.blocks, self.room(), self.width))
@@ -249,7 +261,10 @@ impl<'a> Page<'a> {
     fn put(&mut self, leaf: usize, screen: usize, below: bool) -> Result<()> {
         (self.at, self.shown) = (Some((leaf, screen)), self.shown.max(leaf + 1));
         let Some(lines) = self.screens(leaf).into_iter().nth(screen) else { return Ok(()) };
-        let is_announced = self.leaves[leaf].part == Part::Announced;
+        let Leaf { part, events, .. } = &self.leaves[leaf];
+        let is_announced = *part == Part::Announced;
+        // After its questions a step is announced together with what it has shown.
+        let is_titled = screen == 0 && events.iter().any(|event| matches!(event, Event::Step { .. }));
         let (count, room) = (height(&lines, self.width), self.room());
         let mut text = lines.join("\n") + "\n";
         if below && !is_announced && self.used.get() + 1 + count <= room {
@@ -259,7 +274,8 @@ impl<'a> Page<'a> {
                 self.control(CLEAR_SCREEN)?;
                 self.used.set(0);
             }
-            if let Some(title) = self.title(leaf).filter(|_| !is_announced && count + 2 <= room) {
+            if let Some(title) = self.title(leaf).filter(|_| !is_announced && !is_titled && count + 2 <= room)
+            {
                 text = format!("{title}\n\n{text}");
             }
         }

@@ -40,21 +40,33 @@ pub(super) fn reveal(
         Event::Step { number, .. } => Some(*number),
         _ => None,
     });
-    if let (Some(notes), Some(run), false) = (&mut room.notes, process.run(), events.is_empty()) {
-        if let Err(error) = notes.write(demo, run, last.unwrap_or(page.step()), part, &events) {
-            // Said once; the class goes on.
-            complain("inception", &error);
-            room.notes = None;
-        }
-    }
+    note(room, demo, process, last.unwrap_or(page.step()), part, &events);
     if !room.options.pause {
-        events.iter().try_for_each(|event| page.show(event))?;
+        page.show(part, events)?;
         return Ok(Next::On);
     }
     if page.turn_to(part, events)? && !page.is_over() {
         pause(room, demo, process, page)
     } else {
         Ok(Next::On)
+    }
+}
+
+/// Writes the teacher's notes for what is shown or asked about.
+pub(super) fn note(
+    room: &mut Room<'_>,
+    demo: &Demo,
+    process: &ExperimentProcess,
+    step: usize,
+    part: Part,
+    events: &[Event],
+) {
+    if let (Some(notes), Some(run), false) = (&mut room.notes, process.run(), events.is_empty()) {
+        if let Err(error) = notes.write(demo, run, step, part, events) {
+            // Said once; the class goes on.
+            complain("inception", &error);
+            room.notes = None;
+        }
     }
 }
 
@@ -101,7 +113,9 @@ fn pause(room: &mut Room<'_>, demo: &Demo, process: &ExperimentProcess, page: &m
 
 /// Where the class is, and the keys, in less than a line.
 fn prompt(label: Option<Label>, columns: usize) -> String {
-    let place = label.map_or_else(String::new, |Label { step, part, screen: (screen, screens) }| {
+    // Before the first step there is no place.
+    let place = label.filter(|it| it.step > 0 || it.part == Part::End);
+    let place = place.map_or_else(String::new, |Label { step, part, screen: (screen, screens) }| {
         let step = if part == Part::End { "end".into() } else { format!("step {step}") };
         let more = match part {
             _ if screens > 1 => format!(", page {screen}/{screens}"),

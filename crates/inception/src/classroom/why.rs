@@ -12,6 +12,9 @@ use transcript::Run;
 pub(super) fn show(demo: &Demo, run: &Run, page: &Page<'_>) -> Result<()> {
     let layout = page.layout();
     let (step, ids) = page.judged();
+    if step == 0 {
+        return page.remark("No step has shown anything yet.");
+    }
     if ids.is_empty() {
         return page
             .remark(&format!("Step {step} has shown nothing yet. b goes back to what was shown before."));
