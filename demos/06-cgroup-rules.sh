@@ -56,7 +56,7 @@ hands memory to its children cannot have members, who would compete with the chi
     try 'echo +memory > $new/cgroup.subtree_control; echo $! > $new/cgroup.procs'
 else
     say 'Nobody minds, while there is nothing to share out. The rule is about controllers, and none is
-handed down to us here: cgroup.controllers is empty.'
+enabled for us here: cgroup.controllers is empty.'
     try 'cat $new/cgroup.controllers'
 fi
 

@@ -34,8 +34,8 @@ settle 'pgrep --parent "$!" -x sleep'
 try 'guest=$(pgrep --parent $!); grep -E "^(PPid|NSpid)" /proc/$guest/status'
 say 'Seen from inside, the guest has no parent, as init has none: its parent has no number there.'
 try '$enter ps -eo pid,ppid,args'
-say 'If the guest is orphaned, whose is it? Not the init'\''s of its namespace. Its parent was out here, so it is adopted out
-here, and inside it still has the parent 0:'
+say 'If the guest is orphaned, whose is it? Not the init'\''s of its namespace. Its parent was in our namespace, so it is
+adopted here, and inside it still has the parent 0:'
 try '{ kill -KILL $!; wait $!; } 2>/dev/null; grep -E "^(PPid|NSpid)" /proc/$guest/status'
 try '$enter ps -eo pid,ppid,args'
 say 'For all that it belongs to its namespace, and ends with it:'

@@ -122,7 +122,7 @@ pub(crate) const WRITE_PIDS: Step = Step {
 };
 
 const CREATED_IN: Claim = Claim::holds(
-    "born-in",
+    "created-in",
     "clone3(CLONE_INTO_CGROUP) creates a child in another cgroup than its parent's: nobody moves it there.",
 )
 .factor("CLONE_INTO_CGROUP")
