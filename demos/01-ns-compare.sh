@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Which namespaces do two processes share? The walk for docs/01-ns-compare.md.
+# Which namespaces do two processes share? The walkthrough for docs/01-ns-compare.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

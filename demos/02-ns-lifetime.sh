@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# When does a namespace die? The walk for docs/02-ns-lifetime.md.
+# When does a namespace die? The walkthrough for docs/02-ns-lifetime.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2154 # the commands are shown as they are typed, and set the variables
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

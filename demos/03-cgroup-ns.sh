@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What does a cgroup namespace hide? The walk for docs/03-cgroup-ns.md.
+# What does a cgroup namespace hide? The walkthrough for docs/03-cgroup-ns.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Which cgroups may hold processes, and how do v1 and v2 differ? The walk for docs/06-cgroup-rules.md.
+# Which cgroups may hold processes, and how do v1 and v2 differ? The walkthrough for docs/06-cgroup-rules.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Who sees this message queue? The walk for docs/07-ipc-ns.md.
+# Who sees this message queue? The walkthrough for docs/07-ipc-ns.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What can kill PID 1? The walk for docs/11-pid-ns-init.md.
+# What can kill PID 1? The walkthrough for docs/11-pid-ns-init.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

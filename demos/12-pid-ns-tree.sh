@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One process, how many PIDs? The walk for docs/12-pid-ns-tree.md.
+# One process, how many PIDs? The walkthrough for docs/12-pid-ns-tree.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

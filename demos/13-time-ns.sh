@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Can a process be told that the machine booted last week? The walk for docs/13-time-ns.md.
+# Can a process be told that the machine booted last week? The walkthrough for docs/13-time-ns.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What can root in a user namespace do? The walk for docs/15-user-ns-caps.md.
+# What can root in a user namespace do? The walkthrough for docs/15-user-ns-caps.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

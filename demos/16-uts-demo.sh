@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Who hears a hostname? The walk for docs/16-uts-demo.md.
+# Who hears a hostname? The walkthrough for docs/16-uts-demo.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

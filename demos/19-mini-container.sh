@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is a container made of? The walk for docs/19-mini-container.md.
+# What is a container made of? The walkthrough for docs/19-mini-container.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What did Docker do? The walk for docs/20-docker-view.md.
+# What did Docker do? The walkthrough for docs/20-docker-view.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
