@@ -32,7 +32,7 @@ enter="nsenter --target $init --user --preserve-credentials --mount --pid"
 $enter sleep 62 &'
 settle 'pgrep --parent "$!" -x sleep'
 try 'guest=$(pgrep --parent $!); grep -E "^(PPid|NSpid)" /proc/$guest/status'
-say 'Seen from inside, the guest has no parent, as init has none: its parent has no number there.'
+say 'Seen from inside, the guest has no parent, as init has none: its parent has no PID there.'
 try '$enter ps -eo pid,ppid,args'
 say 'If the guest is orphaned, whose is it? Not the init'\''s of its namespace. Its parent was in our namespace, so it is
 adopted here, and inside it still has the parent 0:'

@@ -15,7 +15,7 @@ network of its own.'
 try 'unshare -Ur --uts --ipc --net --pid --fork --mount-proc sh -c '\''hostname container; hostname; ps -o pid,comm'\'
 try '[ "$(hostname)" = container ] || echo "the host has another hostname"'
 
-say 'From outside it is a process like any other. It has a second number, and other namespaces than this shell.'
+say 'From outside it is a process like any other. It has a second PID, and other namespaces than this shell.'
 try 'unshare -Ur --uts --pid --fork --kill-child --mount-proc sleep 60 &'
 settle 'pgrep --parent $! sleep'
 try 'pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status | wc -w

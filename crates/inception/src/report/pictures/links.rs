@@ -9,7 +9,7 @@ use super::table::Table;
 const GAP: i32 = 14;
 const PAD: i32 = 12;
 /// What a veth pair takes from one row of namespaces to the next.
-const GAP: i32 = 46;
+const PAIR: i32 = 46;
 
 /// A network namespace.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub(super) fn draw(table: Table<'_>, names: &mut Shown) -> Picture {
     let bottom = places[0].draw(&mut canvas, 0, MARGIN + (across - widths[0]) / 2, MARGIN, true, &mut spots);
     let mut x = MARGIN + (across - below.max(0)) / 2;
     for (at, place) in places.iter().enumerate().skip(1) {
-        place.draw(&mut canvas, at, x, bottom + GAP, false, &mut spots);
+        place.draw(&mut canvas, at, x, bottom + PAIR, false, &mut spots);
         x += widths[at] + GAP;
     }
     for (at, place) in places.iter().enumerate() {
@@ -91,7 +91,7 @@ fn lay(canvas: &mut Canvas, places: &[Place], spots: &[Spot], (at, device): (usi
     let is_down = at == 0 && there != 0;
     let [from, to] = [(spot.x, spot.bottom), (end.x, if is_down { end.top } else { end.bottom })];
     let (first, second) = if is_down {
-        (from.1 + GAP / 2, to.1 - GAP / 2)
+        (from.1 + PAIR / 2, to.1 - PAIR / 2)
     } else {
         let lowest = from.1.max(to.1) + 22;
         (lowest, lowest)
