@@ -71,12 +71,12 @@ const APPENDED: Claim =
         .arms(">>", ">")
         .core(&[Row::outside("members, 1 before", "members afterwards")])
         .asks(
-            "cgroup.procs lists one PID. Another is written with `>`, not with `>>`. How many members are there then?",
+            "cgroup.procs lists one PID. Another is written with `>`, not with `>>`. Who is a member then?",
             &[
-                right("two"),
-                wrong("one: the new", "`>` empties a file first, and cgroup.procs reads like a list"),
-                wrong("one: the old", "examples use `>>`, so a write without is thought to fail"),
-                wrong("none", "`>` removes the old, and a PID that is not appended does not count"),
+                right("both of them"),
+                wrong("the new one alone", "`>` empties a file first, and cgroup.procs reads like a list"),
+                wrong("the old one alone", "examples use `>>`, so a write without is thought to fail"),
+                wrong("neither", "`>` removes the old, and a PID that is not appended does not count"),
             ],
         );
 const COMMAND: Claim = Claim::holds(

@@ -26,8 +26,7 @@ const PREVENTS: Claim = Claim::refuted(
 )
 .factor("CLONE_NEWCGROUP")
 .notes(&[28])
-.requires(&[PIDS, ROOM, NO_BOUNDARY])
-.misconceptions(&[(lesson::YES, "the manual page names it among the uses; and systemd mounts with nsdelegate, so whoever tries it there is held")]);
+.requires(&[PIDS, ROOM, NO_BOUNDARY]);
 const ESCAPES: Claim = Claim::holds(
     "escapes",
     "Without nsdelegate a process that may write to cgroup.procs outside the root moves there, past the limits.",

@@ -43,7 +43,7 @@ const ONLY_LEAVES: Claim = Claim::refuted(
 .arms("a leaf", "has a child")
 .core(&[Row::first("echo PID > procs")])
 .asks(
-    "A cgroup has a child cgroup, and no controller is enabled for it. You write a PID to the parent's cgroup.procs.",
+    "A cgroup has a child cgroup, and no controller is enabled for it. A PID is written to the parent's cgroup.procs. What happens?",
     &[
         right("the process moves in"),
         wrong("EBUSY: only leaves take processes", "'no internal processes' is quoted without its condition"),
@@ -97,7 +97,7 @@ const DOMAIN_CONTROLLER: Claim = Claim::holds(
 .arms("no member", "a member")
 .core(&[Row::first("+memory or the like")])
 .asks(
-    "A cgroup has a member and a child. You enable a domain controller such as memory for its children.",
+    "A cgroup has a member and a child. A domain controller such as memory is enabled for children. What happens?",
     &[
         right("EBUSY: a domain controller needs a cgroup without members"),
         wrong("it works: the child gets memory.max", "in version 1 every cgroup could have both"),
@@ -172,7 +172,7 @@ const CANNOT_DISTRIBUTE: Claim = Claim::refuted(
 .arms("no member", "a member")
 .core(&[Row::first("+pids or the like")])
 .asks(
-    "The same cgroup with a member: you enable pids, which is a threaded controller, for its children.",
+    "A cgroup has a member and a child. pids, a threaded controller, is enabled for children. What happens?",
     &[
         right("it works"),
         wrong("EBUSY, as for memory", "the rule is often given for all controllers"),

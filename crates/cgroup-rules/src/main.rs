@@ -79,11 +79,7 @@ const FREEZER: Claim =
     Claim::refuted("freezer", "The freezer is a controller of v2: it can be enabled.", "no-freezer")
         .factor("+freezer")
         .notes(&[42])
-        .requires(&[A_PARENT])
-        .misconceptions(&[(
-            "echo +freezer > cgroup.subtree_control = OK",
-            "in version 1 it is a controller, and the list of controllers is often given for both",
-        )]);
+        .requires(&[A_PARENT]);
 const NO_FREEZER: Claim = Claim::holds(
     "no-freezer",
     "Every cgroup of v2 but the root has cgroup.freeze, with no controller enabled.",

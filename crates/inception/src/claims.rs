@@ -4,6 +4,7 @@ mod command;
 mod coverage;
 mod declared;
 mod errata;
+mod gift;
 mod notes;
 
 pub(crate) use command::Claims;

@@ -22,6 +22,7 @@ mod review;
 mod run;
 mod stdout;
 mod summary;
+mod target;
 mod trial;
 mod walk;
 
@@ -76,7 +77,11 @@ const COMMANDS: &[Help] = &[
             ("inception run 11 --pause", "stop at each step, for a class; ? lists the keys"),
             ("inception run 11 --predict", "be asked what you expect, before it is shown"),
         ],
-        after: lesson::exit_status!(),
+        after: concat!(
+            lesson::exit_status!(),
+            "\nWith --predict --answers: 0 also every answer is right, 1 one is wrong or a verdict is\n\
+             not as expected."
+        ),
     },
     Help {
         name: "inception walk",
@@ -119,6 +124,7 @@ const COMMANDS: &[Help] = &[
             ("inception review", "all that was missed when last asked about"),
             ("inception review 11", "of one demo"),
             ("inception review --list", "what that is"),
+            ("inception review --csv lab.csv", "all predictions and votes, as a table"),
         ],
         after: "The score is kept in $XDG_STATE_HOME/inception/predictions.jsonl, by default below ~/.local/state;\nunder sudo, in that of whoever typed it.",
     },
@@ -130,6 +136,7 @@ const COMMANDS: &[Help] = &[
             ("inception claims 11", "those of one demo"),
             ("inception claims --list", "judge none"),
             ("inception claims --coverage", "what the notes say, and which claims judge it"),
+            ("inception claims --gift questions.gift", "the core questions, for Moodle"),
         ],
         after: concat!(
             lesson::exit_status!(),
@@ -237,7 +244,7 @@ mod tests {
         fn any_command_line_is_taken_or_refused_in_one_line(
             command in "(list|run|walk|read|review|report|claims|diff|doctor)?",
             arguments in proptest::collection::vec(
-                "--(format|width|sabotage|step|list|all|stable|color|predict|answers|from|coverage|kernels|pictures|section|no-pause)(=[a-z0-9-]{0,5})?|-[a-zA-Z]|[0-9]{1,20}|text|.{0,9}",
+                "--(format|width|sabotage|step|list|all|stable|color|predict|answers|score|csv|gift|notes|from|coverage|kernels|pictures|section|no-pause)(=[a-z0-9-]{0,5})?|-[a-zA-Z]|[0-9]{1,20}|text|.{0,9}",
                 0..6,
             ),
         ) {

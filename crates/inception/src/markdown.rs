@@ -37,6 +37,17 @@ pub(crate) fn section<'a>(markdown: &'a str, title: &str) -> Option<&'a str> {
     begin.map(|begin| &markdown[begin..])
 }
 
+/// The text of a paragraph or an item of a list, without the signs of Markdown: what is emphasised, code, and linked, as
+/// words alone.
+pub(crate) fn without_signs(markdown: &str) -> String {
+    let words = Parser::new_ext(markdown, Options::ENABLE_TABLES).map(|event| match event {
+        Event::Text(text) | Event::Code(text) => printable(&text),
+        Event::SoftBreak | Event::HardBreak => " ".into(),
+        _ => String::new(),
+    });
+    words.collect()
+}
+
 struct Reader<'a> {
     events: std::iter::Peekable<std::vec::IntoIter<Event<'a>>>,
     plain: bool,
@@ -253,6 +264,12 @@ fn paint(text: &str, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_paragraph_can_be_had_without_signs() {
+        let text = "- **N87** Only *handled*\n  signals, `kill(2)` [says](x.md).";
+        assert_eq!(without_signs(text), "N87 Only handled signals, kill(2) says.");
+    }
 
     fn plain(markdown: &str, width: usize) -> String {
         anstream::adapter::strip_str(&render(markdown, Layout { width, plain: false })).to_string()

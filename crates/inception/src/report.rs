@@ -7,7 +7,6 @@ mod evidence;
 mod page;
 mod pictures;
 mod steps;
-mod target;
 mod why;
 mod words;
 

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use lesson::render::wrap;
-use lesson::{Screen, Steps, status};
+use lesson::{Look, Screen, Steps, status};
 
 use crate::classroom::{self, Score};
 use crate::demos::{self, Demo};
 use crate::run::provide;
 use crate::stdout::BufferedStdout;
+use crate::target::Target;
 use crate::trial::Conditions;
 
 /// What to ask again.
@@ -29,6 +30,10 @@ pub(crate) struct Review {
     #[arg(long, value_name = "FILE", conflicts_with = "list")]
     answers: Option<PathBuf>,
 
+    /// Write all that was predicted and voted, a row each, and ask nothing (-: standard output)
+    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["list", "answers"])]
+    csv: Option<PathBuf>,
+
     #[command(flatten)]
     screen: Screen,
 }
@@ -39,6 +44,11 @@ impl Review {
         let chosen = demos::chosen(&self.demos)?;
         let stdout = BufferedStdout::open(&self.screen)?;
         let score = Score::open("inception")?;
+        if let Some(path) = &self.csv {
+            let names: Vec<&str> = chosen.iter().map(|demo| demo.name).collect();
+            Target::open(path)?.write(classroom::csv(&score, &names)?.as_bytes())?;
+            return Ok(status::AS_EXPECTED);
+        }
         let missed = score.missed();
         let claims = |demo: &Demo| missed.get(demo.name).cloned().unwrap_or_default();
         let again: Vec<(&'static Demo, Vec<&str>)> = chosen
@@ -74,9 +84,10 @@ impl Review {
             pause: false,
             predict: true,
             answers: self.answers.clone(),
+            score: None,
             screen: self.screen.clone(),
-            stable: false,
-            verbose: false,
+            look: Look::default(),
+            notes: None,
             record: None,
             conditions: Conditions::default(),
             steps: Steps::all(),

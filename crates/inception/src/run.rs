@@ -46,6 +46,11 @@ pub(crate) struct Run {
     #[arg(long, conflicts_with = "quiet")]
     pause: bool,
 
+    /// With --pause or --predict: the teacher's notes and the time go to a second terminal (its tty), a FIFO, a Unix
+    /// socket that is listened on, or a file
+    #[arg(long, value_name = "FILE")]
+    notes: Option<PathBuf>,
+
     /// Ask for a prediction before each verdict, and keep the score
     #[arg(long, conflicts_with = "quiet")]
     predict: bool,
@@ -53,6 +58,10 @@ pub(crate) struct Run {
     /// With --predict: take the answers from a file, one a line (-: standard input)
     #[arg(long, value_name = "FILE", requires = "predict", conflicts_with = "pause")]
     answers: Option<PathBuf>,
+
+    /// With --predict: write what was predicted, and how much of it was right, to a file, as JSON (-: standard output)
+    #[arg(long, value_name = "FILE", requires = "predict")]
+    score: Option<PathBuf>,
 
     /// With --predict: ask about these claims alone
     #[arg(long, value_name = "CLAIM", requires = "predict", hide = true)]
@@ -74,6 +83,10 @@ impl Run {
             "--step and --from go with one experiment: each has numbers of its own"
         );
         provide(&chosen)?;
+        ensure!(
+            self.notes.is_none() || self.pause || self.predict,
+            "--notes goes with --pause or --predict: the notes are for who holds a class"
+        );
         if self.pause || self.predict {
             return self.attend(chosen);
         }
@@ -128,9 +141,10 @@ impl Run {
             pause: self.pause,
             predict: self.predict,
             answers: self.answers.clone(),
+            score: self.score.clone(),
             screen: self.screen.clone(),
-            stable: self.look.stable,
-            verbose: self.look.verbose,
+            look: self.look.clone(),
+            notes: self.notes.clone(),
             record: self.record.clone(),
             conditions: self.conditions.clone(),
             steps: self.steps.clone(),

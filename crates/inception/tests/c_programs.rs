@@ -12,12 +12,12 @@ use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 2] = [
     ("pid_ns_test", include_str!("../../../docs/c/pid_ns_test.c")),
-    ("pid_ns_test_mended", include_str!("../../../docs/c/pid_ns_test_mended.c")),
     ("user_ns", include_str!("../../../docs/c/user_ns.c")),
-    ("user_ns_mended", include_str!("../../../docs/c/user_ns_mended.c")),
 ];
+/// Where the mended ones are, unless SOLUTIONS names another folder, such as a student's. Students do not get them.
+const SOLUTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../solutions");
 const DOCUMENT: &str = include_str!("../../../docs/c-programs.md");
 
 /// A fault, the program that has it, and a script that calls the program `./program`.
@@ -174,6 +174,7 @@ fn main() -> ExitCode {
         .collect();
     trials.push(Trial::test("the document quotes each line as it stands in the program", quotes_are_right));
     trials.push(Trial::test("the document names every fault", faults_are_named));
+    trials.push(Trial::ignorable_test("what students get has no solution", handout_has_no_solution));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -181,7 +182,13 @@ fn must_run() -> bool {
     std::env::var_os("LAB_MUST_RUN").is_some_and(|value| value == "1")
 }
 
-/// A folder with the four programs, compiled.
+/// The text of a mended program, where there is one.
+fn solution(program: &str) -> Option<String> {
+    let folder = std::env::var_os("SOLUTIONS").unwrap_or_else(|| SOLUTIONS.into());
+    fs::read_to_string(Path::new(&folder).join(format!("{program}_mended.c"))).ok()
+}
+
+/// A folder with the programs, compiled: the two printed ones, and those of the mended that there are.
 struct Built(PathBuf);
 
 impl Built {
@@ -189,10 +196,13 @@ impl Built {
     fn new() -> Result<Built, String> {
         let built = Built(std::env::temp_dir().join(format!("inception-c-{}", std::process::id())));
         fs::create_dir_all(&built.0).map_err(|error| format!("a temporary directory: {error}"))?;
-        for (name, source) in PROGRAMS {
-            let file = built.0.join(name).with_extension("c");
+        let printed = PROGRAMS.iter().map(|(name, text)| ((*name).to_string(), (*text).to_string()));
+        let mended =
+            PROGRAMS.iter().filter_map(|(name, _)| Some((format!("{name}_mended"), solution(name)?)));
+        for (name, source) in printed.chain(mended) {
+            let file = built.0.join(&name).with_extension("c");
             fs::write(&file, source).map_err(|error| format!("a temporary directory: {error}"))?;
-            let cc = Command::new("cc").arg("-w").arg("-o").arg(built.0.join(name)).arg(&file).output();
+            let cc = Command::new("cc").arg("-w").arg("-o").arg(built.0.join(&name)).arg(&file).output();
             match cc {
                 Err(error) => return Err(format!("a C compiler (apt install gcc libc6-dev): cc: {error}")),
                 Ok(cc) if !cc.status.success() => {
@@ -227,6 +237,11 @@ impl Fault {
         for (program, expected) in
             [(self.program.to_string(), self.printed), (format!("{}_mended", self.program), self.mended)]
         {
+            if !built.join(&program).exists() {
+                return Ok(Completion::ignored_with(format!(
+                    "no {program}.c: students write it, docs/teacher.md"
+                )));
+            }
             let folder = built.join(format!("{} with {program}", self.sentence));
             fs::create_dir(&folder)?;
             // By cp, so that no descriptor of ours is ever open for writing to what is to be executed.
@@ -275,6 +290,31 @@ fn quotes_are_right() -> Result<(), Failed> {
         rows += 1;
     }
     ensure(rows > 20, || format!("only {rows} rows are quoted"))
+}
+
+/// As long as this is a repository; what students got is none with a solution in it.
+fn handout_has_no_solution() -> Result<Completion, Failed> {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let git = |arguments: &[&str], folder: &Path| {
+        let output = Command::new("git").arg("-C").arg(folder).args(arguments).output();
+        output
+            .ok()
+            .filter(|it| it.status.success())
+            .map(|it| String::from_utf8_lossy(&it.stdout).into_owned())
+    };
+    if !checkout.join("solutions").exists() || git(&["rev-parse", "HEAD"], &checkout).is_none() {
+        return Ok(Completion::ignored_with("no repository with solutions"));
+    }
+    let folder = std::env::temp_dir().join(format!("inception-handout-{}", std::process::id()));
+    let made = Command::new(checkout.join("scripts/handout")).arg(&folder).output()?;
+    let files = git(&["ls-files"], &folder).unwrap_or_default();
+    let commits = git(&["rev-list", "--count", "--all"], &folder).unwrap_or_default();
+    fs::remove_dir_all(&folder)?;
+    ensure(made.status.success(), || String::from_utf8_lossy(&made.stderr).into_owned())?;
+    ensure(files.contains("docs/c/user_ns.c\n"), || format!("the exercise is missing: {files}"))?;
+    ensure(!files.contains("_mended"), || format!("a solution: {files}"))?;
+    ensure(commits.trim() == "1", || format!("{commits} commits: there was a solution before"))?;
+    Ok(Completion::Completed)
 }
 
 fn faults_are_named() -> Result<(), Failed> {

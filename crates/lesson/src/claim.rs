@@ -1,6 +1,6 @@
 //! A claim: a sentence about the kernel, and what this kernel is expected to say to it.
 
-use transcript::{ClaimHead, DeclaredAnswer, Expectation, Kernel, Misconception};
+use transcript::{ClaimHead, DeclaredAnswer, Expectation, Kernel};
 
 use crate::core_claim::{Answer, Row};
 use crate::requirement::Requirement;
@@ -22,8 +22,6 @@ pub struct Claim {
     pub more: &'static [u16],
     /// What it requires of the machine, besides what the experiment does.
     pub requires: &'static [Requirement],
-    /// What people answer who have it wrong, each with why they think so.
-    pub misconceptions: &'static [(&'static str, &'static str)],
     /// Its rows on the one screen, if it is one of the few that the lesson is about.
     pub core: &'static [Row],
     /// What its control and its treatment are, where that is not what the experiment's arms are.
@@ -45,7 +43,6 @@ impl Claim {
             notes: &[],
             more: &[],
             requires: &[],
-            misconceptions: &[],
             core: &[],
             arms: ["", ""],
             question: "",
@@ -96,14 +93,6 @@ impl Claim {
         self
     }
 
-    /// Names what people predict who have it wrong: an answer and, in a sentence, why they think so. An answer reads as
-    /// a fact of the arms does, `getpid() = 1`; [`crate::YES`] and [`crate::NO`] answer whether the sentence is so.
-    #[must_use]
-    pub const fn misconceptions(mut self, answers: &'static [(&'static str, &'static str)]) -> Claim {
-        self.misconceptions = answers;
-        self
-    }
-
     /// Makes it one of the few that the lesson is about, which run by default: with its rows on the one screen, a label
     /// each and the fact that stands there.
     #[must_use]
@@ -138,11 +127,6 @@ impl Claim {
             expect: self.expect.into(),
             notes: self.notes.into(),
             more: self.more.into(),
-            misconceptions: self
-                .misconceptions
-                .iter()
-                .map(|(answer, why)| Misconception { answer: (*answer).into(), why: (*why).into() })
-                .collect(),
             core: !self.core.is_empty(),
             arms: arms.map(String::from),
             question: (!self.question.is_empty()).then(|| self.question.into()),

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
@@ -20,7 +21,10 @@ const DRIVER: &str = "inception";
 pub(crate) fn hand_over(name: &str, settings: &Settings) -> Result<u8> {
     let own = std::env::current_exe().context("readlink(\"/proc/self/exe\")")?;
     let driver = own.with_file_name(DRIVER);
-    let error = Command::new(&driver).arg0(DRIVER).args(arguments(name, settings)).exec();
+    // Called as this program was, so that what it says can be typed.
+    let called = std::env::args_os().next().map(PathBuf::from).filter(|it| it.components().count() > 1);
+    let called = called.map_or_else(|| DRIVER.into(), |it| it.with_file_name(DRIVER));
+    let error = Command::new(&driver).arg0(called).args(arguments(name, settings)).exec();
     let errno = in_words(error.as_errno());
     let option = if settings.pause { "--pause" } else { "--predict" };
     Err(anyhow!(
@@ -47,7 +51,13 @@ fn arguments(name: &str, settings: &Settings) -> Vec<OsString> {
     arguments.extend(settings.steps.options().into_iter().map(OsString::from));
     arguments.extend(settings.student.iter().map(|name| format!("--student={name}").into()));
     arguments.extend(settings.ask.iter().map(|claim| format!("--ask={claim}").into()));
-    for (option, path) in [("--answers=", &settings.answers), ("--record=", &settings.record)] {
+    let paths = [
+        ("--answers=", &settings.answers),
+        ("--score=", &settings.score),
+        ("--record=", &settings.record),
+        ("--notes=", &settings.notes),
+    ];
+    for (option, path) in paths {
         arguments.extend(path.iter().map(|path| {
             let mut argument = OsString::from(option);
             argument.push(path);

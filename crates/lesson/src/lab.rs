@@ -35,6 +35,8 @@ pub struct Lab {
     tally: Tally,
     kept: HashMap<TypeId, Rc<dyn Any>>,
     children: Vec<Child>,
+    /// What the children live in, or else would leave; it goes after them.
+    places: Vec<Box<dyn Any>>,
 }
 
 impl Lab {
@@ -47,6 +49,7 @@ impl Lab {
             tally: Tally::default(),
             kept: HashMap::new(),
             children: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -68,9 +71,17 @@ impl Lab {
         Ok(())
     }
 
+    /// Lets a child live until the next step begins, in a place such as a cgroup that goes after it. Nothing is said of
+    /// it: it is there for a shell beside it.
+    pub fn keep_in(&mut self, child: Child, place: impl Any) {
+        self.children.push(child);
+        self.places.push(Box::new(place));
+    }
+
     /// Ends what was kept from the step before.
     pub(crate) fn let_go(&mut self) {
         self.children.clear();
+        self.places.clear();
     }
 
     /// As [`Lab::actor`], of a process that is not our child.
@@ -230,6 +241,7 @@ impl Lab {
 
     pub(crate) fn finish(&mut self) -> Result<()> {
         // What steps have kept ends while there is still somebody to hear of it.
+        self.let_go();
         self.kept.clear();
         let finished = self.renderer.finish();
         self.or_go_on(finished)

@@ -49,4 +49,4 @@ pub use requirement::Requirement;
 pub use settings::{Color, Format, Look, Screen, Settings, Transcript};
 pub use steps::Steps;
 
-pub use transcript::{Kernel, NO, Picture, YES};
+pub use transcript::{Kernel, Picture};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ns_core::probe::Unmet;
 use ns_core::{cleanup, host, process, sandbox, signals, uts};
 use transcript::{Event, Kernel, SCHEMA, Sandbox};
@@ -42,6 +42,10 @@ pub fn main_with<More: clap::Args>(
             list_claims(experiment, &settings).map(|()| AS_EXPECTED)
         } else {
             instead(&more, &settings).unwrap_or_else(|| {
+                ensure!(
+                    settings.notes.is_none() || settings.pause || settings.predict,
+                    "--notes goes with --pause or --predict: the notes are for who holds a class"
+                );
                 if settings.pause || settings.predict {
                     driver::hand_over(experiment.name, &settings)
                 } else {

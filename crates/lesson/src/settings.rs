@@ -37,6 +37,11 @@ pub struct Settings {
     #[arg(long)]
     pub pause: bool,
 
+    /// With --pause or --predict: the teacher's notes and the time go to a second terminal (its tty), a FIFO, a Unix
+    /// socket that is listened on, or a file
+    #[arg(long, value_name = "FILE")]
+    pub notes: Option<PathBuf>,
+
     /// Ask for a prediction before each verdict, and keep the score
     #[arg(long)]
     pub predict: bool,
@@ -44,6 +49,10 @@ pub struct Settings {
     /// With --predict: take the answers from a file, one a line (-: standard input)
     #[arg(long, value_name = "FILE", requires = "predict", conflicts_with = "pause")]
     pub answers: Option<PathBuf>,
+
+    /// With --predict: write what was predicted, and how much of it was right, to a file, as JSON (-: standard output)
+    #[arg(long, value_name = "FILE", requires = "predict")]
+    pub score: Option<PathBuf>,
 
     /// With --predict: ask about these claims alone
     #[arg(long, value_name = "CLAIM", requires = "predict", hide = true)]
@@ -219,12 +228,32 @@ pub(crate) fn require_stdout() -> Result<()> {
 }
 
 impl Screen {
+    /// The same as options, as far as they were given.
+    pub fn options(&self) -> Vec<String> {
+        let color = (self.color != Color::Auto).then(|| format!("--color={}", self.color.word()));
+        let width = self.width.map(|width| format!("--width={width}"));
+        let plain = self.plain.then(|| "--plain".to_string());
+        color.into_iter().chain(width).chain(plain).collect()
+    }
+
     /// The number of columns to fill.
     pub fn columns(&self) -> usize {
         const READABLE: u16 = 100;
         let terminal =
             || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.clamp(20, READABLE));
         usize::from(self.width.or_else(terminal).unwrap_or(80))
+    }
+
+    /// The number of lines that the terminal shows at once; none where standard output is no terminal.
+    pub fn rows(&self) -> Option<usize> {
+        const LEAST: u16 = 10;
+        terminal_size::terminal_size_of(io::stdout()).map(|(_, rows)| usize::from(rows.0.max(LEAST)))
+    }
+
+    /// Whether text may be cleared from the screen: a terminal that is moved about on by the standard sequences, and
+    /// whose reader looks at it, and is not read to.
+    pub fn can_clear(&self) -> bool {
+        io::stdout().is_terminal() && !is_dumb() && !self.plain
     }
 
     /// How text is laid out. It is plain when that is asked for, and on a terminal that cannot show what is not: one

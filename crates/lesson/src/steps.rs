@@ -45,6 +45,13 @@ impl Steps {
         all.into_iter().chain(only).chain(self.from.map(|number| format!("--from={number}"))).collect()
     }
 
+    /// What of the choice is left when it is gone on with at the step `next`, as options.
+    pub fn left(&self, next: usize) -> Vec<String> {
+        let left = self.only.iter().filter(|number| **number >= next);
+        let only: Vec<String> = left.map(|number| format!("--step {number}")).collect();
+        if only.is_empty() { vec![format!("--from {next}")] } else { only }
+    }
+
     /// The steps chosen, in their order, each with its number and the claims that are asked.
     ///
     /// # Errors

@@ -109,7 +109,7 @@ const SAME_FILES: Claim = Claim::holds(
 .asks(
     "In a new mount namespace a process writes a file, below a mount that was copied. Who can open the file?",
     &[
-        right("both sides"),
+        right("those inside and those outside"),
         wrong("the inside alone", "the mounts are copies, so the files are thought to be copies too"),
         wrong(
             "the inside, and the outside when the process ends",

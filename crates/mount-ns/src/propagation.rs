@@ -113,12 +113,15 @@ const LEAK: Claim = Claim::holds(
 .arms("on private", "on shared")
 .core(&[Row::outside("tmpfs seen outside", "seen outside")])
 .asks(
-    "What was mounted after unshare(CLONE_NEWNS) has been seen outside. What would have kept it in?",
+    "After unshare(CLONE_NEWNS), some of what a process mounts is seen outside. What decides that?",
     &[
-        right("to mount it on a mount that is private"),
-        wrong("to mount it as an ordinary user", "what root does is thought to be done to the machine"),
-        wrong("to mount another kind of filesystem", "some, like proc, are known to belong to a namespace"),
-        wrong("nothing", "the files below a copied mount are seen on both sides, too"),
+        right("the propagation of the mount below it: shared or not"),
+        wrong(
+            "who mounts it: root or an ordinary user",
+            "what root does is thought to be done to the machine",
+        ),
+        wrong("which filesystem it is", "some, like proc, are known to belong to a namespace"),
+        wrong("who looks: root outside sees all", "root is thought to stand above namespaces"),
     ],
 );
 const MEMBERS_ALONE: Claim = Claim::refuted(
@@ -148,7 +151,7 @@ const MADE_PRIVATE: Claim = Claim::holds(
 .asks(
     "A shared mount was copied, and the copy is made private. Inside, something is mounted on it. Who sees that?",
     &[
-        right("the inside alone"),
+        right("those inside alone"),
         wrong("both: the original is still shared", "sharing is thought to be decided by the original"),
         wrong("both, until the original is made private too", "two mounts are thought to have one setting"),
         wrong("nobody: a private mount takes no mounts", "private is thought to mean locked"),

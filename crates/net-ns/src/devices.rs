@@ -50,7 +50,7 @@ const EXACTLY_ONE: Claim = Claim::holds(
 .asks(
     "The host moves the device m0 into another network namespace. Who has it then?",
     &[
-        right("that namespace alone"),
+        right("the other namespace, and not the host"),
         wrong("both: it is shared", "a file or a directory can be in two mount namespaces at once"),
         wrong("both: inside there is a copy", "a new UTS or mount namespace begins with copies"),
         wrong("the host alone, which lends it", "ip link set m0 netns looks like a permission to use it"),

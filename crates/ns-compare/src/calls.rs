@@ -81,7 +81,7 @@ const UNSHARE_ANY: Claim = Claim::refuted(
     &[
         right("of six"),
         wrong("of all eight", "one call takes all flags, and for six kinds the caller does move"),
-        wrong("of seven", "that unshare() leaves the caller's PID alone is known; time is the newer exception"),
+        wrong("of seven", "that unshare() leaves the caller's PID alone is known, and thought to be the one exception"),
         wrong("of none: its children move", "`unshare --pid` needs --fork, and so it is thought to be for all"),
     ],
 )

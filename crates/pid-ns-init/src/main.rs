@@ -136,7 +136,7 @@ const IMMUNE: Claim = Claim::holds(
     "Init has no handler for SIGTERM. The host sends it SIGTERM, then SIGUSR1, which it handles. What happens?",
     &[
         right("init handles SIGUSR1: the SIGTERM was dropped"),
-        wrong("SIGTERM kills init", "the sender is outside, may be root there, and kill() succeeds"),
+        wrong("SIGTERM kills init", "the sender is outside, and may be root there"),
         wrong("SIGTERM stays pending until init has a handler", "a blocked signal does stay pending"),
     ],
 );
@@ -213,7 +213,7 @@ const MORTAL: Claim = Claim::holds("mortal", "SIGKILL kills init when an ancesto
     .asks(
         "A process on the host sends SIGKILL to the init of a PID namespace. What happens?",
         &[
-            right("init dies"),
+            right("init is killed"),
             wrong("nothing: init is immune to signals", "the host's own init cannot be killed"),
             wrong("kill() fails with EPERM", "what is inside a namespace is thought to be out of reach"),
         ],

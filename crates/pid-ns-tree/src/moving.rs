@@ -20,11 +20,7 @@ const CALLER_STAYS: Claim = Claim::holds(
 )
 .factor("unshare(CLONE_NEWPID)")
 .notes(&[96])
-.more(&[34])
-.misconceptions(&[(
-    "getpid() changed = yes; its own namespace changed = yes",
-    "unshare() moves its caller for most other kinds, so one expects getpid() to be 1 afterwards",
-)]);
+.more(&[34]);
 
 pub(crate) const UNSHARE: Step = Step {
     title: "In A, a PID namespace made for the trial, call unshare(CLONE_NEWPID). Compare the caller before and after; make a child.",
@@ -46,11 +42,7 @@ const CHILDREN_GO: Claim = Claim::holds(
 const FREELY: Claim =
     Claim::refuted("freely", "A process descends into a child PID namespace by setns().", "children-go")
         .factor("setns(CLONE_NEWPID)")
-        .notes(&[97])
-        .misconceptions(&[(
-            "getpid() changed = no; its own namespace changed = yes",
-            "setns() moves its caller for the other kinds, so one expects it to be inside afterwards",
-        )]);
+        .notes(&[97]);
 
 pub(crate) const ENTER: Step = Step {
     title: "In A, call setns() with the file of a PID namespace below. Compare the caller before and after; make a child.",

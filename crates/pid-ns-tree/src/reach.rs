@@ -44,7 +44,7 @@ const SEES_NOTHING: Claim = Claim::refuted(
     &[
         right("those that /proc shows, by name too"),
         wrong("none", "a new procfs shows none, and with most containers there is one"),
-        wrong("its parent alone", "a process is thought to know its parent; but getppid() returns 0"),
+        wrong("its parent alone", "a process is thought to know its parent"),
     ],
 );
 

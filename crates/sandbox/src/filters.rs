@@ -126,11 +126,7 @@ const ADD_UP: Claim = Claim::holds(
     "A filter that allows everything does not lift an earlier one: what that refuses is still refused.",
 )
 .factor("an earlier filter")
-.more(&[131])
-.misconceptions(&[(
-    "getpgid(0) = OK",
-    "a later setting is thought to replace the first, as it nearly always does",
-)]);
+.more(&[131]);
 
 pub(crate) const PASS_ON: Step = Step {
     title: "Install a filter. Ask a child, ask again after execve(), and install another that allows everything.",

@@ -33,11 +33,7 @@ const NOEXEC: Claim = Claim::holds(
 )
 .factor("MS_NOEXEC")
 .more(&[128])
-.requires(&[program::ROOM])
-.misconceptions(&[(
-    "execve(\"/mnt/program\") = OK",
-    "the file's mode lets everybody execute it, and the caller was root when it mounted",
-)]);
+.requires(&[program::ROOM]);
 
 const NODEV: Claim =
     Claim::holds("nodev", "On a nodev mount a device cannot be opened, though its mode allows it: EACCES.")

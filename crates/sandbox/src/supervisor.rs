@@ -62,8 +62,7 @@ const GONE: Claim = Claim::holds(
     "When the supervisor is gone, the calls that it should answer give ENOSYS.",
 )
 .factor("a supervisor that is gone")
-.more(&[132])
-.misconceptions(&[("getpgid(0) = OK", "with nobody to ask, the kernel is thought to make the call itself")]);
+.more(&[132]);
 
 pub(crate) const ANSWER: Step = Step {
     title: "Let a supervisor outside answer a call: it has the kernel make it, answers itself, or is gone.",

@@ -25,26 +25,18 @@ pub struct ClaimHead {
     pub notes: Vec<u16>,
     /// The further behaviours that it shows.
     pub more: Vec<u16>,
-    /// What people predict who have it wrong.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub misconceptions: Vec<Misconception>,
     /// The question whose answer it is, where it declares one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
-    /// The answers to choose from, where it declares them. What the kernel says is one more, unless it is among them.
+    /// The answers to choose from, where it declares them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<DeclaredAnswer>,
 }
 
-/// The answer by which one agrees with a claim's sentence.
-pub const YES: &str = "yes";
-/// The answer by which one disagrees with it.
-pub const NO: &str = "no";
-
 /// An answer that can be given to a claim's question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclaredAnswer {
-    /// As [`Misconception::answer`].
+    /// In words, as the question is.
     pub answer: String,
     /// Whether it is the one that a verdict as expected proves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -52,15 +44,6 @@ pub struct DeclaredAnswer {
     /// Why people give it who have it wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-}
-
-/// What people predict who have a claim wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Misconception {
-    /// Their answer: a fact as it would stand in an arm, or `yes` or `no` to the sentence.
-    pub answer: String,
-    /// Why they think so.
-    pub why: String,
 }
 
 fn is_unnamed(arms: &[String; 2]) -> bool {

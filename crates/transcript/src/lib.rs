@@ -13,7 +13,7 @@ mod run;
 mod tally;
 mod verdict;
 
-pub use claim::{ClaimHead, DeclaredAnswer, Misconception, NO, YES};
+pub use claim::{ClaimHead, DeclaredAnswer};
 pub use event::{Actor, Arm, Event, Origin, Picture, Row, SCHEMA, Sandbox};
 pub use expectation::{Expectation, Kernel};
 pub use file::{LONGEST_LINE, Runs, next_line};

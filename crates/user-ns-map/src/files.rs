@@ -25,11 +25,7 @@ const ROOTS_HOME: Claim = Claim::holds(
 )
 .factor("an unmapped owner")
 .notes(&[115])
-.requires(&[Requirement::Probe(roots_places)])
-.misconceptions(&[(
-    "the directory = /root; its owner = 0; opendir() = OK",
-    "id says uid=0(root), and all capabilities are there, CAP_DAC_OVERRIDE among them",
-)]);
+.requires(&[Requirement::Probe(roots_places)]);
 
 pub(crate) const LIST_DIRECTORIES: Step = Step {
     title: "As root inside, list two directories that are closed to all but their owners.",
@@ -54,11 +50,11 @@ const OWNER: Claim = Claim::holds(
 .notes(&[112, 133])
 .core(&[Row::inside("new file: its owner", "owner"), Row::outside("owner, outside", "owner")])
 .asks(
-    "Root inside, which is user 1000 outside, creates a file. Whose file is it for the host?",
+    "Root inside, which is user 1000 outside, creates a file. Which owner does the host's ls show?",
     &[
-        right("user 1000's"),
-        wrong("root's", "inside, ls shows root as its owner"),
-        wrong("nobody's: user 65534", "that is what shows where an ID is not mapped"),
+        right("1000, the user outside"),
+        wrong("0, root", "inside, ls shows root as its owner"),
+        wrong("65534, nobody", "that is what shows where an ID is not mapped"),
     ],
 );
 

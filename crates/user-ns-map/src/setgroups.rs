@@ -63,7 +63,7 @@ const ALWAYS_DENY: Claim = Claim::refuted(
 .asks(
     "Root outside writes a child's gid_map, and nothing to setgroups before. What happens?",
     &[
-        right("it succeeds"),
+        right("the map is written"),
         wrong("EPERM, as for anyone", "every example writes `deny` first, since an ordinary user has to"),
         wrong("EINVAL: setgroups has to be set", "a rule that the notes give without an exception"),
     ],

@@ -1,9 +1,10 @@
 //! The command: which claims are shown, and how.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use transcript::{Claim, ClaimHead, Expectation};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use lesson::render::tone;
 use lesson::{Screen, Steps, complain, page, status};
@@ -13,9 +14,11 @@ use serde::Serialize;
 
 use super::coverage::Coverage;
 use super::declared::declared;
+use super::gift::gift;
 use crate::demos::{self, Demo};
 use crate::format::Format;
 use crate::stdout::{self, BufferedStdout};
+use crate::target::Target;
 use crate::{run, summary, trial};
 
 /// Which claims, and how.
@@ -32,6 +35,10 @@ pub(crate) struct Claims {
     /// List what the notes say, and which claims judge it
     #[arg(long, conflicts_with_all = ["demos", "list"])]
     coverage: bool,
+
+    /// Write the core questions for Moodle, as GIFT, and judge none (-: standard output)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "coverage", "format"])]
+    gift: Option<PathBuf>,
 
     /// What to write: text for people, jsonl: one JSON object a claim or sentence, or, with --coverage, markdown
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -71,6 +78,9 @@ impl Claims {
         );
         let chosen = demos::chosen(&self.demos)?;
         run::provide(&chosen)?;
+        if let Some(path) = &self.gift {
+            return questions(&chosen, path, &BufferedStdout::open(&self.screen)?);
+        }
         if let Some(status) = self.page()? {
             return Ok(status);
         }
@@ -150,6 +160,17 @@ impl Claims {
         let title = title.trim_end().trim_end_matches(':');
         format!("{}\n{}\n", title.style(tone::strong()), layout.table(&heads, &rows))
     }
+}
+
+/// Writes the core questions of what was chosen.
+fn questions(chosen: &[&'static Demo], path: &Path, stdout: &BufferedStdout) -> Result<u8> {
+    let target = Target::open(path)?;
+    let mut text = String::new();
+    for demo in chosen {
+        text += &gift(demo, &declared(demo, stdout).context(demo.name)?);
+    }
+    target.write(text.as_bytes())?;
+    Ok(status::AS_EXPECTED)
 }
 
 fn line<'a>(demo: &'a Demo, claim: &'a Claim) -> Line<'a> {

@@ -1,4 +1,4 @@
-//! Answers from a file, one a line: a number or the answer's words. Empty lines, and those that begin with #, are none.
+//! Answers from a file, one a line: a letter or the answer's words. Empty lines, and those that begin with #, are none.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -52,7 +52,7 @@ impl Answers {
                     .answers
                     .iter()
                     .enumerate()
-                    .map(|(at, it)| format!("{} ({})", at + 1, it.text))
+                    .map(|(at, it)| format!("{} ({})", Question::letter(at), it.text))
                     .collect();
                 bail!(
                     "{}, line {}: '{}' is no answer to the question about '{claim}'; choose from {}",
@@ -96,17 +96,17 @@ fn unbuffered_stdin() -> Result<File> {
 mod tests {
     use ns_core::is_deceptive;
     use proptest::prelude::*;
-    use transcript::{ClaimHead, Verdict};
 
+    use super::super::question::tests::question;
     use super::*;
 
     proptest! {
         #[test]
         fn any_file_of_answers_has_an_end(
             bytes: Vec<u8>,
-            text in "([12]\n|yes\n|no\n|#[^\n]{0,9}\n|\n|[^\n]{0,9}\n){0,9}",
+            text in "([a-eA-E]\n|[1-5]\n|812\n|no answer\n|#[^\n]{0,9}\n|\n|[^\n]{0,9}\n){0,9}",
         ) {
-            let question = Question::whether(&ClaimHead::default(), Verdict::Holds);
+            let question = question();
             for bytes in [bytes, text.into_bytes()] {
                 let lines = bytes.split(|byte| *byte == b'\n').count();
                 let from = Box::new(io::Cursor::new(bytes));

@@ -1,13 +1,16 @@
 //! Experiments one after another, each with the terminal to itself.
 
+use std::collections::VecDeque;
+
 use anyhow::{Result, anyhow};
 use lesson::{complain, status};
 use ns_core::host;
-use transcript::Event;
+use transcript::{Event, Run};
 
+use super::go_on;
 use super::options::Options;
-use super::page::Page;
-use super::pause::pause;
+use super::page::{Page, Part};
+use super::pause::reveal;
 use super::predict::Predictions;
 use super::process::ExperimentProcess;
 use super::room::{Next, Room};
@@ -16,7 +19,8 @@ use crate::demos::Demo;
 use crate::stdout::is_reader_gone;
 
 /// Runs experiments one after another until one is left, each with the claims that are asked about: all, where none is
-/// named. The exit status is the worst of theirs; one that breaks is told of, and the next begins.
+/// named. The exit status is the worst of theirs, and of the answers' where they come from a file; one that breaks is
+/// told of, and the next begins.
 ///
 /// # Errors
 /// When there is no terminal, the answers cannot be read, or nobody reads the output any more.
@@ -29,8 +33,10 @@ pub(crate) fn one_by_one(
     // What waits for us in the namespaces waits all day.
     ns_core::take_all_day();
     let mut statuses = Vec::new();
-    for (demo, ask) in classes {
-        let status = match attend(&mut room, demo, ask) {
+    let mut classes: VecDeque<_> = classes.into_iter().collect();
+    while let Some((demo, ask)) = classes.pop_front() {
+        let others: Vec<&Demo> = classes.iter().map(|(demo, _)| *demo).collect();
+        let status = match attend(&mut room, demo, ask, &others) {
             Err(error) if is_reader_gone(&error) => return Err(error),
             Err(error) => {
                 complain(demo.name, &error);
@@ -43,11 +49,18 @@ pub(crate) fn one_by_one(
             break;
         }
     }
-    Ok(status::worst(&statuses))
+    // A wrong answer is a finding where answers are handed in, and none where somebody sits and learns.
+    if options.answers.is_some() && room.scored.has_wrong() {
+        statuses.push(status::UNEXPECTED);
+    }
+    let status = status::worst(&statuses);
+    room.scored.write(status)?;
+    Ok(status)
 }
 
-/// Runs one experiment, as often as it is wanted. Gives the exit status.
-fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>) -> Result<u8> {
+/// Runs one experiment, as often as it is wanted. Gives the exit status. Whoever leaves is told how to go on, with the
+/// `others` that were to come.
+fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>, others: &[&Demo]) -> Result<u8> {
     loop {
         let mut process = ExperimentProcess::start(demo, &room.options.experiments())?;
         let mut page = Page::new(room.options)?;
@@ -55,9 +68,19 @@ fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>) -> Res
             Ok(Next::Over(status)) => return process.end(Some(status)),
             Ok(Next::On) => return process.end(None),
             other => {
+                let next = room.asking.or_else(|| next_step(process.run()?, &page));
+                let left = next.map(|next| (demo, next));
                 process.dismiss()?;
                 match other? {
-                    Next::Left => return Ok(status::LEFT),
+                    Next::Left => {
+                        let program = std::env::args().next().unwrap_or_default();
+                        // A review asks again what it has not asked.
+                        let command = go_on::command(&program, room.options, left, others);
+                        if let Some(command) = command.filter(|_| ask.is_empty()) {
+                            page.say(&format!("go on: {command}\n"))?;
+                        }
+                        return Ok(status::LEFT);
+                    }
                     Next::NothingToAsk => return Ok(status::AS_EXPECTED),
                     Next::Ended(signal) => return Err(die_of(signal)),
                     _ => page.say("\n")?,
@@ -65,6 +88,13 @@ fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>) -> Res
             }
         }
     }
+}
+
+/// The step that a run is gone on with: the one that is shown, unless it was shown whole.
+fn next_step(run: &Run, page: &Page<'_>) -> Option<usize> {
+    let is_done = page.is_done();
+    let next = if is_done && run.end.is_some() { None } else { run.step() };
+    if is_done { next } else { Some(page.step().max(1)) }
 }
 
 /// One run, from its first event to its last.
@@ -76,16 +106,21 @@ fn run(
     page: &mut Page<'_>,
 ) -> Result<Next> {
     let mut predictions = Predictions::of(demo);
-    // In a review, a step that nothing is asked about is not shown.
+    // A step that is asked about is shown after its questions; in a review, one that nothing is asked about never is.
     let mut announced: Option<Event> = None;
+    // What comes before all steps, to be read with the first.
+    let mut before = Vec::new();
     loop {
         let mut done = Vec::new();
         let stop = loop {
             match process.next()? {
                 Some(stop @ (Event::Step { .. } | Event::End { .. })) => break stop,
-                None => return Ok(Next::On),
-                Some(event) if room.options.predict => done.push(event),
-                Some(event) => page.show(&event)?,
+                // What it said before it ended without a last word.
+                None => {
+                    page.show(Part::Rest, done)?;
+                    return Ok(Next::On);
+                }
+                Some(event) => done.push(event),
             }
         };
         let Some(run) = process.run() else { return Ok(Next::On) };
@@ -102,32 +137,44 @@ fn run(
                 return Ok(Next::NothingToAsk);
             }
         }
+        if let Some(Event::Begin { origin, kernel, .. }) = done.first() {
+            predictions.begin(origin);
+            room.scored.begin(origin, kernel);
+        }
+        if matches!(done.first(), Some(Event::Begin { .. })) && room.options.pause {
+            before = std::mem::take(&mut done);
+        }
         if is_shown(&done, ask) {
-            if let Some(step) = announced.take() {
-                page.show(&step)?;
+            if let Some(Event::Step { number, .. }) = &announced {
+                room.asking = Some(*number);
             }
-            match predictions.ask_about(done, run, ask, room, page)? {
+            done.splice(0..0, announced.take());
+            match predictions.ask_about(done, process, ask, room, page)? {
                 Next::On => {}
                 other => return Ok(other),
             }
         }
         if let Event::End { status, .. } = stop {
-            page.show(&stop)?;
-            if room.options.predict {
-                predictions.sum_up(room.score.as_ref(), page)?;
-            }
-            return Ok(Next::Over(status));
-        }
-        if ask.is_empty() {
-            page.show(&stop)?;
-        } else {
-            announced = Some(stop);
-        }
-        if room.options.pause {
-            match pause(room, demo, process, page)? {
+            before.push(stop);
+            match reveal(room, demo, process, page, Part::End, before)? {
                 Next::On => {}
                 other => return Ok(other),
             }
+            if room.options.predict {
+                predictions.sum_up(room, page)?;
+            }
+            process.go_on()?;
+            return Ok(Next::Over(status));
+        }
+        // A step that is asked about would give its answers away.
+        if room.options.predict {
+            announced = Some(stop);
+        } else {
+            before.push(stop);
+        }
+        match reveal(room, demo, process, page, Part::Announced, std::mem::take(&mut before))? {
+            Next::On => {}
+            other => return Ok(other),
         }
         process.go_on()?;
     }

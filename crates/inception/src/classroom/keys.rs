@@ -12,7 +12,7 @@ pub(super) fn list(keys: &[(&str, &str)], width: usize) -> String {
 
 /// What is said to a key that does nothing; `keys` are those that do.
 pub(super) fn unknown(keys: &str) -> String {
-    format!("No key of ours. The keys: {keys}.")
+    format!("Unknown key. The keys: {keys}.")
 }
 
 /// What is shown of a key, since the terminal does not.

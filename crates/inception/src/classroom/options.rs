@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lesson::{Screen, Steps};
+use lesson::{Look, Screen, Steps};
 
 use crate::trial::Conditions;
 
@@ -15,11 +15,13 @@ pub(crate) struct Options {
     pub(crate) predict: bool,
     /// Take the answers from this file; `-` is standard input.
     pub(crate) answers: Option<PathBuf>,
+    /// Write what was predicted to this file; `-` is standard output.
+    pub(crate) score: Option<PathBuf>,
     pub(crate) screen: Screen,
-    /// Names in the place of what differs from run to run.
-    pub(crate) stable: bool,
-    /// Say too who saw what, and which namespaces each process is in.
-    pub(crate) verbose: bool,
+    /// How text looks; it is always step by step.
+    pub(crate) look: Look,
+    /// Where the teacher's notes go.
+    pub(crate) notes: Option<PathBuf>,
     /// Record the text in this file, too.
     pub(crate) record: Option<PathBuf>,
     pub(crate) conditions: Conditions,
@@ -30,6 +32,15 @@ impl Options {
     /// The option that asks for a class.
     pub(crate) fn name(&self) -> &'static str {
         if self.pause { "--pause" } else { "--predict" }
+    }
+
+    /// What asks for the same class again, but for its steps.
+    pub(super) fn again(&self) -> Vec<String> {
+        let options = [(self.pause, "--pause"), (self.predict, "--predict")];
+        let options = options.into_iter().filter(|(is_on, _)| *is_on).map(|(_, option)| option);
+        let options = options.chain(self.look.options()).map(String::from).collect();
+        let notes = self.notes.iter().map(|path| format!("--notes={}", path.display())).collect();
+        [options, self.screen.options(), self.conditions.options(), notes].concat()
     }
 
     /// What an experiment is told of it.

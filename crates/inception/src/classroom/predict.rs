@@ -2,135 +2,149 @@
 
 use anyhow::Result;
 use lesson::complain;
-use lesson::render::{Shown, tone, wrap};
-use ns_core::Value;
+use lesson::render::{tone, wrap};
 use owo_colors::OwoColorize;
-use transcript::{ClaimHead, Event, Run, Verdict};
+use transcript::{Event, Origin};
 
-use super::ask::ask;
-use super::page::Page;
+use super::ask::{Given, ask};
+use super::page::{Page, Part};
+use super::pause::{note, reveal};
+use super::process::ExperimentProcess;
 use super::question::Question;
 use super::room::{Next, Room};
-use super::score::{Prediction, Score};
+use super::score::{Asked, Kept, Prediction, Round, Votes};
 use crate::demos::Demo;
 
 /// What was asked in a run, and how it was answered.
 pub(super) struct Predictions {
     demo: &'static Demo,
-    asked: Vec<Question>,
+    origin: Origin,
+    asked: usize,
     /// How many of them were answered right.
     right: usize,
-    /// The claims that a refuted sentence was put right by.
-    told: Vec<String>,
 }
 
 impl Predictions {
     /// Of a run that begins.
     pub(super) fn of(demo: &'static Demo) -> Predictions {
-        Predictions { demo, asked: Vec::new(), right: 0, told: Vec::new() }
+        Predictions { demo, origin: Origin::default(), asked: 0, right: 0 }
     }
 
-    /// Shows what was `done` in a step of `run`, and asks before each verdict; about the claims `chosen` alone, if any
-    /// are. What would give an answer away is shown after it.
+    /// Takes down who predicts.
+    pub(super) fn begin(&mut self, origin: &Origin) {
+        self.origin = origin.clone();
+    }
+
+    /// Asks about what was `done` in a step, where that is wanted, about the claims `chosen` alone, if any are; and shows
+    /// it then, claim by claim.
+    ///
+    /// The step itself, and all that it saw, comes after its last question: its claims are judged from the same facts,
+    /// and a sentence that is refuted stands beside the one that says it right, so each would give the next one's answer
+    /// away.
     pub(super) fn ask_about(
         &mut self,
         done: Vec<Event>,
-        run: &Run,
+        process: &ExperimentProcess,
         chosen: &[String],
         room: &mut Room<'_>,
         page: &mut Page<'_>,
     ) -> Result<Next> {
-        let mut held = Vec::new();
-        for event in done {
-            let Event::Judged { claim, verdict, .. } = &event else {
-                if matches!(event, Event::Begin { .. }) {
-                    page.show(&event)?;
-                } else {
-                    held.push(event);
+        let (begins, done): (Vec<Event>, Vec<Event>) =
+            done.into_iter().partition(|event| matches!(event, Event::Begin { .. }));
+        page.show(Part::Announced, begins)?;
+        if let (true, Some(step)) = (room.options.predict, room.asking) {
+            note(room, self.demo, process, step, Part::Announced, &done);
+            for event in &done {
+                let Event::Judged { claim, expected: true, .. } = event else { continue };
+                if !is_chosen(claim, chosen) {
+                    continue;
                 }
-                continue;
-            };
-            let Some(head) = run.claim(claim).map(|claim| &claim.head) else { continue };
-            if !chosen.is_empty() && !chosen.contains(claim) {
-                continue;
+                if let Some(next) = self.ask(claim, process, room, page)? {
+                    return Ok(next);
+                }
             }
-            let question = self.question(head, &event, run, room, page);
-            // A review asks what it was told to.
-            let question = question.and_then(|it| {
-                if chosen.is_empty() { self.not_given_away(it, head, *verdict) } else { Some(it) }
-            });
-            if let Some(question) = question {
-                let given = match ask(&question, claim, room, page)? {
-                    Ok(place) => place,
-                    Err(next) => return Ok(next),
-                };
-                let answer = &question.answers[given];
-                self.right += usize::from(answer.right);
-                let prediction =
-                    Prediction::new(self.demo.name, claim, &answer.text, answer.right, &run.begin.kernel);
-                self.keep(prediction, &mut room.score);
-                self.asked.push(question);
-            }
-            if let (Verdict::Refuted, Some(correction)) = (verdict, head.expect.correction()) {
-                self.told.push(correction.to_string());
-            }
-            for event in held.drain(..) {
-                page.show(&event)?;
-            }
-            page.show(&event)?;
         }
-        for event in held {
-            page.show(&event)?;
+        room.asking = None;
+        let is_judged =
+            |event: &&Event| matches!(event, Event::Judged { claim, .. } if is_chosen(claim, chosen));
+        let count = done.iter().filter(is_judged).count();
+        let (mut place, mut held) = (0, Vec::new());
+        for event in done {
+            match &event {
+                Event::Judged { claim, .. } if !is_chosen(claim, chosen) => continue,
+                Event::Judged { .. } => place += 1,
+                _ => {
+                    held.push(event);
+                    continue;
+                }
+            }
+            held.push(event);
+            let shown = std::mem::take(&mut held);
+            match reveal(room, self.demo, process, page, Part::Claim(place, count), shown)? {
+                Next::On => {}
+                other => return Ok(other),
+            }
         }
-        Ok(Next::On)
+        reveal(room, self.demo, process, page, Part::Rest, held)
     }
 
-    /// The question that the event `judged` answers.
-    fn question(
-        &self,
-        head: &ClaimHead,
-        judged: &Event,
-        run: &Run,
-        room: &Room<'_>,
+    /// Asks about a claim whose verdict is as expected: for that it was declared which answer is right. Gives what is
+    /// wanted instead of an answer.
+    fn ask(
+        &mut self,
+        claim: &str,
+        process: &ExperimentProcess,
+        room: &mut Room<'_>,
         page: &mut Page<'_>,
-    ) -> Option<Question> {
-        let Event::Judged { verdict, expected, control, treatment, .. } = judged else { return None };
+    ) -> Result<Option<Next>> {
+        let Some(run) = process.run().filter(|run| !run.begin.sabotage) else { return Ok(None) };
+        let Some(head) = run.claim(claim).map(|claim| &claim.head) else { return Ok(None) };
         // The order changes with each time that a person is asked, and never for a file.
-        let times = room.score.as_ref().map_or(0, |it| it.times(self.demo.name, &head.id));
+        let times = room.score.as_ref().map_or(0, |it| it.times(self.demo.name, claim));
         let turn = if room.answers.is_some() { 0 } else { times };
-        // By names: the number of a process that has ended is no help, and never the same again.
-        let mut names = Shown::new(true);
-        let show = |value: &Value| if room.options.stable { page.value(value) } else { names.value(value) };
-        // Where nobody is in other namespaces, there is no inside.
-        let has_inside = run.actors().any(|actor| !actor.elsewhere.is_empty());
-        let is_as_declared = *expected && !run.begin.sabotage;
-        Question::of(head, (*verdict, is_as_declared), [control, treatment], has_inside, show, turn)
+        let Some(question) = Question::of(head, turn) else { return Ok(None) };
+        let given = match ask(&question, claim, (self.demo, run), room, page)? {
+            Ok(given) => given,
+            Err(next) => return Ok(Some(next)),
+        };
+        let asked = Asked::now(self.demo.name, claim, &question.asks, &self.origin, &run.begin.kernel);
+        self.keep(&asked, &question, &given, room);
+        Ok(None)
     }
 
-    /// The question, or another about the same claim, if what was asked before has given its answer away; `None` if
-    /// there is nothing left to ask.
-    fn not_given_away(&self, question: Question, head: &ClaimHead, verdict: Verdict) -> Option<Question> {
-        let whether = Question::whether(head, verdict);
-        let is_told = self.told.contains(&head.id);
-        match self.asked.iter().find(|it| question.is_given_away_by(it)) {
-            Some(before) => (!is_told && !question.is_within(before)).then_some(whether),
-            None => (!is_told || question.asks != whether.asks).then_some(question),
-        }
-    }
-
-    fn keep(&self, prediction: Prediction, score: &mut Option<Score>) {
-        let Some(kept) = score.as_mut().map(|score| score.keep(prediction)) else { return };
-        if let Err(error) = kept {
+    /// Keeps an answer, and the votes before it.
+    fn keep(&mut self, asked: &Asked, question: &Question, given: &Given, room: &mut Room<'_>) {
+        let answer = &question.answers[given.place];
+        self.asked += 1;
+        self.right += usize::from(answer.right);
+        let rounds = (1..).zip(&given.votes).map(|(round, vote)| {
+            let votes = question.answers.iter().enumerate().map(|(at, answer)| Votes {
+                letter: Question::letter(at),
+                answer: answer.text.clone(),
+                right: answer.right,
+                count: vote.count(at),
+            });
+            Kept::Round(Round { asked: asked.clone(), round, votes: votes.collect() })
+        });
+        let prediction = Prediction {
+            asked: asked.clone(),
+            letter: Some(Question::letter(given.place)),
+            answer: answer.text.clone(),
+            right: answer.right,
+        };
+        for kept in rounds.chain([Kept::Prediction(prediction.clone())]) {
+            let Some(Err(error)) = room.score.as_mut().map(|score| score.keep(kept)) else { continue };
             // Said once; the predicting goes on.
             complain(self.demo.name, &error);
-            *score = None;
+            room.score = None;
         }
+        room.scored.add(prediction, &question.answers[question.right()].text);
     }
 
     /// Says how many were right.
-    pub(super) fn sum_up(&self, score: Option<&Score>, page: &Page<'_>) -> Result<()> {
-        let mut line = format!("Predicted: {} of {} right.", self.right, self.asked.len());
-        if let Some(score) = score {
+    pub(super) fn sum_up(&self, room: &Room<'_>, page: &Page<'_>) -> Result<()> {
+        let mut line = format!("Predicted: {} of {} right.", self.right, self.asked);
+        if let Some(score) = &room.score {
             let (right, asked) = score.so_far();
             line += &format!(" Of all that you were asked so far: {right} of {asked}.");
             if right < asked {
@@ -140,4 +154,9 @@ impl Predictions {
         let line = wrap(&line, page.columns(), "", "  ");
         page.say(&format!("{}\n", line.trim_end().style(tone::strong())))
     }
+}
+
+/// Whether a claim is asked about; where none is chosen, all are.
+fn is_chosen(claim: &String, chosen: &[String]) -> bool {
+    chosen.is_empty() || chosen.contains(claim)
 }

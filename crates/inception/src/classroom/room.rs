@@ -5,8 +5,10 @@ use lesson::complain;
 use nix::sys::signal::Signal;
 
 use super::answers::Answers;
+use super::notes::Notes;
 use super::options::Options;
 use super::score::Score;
+use super::scored::Scored;
 use super::terminal::Terminal;
 
 /// How a pause, a question or a run ended.
@@ -31,23 +33,30 @@ pub(super) struct Room<'a> {
     pub(super) terminal: Option<Terminal>,
     pub(super) answers: Option<Answers>,
     pub(super) score: Option<Score>,
+    /// What was predicted in this class.
+    pub(super) scored: Scored,
+    pub(super) notes: Option<Notes>,
+    /// The step that is asked about, as long as it is not shown.
+    pub(super) asking: Option<usize>,
 }
 
 impl Room<'_> {
     /// Opens what the options need.
     ///
     /// # Errors
-    /// When there is no terminal though one is needed, or the answers cannot be read.
+    /// When there is no terminal though one is needed, the answers cannot be read, or nobody takes the notes.
     pub(super) fn open(options: &Options) -> Result<Room<'_>> {
         let needs_keys = options.pause || options.answers.is_none();
         let or = if options.pause { "" } else { "; --answers FILE takes the answers from a file" };
         let terminal = needs_keys.then(|| Terminal::open(options.name(), or)).transpose()?;
         let answers = options.answers.as_deref().map(Answers::open).transpose()?;
+        let scored = Scored::open(options.score.as_deref())?;
         // Without the factors nobody is asked about the kernel.
         let keeps = options.predict && !options.conditions.sabotage;
         // A score that cannot be kept is told, and keeps nobody from predicting.
         let open_score = || Score::open("inception").inspect_err(|error| complain("inception", error)).ok();
         let score = keeps.then(open_score).flatten();
-        Ok(Room { options, terminal, answers, score })
+        let notes = options.notes.as_deref().map(Notes::open).transpose()?;
+        Ok(Room { options, terminal, answers, score, scored, notes, asking: None })
     }
 }

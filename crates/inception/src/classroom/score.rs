@@ -12,35 +12,86 @@ use lesson::complain;
 use nix::fcntl::OFlag;
 use nix::unistd::{fchown, geteuid};
 use serde::{Deserialize, Serialize};
+use transcript::Origin;
 
 use super::user::InvokingUser;
+
+/// A question that was asked, and of whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// The experiment.
+    pub(crate) experiment: String,
+    /// The claim's id.
+    pub(crate) claim: String,
+    /// The question; empty in files that are older than it.
+    #[serde(default)]
+    pub(crate) question: String,
+    /// Who ran the experiment, and where. When it began is left out: `at` says when this was asked.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
+    /// The kernel, as uname(2) has it.
+    pub(crate) kernel: String,
+    /// When, in seconds since 1970.
+    pub(crate) at: u64,
+}
 
 /// A prediction, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Prediction {
-    /// The experiment.
-    pub(super) experiment: String,
-    /// The claim's id.
-    pub(super) claim: String,
+    #[serde(flatten)]
+    pub(crate) asked: Asked,
+    /// The letter of the answer that was given; none in files that are older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) letter: Option<char>,
     /// The answer that was given.
-    pub(super) answer: String,
+    pub(crate) answer: String,
     /// Whether the kernel gave the same.
-    pub(super) right: bool,
-    /// The kernel, as uname(2) has it.
-    pub(super) kernel: String,
-    /// When, in seconds since 1970.
-    pub(super) at: u64,
+    pub(crate) right: bool,
 }
 
-impl Prediction {
-    /// A prediction made now.
-    pub(super) fn new(experiment: &str, claim: &str, answer: &str, right: bool, kernel: &str) -> Prediction {
+/// How a class voted, as it is kept: all its answers, in the order in which they stood on the screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Round {
+    #[serde(flatten)]
+    pub(crate) asked: Asked,
+    /// Which vote on this question it was, from 1.
+    pub(crate) round: usize,
+    /// How many gave which answer.
+    pub(crate) votes: Vec<Votes>,
+}
+
+/// How many gave an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Votes {
+    /// Its letter.
+    pub(crate) letter: char,
+    /// Its words.
+    pub(crate) answer: String,
+    /// Whether it is what the kernel says.
+    pub(crate) right: bool,
+    /// How many.
+    pub(crate) count: u64,
+}
+
+/// A line of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Kept {
+    /// What was predicted. It counts.
+    Prediction(Prediction),
+    /// A vote before. What counts is the prediction that the class came to.
+    Round(Round),
+}
+
+impl Asked {
+    /// A question that is asked now.
+    pub(super) fn now(experiment: &str, claim: &str, question: &str, origin: &Origin, kernel: &str) -> Asked {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
-        Prediction {
+        Asked {
             experiment: experiment.into(),
             claim: claim.into(),
-            answer: answer.into(),
-            right,
+            question: question.into(),
+            origin: Origin { time: String::new(), ..origin.clone() },
             kernel: kernel.into(),
             at,
         }
@@ -52,7 +103,7 @@ impl Prediction {
 pub(crate) struct Score {
     path: PathBuf,
     file: File,
-    before: Vec<Prediction>,
+    before: Vec<Kept>,
     /// The numbers of the lines that are no predictions.
     pub(super) unreadable: Vec<usize>,
     is_torn: bool,
@@ -108,7 +159,7 @@ impl Score {
         for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty())
         {
             match serde_json::from_slice(line) {
-                Ok(prediction) => before.push(prediction),
+                Ok(kept) => before.push(kept),
                 Err(_) => unreadable.push(at + 1),
             }
         }
@@ -133,21 +184,21 @@ impl Score {
     ///
     /// # Errors
     /// Those of write(2).
-    pub(super) fn keep(&mut self, prediction: Prediction) -> Result<()> {
+    pub(super) fn keep(&mut self, kept: Kept) -> Result<()> {
         // In one piece, since another class may be writing: an append of this size is not torn by another.
         let mut line = if std::mem::take(&mut self.is_torn) { vec![b'\n'] } else { Vec::new() };
-        serde_json::to_writer(&mut line, &prediction)?;
+        serde_json::to_writer(&mut line, &kept)?;
         line.push(b'\n');
-        let kept = self.file.write_all(&line);
-        kept.with_context(|| format!("cannot keep the score in {}", self.path.display()))?;
-        self.before.push(prediction);
+        let written = self.file.write_all(&line);
+        written.with_context(|| format!("cannot keep the score in {}", self.path.display()))?;
+        self.before.push(kept);
         Ok(())
     }
 
     /// How often a claim was asked about.
     pub(super) fn times(&self, experiment: &str, claim: &str) -> u64 {
-        let asked = self.before.iter().filter(|it| it.experiment == experiment && it.claim == claim);
-        asked.count() as u64
+        let is_it = |asked: &Asked| asked.experiment == experiment && asked.claim == claim;
+        self.predictions().filter(|it| is_it(&it.asked)).count() as u64
     }
 
     /// How many claims were predicted right when last asked about, and how many were asked about.
@@ -172,8 +223,22 @@ impl Score {
         self.latest().into_keys().filter(|(of, _)| *of == experiment).map(|(_, claim)| claim).collect()
     }
 
+    /// All that is kept, in its order.
+    pub(crate) fn kept(&self) -> &[Kept] {
+        &self.before
+    }
+
+    fn predictions(&self) -> impl Iterator<Item = &Prediction> {
+        self.before.iter().filter_map(|kept| match kept {
+            Kept::Prediction(prediction) => Some(prediction),
+            Kept::Round(_) => None,
+        })
+    }
+
     fn latest(&self) -> BTreeMap<(&str, &str), bool> {
-        self.before.iter().map(|it| ((it.experiment.as_str(), it.claim.as_str()), it.right)).collect()
+        self.predictions()
+            .map(|it| ((it.asked.experiment.as_str(), it.asked.claim.as_str()), it.right))
+            .collect()
     }
 }
 
@@ -211,9 +276,36 @@ mod tests {
         Score::read(path, file).unwrap()
     }
 
+    fn asked(claim: &str) -> Asked {
+        let origin = Origin { student: "Ann Lee".into(), time: "2026".into(), ..Origin::default() };
+        Asked::now("x", claim, "What is it?", &origin, "6.12")
+    }
+
+    fn prediction(claim: &str, right: bool) -> Kept {
+        Kept::Prediction(Prediction { asked: asked(claim), letter: Some('b'), answer: "1".into(), right })
+    }
+
     fn line(claim: &str, right: bool) -> String {
-        let prediction = Prediction::new("x", claim, "1", right, "6.12");
-        serde_json::to_string(&prediction).unwrap() + "\n"
+        serde_json::to_string(&prediction(claim, right)).unwrap() + "\n"
+    }
+
+    fn vote(claim: &str) -> Kept {
+        let votes = vec![Votes { letter: 'a', answer: "1".into(), right: true, count: 7 }];
+        Kept::Round(Round { asked: asked(claim), round: 1, votes })
+    }
+
+    #[test]
+    fn a_vote_is_kept_and_counts_for_nothing() {
+        let score = of(&(line("a", false) + &serde_json::to_string(&vote("a")).unwrap()));
+        assert!(matches!(score.kept(), [Kept::Prediction(_), Kept::Round(_)]), "{:?}", score.kept());
+        assert_eq!((score.so_far(), score.times("x", "a"), score.complaint()), ((0, 1), 1, None));
+    }
+
+    #[test]
+    fn a_file_from_before_there_were_questions_in_it_is_read() {
+        let old = r#"{"experiment":"x","claim":"a","answer":"EPERM","right":false,"kernel":"6.12","at":1780000000}"#;
+        let score = of(&format!("{old}\n"));
+        assert_eq!((score.missed(), score.complaint()), (BTreeMap::from([("x", vec!["a"])]), None));
     }
 
     #[test]
@@ -237,7 +329,7 @@ mod tests {
                 .unwrap()
                 .ends_with("line 1 and 1 more is no prediction; it stays, and does not count")
         );
-        score.keep(Prediction::new("x", "b", "2", true, "6.12")).unwrap();
+        score.keep(prediction("b", true)).unwrap();
         let mut text = String::new();
         score.file.seek(SeekFrom::Start(0)).unwrap();
         score.file.read_to_string(&mut text).unwrap();

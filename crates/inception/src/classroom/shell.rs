@@ -1,26 +1,36 @@
 //! A shell in the namespaces of a step. The experiment waits meanwhile.
 
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use lesson::render::Layout;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{Pid, getpgrp, getpid, setpgid, tcsetpgrp};
-use ns_core::{Child, Errno, Message, Named, Namespaces, namespace, process, signals};
+use nix::unistd::{Pid, getegid, geteuid, getpgrp, getpid, setpgid, tcsetpgrp};
+use ns_core::child::Spawn;
+use ns_core::idmap::IdMaps;
+use ns_core::{Child, Errno, Message, Named, Namespaces, mount, namespace, process, signals};
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use super::card::Card;
 use super::places::{Place, descendants};
 use super::watchdog::Watchdog;
 
-/// Opens a shell at `place` of `experiment`, which is at rest, and waits until it ends; its prompt begins with `prompt`.
-/// What it leaves behind is ended.
+/// The variable that has the directory of the cgroup, whose path is too long for a card.
+const CGROUP: &str = "CGROUP";
+/// What is reported of a cgroup that was joined.
+const JOINED: &str = "OK";
+
+/// Opens a shell at `place` of `experiment`, which is at rest, and waits until it ends; its prompt begins with `prompt`,
+/// and before it stands a card in this `layout`. What it leaves behind is ended.
 /// `Some` if this signal ended it, and is to end us.
 ///
 /// # Errors
@@ -29,6 +39,7 @@ pub(super) fn open(
     experiment: Pid,
     place: &Place,
     prompt: &str,
+    layout: Layout,
     watchdog: &mut Watchdog,
 ) -> Result<Option<Signal>> {
     let settings = tcgetattr(io::stdin()).context("tcgetattr()")?;
@@ -41,7 +52,7 @@ pub(super) fn open(
     let family = || [process::children(getpid()).unwrap_or_default(), descendants(experiment)].concat();
     let before_it = family();
     watchdog.lent(&settings);
-    let ended = adopting.and_then(|()| be_there(place, prompt));
+    let ended = adopting.and_then(|()| be_there(place, prompt, layout));
     let cleaned = ns_core::until("what the shell left behind to end", || {
         let mut left = family();
         left.retain(|pid| !before_it.contains(pid));
@@ -60,22 +71,75 @@ pub(super) fn open(
     ended
 }
 
-fn be_there(place: &Place, prompt: &str) -> Result<Option<Signal>> {
+fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal>> {
     let raw = rustix::process::Pid::from_raw(place.pid.as_raw()).context("no process")?;
     let pidfd = pidfd_open(raw, PidfdFlags::empty()).with_context(|| format!("pidfd_open({raw})"))?;
+    let mut card = Card {
+        who: place.who.clone(),
+        namespaces: place.all(),
+        own: place.own,
+        limits: place.cgroups.first().map(|cgroup| limits(cgroup)).unwrap_or_default(),
+        lacks: Vec::new(),
+    };
+    // From in there the directories may not be seen.
+    let mut cgroups = Vec::new();
+    for directory in &place.cgroups {
+        let path = directory.join("cgroup.procs");
+        match OpenOptions::new().write(true).open(&path) {
+            Ok(file) => cgroups.push((path, file)),
+            Err(error) => card.lacks.push(format!("Not in its cgroup: open({path:?}): {error}.")),
+        }
+    }
+    let joining = cgroups.len();
     // setns(2) into a PID or time namespace counts for the children of the caller. So the one who enters is not the
     // one who becomes the shell.
     let mut intermediate = Child::spawn("the shell", Namespaces::NONE, |me| {
-        namespace::enter_all_of(pidfd.as_fd(), place.namespaces)?;
-        let mut shell = Child::spawn("shell", Namespaces::NONE, |_| become_shell(prompt))?;
+        if !place.namespaces.is_empty() {
+            namespace::enter_all_of(pidfd.as_fd(), place.namespaces)?;
+        }
+        if let Some((file, kind)) = &place.held {
+            file.enter(Some(*kind))?;
+        }
+        let mut spawn = Spawn::new("shell").namespaces(place.anew);
+        if place.anew.contains(Namespaces::USER) {
+            spawn = spawn.maps(IdMaps::own(0, geteuid().as_raw(), getegid().as_raw()));
+        }
+        let mut shell = spawn.run(|me| {
+            me.checkpoint()?;
+            if place.anew.contains(Namespaces::MNT) {
+                // What is mounted in a copy would else be mounted in the original, too.
+                mount::make_private()?;
+            }
+            if place.all().contains(Namespaces::PID) {
+                card.lacks.extend(own_proc().err().map(|error| format!("No /proc of its own: {error}.")));
+            }
+            become_shell(prompt, &card.set(layout), place.cgroups.first())
+        })?;
+        for (path, mut file) in cgroups {
+            let joined = file.write_all(shell.pid().to_string().as_bytes());
+            me.report(
+                "joins",
+                joined.map_or_else(|error| format!("write({path:?}): {error}"), |()| JOINED.into()),
+            )?;
+        }
         me.report("PID", shell.pid())?;
+        me.checkpoint()?;
+        shell.wake()?;
         // One that stops itself would leave the terminal to nobody.
         while let Message::Stopped(_) = shell.recv()? {
             shell.signal(Signal::SIGCONT)?;
         }
         Ok(())
     })?;
+    for _ in 0..joining {
+        let joins = intermediate.fact()?.value.to_string();
+        if joins != JOINED {
+            let line = layout.wrap(&format!("Not in its cgroup: {joins}."), "   ", "   ");
+            io::stdout().write_all(line.as_bytes()).context("cannot write the output")?;
+        }
+    }
     let shell = intermediate.fact()?.value.as_i64().and_then(|pid| i32::try_from(pid).ok());
+    intermediate.wake()?;
     let endings = signals::Waiting::among(&[Signal::SIGHUP, Signal::SIGTERM])?;
     // A terminal that hangs up tells so to its foreground alone. That is not us, and a shell that was about to start a
     // program when it was told may wait for that program for ever. So we watch the terminal ourselves: nothing is asked
@@ -101,11 +165,47 @@ fn be_there(place: &Place, prompt: &str) -> Result<Option<Signal>> {
     Ok(None)
 }
 
-/// In the child that is in the namespaces: takes the terminal, and becomes a shell.
-fn become_shell(prompt: &str) -> ns_core::Result<()> {
+/// The limits of a cgroup, as something to try.
+fn limits(cgroup: &Path) -> Vec<(String, String)> {
+    const FORK: (&str, &str) =
+        ("sh -c 'for i in 1 2 3 4; do sleep 9 & done'", "fork() fails with EAGAIN; nobody is killed");
+    const TOUCH: (&str, &str) =
+        ("head -c 64M /dev/zero | tail -c 64M | wc -c", "0: tail is killed, since it touches too much");
+    const EXCEED: [(&str, (&str, &str)); 3] =
+        [("pids.max", FORK), ("memory.max", TOUCH), ("memory.limit_in_bytes", TOUCH)];
+    // Version 1's word for no limit is a page less than what fits into 63 bits.
+    let is_one = |limit: &u64| *limit < 1 << 60;
+    let mut tries = Vec::new();
+    for (file, (command, expect)) in EXCEED {
+        let text = fs::read_to_string(cgroup.join(file)).unwrap_or_default();
+        if let Some(limit) = text.trim().parse::<u64>().ok().filter(is_one) {
+            let set = format!("{limit}, as the experiment has set it");
+            tries.extend([(format!("cat ${CGROUP}/{file}"), set), (command.into(), expect.into())]);
+        }
+    }
+    tries.push(("cat /proc/self/cgroup".into(), "the cgroup that the experiment has made".into()));
+    tries
+}
+
+/// Sees to it that /proc is that of this process's PID namespace: if it is not, mounts one, in a mount namespace that
+/// nobody else is in.
+fn own_proc() -> ns_core::Result<()> {
+    let shown = fs::read_link("/proc/self").unwrap_or_default();
+    if shown == Path::new(&getpid().to_string()) {
+        return Ok(());
+    }
+    namespace::unshare(Namespaces::MNT)?;
+    mount::make_private()?;
+    mount::mount("proc", Path::new("/proc"))
+}
+
+/// In the child that is in the namespaces: takes the terminal, shows the card, and becomes a shell.
+fn become_shell(prompt: &str, card: &str, cgroup: Option<&PathBuf>) -> ns_core::Result<()> {
     setpgid(Pid::from_raw(0), Pid::from_raw(0)).named(|| "setpgid(0, 0)".into())?;
     // All signals are blocked, SIGTTOU among them, or this would stop us.
     tcsetpgrp(io::stdin(), getpgrp()).named(|| "tcsetpgrp(0)".into())?;
+    // What cannot be shown is no reason not to be here.
+    let _ = io::stdout().write_all(card.as_bytes()).and_then(|()| io::stdout().flush());
     signals::reset_ignored()?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).named(|| "sigprocmask()".into())?;
     let mut tried = None;
@@ -119,6 +219,7 @@ fn become_shell(prompt: &str) -> ns_core::Result<()> {
             "zsh" => command.args(["-f", "-i"]),
             _ => command.arg("-i"),
         };
+        command.envs(cgroup.map(|directory| (CGROUP, directory)));
         // Nothing that is typed there stands in anybody's history.
         command.env("PS1", format!("[{prompt}] $ ")).env_remove("HISTFILE").env("LESSHISTFILE", "-");
         let error = command.exec();

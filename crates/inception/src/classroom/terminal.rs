@@ -59,42 +59,69 @@ impl Terminal {
     /// Shows a prompt by `show`, and waits for a key, or for the process of the pidfd `process` to end.
     pub(super) fn key(
         &mut self,
-        mut show: impl FnMut() -> Result<()>,
+        show: impl FnMut() -> Result<()>,
         process: Option<BorrowedFd<'_>>,
     ) -> Result<Pressed> {
-        if let Some(pressed) = self.ahead.pop_front() {
-            show()?;
-            return Ok(pressed);
-        }
+        self.keys(show, process, |pressed| Ok(Some(pressed)))
+    }
+
+    /// Shows a prompt by `show`, again after each stop, and hands one key after another to `take` until that makes
+    /// something of them, which it must of an end. In between the terminal echoes nothing, however fast keys come.
+    pub(super) fn keys<T>(
+        &mut self,
+        mut show: impl FnMut() -> Result<()>,
+        process: Option<BorrowedFd<'_>>,
+        mut take: impl FnMut(Pressed) -> Result<Option<T>>,
+    ) -> Result<T> {
         loop {
-            let waited = {
+            let stop = {
                 // Before the prompt is to be seen, so that a key that answers it is not echoed.
                 let (signals, _keys) = (Watched::signals()?, Keys::begin(&mut self.watchdog)?);
                 show()?;
-                wait(&signals.arrive, process)?
-            };
-            match waited {
-                Waited::Bytes(bytes) => {
-                    let mut keys = parse(&bytes).into_iter();
-                    let Some(first) = keys.next() else { continue };
-                    self.ahead.extend(keys);
-                    if first == Pressed::Key('\u{1a}') {
-                        // As the terminal would, were it not for us: the whole job stops.
-                        kill(Pid::from_raw(0), Signal::SIGTSTP).context("kill(0, SIGTSTP)")?;
-                        continue;
+                loop {
+                    let pressed = match self.ahead.pop_front() {
+                        Some(STOP) => break Stop::Job,
+                        Some(pressed) => pressed,
+                        None => match wait(&signals.arrive, process)? {
+                            Waited::Bytes(bytes) => {
+                                self.ahead.extend(parse(&bytes));
+                                continue;
+                            }
+                            Waited::HungUp => Pressed::Ended(Signal::SIGHUP),
+                            Waited::Gone => Pressed::Gone,
+                            Waited::Arrived(Signal::SIGTSTP) => break Stop::This,
+                            Waited::Arrived(signal) if ENDINGS.contains(&signal) => Pressed::Ended(signal),
+                            // After a stop: the shell had the terminal meanwhile.
+                            Waited::Arrived(_) => break Stop::Over,
+                        },
+                    };
+                    if let Some(taken) = take(pressed)? {
+                        return Ok(taken);
                     }
-                    return Ok(first);
                 }
-                Waited::HungUp => return Ok(Pressed::Ended(Signal::SIGHUP)),
-                Waited::Gone => return Ok(Pressed::Gone),
-                Waited::Arrived(Signal::SIGTSTP) => raise(Signal::SIGTSTP).context("raise(SIGTSTP)")?,
-                Waited::Arrived(signal) if ENDINGS.contains(&signal) => return Ok(Pressed::Ended(signal)),
-                // After a stop: the shell had the terminal meanwhile.
-                Waited::Arrived(_) => {}
+            };
+            match stop {
+                // As the terminal would, were it not for us: the whole job stops.
+                Stop::Job => kill(Pid::from_raw(0), Signal::SIGTSTP).context("kill(0, SIGTSTP)")?,
+                Stop::This => raise(Signal::SIGTSTP).context("raise(SIGTSTP)")?,
+                Stop::Over => {}
             }
             writeln!(io::stdout()).and_then(|()| io::stdout().flush()).context("cannot write the output")?;
         }
     }
+}
+
+/// Ctrl-Z.
+const STOP: Pressed = Pressed::Key('\u{1a}');
+
+/// What interrupts the wait for keys.
+enum Stop {
+    /// Ctrl-Z.
+    Job,
+    /// A signal that stops this process.
+    This,
+    /// It has been stopped, and goes on.
+    Over,
 }
 
 enum Waited {

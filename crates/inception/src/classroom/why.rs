@@ -1,27 +1,46 @@
 //! `w`: the rules behind what is seen, and where they stand.
 
 use anyhow::Result;
-use lesson::render::wrap;
 
+use super::doc;
 use super::page::Page;
 use crate::demos::Demo;
-use crate::markdown;
-use transcript::{ClaimResult, Run};
+use transcript::Run;
 
-/// Says which rules the last step has shown, which manual pages state them, and what the doc says about why.
+/// Says which rules the step that is shown has shown so far, which manual pages state them, and what the doc says of
+/// these: at most a screen, and nothing of what is to come.
 pub(super) fn show(demo: &Demo, run: &Run, page: &Page<'_>) -> Result<()> {
-    let width = page.columns();
-    // The step that waits has shown nothing yet.
-    let last = run.step().and_then(|step| step.checked_sub(1)).filter(|step| *step > 0);
-    let judged = run.claims.iter().filter(|claim| matches!(claim.result, Some(ClaimResult::Judged { .. })));
-    for rule in judged.filter(|claim| claim.step == last).map(|claim| &claim.head) {
-        let text = &run.correction(rule).unwrap_or(rule).text;
-        page.say(&page.layout().wrap(&format!("{text} Factor: {}.", rule.factor), "   - ", "     "))?;
+    let layout = page.layout();
+    let (step, ids) = page.judged();
+    if step == 0 {
+        return page.remark("No step has shown anything yet.");
     }
-    let pages = run.begin.man.join(", ");
-    page.say(&wrap(&format!("The rules stand in {pages}."), width, "   ", "   "))?;
-    match markdown::section(demo.doc, "Why") {
-        Some(text) => page.say(&format!("\n{}\n", markdown::render(text, page.layout()).trim_matches('\n'))),
-        None => page.remark(&format!("Why it is so: inception read {}", demo.name)),
+    if ids.is_empty() {
+        return page
+            .remark(&format!("Step {step} has shown nothing yet. b goes back to what was shown before."));
     }
+    let shown: Vec<_> = ids.iter().filter_map(|id| run.claim(id)).map(|claim| &claim.head).collect();
+    let rule = |text: &str, factor: &str| layout.wrap(&format!("{text} Factor: {factor}."), "   - ", "     ");
+    let mut rules: Vec<String> = Vec::new();
+    for claim in &shown {
+        let right = run.correction(claim).unwrap_or(claim);
+        let rule = rule(&right.text, &right.factor);
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    let pages = layout.wrap(&format!("The rules stand in {}.", run.begin.man.join(", ")), "   ", "   ");
+    let more = layout.wrap(&format!("More: inception read {}", demo.name), "   ", "   ");
+    let mut text = rules.concat() + &pages;
+    let to_come: Vec<&str> =
+        run.claims.iter().map(|claim| claim.head.id.as_str()).filter(|id| !page.has_shown(id)).collect();
+    let numbers: Vec<u16> = shown.iter().flat_map(|claim| claim.notes.clone()).collect();
+    for part in [doc::why(demo.doc, &ids, &to_come), doc::on_notes(demo.doc, &numbers)].concat() {
+        let part = format!("\n{}", layout.wrap(&part, "   ", "   "));
+        // What does not fit any more is left to the doc.
+        if text.lines().count() + part.lines().count() + more.lines().count() < page.room() {
+            text += &part;
+        }
+    }
+    page.say(&(text + &more))
 }

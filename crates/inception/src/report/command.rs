@@ -13,11 +13,11 @@ use ns_core::printable;
 use super::accounts;
 use super::page::{self, Page};
 use super::steps::{self, Part};
-use super::target::{Replacement, Target};
 use crate::demos;
 use crate::run::{complain_if_broken, provide};
 use crate::stdout::BufferedStdout;
 use crate::summary;
+use crate::target::{Replacement, Target};
 use crate::trial::{Account, Conditions};
 
 /// What to report on, and where to.

@@ -135,6 +135,7 @@ fn is_there(place: &Place, need: &str) -> bool {
         }),
         "controllers" => kinds.contains(&"cgroup2") && !kinds.contains(&"cgroup"),
         "docker" => place.root && has("dockerd") && has("docker"),
+        "solutions" => Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../solutions")).is_dir(),
         "systemd" => Path::new("/run/systemd/system").is_dir(),
         program => has(program),
     }

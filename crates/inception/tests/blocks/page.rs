@@ -58,6 +58,7 @@ pub(crate) const NEEDS: &[(&str, &str)] = &[
     ("controllers", "cgroup v2 alone, with its controllers: scripts/vm 13"),
     ("docker", "Docker's engine, started by scripts/docker-lab"),
     ("jq", "jq: apt install jq"),
+    ("solutions", "the solutions, which students do not get: docs/teacher.md"),
     ("systemd", "systemd as init: scripts/vm 13"),
 ];
 

@@ -107,6 +107,11 @@ impl Desk {
 
     /// Opens the terminal, and starts a program in it; its exit status is told when it ends.
     pub(crate) fn open(&self, columns: u16, line: &[&str]) {
+        self.open_sized((columns, 50), line);
+    }
+
+    /// As [`Desk::open`], of so many columns and rows.
+    pub(crate) fn open_sized(&self, (columns, rows): (u16, u16), line: &[&str]) {
         let words: Vec<String> = self.words(line).iter().map(|it| format!("'{it}'")).collect();
         let script = format!(
             "cd /; stty -a > {}/before; {}; echo \"exit status $?\"; stty -a > {}/after; read -r _",
@@ -114,8 +119,34 @@ impl Desk {
             words.join(" "),
             self.folder.display()
         );
-        let columns = columns.to_string();
-        self.tmux(&["new-session", "-d", "-x", &columns, "-y", "50", "sh", "-c", &script]);
+        let (columns, rows) = (columns.to_string(), rows.to_string());
+        // All that it writes, from its first byte on.
+        let record = format!("cat > {}", self.folder.join("written").display());
+        let script = format!("read -r _; {script}");
+        self.tmux(&["new-session", "-d", "-x", &columns, "-y", &rows, "sh", "-c", &script]);
+        self.tmux(&["pipe-pane", &record]);
+        self.press("Enter");
+    }
+
+    /// All that was written to the terminal so far, as it was written.
+    pub(crate) fn written(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder.join("written")).unwrap_or_default()).into_owned()
+    }
+
+    /// A second terminal, which shows nothing of its own: its name.
+    pub(crate) fn second_terminal(&self) -> String {
+        self.tmux(&["split-window", "-d", "sh", "-c", "stty -echo; exec sleep 1000"]);
+        self.tmux(&["display-message", "-p", "-t", "{bottom}", "#{pane_tty}"]).trim().into()
+    }
+
+    /// What the second terminal shows.
+    pub(crate) fn on_the_second(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-t", "{bottom}"])
+    }
+
+    /// What is to be seen now, without what ran off the screen.
+    pub(crate) fn visible(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-J"])
     }
 
     pub(crate) fn press(&self, keys: &str) {
@@ -170,7 +201,7 @@ impl Desk {
         })
     }
 
-    fn until(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> Result<(), Failed> {
+    pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> Result<(), Failed> {
         let began = Instant::now();
         loop {
             let screen = self.screen();

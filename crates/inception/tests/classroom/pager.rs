@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use libtest_mimic::Failed;
 
 use crate::desk::{Desk, Person};
-use crate::ensure;
+use crate::{ensure, prompt};
 
 /// A desk whose pager keeps what it reads in a file, and what it was told in another.
 fn with_pager(person: &Person) -> Desk {
@@ -102,7 +102,7 @@ pub(crate) fn nothing_is_paged_where_nobody_turns_pages(person: &Person) -> Resu
     let text = String::from_utf8_lossy(&desk.run(&["uts-demo", "--all"]).stdout).into_owned();
     ensure(text.contains("\n12. ") && !paged(&desk).exists(), || format!("a pipe is paged: {text}"))?;
     desk.open(80, &["uts-demo", "--all", "--pause"]);
-    desk.ends_with("[step 1] Enter goes on, ? lists the keys:")?;
+    desk.ends_with(&prompt(1))?;
     desk.press("q");
     desk.ends_with("exit status 130")?;
     ensure(!paged(&desk).exists(), || "a class is paged".into())?;

@@ -12,7 +12,8 @@ use ns_core::process;
 use super::renderer::Renderer;
 use transcript::Event;
 
-/// Shows events, and after each step waits for a line on what was standard input at the start.
+/// Shows events, and waits after each step that is announced, and after the end, for a line on what was standard input
+/// at the start. So what a step has kept is there to be looked at until the next begins, or all is over.
 pub(crate) struct Lockstep {
     shown: Box<dyn Renderer>,
     go: BufReader<File>,
@@ -35,7 +36,9 @@ impl Lockstep {
 impl Renderer for Lockstep {
     fn show(&mut self, event: &Event) -> io::Result<()> {
         self.shown.show(event)?;
-        if matches!(event, Event::Step { .. }) && self.go.read_line(&mut String::new())? == 0 {
+        if matches!(event, Event::Step { .. } | Event::End { .. })
+            && self.go.read_line(&mut String::new())? == 0
+        {
             return Err(io::Error::other(Dismissed));
         }
         Ok(())

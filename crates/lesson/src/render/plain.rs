@@ -1,7 +1,7 @@
 //! Text of ours in ASCII: for screen readers, which name or drop what they do not know, and for terminals that cannot
 //! show it. What the kernel said stays as it is.
 
-use transcript::{Actor, Arm, ClaimHead, DeclaredAnswer, Event, Expectation, Misconception, Row};
+use transcript::{Actor, Arm, ClaimHead, DeclaredAnswer, Event, Expectation, Row};
 
 /// The same words in ASCII. A character that has no counterpart stays.
 pub fn in_ascii(text: &str) -> String {
@@ -72,13 +72,10 @@ fn arm(Arm { facts, .. }: &mut Arm) {
 }
 
 fn head(claim: &mut ClaimHead) {
-    let ClaimHead { text, factor, expect, arms, misconceptions, question, answers, .. } = claim;
+    let ClaimHead { text, factor, expect, arms, question, answers, .. } = claim;
     [text, factor].into_iter().chain(arms).chain(question).for_each(set);
     if let Expectation::Varies { why } = expect {
         set(why);
-    }
-    for Misconception { answer, why } in misconceptions {
-        [answer, why].into_iter().for_each(set);
     }
     for DeclaredAnswer { answer, why, .. } in answers {
         [answer].into_iter().chain(why).for_each(set);

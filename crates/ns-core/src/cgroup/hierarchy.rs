@@ -56,6 +56,16 @@ impl Hierarchy {
         &self.own
     }
 
+    /// The directory of the cgroup that has this `path` in a /proc/PID/cgroup, if a mount shows it at a place that can be
+    /// told from the path.
+    pub fn directory(&self, path: &str) -> Option<PathBuf> {
+        let shown = self.mounts.iter().filter_map(|mount| match beneath(&mount.root, path) {
+            Beneath::At(below) => Some(mount.point.join(below)),
+            Beneath::Somewhere | Beneath::Not => None,
+        });
+        shown.filter(|directory| directory.is_dir()).map(|it| it.components().collect()).next()
+    }
+
     /// The directory of the cgroup that the caller was in at [`super::Layout::detect`], if any mount shows it.
     ///
     /// /proc/self/cgroup gives a path from the root of our cgroup namespace, and a mount shows a part of the

@@ -1,4 +1,4 @@
-//! The file that a report becomes: whole or not at all.
+//! A file that is made of what was seen or kept: whole or not at all.
 //!
 //! What is written has no name until it is whole (O_TMPFILE, linkat(2)), and takes the place of what was there in one
 //! step (rename(2)). So whatever ends us, the old file is left, and nothing beside it. Files without a name, names that
@@ -16,16 +16,16 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{AccessFlags, access, linkat};
 use tempfile::{Builder, TempPath};
 
-/// Where a report goes.
+/// Where what is made goes.
 #[derive(Debug)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Stdout,
     File(Replacement),
 }
 
 /// A file that is about to be made or replaced.
 #[derive(Debug)]
-pub(super) struct Replacement {
+pub(crate) struct Replacement {
     path: PathBuf,
     into: Into,
 }
@@ -39,15 +39,29 @@ enum Into {
 }
 
 impl Target {
-    /// Finds out whether it can be written, and leaves what is there as it is.
+    /// A file, or standard output for `-`. Finds out whether it can be written, and leaves what is there as it is.
     ///
     /// # Errors
     /// One line that names the path, and says what helps.
-    pub(super) fn open(path: &Path) -> Result<Target> {
+    pub(crate) fn open(path: &Path) -> Result<Target> {
         if path.as_os_str() == "-" {
             return Ok(Target::Stdout);
         }
         Ok(Target::File(Replacement::open(path)?))
+    }
+
+    /// Writes it, as it stands.
+    ///
+    /// # Errors
+    /// Those of write(2), linkat(2) and rename(2); what was there is left as it was.
+    pub(crate) fn write(self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Target::Stdout => {
+                let mut stdout = std::io::stdout();
+                stdout.write_all(bytes).and_then(|()| stdout.flush()).context("cannot write the output")
+            }
+            Target::File(file) => file.replace(bytes),
+        }
     }
 }
 
@@ -56,7 +70,7 @@ impl Replacement {
     ///
     /// # Errors
     /// As there.
-    pub(super) fn open(path: &Path) -> Result<Replacement> {
+    pub(crate) fn open(path: &Path) -> Result<Replacement> {
         Replacement::try_open(path).map_err(|why| {
             let remedy = "name a file in a directory that you may write to";
             anyhow!("cannot write {}: {why:#}; {remedy}", path.display())
@@ -91,7 +105,7 @@ impl Replacement {
         Ok(Replacement { path, into })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -99,7 +113,7 @@ impl Replacement {
     ///
     /// # Errors
     /// Those of write(2), linkat(2) and rename(2); what was there is left as it was.
-    pub(super) fn replace(self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn replace(self, bytes: &[u8]) -> Result<()> {
         let path = self.path.clone();
         self.try_replace(bytes).with_context(|| format!("cannot write {}", path.display()))
     }
@@ -129,8 +143,8 @@ fn fill(mut file: &File, bytes: &[u8], old: &Path) -> std::io::Result<()> {
 /// Gives the file a name beside `path`, or to another like it if it can have none.
 fn name(file: &File, bytes: &[u8], path: &Path) -> std::io::Result<TempPath> {
     let mut beside = Builder::new();
-    // Short, since the name of the report may be as long as the filesystem allows.
-    beside.prefix(".report-");
+    // Short, since the other name may be as long as the filesystem allows.
+    beside.prefix(".inception-");
     if let Ok(named) = beside.make_in(directory(path), |name| link(file, name)) {
         return Ok(named.into_temp_path());
     }
