@@ -40,7 +40,7 @@ fn experiments() -> Vec<String> {
     let list = text(&run("inception", &["list", "--format", "jsonl"]).stdout);
     let mut list: Vec<Value> = list.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     // The list is the path; what is exported goes by the numbers.
-    list.sort_by_key(|demo| demo["number"].as_str().map(String::from));
+    list.sort_by_key(|demo| demo["number"].as_u64());
     list.iter().filter_map(|demo| demo["name"].as_str().map(String::from)).collect()
 }
 
