@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Which worlds do two processes share? The walk for docs/01-ns-compare.md.
+# Which namespaces do two processes share? The walkthrough for docs/01-ns-compare.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
-stage 'Which worlds do two processes share?' "$@"
+stage 'Which namespaces do two processes share?' "$@"
 needs unshare:util-linux lsns:util-linux pgrep:procps hostname:hostname
 needs_user_namespaces
 
@@ -16,8 +16,8 @@ try 'unshare -Ur --uts --pid --fork --kill-child sleep 60 &'
 settle 'pgrep --parent $! sleep'
 try 'other=$(pgrep --parent $!)
 diff <(readlink /proc/self/ns/*) <(readlink /proc/$other/ns/*)'
-say 'Four links, three namespaces: pid_for_children says where its children will be born. In all other respects it lives
-in our world. lsns asks the kernel the same questions:'
+say 'Four links, three namespaces: pid_for_children says where its children will be created. In all other respects it is
+in our namespaces. lsns asks the kernel the same questions:'
 try 'lsns --task $other --output NS,TYPE,NPROCS,PID,USER'
 
 say 'A number is a name for as long as the namespace lives. Then another may get it. Twenty namespaces, one after the

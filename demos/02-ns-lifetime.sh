@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# When does a namespace die? The walk for docs/02-ns-lifetime.md.
+# When does a namespace die? The walkthrough for docs/02-ns-lifetime.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2154 # the commands are shown as they are typed, and set the variables
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -34,7 +34,7 @@ $in nsenter --uts=/tmp/kept hostname'
 try '$in umount /tmp/kept; $in unshare --uts true && echo room'
 
 say 'Now for a namespace that nothing holds, as far as one can see. A host with a network, and a container with another; a
-cable between them, and an address at each end.'
+veth pair between them, and an address at each end.'
 try 'unshare -Ur --net sleep 120 &
 host=$!'
 settle 'grep -q sleep /proc/$host/comm'
@@ -67,7 +67,7 @@ settle '$on_host sh -c "unshare --net sleep 60 & sleep 0.1; ip link add fence ty
 settle '! $on_host ip link show fence'
 try '$on_host ip -brief link show out'
 
-say 'No process, no descriptor, no mount; but its end of the cable is there, or ours would not be. The orphaned socket
+say 'No process, no descriptor, no mount; but its end of the veth pair is there, or ours would not be. The orphaned socket
 holds it all. Give the host its address back, so that it hears and answers:'
 try '$on_host ip address add 10.0.0.1/24 dev out'
 settle '! $on_host ip link show out'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What does a cgroup namespace hide? The walk for docs/03-cgroup-ns.md.
+# What does a cgroup namespace hide? The walkthrough for docs/03-cgroup-ns.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -26,7 +26,7 @@ the same file:'
 try 'cat /proc/self/cgroup'
 try "unshare ${own_user}--cgroup cat /proc/self/cgroup"
 say 'Nobody has moved. The path starts at the root of the reader'\''s cgroup namespace, and that is where
-its maker was, in every tree.'
+its creator was, in every tree.'
 
 new=$(own_cgroup)/$walk-0-walk
 mine "$new"
@@ -42,7 +42,7 @@ that the experiments can sweep them away should nobody else.'
 try "new=$new; mkdir \$new \$new/inner \$new/sibling"
 try 'sleep 60 & echo $! > $new/sibling/cgroup.procs; beside=$!'
 say 'A process in `inner` makes a namespace there, and is kept for the next steps. From outside it has a
-path, for itself it is at the top of the world.'
+path, for itself it is at the root of the tree.'
 try "sh -c 'echo \$\$ > \$1/inner/cgroup.procs; exec unshare ${own_user}--cgroup sleep 60' sh \$new & inside=\$!"
 settle '[[ $(readlink /proc/$inside/ns/cgroup) != $(readlink /proc/self/ns/cgroup) ]]'
 try 'grep ^0:: /proc/$inside/cgroup'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is a cgroup, and who is in it? The walk for docs/04-cgroup-mk.md.
+# What is a cgroup, and who is in it? The walkthrough for docs/04-cgroup-mk.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What does a limit do? The walk for docs/05-cgroup-limits.md.
+# What does a limit do? The walkthrough for docs/05-cgroup-limits.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

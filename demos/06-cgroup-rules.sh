@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Which cgroups may hold processes, and how do v1 and v2 differ? The walk for docs/06-cgroup-rules.md.
+# Which cgroups may hold processes, and how do v1 and v2 differ? The walkthrough for docs/06-cgroup-rules.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -56,7 +56,7 @@ hands memory to its children cannot have members, who would compete with the chi
     try 'echo +memory > $new/cgroup.subtree_control; echo $! > $new/cgroup.procs'
 else
     say 'Nobody minds, while there is nothing to share out. The rule is about controllers, and none is
-handed down to us here: cgroup.controllers is empty.'
+enabled for us here: cgroup.controllers is empty.'
     try 'cat $new/cgroup.controllers'
 fi
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Who sees this message queue? The walk for docs/07-ipc-ns.md.
+# Who sees this message queue? The walkthrough for docs/07-ipc-ns.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -36,7 +36,7 @@ try '$in unshare --ipc sh -c '\''mount -t mqueue none /mnt/b; touch /mnt/b/last'
 try '$in sh -c '\''ls /mnt/b; touch /mnt/b/new'\'
 
 say 'The limits belong to the namespace as well. A new one begins with the defaults of the kernel, and not
-with what its maker had.'
+with what its creator had.'
 if $in sh -c 'echo 8192 > /proc/sys/kernel/msgmax' 2>/dev/null; then
     try '$in sh -c '\''echo 4242 > /proc/sys/kernel/msgmax; cat /proc/sys/kernel/msgmax'\'
     try '$in unshare --ipc cat /proc/sys/kernel/msgmax'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is a network of one's own? The walk for docs/08-net-ns.md.
+# What is a network of one's own? The walkthrough for docs/08-net-ns.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2154 # the commands are shown as they are typed, and set the variables
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

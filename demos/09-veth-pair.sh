@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What does a cable between two worlds carry? The walk for docs/09-veth-pair.md.
+# What does a veth pair carry between two namespaces? The walkthrough for docs/09-veth-pair.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2154 # the commands are shown as they are typed, and set the variables
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
-stage 'What does a cable between two worlds carry?' "$@"
+stage 'What does a veth pair carry between two namespaces?' "$@"
 needs unshare:util-linux nsenter:util-linux ip:iproute2 ping:iputils-ping
 needs_user_namespaces
 

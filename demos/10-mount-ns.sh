@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Who sees this mount? The walk for docs/10-mount-ns.md.
+# Who sees this mount? The walkthrough for docs/10-mount-ns.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What can kill PID 1? The walk for docs/11-pid-ns-init.md.
+# What can kill PID 1? The walkthrough for docs/11-pid-ns-init.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -7,8 +7,8 @@ stage 'What can kill PID 1?' "$@"
 needs unshare:util-linux ps:procps pgrep:procps
 needs_user_namespaces
 
-say 'The first process of a new PID namespace is its PID 1, its init. Its parent is outside, and has no number in
-there: the shell reads 0.'
+say 'The first process of a new PID namespace is its PID 1, its init. Its parent is outside, and has no PID
+inside: the shell reads 0.'
 try 'unshare -Urpf --mount-proc sh -c '\''echo "I am $$, my parent is $PPID"; ps -o pid,ppid,comm'\'
 
 say 'Any other process may end itself. Init may not, not even with SIGKILL: the kernel drops the signal, and tells

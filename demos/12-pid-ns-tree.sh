@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One process, how many PIDs? The walk for docs/12-pid-ns-tree.md.
+# One process, how many PIDs? The walkthrough for docs/12-pid-ns-tree.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -32,10 +32,10 @@ enter="nsenter --target $init --user --preserve-credentials --mount --pid"
 $enter sleep 62 &'
 settle 'pgrep --parent "$!" -x sleep'
 try 'guest=$(pgrep --parent $!); grep -E "^(PPid|NSpid)" /proc/$guest/status'
-say 'Seen from inside, the guest has no parent, as init has none: its parent has no number there.'
+say 'Seen from inside, the guest has no parent, as init has none: its parent has no PID there.'
 try '$enter ps -eo pid,ppid,args'
-say 'If the guest is orphaned, whose is it? Not the init'\''s of its namespace. Its parent was out here, so it is adopted out
-here, and inside it still has the parent 0:'
+say 'If the guest is orphaned, whose is it? Not the init'\''s of its namespace. Its parent was in our namespace, so it is
+adopted here, and inside it still has the parent 0:'
 try '{ kill -KILL $!; wait $!; } 2>/dev/null; grep -E "^(PPid|NSpid)" /proc/$guest/status'
 try '$enter ps -eo pid,ppid,args'
 say 'For all that it belongs to its namespace, and ends with it:'

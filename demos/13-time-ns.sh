@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Can a process be told that the machine booted last week? The walk for docs/13-time-ns.md.
+# Can a process be told that the machine booted last week? The walkthrough for docs/13-time-ns.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -19,7 +19,7 @@ say 'Who makes a time namespace is not in it: the next child is. That is what --
 try 'unshare -Ur --time --fork sh -c '\''readlink /proc/$PPID/ns/time /proc/$$/ns/time'\'
 
 say 'The offsets are a file, /proc/self/timens_offsets, and can be written until the namespace has its first member. Since
-Linux 6.2 the maker itself becomes that member as soon as it calls execve, which is how any shell is started. So this,
+Linux 6.2 the creator itself becomes that member as soon as it calls execve, which is how any shell is started. So this,
 much like the example in the manual page, comes too late there; Linux 6.1 still says OK:'
 try 'unshare -Ur --time bash -c '\''echo "monotonic 86400 0" > /proc/self/timens_offsets && echo OK'\'
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Who is root inside, and who decides? The walk for docs/14-user-ns-map.md.
+# Who is root inside, and who decides? The walkthrough for docs/14-user-ns-map.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

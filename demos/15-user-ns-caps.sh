@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What is that root worth? The walk for docs/15-user-ns-caps.md.
+# What can root in a user namespace do? The walkthrough for docs/15-user-ns-caps.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
-stage 'What is that root worth?' "$@"
+stage 'What can root in a user namespace do?' "$@"
 needs unshare:util-linux setpriv:util-linux mount:mount hostname:hostname
 needs_user_namespaces
 

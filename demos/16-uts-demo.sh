@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Who hears a hostname? The walk for docs/16-uts-demo.md.
+# Who hears a hostname? The walkthrough for docs/16-uts-demo.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -7,7 +7,7 @@ stage 'Who hears a hostname?' "$@"
 needs unshare:util-linux nsenter:util-linux hostname:hostname
 needs_user_namespaces
 
-say 'A UTS namespace begins with a copy of the names that its maker had. A new name stays in it: the last line below is
+say 'A UTS namespace begins with a copy of the names that its creator had. A new name stays in it: the last line below is
 the first again.'
 try 'hostname; unshare -Ur --uts sh -c '\''hostname; hostname inside; hostname'\''; hostname'
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How far into a container does nsenter lead? The walk for docs/17-ns-enter.md.
+# How far into a container does nsenter lead? The walkthrough for docs/17-ns-enter.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Is chroot a jail? The walk for docs/18-chroot-jail.md.
+# Is chroot a jail? The walkthrough for docs/18-chroot-jail.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"

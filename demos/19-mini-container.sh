@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is a container made of? The walk for docs/19-mini-container.md.
+# What is a container made of? The walkthrough for docs/19-mini-container.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -10,12 +10,12 @@ binary=$(experiment mini-container) || exit 2
 # shellcheck disable=SC2317 # `try` calls it
 mini-container() { "$binary" "$@"; }
 
-say 'A container is a process in other namespaces. Six of them, a new /proc, and it has a world of its own: a hostname, a
-PID 1, no network.'
+say 'A container is a process in other namespaces. Six of them, a new /proc, and it has a hostname, a PID 1 and a
+network of its own.'
 try 'unshare -Ur --uts --ipc --net --pid --fork --mount-proc sh -c '\''hostname container; hostname; ps -o pid,comm'\'
-try '[ "$(hostname)" = container ] || echo "out here the hostname is another"'
+try '[ "$(hostname)" = container ] || echo "the host has another hostname"'
 
-say 'From outside it is a process like any other. It has a second number, and other namespaces than this shell.'
+say 'From outside it is a process like any other. It has a second PID, and other namespaces than this shell.'
 try 'unshare -Ur --uts --pid --fork --kill-child --mount-proc sleep 60 &'
 settle 'pgrep --parent $! sleep'
 try 'pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status | wc -w

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What did Docker do? The walk for docs/20-docker-view.md.
+# What did Docker do? The walkthrough for docs/20-docker-view.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
@@ -21,7 +21,7 @@ settle 'pgrep --parent $! sleep'
 try 'made=$(pgrep --parent $!); docker-view --pid $made'
 
 if command -v bwrap >/dev/null; then
-    say 'This one is from bubblewrap, which Flatpak starts its programs with. Makers leave marks.'
+    say 'This one is from bubblewrap, which Flatpak starts its programs with. Creators leave marks.'
     try 'bwrap --ro-bind / / --unshare-all --die-with-parent sleep 601 &'
     settle 'pgrep --full "^sleep 601"'
     try 'docker-view --pid $(pgrep --full "^sleep 601") | grep -E "likely|since"'
@@ -51,17 +51,17 @@ afterwards 'docker ps --quiet --all --filter ancestor=$image | xargs --no-run-if
 
 say 'An image is an archive of a root directory. One program is enough for one:'
 try 'tar -cC /usr bin/busybox | docker import - '"$image"
-say 'A container of it, and the PID out here of its process 1:'
+say 'A container of it, and the PID of its process 1 on the host:'
 try 'c=$(docker run --detach --rm '"$image"' busybox sleep 120)
 p=$(docker inspect --format '\''{{.State.Pid}}'\'' $c); grep NSpid /proc/$p/status'
 
 say 'Five of its namespaces are its own (six, on a host with cgroup v2 alone). Its clocks and its user IDs are ours: root
-in there is root out here.'
+in there is root of the host.'
 try 'for kind in cgroup ipc mnt net pid time user uts; do
     [[ /proc/$p/ns/$kind -ef /proc/self/ns/$kind ]] && echo "$kind: ours" || echo "$kind: its own"
 done'
 
-say 'Its network is a cable. The number of the other end is in iflink, and that end is plugged into docker0:'
+say 'Its network is one end of a veth pair. The number of the other end is in iflink, and that end is plugged into docker0:'
 try 'n=$(docker exec $c busybox cat /sys/class/net/eth0/iflink); ip -o link show master docker0 | grep "^$n:"'
 
 say 'Root lacks 27 of 41 capabilities in there, a seccomp filter (2) takes its system calls, and over files of the kernel

@@ -2,7 +2,7 @@
 # What the demos about cgroups share, to be sourced after stage.sh. Nothing that ends takes a cgroup along, so a demo
 # says `mine` of each before it makes it, and all of them come down at the end, however that comes about.
 
-# By the name, inception-PID-STARTTIME-N-PURPOSE, the experiments know one whose maker is gone, and remove it. The start
+# By the name, inception-PID-STARTTIME-N-PURPOSE, the experiments know one whose creator is gone, and remove it. The start
 # time is field 22, counted from behind the name in brackets.
 stat=$(</proc/$$/stat)
 # shellcheck disable=SC2034 # the demos use it

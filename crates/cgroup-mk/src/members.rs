@@ -122,7 +122,7 @@ pub(crate) const WRITE_PIDS: Step = Step {
 };
 
 const CREATED_IN: Claim = Claim::holds(
-    "born-in",
+    "created-in",
     "clone3(CLONE_INTO_CGROUP) creates a child in another cgroup than its parent's: nobody moves it there.",
 )
 .factor("CLONE_INTO_CGROUP")
@@ -155,7 +155,7 @@ const OTHER_PIDS: Claim = Claim::holds(
 .requires(&[A_PARENT, Requirement::Namespace(Kind::Pid)]);
 
 pub(crate) const READ_FROM_ANOTHER_PID_NAMESPACE: Step = Step {
-    title: "Read cgroup.procs from a new PID namespace, in which the member has no number.",
+    title: "Read cgroup.procs from a new PID namespace, in which the member has no PID.",
     calls: &["clone3(CLONE_NEWPID)", "read(\"…/cgroup.procs\")"],
     by_hand: &["sudo unshare --pid --fork cat $new/cgroup.procs"],
     claims: &[OTHER_PIDS],

@@ -83,7 +83,7 @@ pub(crate) const CALL_ON_OTHER_PATHS: Step = Step {
             CLOSED_TO_ALL,
             ("nothing", "/mnt/nothing"),
             ("a symbolic link to itself", LOOP),
-            ("a name of 300 letters", long.as_str()),
+            ("a name of 300 characters", long.as_str()),
         ];
         let mut rows = Vec::new();
         for path in paths {

@@ -56,7 +56,7 @@ fn by_default(own: &[Kind]) -> (&'static str, Vec<String>) {
         return (PLAIN, vec!["it is in all of our namespaces".into()]);
     }
     let kinds: Vec<_> = own.iter().map(|kind| kind.link()).collect();
-    (BY_HAND, vec![format!("namespaces of its own: {}", kinds.join(" ")), "no mark of a maker".into()])
+    (BY_HAND, vec![format!("namespaces of its own: {}", kinds.join(" ")), "no mark of a creator".into()])
 }
 
 /// The ID of 64 hexadecimal digits in a path, such as `/docker/1f0a…` or `docker-1f0a….scope`.
@@ -160,7 +160,7 @@ fn mini_container(process: &Process, own: &[Kind]) -> Vec<String> {
     if own.contains(&Kind::Mnt) && ancestor(process, &["mini-container"]).is_some() {
         marks.push("its ancestor is mini-container".into());
         if own.contains(&Kind::Time) {
-            marks.push("it has a time namespace of its own, which few makers give".into());
+            marks.push("it has a time namespace of its own, which few runtimes create".into());
         }
     }
     marks

@@ -26,7 +26,7 @@ const VETH: Claim = Claim::holds(
     "A container has an eth0. Where does that lead?",
     &[
         right("to a veth device on the host, a port of docker0"),
-        wrong("to the host's network card", "packets for the world do leave by that"),
+        wrong("to the host's network card", "packets for other machines do leave by that"),
         wrong("to docker0 itself", "docker0 has the address of the gateway"),
         wrong("nowhere: it is a card of its own", "inside, it looks like one"),
     ],
@@ -87,7 +87,7 @@ const NAMES: Claim = Claim::refuted(
 .notes(&[79]);
 
 pub(crate) const LISTEN: Step = Step {
-    title: "Listen on a port in a container, and look for that network in /proc from out here.",
+    title: "Listen on a port in a container, and look for that network in /proc of the host.",
     calls: &[
         "open(\"/proc/PID/net/route\")",
         "open(\"/proc/PID/net/tcp\")",
@@ -120,7 +120,7 @@ fn draw(lab: &mut Lab, container: &Container) -> Result<()> {
     let (here, there) = (here?, there?);
     let (ours, its) = (Netlink::open()?, Netlink::open_in(&there)?);
     let sites = [
-        Site { name: "out here", net: &ours, namespace: here.as_fd() },
+        Site { name: "host", net: &ours, namespace: here.as_fd() },
         Site { name: "container", net: &its, namespace: there.as_fd() },
     ];
     let mut devices = plan(&sites)?;

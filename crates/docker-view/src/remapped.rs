@@ -19,7 +19,7 @@ const REMAPPED: Claim = Claim::holds(
 .requires(&[Requirement::Probe(second_engine)]);
 
 pub(crate) const START: Step = Step {
-    title: "Start a container at an engine with userns-remap, and one that declines it. Who is root there, out here?",
+    title: "Start a container at an engine with userns-remap, and one that declines it. Which user of the host is its root?",
     calls: &["clone3(CLONE_NEWUSER|…)", "write(\"/proc/PID/uid_map\")"],
     by_hand: &[
         "sudo scripts/docker-lab run bash",
@@ -34,7 +34,7 @@ pub(crate) const START: Step = Step {
             root_of(&engine.start(options)?)
         })?
         .shows(
-            outside("its user namespace is ours").is("no") & outside("its root is out here").is_not("root"),
+            outside("its user namespace is ours").is("no") & outside("its root on the host").is_not("root"),
         )
     },
 };
@@ -62,6 +62,6 @@ fn root_of(container: &Container) -> Result<Vec<Fact>> {
     };
     Ok(vec![
         Fact::outside("its user namespace is ours", !own_kinds(container.pid)?.contains(&Kind::User)),
-        Fact::outside("its root is out here", who),
+        Fact::outside("its root on the host", who),
     ])
 }

@@ -20,7 +20,7 @@ const HIDDEN: Claim = Claim::holds(
 .notes(&[25]);
 
 pub(crate) const READ_THE_CGROUP: Step = Step {
-    title: "Ask a container for its cgroup, and /proc out here for the same.",
+    title: "Ask a container for its cgroup, and the host's /proc for the same.",
     calls: &["clone3(CLONE_NEWCGROUP)", "open(\"/proc/self/cgroup\")"],
     by_hand: &[
         "docker run --rm --cgroupns private box busybox cat /proc/self/cgroup",

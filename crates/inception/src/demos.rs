@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use anyhow::{Result, anyhow, ensure};
 use serde::Serialize;
 
-/// A numbered demo: an experiment, the walk that one types by hand, and the doc that explains both.
+/// A numbered demo: an experiment, the walkthrough that one types by hand, and the doc that explains both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Demo {
     /// Its place in the notes' order.

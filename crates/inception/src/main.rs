@@ -49,8 +49,8 @@ const HELP: Help = Help {
     ],
     after: concat!(
         "A claim is a sentence about the kernel. An experiment tries its claims, each with\n\
-         its factor and without. A demo is an experiment by its number, with a walk by\n\
-         hand (demos/) and a doc (docs/).\n\n",
+         its factor and without. A demo is an experiment by its number, with a\n\
+         walkthrough (demos/) and a doc (docs/).\n\n",
         lesson::exit_status!()
     ),
 };

@@ -89,7 +89,7 @@ fn page(demo: &Demo) -> String {
     for (path, what) in [
         (
             format!("/usr/share/inception-lab/demos/{}.sh", demo.stem()),
-            "the walk by hand, which one may also type",
+            "the walkthrough, whose commands one may also type",
         ),
         (format!("/usr/share/doc/inception-lab/docs/{}.md", demo.stem()), "this text, with a transcript"),
         (

@@ -1,4 +1,5 @@
-//! Every link in README.md and docs/ leads to a file that is there, and to a heading that is in it.
+//! Every link in README.md and docs/ leads to a file that is there, and to a heading that is in it. And docs/glossary.md
+//! keeps its form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -35,6 +36,69 @@ fn a_link_to_nowhere_is_noticed() {
         "docs/two.md: gone.md: no such file",
     ];
     assert_eq!(wrong_links(&pages, there), wrong);
+}
+
+#[test]
+fn the_glossary_has_each_term_once_in_order_in_one_sentence_with_its_page() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/glossary.md");
+    let faults = glossary_faults(&fs::read_to_string(path).unwrap());
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn a_fault_of_the_glossary_is_noticed() {
+    let long = ["word"; 21].join(" ");
+    let text = format!(
+        "| term | meaning | page |\n|---|---|---|\n| zombie | One. | wait(2) |\n| init | Two. Three. | a page |\n\
+         | Init | {long}. | x.rst |\n| orphan | No end | [a](b.md) |\n| one cell |\n",
+    );
+    let wrong = [
+        "init: not after 'zombie' in the alphabet",
+        "init: not one sentence",
+        "init: no page, such as veth(4), cgroup-v2.rst or a link",
+        "Init: not after 'init' in the alphabet",
+        "Init: 21 words, of at most 20",
+        "orphan: not one sentence",
+        "| one cell |: not three cells",
+    ];
+    assert_eq!(glossary_faults(&text), wrong);
+    assert_eq!(glossary_faults("# Glossary"), ["no terms"]);
+}
+
+/// Of the rows `| term | meaning | page |`, those whose form is wrong.
+fn glossary_faults(text: &str) -> Vec<String> {
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    let mut faults = Vec::new();
+    if rows.is_empty() {
+        faults.push("no terms".into());
+    }
+    let mut before = "";
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [term, meaning, page] = cells[..] else {
+            faults.push(format!("{row}: not three cells"));
+            continue;
+        };
+        let mut say = |what: String| faults.push(format!("{term}: {what}"));
+        if term.to_lowercase() <= before.to_lowercase() {
+            say(format!("not after '{before}' in the alphabet"));
+        }
+        if !meaning.ends_with('.') || meaning.contains(". ") {
+            say("not one sentence".into());
+        }
+        let words = meaning.split_whitespace().count();
+        if words > 20 {
+            say(format!("{words} words, of at most 20"));
+        }
+        let section = page.strip_suffix(')').and_then(|page| page.rsplit_once('('));
+        let is_manual =
+            section.is_some_and(|(name, number)| !name.contains(' ') && number.parse::<u8>().is_ok());
+        if !is_manual && !page.ends_with(".rst") && !page.starts_with('[') {
+            say("no page, such as veth(4), cgroup-v2.rst or a link".into());
+        }
+        before = term;
+    }
+    faults
 }
 
 fn wrong_links(pages: &BTreeMap<PathBuf, String>, is_there: impl Fn(&Path) -> bool) -> Vec<String> {

@@ -71,7 +71,7 @@ const NO_CHILD_YET: Claim = Claim::holds(
 .requires(&[Requirement::Namespace(Kind::Pid)]);
 
 pub(crate) const LOOK_FOR_CHILDREN: Step = Step {
-    title: "Call unshare(CLONE_NEWPID). Where will the next children be born? Look before and after the first.",
+    title: "Call unshare(CLONE_NEWPID). In which namespace will the next children be created? Look before and after the first.",
     calls: &["unshare(CLONE_NEWPID)", "open(\"/proc/self/ns/pid_for_children\")", "fork()"],
     by_hand: &["unshare -Ur --pid readlink /proc/self/ns/pid_for_children; echo $?"],
     claims: &[NO_CHILD_YET],

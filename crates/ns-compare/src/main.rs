@@ -1,4 +1,4 @@
-//! Which worlds do two processes share?
+//! Which namespaces do two processes share?
 //!
 //! A process is in one namespace of each of eight kinds; the links in /proc/PID/ns tell in which. Watch the outside
 //! column: the two arms of a claim run the same code, and often nothing but a single flag parts them.
@@ -24,7 +24,7 @@ use ns_core::Namespaces;
 
 const NS_COMPARE: Experiment = Experiment {
     name: "ns-compare",
-    question: "Which worlds do two processes share?",
+    question: "Which namespaces do two processes share?",
     setup: "The same code, in its creator's namespaces and in new ones.",
     arms: ["no flag", "CLONE_NEW*"],
     in_short: "each kind has a resource of its own. unshare() moves children alone into PID and time, setns() into PID.",

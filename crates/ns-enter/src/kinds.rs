@@ -68,7 +68,7 @@ const BACK: Claim = Claim::holds(
 .more(&[3]);
 
 pub(crate) const GO_BACK: Step = Step {
-    title: "Out here, make a message queue with the key 0x1ab. Enter a container's UTS and IPC namespaces, and go back through descriptors that were opened before.",
+    title: "In the parent namespaces, create a message queue with the key 0x1ab. Enter a container's UTS and IPC namespaces, and go back through descriptors that were opened before.",
     calls: &["open(\"/proc/self/ns/uts\")", "setns(uts, CLONE_NEWUTS)", "msgget(0x1ab, 0)"],
     by_hand: &[
         "unshare -Ur --uts sh -c 'hostname home; exec 7</proc/self/ns/uts; unshare --uts sh -c \"hostname container; hostname; nsenter --uts=/proc/self/fd/7 hostname\"'",

@@ -38,8 +38,8 @@ const ACKNOWLEDGED: Claim = Claim::holds(
 .more(&[63]);
 
 pub(crate) const SAY_GOODBYE: Step = Step {
-    title: "Lay a cable into a network namespace. Its only process opens a TCP connection to us, closes it while we \
-            have no address to hear it by, and ends. The far end of the cable tells whether the namespace lives.",
+    title: "Create a veth pair, one end in a network namespace. Its only process opens a TCP connection to us, closes it \
+            while we have no address to receive on, and ends. Our end of the pair is there as long as the namespace.",
     calls: &[
         "clone3(CLONE_NEWNET)",
         "connect(10.0.0.1:8080)",
@@ -63,10 +63,10 @@ pub(crate) const SAY_GOODBYE: Step = Step {
     claims: &[IMMORTAL, ACKNOWLEDGED],
     run: |lab| {
         lab.compare(IMMORTAL, Peer::Answers, Peer::IsSilent, say_goodbye)?.shows(
-            outside("the far end of its cable is there").is("yes") & inside("the socket").is("FIN_WAIT1"),
+            outside("our end of its veth pair is there").is("yes") & inside("the socket").is("FIN_WAIT1"),
         )?;
         lab.compare(ACKNOWLEDGED, Peer::IsSilent, Peer::AnswersLater, say_goodbye)?
-            .shows(outside("the far end of its cable is there").is("no"))
+            .shows(outside("our end of its veth pair is there").is("no"))
     },
 };
 
@@ -103,7 +103,7 @@ fn say_goodbye(peer: Peer) -> Result<Vec<Fact>> {
     }
     let is_there = pair.is_there_after(if peer == Peer::IsSilent { 2 } else { PATIENCE })?;
     Ok(vec![
-        Fact::outside("the far end of its cable is there", is_there),
+        Fact::outside("our end of its veth pair is there", is_there),
         Fact::outside("the only process", end),
         socket,
     ])

@@ -145,7 +145,7 @@ fn look(me: &mut Reporter) -> ns_core::Result<()> {
     match std::fs::read_link("/mnt/self") {
         Ok(link) => {
             let pid = link.to_string_lossy().parse();
-            me.report(SELF, pid.map_or("no number".into(), Value::Pid))
+            me.report(SELF, pid.map_or("no PID".into(), Value::Pid))
         }
         refused => me.report(SELF, Outcome::of(refused.named(|| SELF.into()))?),
     }

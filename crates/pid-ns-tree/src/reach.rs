@@ -15,9 +15,9 @@ use crate::trial::{self, in_a, pid_of, report_pids_and_stay};
 const KILL: &str = "kill(its PID outside, 0)";
 const NAME: &str = "its name in the /proc of outside";
 
-const NO_NUMBER: Claim = Claim::holds(
-    "no-number",
-    "A process outside has no number inside: kill() gives ESRCH. But a /proc mounted outside still shows it.",
+const NO_PID: Claim = Claim::holds(
+    "no-pid",
+    "A process outside has no PID inside: kill() gives ESRCH. But a /proc mounted outside still shows it.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[95])
@@ -34,7 +34,7 @@ const NO_NUMBER: Claim = Claim::holds(
 const SEES_NOTHING: Claim = Claim::refuted(
     "sees-nothing",
     "A process in a child PID namespace cannot see processes of its ancestor namespaces.",
-    "no-number",
+    "no-pid",
 )
 .factor("CLONE_NEWPID")
 .notes(&[95])
@@ -55,11 +55,11 @@ pub(crate) const LOOK_OUTSIDE: Step = Step {
         "sleep 9 & unshare -Urpf sh -c \"kill -0 $!; cat /proc/$!/comm\"",
         "sleep 9 & unshare -Urpf --mount-proc sh -c \"kill -0 $!; cat /proc/$!/comm\"",
     ],
-    claims: &[SEES_NOTHING, NO_NUMBER],
+    claims: &[SEES_NOTHING, NO_PID],
     run: |lab| {
         let seen = lab.arms(Namespaces::NONE, Namespaces::PID, look_outside)?;
         lab.judge(SEES_NOTHING, seen.clone()).shows(inside(NAME).is("not there"))?;
-        lab.judge(NO_NUMBER, seen).shows(inside(KILL).is("ESRCH") & inside(NAME).is_not("not there"))
+        lab.judge(NO_PID, seen).shows(inside(KILL).is("ESRCH") & inside(NAME).is_not("not there"))
     },
 };
 

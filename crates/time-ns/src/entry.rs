@@ -152,7 +152,7 @@ const THREADS: Claim = Claim::holds_since(
 .requires(&[Requirement::Probe(pid_namespaces)]);
 
 pub(crate) const START_A_THREAD: Step = Step {
-    title: "Call unshare() for a PID or a time namespace, into which children will be born. Then start a thread, and a program by posix_spawn().",
+    title: "Call unshare() for a PID or a time namespace, in which children will be created. Then start a thread, and a program by posix_spawn().",
     calls: &["unshare(…)", "clone3(CLONE_VM|CLONE_THREAD|…)", "clone3(CLONE_VM|CLONE_VFORK)"],
     by_hand: &[
         "unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x80); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWTIME",

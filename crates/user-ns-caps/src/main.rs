@@ -1,4 +1,4 @@
-//! What is that root worth?
+//! What can root in a user namespace do?
 //!
 //! Whoever makes a user namespace has every capability in it. Watch for the question that the kernel asks each time, which
 //! is never "are you root?" but "have you this capability *in the user namespace that owns this thing*?"
@@ -25,7 +25,7 @@ use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter, capabilities, chi
 
 const USER_NS_CAPS: Experiment = Experiment {
     name: "user-ns-caps",
-    question: "What is that root worth?",
+    question: "What can root in a user namespace do?",
     setup: "An ordinary user's child, as it is and in a new user namespace.",
     arms: ["plain child", "CLONE_NEWUSER"],
     in_short: "all capabilities, but only over what its user namespace owns.",

@@ -38,8 +38,8 @@ const NOT_ABOVE: Claim = Claim::holds(
     ],
 );
 const CREATOR: Claim = Claim::holds(
-    "maker",
-    "With no capability of its own, the maker of a user namespace has all in it, from the parent namespace.",
+    "creator",
+    "With no capability of its own, the creator of a user namespace has all in it, from the parent namespace.",
 )
 .factor("being in the owner's parent")
 .notes(&[123]);

@@ -173,7 +173,7 @@ const TWO_IDS: Claim = Claim::holds(
 );
 
 const ASK_ON_BOTH_SIDES: Step = Step {
-    title: "Ask for its user ID on both sides: the process itself, and /proc out here.",
+    title: "Ask for its user ID on both sides: the process itself, and the parent namespace's /proc.",
     calls: &["getuid()", "read(\"/proc/PID/status\")"],
     by_hand: &[
         "unshare --user --map-root-user sh -c 'id -u; sleep 9' &",

@@ -97,7 +97,7 @@ const COPY: Claim = Claim::holds(
 .factor("CLONE_NEWUTS")
 .notes(&[134, 135])
 .core(&[
-    Row::inside("child, at first", "hostname at birth"),
+    Row::inside("child, at first", "hostname at first"),
     Row::inside("after a rename", "hostname later"),
 ])
 .asks(
@@ -119,7 +119,7 @@ const SET_OUTSIDE: Step = Step {
     claims: &[COPY],
     run: |lab| {
         lab.compare(COPY, Namespaces::NONE, Namespaces::UTS, rename_outside)?.shows(
-            inside("hostname at birth").is("outside")
+            inside("hostname at first").is("outside")
                 & inside("hostname later").is("outside")
                 & inside("NIS domain name later").is("outside.example"),
         )
@@ -233,7 +233,7 @@ fn rename_inside(namespaces: Namespaces) -> Result<Vec<Fact>> {
 fn rename_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     set_names("outside")?;
     let mut child = Child::spawn("child", namespaces, |me| {
-        me.report("hostname at birth", uts::hostname())?;
+        me.report("hostname at first", uts::hostname())?;
         me.checkpoint()?;
         me.report("hostname later", uts::hostname())?;
         me.report("NIS domain name later", uts::domain_name())

@@ -122,7 +122,7 @@ fn set_long_names(length: usize) -> Result<[Fact; 2]> {
 }
 
 fn make_namespaces(capable: bool) -> Result<Vec<Fact>> {
-    let mut maker = Child::spawn("maker", Namespaces::NONE, |me| {
+    let mut creator = Child::spawn("creator", Namespaces::NONE, |me| {
         if !capable {
             process::drop_capability(Capability::CAP_SYS_ADMIN)?;
         }
@@ -132,7 +132,7 @@ fn make_namespaces(capable: bool) -> Result<Vec<Fact>> {
         }
         Ok(())
     })?;
-    Ok(maker.facts()?)
+    Ok(creator.facts()?)
 }
 
 fn rename_as_stranger(namespaces: Namespaces) -> Result<Vec<Fact>> {

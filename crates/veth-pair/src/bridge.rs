@@ -150,7 +150,7 @@ impl Host {
     fn devices(&self, networks: &Networks) -> Result<Vec<Device>> {
         let here = NsFile::of(None, Kind::Net)?;
         let [a, b] = networks.sites();
-        let mut devices = plan(&[Site { name: "out here", net: &self.net, namespace: here.as_fd() }, a, b])?;
+        let mut devices = plan(&[Site { name: "sandbox", net: &self.net, namespace: here.as_fd() }, a, b])?;
         devices.retain(Device::leads_away);
         Ok(devices)
     }

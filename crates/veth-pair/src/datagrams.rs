@@ -19,12 +19,12 @@ pub(crate) const FIRST_IS_ANSWERED: &str = "b answered \"first\"";
 
 /// Both datagrams were answered, and went by the ends.
 pub(crate) fn both_arrived() -> Effect {
-    inside("a heard").is("first, second") & outside("a0 sent").is(2) & outside("b0 received").is(2)
+    inside("a received").is("first, second") & outside("a0 sent").is(2) & outside("b0 received").is(2)
 }
 
 /// Both were sent, and the second alone arrived.
 pub(crate) fn first_was_lost() -> Effect {
-    inside("a heard").is("second")
+    inside("a received").is("second")
         & inside(FIRST_IS_SENT).from("ENETUNREACH").or("ENETDOWN").to("OK")
         & outside("b0 received").is(1)
 }
@@ -56,7 +56,7 @@ pub(crate) fn send_two(me: &mut Reporter) -> ns_core::Result<()> {
             }
         }
         me.report(FIRST_IS_ANSWERED, answers.iter().any(|answer| answer == "first"))?;
-        me.report("a heard", if answers.is_empty() { "none".into() } else { answers.join(", ") })?;
+        me.report("a received", if answers.is_empty() { "none".into() } else { answers.join(", ") })?;
     }
 }
 

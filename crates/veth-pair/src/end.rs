@@ -19,10 +19,7 @@ const BOTH_GO: Claim =
             "a0 is deleted. What becomes of b0, its peer in another network namespace?",
             &[
                 right("it is deleted too"),
-                wrong(
-                    "it stays, without a carrier",
-                    "a real network card stays when its cable is taken away",
-                ),
+                wrong("it stays, without a carrier", "a network card stays when it is unplugged"),
                 wrong(
                     "it goes back to the host's namespace",
                     "a physical device does so when its namespace ends",

@@ -1,4 +1,4 @@
-//! What does a cable between two worlds carry?
+//! What does a veth pair carry between two namespaces?
 //!
 //! A veth pair is two links that are created together, and each may lie in a network namespace of its own. Two processes
 //! in two such namespaces send each other datagrams through one. Watch the counters: what one end sent, the other
@@ -26,7 +26,7 @@ use networks::Networks;
 
 const VETH_PAIR: Experiment = Experiment {
     name: "veth-pair",
-    question: "What does a cable between two worlds carry?",
+    question: "What does a veth pair carry between two namespaces?",
     setup: "a sends b a datagram; b answers. Each has its own network.",
     arms: ["", ""],
     in_short: "a pair carries both ways and reports no loss. A bridge joins pairs.",
@@ -57,8 +57,8 @@ fn main() -> std::process::ExitCode {
     lesson::main(&VETH_PAIR)
 }
 
-const BORN: Claim =
-    Claim::holds("born", "A veth pair is created as two links at once, each the other's peer.")
+const PAIR: Claim =
+    Claim::holds("pair", "A veth pair is created as two links at once, each the other's peer.")
         .factor("type veth")
         .more(&[59])
         .arms("type bridge", "type veth")
@@ -70,7 +70,7 @@ const BORN: Claim =
                 wrong("two: one for each end", "other devices are created one by one"),
                 wrong(
                     "three: one for each end, and one to join them",
-                    "a real cable is plugged in at either end",
+                    "a network cable is plugged in at either end",
                 ),
                 wrong(
                     "four: a bridge and a port are needed too",
@@ -88,12 +88,12 @@ const CREATE: Step = Step {
         "mount -t tmpfs tmpfs /run; ip netns add a; ip netns add b",
         "ip -n b link add alone type bridge; ip -n b link add one type veth peer name other; ip -n b -brief link",
     ],
-    claims: &[BORN],
+    claims: &[PAIR],
     run: |lab| {
         let networks = Networks::new()?;
         lab.actor(&networks.a.process)?;
         lab.actor(&networks.b.process)?;
-        lab.compare(BORN, Type::Bridge, Type::Veth, |of_type| create(&networks.b.net, of_type))?
+        lab.compare(PAIR, Type::Bridge, Type::Veth, |of_type| create(&networks.b.net, of_type))?
             .shows(outside("links that came").is(2) & outside("each is the other's peer").is("yes"))
     },
 };

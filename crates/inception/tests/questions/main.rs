@@ -38,9 +38,10 @@ fn text(bytes: &[u8]) -> String {
 /// The experiments, in their order.
 fn experiments() -> Vec<String> {
     let list = text(&run("inception", &["list", "--format", "jsonl"]).stdout);
-    let name =
-        |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["name"].as_str().map(String::from);
-    list.lines().filter_map(name).collect()
+    let mut list: Vec<Value> = list.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    // The list is the path; what is exported goes by the numbers.
+    list.sort_by_key(|demo| demo["number"].as_u64());
+    list.iter().filter_map(|demo| demo["name"].as_str().map(String::from)).collect()
 }
 
 /// The questions that an experiment declares.

@@ -25,7 +25,7 @@ pub(crate) const HELP: Help = Help {
     about: "what a command leaves behind",
     examples: &[
         ("scripts/audit -- target/debug/cgroup-mk", "an experiment"),
-        ("scripts/audit -- demos/11-pid-ns-init.sh", "a walk"),
+        ("scripts/audit -- demos/11-pid-ns-init.sh", "a walkthrough"),
         ("scripts/audit -- sh -c 'setsid sleep 9 &'", "this one leaves its sleep"),
         ("scripts/audit --self-test", "are ten things that are left on purpose found?"),
     ],

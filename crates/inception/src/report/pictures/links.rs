@@ -1,4 +1,4 @@
-//! Network namespaces with their devices, and the cables and bridges that join them.
+//! Network namespaces with their devices, and the veth pairs and bridges that join them.
 
 use lesson::render::Shown;
 use ns_core::Value;
@@ -8,8 +8,8 @@ use super::table::Table;
 
 const GAP: i32 = 14;
 const PAD: i32 = 12;
-/// What a cable takes from one row of namespaces to the next.
-const CABLE: i32 = 46;
+/// What a veth pair takes from one row of namespaces to the next.
+const PAIR: i32 = 46;
 
 /// A network namespace.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ struct Spot {
 pub(super) fn draw(table: Table<'_>, names: &mut Shown) -> Picture {
     let mut places = places(table, names);
     let description = description(&places);
-    // What most cables lead to stands above the others, as a host does above its containers.
+    // What most pairs lead to stands above the others, as a host does above its containers.
     let reached = |place: &Place| {
         let ends =
             |device: &&Device| device.other_end.split_once('/').is_some_and(|(other, _)| other != place.name);
@@ -63,7 +63,7 @@ pub(super) fn draw(table: Table<'_>, names: &mut Shown) -> Picture {
     let bottom = places[0].draw(&mut canvas, 0, MARGIN + (across - widths[0]) / 2, MARGIN, true, &mut spots);
     let mut x = MARGIN + (across - below.max(0)) / 2;
     for (at, place) in places.iter().enumerate().skip(1) {
-        place.draw(&mut canvas, at, x, bottom + CABLE, false, &mut spots);
+        place.draw(&mut canvas, at, x, bottom + PAIR, false, &mut spots);
         x += widths[at] + GAP;
     }
     for (at, place) in places.iter().enumerate() {
@@ -74,7 +74,7 @@ pub(super) fn draw(table: Table<'_>, names: &mut Shown) -> Picture {
     canvas.finish(table.title, description)
 }
 
-/// A cable, once for both of its ends, and what leads from a port to its bridge.
+/// A veth pair, once for both of its ends, and what leads from a port to its bridge.
 fn lay(canvas: &mut Canvas, places: &[Place], spots: &[Spot], (at, device): (usize, &Device)) {
     let find = |place: usize, key: &str| spots.iter().find(|it| it.place == place && it.key == key);
     let Some(spot) = find(at, &device.key) else { return };
@@ -91,7 +91,7 @@ fn lay(canvas: &mut Canvas, places: &[Place], spots: &[Spot], (at, device): (usi
     let is_down = at == 0 && there != 0;
     let [from, to] = [(spot.x, spot.bottom), (end.x, if is_down { end.top } else { end.bottom })];
     let (first, second) = if is_down {
-        (from.1 + CABLE / 2, to.1 - CABLE / 2)
+        (from.1 + PAIR / 2, to.1 - PAIR / 2)
     } else {
         let lowest = from.1.max(to.1) + 22;
         (lowest, lowest)
@@ -123,7 +123,7 @@ impl Place {
         widest.max(width(&self.title())) + 2 * PAD
     }
 
-    /// Draws it, with its name away from the cables, and says where it ends.
+    /// Draws it, with its name away from the lines, and says where it ends.
     fn draw(
         &self,
         canvas: &mut Canvas,
