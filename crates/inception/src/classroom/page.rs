@@ -115,12 +115,20 @@ impl<'a> Page<'a> {
         let blocks = self.set_leaf(&events)?;
         self.leaves.push(Leaf { step, part, events, blocks });
         let Some(first) = self.screens(self.leaves.len() - 1).into_iter().next() else { return Ok(false) };
-        // An echo is no text.
-        let is_crowded = self.fresh.get() > 1 && self.fresh.get() + height(&first, self.width) > self.room();
-        if !is_crowded {
+        if !self.has_said() || self.has_room_below_said(height(&first, self.width)) {
             self.forward()?;
         }
         Ok(true)
+    }
+
+    /// Whether something was said since a key was waited for. An echo is no text.
+    fn has_said(&self) -> bool {
+        self.fresh.get() > 1
+    }
+
+    /// Whether so many lines, and an empty one, have room below what has just been said.
+    fn has_room_below_said(&self, count: usize) -> bool {
+        self.fresh.get() + 1 + count <= self.room()
     }
 
     /// Shows the screen after the one that is shown. False if it is the last.
@@ -267,7 +275,9 @@ impl<'a> Page<'a> {
         let is_titled = screen == 0 && events.iter().any(|event| matches!(event, Event::Step { .. }));
         let (count, room) = (height(&lines, self.width), self.room());
         let mut text = lines.join("\n") + "\n";
-        if below && !is_announced && self.used.get() + 1 + count <= room {
+        // What has just been said stays, and what stood before it scrolls away.
+        let is_kept = self.has_said() && self.has_room_below_said(count);
+        if below && !is_announced && (is_kept || self.used.get() + 1 + count <= room) {
             text.insert(0, '\n');
         } else {
             if self.options.screen.can_clear() {

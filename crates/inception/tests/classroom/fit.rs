@@ -9,7 +9,8 @@ use unicode_width::UnicodeWidthStr;
 use super::desk::{Desk, Person};
 use super::{ensure, prompt_at};
 
-const CLEAR: &str = "\u{1b}[2J";
+/// What clears the screen.
+pub(crate) const CLEAR: &str = "\u{1b}[2J";
 
 /// Every experiment with its core, and a few whole, at the sizes of a small terminal and of projectors.
 pub(super) fn what_stands_between_two_pauses_fits_the_screen(person: &Person) -> Result<(), Failed> {

@@ -66,6 +66,10 @@ const PROMISES: &[(&str, Promise)] = &[
     ("an_unknown_claim_is_not_asked", an_unknown_claim_is_not_asked),
     ("an_experiment_hands_over_to_the_driver_beside_it", an_experiment_hands_over_to_the_driver_beside_it),
     ("a_letter_and_its_enter_are_one_answer", questions::a_letter_and_its_enter_are_one_answer),
+    (
+        "the_answer_stays_on_a_small_screen_until_a_key",
+        questions::the_answer_stays_on_a_small_screen_until_a_key,
+    ),
     ("a_class_votes_twice_and_the_kernel_answers", questions::a_class_votes_twice_and_the_kernel_answers),
     ("a_tie_takes_a_letter", questions::a_tie_takes_a_letter),
     (

@@ -35,6 +35,8 @@ pub(super) fn they_go_to_a_second_terminal(person: &Person) -> Result<(), Failed
     // The latest alone.
     ensure(notes.starts_with("== 11 pid-ns-init, step 3; ") && !notes.contains("step 1"), || notes.clone())?;
     desk.press("q");
+    // What is typed before the terminal is the shell's again is lost.
+    desk.ends_with("\nready>")?;
     desk.type_line("exit 0");
     desk.ends_with("exit status 0")
 }

@@ -6,6 +6,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::desk::{Desk, Person};
+use crate::fit::CLEAR;
 use crate::{KEYS, ensure, prompt_at};
 
 /// The first question of pid-ns-init.
@@ -54,6 +55,27 @@ pub(crate) fn a_letter_and_its_enter_are_one_answer(person: &Person) -> Result<(
     desk.press("C-c");
     desk.ends_with("exit status 130")?;
     desk.settings_are_back()
+}
+
+/// On a screen that has no room for the question, the votes, the answer and the step.
+pub(crate) fn the_answer_stays_on_a_small_screen_until_a_key(person: &Person) -> Result<(), Failed> {
+    for number in ["16", "11", "14"] {
+        let desk = Desk::new(person);
+        desk.open_sized((80, 24), &["inception", "run", number, "--predict", "--pause"]);
+        desk.ends_with(KEYS)?;
+        desk.press("Enter");
+        desk.ends_with("(? lists the keys):")?;
+        desk.type_line("a 7 b 12 c 3");
+        desk.ends_with("Vote, answer or Enter (? lists the keys):")?;
+        desk.press("Enter");
+        desk.ends_with("? help")?;
+        // What was cleared is still in the terminal's history.
+        let written = desk.written();
+        let stands = written.rsplit(CLEAR).next().unwrap_or_default();
+        let says = ["The kernel says", "First vote:", "Why people say"];
+        ensure(says.iter().all(|it| stands.contains(it)), || format!("{number}: {stands}"))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn a_class_votes_twice_and_the_kernel_answers(person: &Person) -> Result<(), Failed> {
