@@ -124,7 +124,9 @@ impl Run {
             other.finish()?;
         }
         stdout.write_out()?;
-        if self.format == Transcript::Text {
+        // One that was shown has summed itself up.
+        let is_summed_up = self.is_told() && matches!(accounts.as_slice(), [it] if it.broken.is_none());
+        if self.format == Transcript::Text && !is_summed_up {
             stdout.show(&summary::text(
                 &accounts,
                 self.conditions.sabotage,
