@@ -199,7 +199,7 @@ fn scratch(place: &Place, number: usize) -> std::io::Result<Scratch> {
     for directory in ["work", "home", "tmp", "bin"] {
         fs::create_dir(scratch.path.join(directory))?;
     }
-    for entry in ["scripts", "demos", "docs"] {
+    for entry in ["scripts", "demos", "docs", "solutions"] {
         std::os::unix::fs::symlink(place.checkout.join(entry), scratch.path.join("work").join(entry))?;
     }
     fs::create_dir(scratch.path.join("work/target"))?;
