@@ -1,11 +1,9 @@
 //! The cgroups that the steps make.
 
-use std::fmt::Display;
-
 use anyhow::Result;
 use lesson::Lab;
 use ns_core::cgroup::CgroupRequest::{self, AnyV2, Controller};
-use ns_core::cgroup::{Cgroup, CgroupParent, InterfaceFile, Version};
+use ns_core::cgroup::{Cgroup, CgroupParent, Version};
 use ns_core::{Child, Fact, Namespaces, Outcome, Reporter};
 
 /// A new cgroup there.
@@ -13,15 +11,14 @@ pub(crate) fn create(request: CgroupRequest<'_>, purpose: &str) -> Result<Cgroup
     Ok(CgroupParent::require(request)?.create(purpose)?)
 }
 
-/// Leaves a process in a cgroup whose `file` has this limit, so that whoever pauses here can be in it, too.
+/// Leaves a process in a cgroup that `limit` has limited, so that whoever pauses here can be in it, too.
 pub(crate) fn leave_a_member(
     lab: &mut Lab,
     controller: &str,
-    file: InterfaceFile,
-    limit: impl Display,
+    limit: impl FnOnce(&Cgroup) -> Result<()>,
 ) -> Result<()> {
     let cgroup = create(Controller(controller), "limited")?;
-    cgroup.limit(cgroup.file(file), limit)?;
+    limit(&cgroup)?;
     let member = Child::spawn("member", Namespaces::NONE, Reporter::checkpoint)?;
     cgroup.join(member.pid())?;
     lab.keep_in(member, cgroup);

@@ -109,7 +109,9 @@ pub(crate) const LIMIT_MEMORY: Step = Step {
     run: |lab| {
         show_version(lab, "memory")?;
         // A shell has to fit in.
-        leave_a_member(lab, "memory", InterfaceFile::MEMORY, 2 * LIMIT)?;
+        leave_a_member(lab, "memory", |cgroup| {
+            Ok(cgroup.limit(cgroup.file(InterfaceFile::MEMORY), 2 * LIMIT)?)
+        })?;
         lab.compare(TOUCHED, false, true, charged_for)?.shows(outside("charged 32 MiB more").is("yes"))?;
         let touched = lab.arms(false, true, |limited| take_within(limited, touch))?;
         lab.judge(MAX, touched.clone()).shows(inside(RESULT).is("killed by SIGKILL"))?;

@@ -70,7 +70,7 @@ pub(crate) const LIMIT_PIDS: Step = Step {
     claims: &[MAX, BELOW, MOVED_IN, COUNTED_WHERE],
     run: |lab| {
         show_version(lab, "pids")?;
-        leave_a_member(lab, "pids", InterfaceFile::PIDS, 4)?;
+        leave_a_member(lab, "pids", |cgroup| Ok(cgroup.limit(cgroup.file(InterfaceFile::PIDS), 4)?))?;
         lab.compare(MAX, false, true, fork_past_a_limit)?
             .shows(inside("fork()").is("EAGAIN") & inside("children, besides itself").is(3))?;
         lab.compare(BELOW, false, true, lower_the_limit)?

@@ -90,7 +90,7 @@ impl Run {
         if self.pause || self.predict {
             return self.attend(chosen);
         }
-        if self.is_told() && self.look.is_long(&self.steps) {
+        if self.is_told() && (chosen.len() > 1 || self.look.is_long(&self.steps)) {
             if let Some(status) = page(&self.screen)? {
                 return Ok(status);
             }

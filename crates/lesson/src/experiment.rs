@@ -106,6 +106,13 @@ impl Lab {
         let left: Vec<_> =
             step.claims.iter().filter(|claim| self.asks(claim)).map(|claim| claim.id).collect();
         anyhow::ensure!(left.is_empty(), "declared and never judged: {}", left.join(", "));
+        let cgroup = |requirement: &Requirement| match requirement {
+            Requirement::CgroupParent(request) => Some(*request),
+            _ => None,
+        };
+        if let Some(request) = claims.iter().flat_map(|claim| claim.requires).find_map(cgroup) {
+            self.leave_a_cgroup(request);
+        }
         Ok(())
     }
 

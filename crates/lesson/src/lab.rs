@@ -6,9 +6,10 @@ use std::io;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
+use ns_core::cgroup::{CgroupParent, CgroupRequest};
 use ns_core::net::plan::Device;
 use ns_core::probe::Unmet;
-use ns_core::{Child, Fact, Kind, NsFile, Pid, Value, namespace, process};
+use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, Reporter, Value, namespace, process};
 use transcript::{Actor, Event, Kernel, Picture, Tally, Verdict};
 
 use crate::claim::Claim;
@@ -37,10 +38,12 @@ pub struct Lab {
     children: Vec<Child>,
     /// What the children live in, or else would leave; it goes after them.
     places: Vec<Box<dyn Any>>,
+    /// Whether somebody pauses between the steps, and may want a shell where they were.
+    is_paced: bool,
 }
 
 impl Lab {
-    pub(crate) fn new(renderer: Box<dyn Renderer>, kernel: Kernel, sabotaged: bool) -> Lab {
+    pub(crate) fn new(renderer: Box<dyn Renderer>, kernel: Kernel, sabotaged: bool, is_paced: bool) -> Lab {
         Lab {
             renderer,
             kernel,
@@ -50,6 +53,7 @@ impl Lab {
             kept: HashMap::new(),
             children: Vec::new(),
             places: Vec::new(),
+            is_paced,
         }
     }
 
@@ -76,6 +80,23 @@ impl Lab {
     pub fn keep_in(&mut self, child: Child, place: impl Any) {
         self.children.push(child);
         self.places.push(Box::new(place));
+    }
+
+    /// Where somebody pauses after a step that needed a cgroup as `request` has it: leaves a process in one like those of
+    /// the step, if that has left none. No claim rests on it, so a machine that refuses it has no shell there, and no
+    /// more.
+    pub(crate) fn leave_a_cgroup(&mut self, request: CgroupRequest<'_>) {
+        if self.is_paced && self.places.is_empty() {
+            let made =
+                CgroupParent::require(request).and_then(|parent| parent.create("new")).and_then(|cgroup| {
+                    let member = Child::spawn("member", Namespaces::NONE, Reporter::checkpoint)?;
+                    cgroup.join(member.pid())?;
+                    Ok((member, cgroup))
+                });
+            if let Ok((member, cgroup)) = made {
+                self.keep_in(member, cgroup);
+            }
+        }
     }
 
     /// Ends what was kept from the step before.

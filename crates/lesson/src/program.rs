@@ -77,8 +77,8 @@ fn perform(experiment: &'static Experiment, settings: &Settings) -> Result<u8> {
     // What a start before has left whose cleanup worker was killed with it. Without a TMPDIR there is nothing.
     let _ = cleanup::sweep_directories();
     let (major, minor) = uts::kernel_version();
-    let mut lab =
-        Lab::new(output::open_for(settings, &settings.steps)?, Kernel(major, minor), settings.sabotage);
+    let renderer = output::open_for(settings, &settings.steps)?;
+    let mut lab = Lab::new(renderer, Kernel(major, minor), settings.sabotage, settings.lockstep);
     let prepared = experiment.prepare.map_or(Ok(()), |prepare| prepare());
     // A machine that refuses even to be asked lacks what is asked for.
     let missing = match ns_core::probe::sandbox(experiment.sandbox).map_err(Into::into) {

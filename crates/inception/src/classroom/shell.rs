@@ -165,7 +165,7 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
     Ok(None)
 }
 
-/// The limits of a cgroup, as something to try.
+/// What can be tried in a cgroup: its limits first.
 fn limits(cgroup: &Path) -> Vec<(String, String)> {
     const FORK: (&str, &str) =
         ("sh -c 'for i in 1 2 3 4; do sleep 9 & done'", "fork() fails with EAGAIN; nobody is killed");
@@ -183,7 +183,15 @@ fn limits(cgroup: &Path) -> Vec<(String, String)> {
             tries.extend([(format!("cat ${CGROUP}/{file}"), set), (command.into(), expect.into())]);
         }
     }
-    tries.push(("cat /proc/self/cgroup".into(), "the cgroup that the experiment has made".into()));
+    let in_any = [
+        ("cat /proc/self/cgroup", "the cgroup that the experiment has made"),
+        ("cat $CGROUP/cgroup.procs", "the PIDs of its members, this shell's among them"),
+        (
+            "mkdir $CGROUP/child; ls $CGROUP/child; rmdir $CGROUP/child",
+            "mkdir() makes a cgroup, and its files",
+        ),
+    ];
+    tries.extend(in_any.map(|(command, expect)| (command.into(), expect.into())));
     tries
 }
 

@@ -36,6 +36,7 @@ const PROMISES: &[(&str, Promise)] = &[
     ("ps_in_the_shell_of_init_lists_the_inside", ps_in_the_shell_of_init_lists_the_inside),
     ("where_init_has_ended_a_shell_is_init", where_init_has_ended_a_shell_is_init),
     ("a_shell_is_in_the_cgroup_of_the_step", a_shell_is_in_the_cgroup_of_the_step),
+    ("a_shell_is_in_a_cgroup_like_those_of_the_step", a_shell_is_in_a_cgroup_like_those_of_the_step),
     ("whoever_quits_is_told_how_to_go_on", whoever_quits_is_told_how_to_go_on),
     ("pause_and_predict_go_together", pause_and_predict_go_together),
     ("what_stands_between_two_pauses_fits_the_screen", fit::what_stands_between_two_pauses_fits_the_screen),
@@ -439,6 +440,30 @@ fn a_shell_is_in_the_cgroup_of_the_step(person: &Person) -> Result<(), Failed> {
     desk.type_line("sh -c 'for i in 1 2 3 4; do sleep 9 & done' 2>&1 | cat");
     desk.shows("fork", 1)?;
     desk.ends_with("] $")?;
+    desk.type_line("exit");
+    desk.shows("Back from the shell.", 1)?;
+    desk.press("q");
+    desk.ends_with("exit status 130")?;
+    desk.is_left_clean(&pids)
+}
+
+/// A step whose cgroups are gone leaves another, and the run beside it says the same as ever.
+fn a_shell_is_in_a_cgroup_like_those_of_the_step(person: &Person) -> Result<(), Failed> {
+    let desk = Desk::new(person);
+    let transcript = desk.run(&["cgroup-mk", "--step", "3", "--format", "jsonl"]).stdout;
+    if !String::from_utf8_lossy(&transcript).contains(r#""event":"judged""#) {
+        return Ok(());
+    }
+    desk.open(80, &["cgroup-mk", "--pause", "--step", "3"]);
+    desk.ends_with(&prompt(3))?;
+    desk.press("Enter");
+    desk.ends_with(KEYS)?;
+    let pids = pids(&desk);
+    desk.press("s");
+    desk.shows("In its cgroup, whose directory is $CGROUP.", 1)?;
+    desk.ends_with("] $")?;
+    desk.type_line("grep -c '' $CGROUP/cgroup.procs");
+    desk.shows("\n3\n", 1)?;
     desk.type_line("exit");
     desk.shows("Back from the shell.", 1)?;
     desk.press("q");

@@ -28,6 +28,7 @@ pub(crate) fn what_is_long_goes_through_it_in_colour(person: &Person) -> Result<
         (&["uts-demo", "--steps"], "1. "),
         (&["uts-demo", "-v", "--step", "2"], "2. "),
         (&["inception", "run", "uts-demo", "--all"], "12. "),
+        (&["inception", "run", "uts-demo", "time-ns"], "13 time-ns"),
         (&["inception", "read", "uts-demo"], "Who hears a hostname?"),
         (&["inception", "claims", "uts-demo", "--list"], "16 uts-demo"),
     ] {
