@@ -91,8 +91,8 @@ impl Target {
     }
 }
 
-/// Whether cargo says that it made this directory.
+/// Whether cargo fills this directory: it says so if it made it, and keeps what it knows of rustc there in any case.
 fn is_target(directory: &Path) -> bool {
     let tag = fs::read_to_string(directory.join("CACHEDIR.TAG"));
-    tag.is_ok_and(|tag| tag.contains("created by cargo"))
+    tag.is_ok_and(|tag| tag.contains("created by cargo")) || directory.join(".rustc_info.json").is_file()
 }

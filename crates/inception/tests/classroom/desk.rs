@@ -77,7 +77,7 @@ impl Desk {
             let id = STRANGER.to_string();
             words.extend(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"].map(String::from));
         }
-        let unset = ["LAB_MUST_RUN", "NO_COLOR", "CLICOLOR_FORCE", "SUDO_UID", "PKEXEC_UID", "LESS"];
+        let unset = ["CI", "LAB_MUST_RUN", "NO_COLOR", "CLICOLOR_FORCE", "SUDO_UID", "PKEXEC_UID", "LESS"];
         words.push("env".into());
         words.extend(unset.iter().flat_map(|it| ["-u".to_string(), (*it).to_string()]));
         words.push(format!("DESK={}", self.token));
