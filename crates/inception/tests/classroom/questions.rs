@@ -69,11 +69,13 @@ pub(crate) fn the_answer_stays_on_a_small_screen_until_a_key(person: &Person) ->
         desk.ends_with("Vote, answer or Enter (? lists the keys):")?;
         desk.press("Enter");
         desk.ends_with("? help")?;
-        // What was cleared is still in the terminal's history.
-        let written = desk.written();
-        let stands = written.rsplit(CLEAR).next().unwrap_or_default();
-        let says = ["The kernel says", "First vote:", "Why people say"];
-        ensure(says.iter().all(|it| stands.contains(it)), || format!("{number}: {stands}"))?;
+        // What was cleared is still in the terminal's history. What was written is kept a moment later than it is shown.
+        desk.until(&format!("of {number} the answer, and it stands"), |_| {
+            let written = desk.written();
+            let stands = written.rsplit(CLEAR).next().unwrap_or_default();
+            let says = ["The kernel says", "First vote:", "Why people say", "? help"];
+            says.iter().all(|it| stands.contains(it))
+        })?;
     }
     Ok(())
 }
