@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use clap::Args;
 use lesson::render::{tone, wrap};
-use lesson::{Format, Screen, complain, status};
+use lesson::{Format, Screen, complain, page, status};
 use ns_core::printable;
 use owo_colors::OwoColorize;
 use serde::Serialize;
@@ -41,6 +41,11 @@ struct Entry {
 impl List {
     /// Lists all demos.
     pub(crate) fn run(&self) -> Result<u8> {
+        if self.format == Format::Text {
+            if let Some(status) = page(&self.screen)? {
+                return Ok(status);
+            }
+        }
         let stdout = BufferedStdout::open(&self.screen)?;
         let path = demos::path()?;
         // What cannot be read keeps nobody from the list.

@@ -30,6 +30,7 @@ pub(crate) fn what_is_long_goes_through_it_in_colour(person: &Person) -> Result<
         (&["inception", "run", "uts-demo", "--all"], "12. "),
         (&["inception", "run", "uts-demo", "time-ns"], "13 time-ns"),
         (&["inception", "read", "uts-demo"], "Who hears a hostname?"),
+        (&["inception", "list"], "16 uts-demo"),
         (&["inception", "claims", "uts-demo", "--list"], "16 uts-demo"),
     ] {
         let desk = with_pager(person);
