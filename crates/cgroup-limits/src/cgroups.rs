@@ -4,25 +4,11 @@ use anyhow::Result;
 use lesson::Lab;
 use ns_core::cgroup::CgroupRequest::{self, AnyV2, Controller};
 use ns_core::cgroup::{Cgroup, CgroupParent, Version};
-use ns_core::{Child, Fact, Namespaces, Outcome, Reporter};
+use ns_core::{Fact, Outcome};
 
 /// A new cgroup there.
 pub(crate) fn create(request: CgroupRequest<'_>, purpose: &str) -> Result<Cgroup> {
     Ok(CgroupParent::require(request)?.create(purpose)?)
-}
-
-/// Leaves a process in a cgroup that `limit` has limited, so that whoever pauses here can be in it, too.
-pub(crate) fn leave_a_member(
-    lab: &mut Lab,
-    controller: &str,
-    limit: impl FnOnce(&Cgroup) -> Result<()>,
-) -> Result<()> {
-    let cgroup = create(Controller(controller), "limited")?;
-    limit(&cgroup)?;
-    let member = Child::spawn("member", Namespaces::NONE, Reporter::checkpoint)?;
-    cgroup.join(member.pid())?;
-    lab.keep_in(member, cgroup);
-    Ok(())
 }
 
 /// Shows the version of the cgroups that have a controller here.

@@ -11,7 +11,7 @@ use ns_core::cgroup::{Cgroup, InterfaceFile};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, Pid, Value};
 
-use crate::cgroups::{Pair, create, leave_a_member, show_version};
+use crate::cgroups::{Pair, create, show_version};
 use crate::requirements::{self, CPU};
 
 const MAX: Claim = Claim::holds(
@@ -51,7 +51,7 @@ pub(crate) const LIMIT_CPU: Step = Step {
     claims: &[MAX, ABOVE],
     run: |lab| {
         show_version(lab, "cpu")?;
-        leave_a_member(lab, "cpu", |cgroup| Ok(cgroup.limit_cpu(QUOTA, PERIOD)?))?;
+        lab.leave_a_member(Controller("cpu"), "limited", |it| it.limit_cpu(QUOTA, PERIOD))?;
         lab.compare(MAX, false, true, burn_within)?.shows(first().is("more than 0"))?;
         lab.compare(ABOVE, false, true, burn_below)?
             .shows(outside("nr_throttled above").is("more than 0") & outside("nr_throttled below").is(0))

@@ -16,7 +16,7 @@ use ns_core::probe::{self, Unmet};
 use ns_core::{Child, ExitStatus, Fact, Message, Named, Namespaces, Signal, Value, mount};
 use rustix::fs::OFlags;
 
-use crate::cgroups::{create, leave_a_member, show_version};
+use crate::cgroups::{create, show_version};
 use crate::io::{self, A_DISK};
 use crate::requirements::{MEMORY, MEMORY_V2};
 use crate::swap::{self, Swap};
@@ -109,8 +109,8 @@ pub(crate) const LIMIT_MEMORY: Step = Step {
     run: |lab| {
         show_version(lab, "memory")?;
         // A shell has to fit in.
-        leave_a_member(lab, "memory", |cgroup| {
-            Ok(cgroup.limit(cgroup.file(InterfaceFile::MEMORY), 2 * LIMIT)?)
+        lab.leave_a_member(Controller("memory"), "limited", |it| {
+            it.limit(it.file(InterfaceFile::MEMORY), 2 * LIMIT)
         })?;
         lab.compare(TOUCHED, false, true, charged_for)?.shows(outside("charged 32 MiB more").is("yes"))?;
         let touched = lab.arms(false, true, |limited| take_within(limited, touch))?;

@@ -10,7 +10,7 @@ use ns_core::child::have_children;
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, Value};
 
-use crate::cgroups::{Pair, create, leave_a_member, show_version};
+use crate::cgroups::{Pair, create, show_version};
 use crate::requirements::{PIDS, PIDS_V2};
 
 /// Limits that are there already, of cgroups above or of the user, leave room for what the steps fork.
@@ -70,7 +70,7 @@ pub(crate) const LIMIT_PIDS: Step = Step {
     claims: &[MAX, BELOW, MOVED_IN, COUNTED_WHERE],
     run: |lab| {
         show_version(lab, "pids")?;
-        leave_a_member(lab, "pids", |cgroup| Ok(cgroup.limit(cgroup.file(InterfaceFile::PIDS), 4)?))?;
+        lab.leave_a_member(Controller("pids"), "limited", |it| it.limit(it.file(InterfaceFile::PIDS), 4))?;
         lab.compare(MAX, false, true, fork_past_a_limit)?
             .shows(inside("fork()").is("EAGAIN") & inside("children, besides itself").is(3))?;
         lab.compare(BELOW, false, true, lower_the_limit)?

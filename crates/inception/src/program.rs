@@ -78,10 +78,13 @@ pub(crate) fn beside() -> Option<PathBuf> {
 
 /// Finds a program on PATH.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    folders_on_path().into_iter().map(|folder| folder.join(name)).find(|path| is_program(path))
+}
+
+/// The folders of PATH. An empty part of it means the current directory, which may be anyone's, and is left out.
+pub(crate) fn folders_on_path() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // An empty part of PATH means the current directory, which may be anyone's.
-    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-    folders.map(|folder| folder.join(name)).find(|path| is_program(path))
+    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
 }
 
 fn is_program(path: &Path) -> bool {

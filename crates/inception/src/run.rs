@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, ensure};
 use clap::Args;
 use lesson::render::{Junit, Layout, Renderer, Tap, tone};
 use lesson::{Look, Screen, Steps, Transcript, complain};
-use lesson::{cast, page};
+use lesson::{cast, page, require_a_class};
 use owo_colors::OwoColorize;
 use transcript::Event;
 
@@ -83,10 +83,7 @@ impl Run {
             "--step and --from go with one experiment: each has numbers of its own"
         );
         provide(&chosen)?;
-        ensure!(
-            self.notes.is_none() || self.pause || self.predict,
-            "--notes goes with --pause or --predict: the notes are for who holds a class"
-        );
+        require_a_class(self.notes.as_deref(), self.pause || self.predict)?;
         if self.pause || self.predict {
             return self.attend(chosen);
         }

@@ -22,6 +22,15 @@ const CHUNK: usize = 4096;
 /// With this much unread, the experiment has to wait after all.
 const FULL: usize = 64 << 20;
 
+/// Writes bytes to standard output as they are, and at once.
+///
+/// # Errors
+/// Those of write(2).
+pub(crate) fn write_now(bytes: &[u8]) -> Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).context("cannot write the output")
+}
+
 /// What waits to be written to standard output.
 #[derive(Debug, Clone)]
 pub(crate) struct BufferedStdout {

@@ -16,6 +16,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{AccessFlags, access, linkat};
 use tempfile::{Builder, TempPath};
 
+use crate::stdout::write_now;
+
 /// Where what is made goes.
 #[derive(Debug)]
 pub(crate) enum Target {
@@ -56,10 +58,7 @@ impl Target {
     /// Those of write(2), linkat(2) and rename(2); what was there is left as it was.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<()> {
         match self {
-            Target::Stdout => {
-                let mut stdout = std::io::stdout();
-                stdout.write_all(bytes).and_then(|()| stdout.flush()).context("cannot write the output")
-            }
+            Target::Stdout => write_now(bytes),
             Target::File(file) => file.replace(bytes),
         }
     }

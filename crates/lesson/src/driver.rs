@@ -40,14 +40,12 @@ fn arguments(name: &str, settings: &Settings) -> Vec<OsString> {
         (settings.predict, "--predict"),
         (settings.sabotage, "--sabotage"),
         (settings.must_run, "--must-run"),
-        (settings.screen.plain, "--plain"),
     ];
     let mut arguments: Vec<OsString> = vec!["run".into(), name.into()];
     arguments.extend(flags.into_iter().filter(|(is_on, _)| *is_on).map(|(_, flag)| flag.into()));
     arguments.extend(settings.look.options().into_iter().map(OsString::from));
     arguments.push(format!("--format={}", settings.format.word()).into());
-    arguments.push(format!("--color={}", settings.screen.color.word()).into());
-    arguments.extend(settings.screen.width.map(|width| format!("--width={width}").into()));
+    arguments.extend(settings.screen.options().into_iter().map(OsString::from));
     arguments.extend(settings.steps.options().into_iter().map(OsString::from));
     arguments.extend(settings.student.iter().map(|name| format!("--student={name}").into()));
     arguments.extend(settings.ask.iter().map(|claim| format!("--ask={claim}").into()));

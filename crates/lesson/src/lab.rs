@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
-use ns_core::cgroup::{CgroupParent, CgroupRequest};
+use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
 use ns_core::net::plan::Device;
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, Reporter, Value, namespace, process};
@@ -36,8 +36,8 @@ pub struct Lab {
     tally: Tally,
     kept: HashMap<TypeId, Rc<dyn Any>>,
     children: Vec<Child>,
-    /// What the children live in, or else would leave; it goes after them.
-    places: Vec<Box<dyn Any>>,
+    /// Cgroups that some of them are in; they go after these.
+    cgroups: Vec<Cgroup>,
     /// Whether somebody pauses between the steps, and may want a shell where they were.
     is_paced: bool,
 }
@@ -52,7 +52,7 @@ impl Lab {
             tally: Tally::default(),
             kept: HashMap::new(),
             children: Vec::new(),
-            places: Vec::new(),
+            cgroups: Vec::new(),
             is_paced,
         }
     }
@@ -75,34 +75,33 @@ impl Lab {
         Ok(())
     }
 
-    /// Lets a child live until the next step begins, in a place such as a cgroup that goes after it. Nothing is said of
-    /// it: it is there for a shell beside it.
-    pub fn keep_in(&mut self, child: Child, place: impl Any) {
-        self.children.push(child);
-        self.places.push(Box::new(place));
-    }
-
-    /// Where somebody pauses after a step that needed a cgroup as `request` has it: leaves a process in one like those of
-    /// the step, if that has left none. No claim rests on it, so a machine that refuses it has no shell there, and no
-    /// more.
-    pub(crate) fn leave_a_cgroup(&mut self, request: CgroupRequest<'_>) {
-        if self.is_paced && self.places.is_empty() {
-            let made =
-                CgroupParent::require(request).and_then(|parent| parent.create("new")).and_then(|cgroup| {
-                    let member = Child::spawn("member", Namespaces::NONE, Reporter::checkpoint)?;
-                    cgroup.join(member.pid())?;
-                    Ok((member, cgroup))
-                });
-            if let Ok((member, cgroup)) = made {
-                self.keep_in(member, cgroup);
-            }
+    /// Where somebody pauses after this step, leaves a process in a new cgroup, as `request` has it, that `limit` may limit:
+    /// whoever opens a shell then can be in it, too. It goes when the next step begins; nothing is said of it, and no claim
+    /// rests on it. A step leaves one at most.
+    ///
+    /// # Errors
+    /// When the machine refuses it.
+    pub fn leave_a_member(
+        &mut self,
+        request: CgroupRequest<'_>,
+        purpose: &str,
+        limit: impl FnOnce(&Cgroup) -> ns_core::Result<()>,
+    ) -> Result<()> {
+        if self.is_paced && self.cgroups.is_empty() {
+            let cgroup = CgroupParent::require(request)?.create(purpose)?;
+            limit(&cgroup)?;
+            let member = Child::spawn("member", Namespaces::NONE, Reporter::checkpoint)?;
+            cgroup.join(member.pid())?;
+            self.children.push(member);
+            self.cgroups.push(cgroup);
         }
+        Ok(())
     }
 
     /// Ends what was kept from the step before.
     pub(crate) fn let_go(&mut self) {
         self.children.clear();
-        self.places.clear();
+        self.cgroups.clear();
     }
 
     /// As [`Lab::actor`], of a process that is not our child.

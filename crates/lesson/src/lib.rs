@@ -46,7 +46,7 @@ pub use output::{cast, open};
 pub use pager::page;
 pub use program::{main, main_with};
 pub use requirement::Requirement;
-pub use settings::{Color, Format, Look, Screen, Settings, Transcript};
+pub use settings::{Color, Format, Look, Screen, Settings, Transcript, require_a_class};
 pub use steps::Steps;
 
 pub use transcript::{Kernel, Picture};

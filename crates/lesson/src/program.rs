@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use ns_core::probe::Unmet;
 use ns_core::{cleanup, host, process, sandbox, signals, uts};
 use transcript::{Event, Kernel, SCHEMA, Sandbox};
@@ -20,7 +20,7 @@ use crate::output;
 use crate::pager;
 use crate::refusal;
 use crate::render::Dismissed;
-use crate::settings::Settings;
+use crate::settings::{Settings, require_a_class};
 use crate::status::{AS_EXPECTED, BROKEN, NOTHING_ASKED, UNEXPECTED};
 
 /// Runs an experiment from the command line.
@@ -42,10 +42,7 @@ pub fn main_with<More: clap::Args>(
             list_claims(experiment, &settings).map(|()| AS_EXPECTED)
         } else {
             instead(&more, &settings).unwrap_or_else(|| {
-                ensure!(
-                    settings.notes.is_none() || settings.pause || settings.predict,
-                    "--notes goes with --pause or --predict: the notes are for who holds a class"
-                );
+                require_a_class(settings.notes.as_deref(), settings.pause || settings.predict)?;
                 if settings.pause || settings.predict {
                     driver::hand_over(experiment.name, &settings)
                 } else {

@@ -1,7 +1,7 @@
 //! How a run is to be shown, and of what kind it is.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
@@ -215,6 +215,18 @@ impl Settings {
     pub fn stdout(&self) -> Result<anstream::AutoStream<io::Stdout>> {
         self.screen.stdout()
     }
+}
+
+/// Whether `notes` are wanted where there `is_a_class`.
+///
+/// # Errors
+/// One line, if they are wanted where there is none.
+pub fn require_a_class(notes: Option<&Path>, is_a_class: bool) -> Result<()> {
+    ensure!(
+        notes.is_none() || is_a_class,
+        "--notes goes with --pause or --predict: the notes are for who holds a class"
+    );
+    Ok(())
 }
 
 /// # Errors

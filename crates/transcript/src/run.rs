@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::claim::ClaimHead;
-use crate::event::{Actor, Event, Sandbox};
+use crate::event::{Actor, Event, Origin, Sandbox};
 use crate::tally::Tally;
 use crate::verdict::Verdict;
 use anyhow::{Context, Result, bail, ensure};
@@ -25,6 +25,8 @@ pub struct Begin {
     pub machine: String,
     /// Whether the factors are left out.
     pub sabotage: bool,
+    /// Whose run it is, where, and when.
+    pub origin: Origin,
     /// Where it runs.
     pub sandbox: Sandbox,
     /// What both arms do, in a sentence.
@@ -124,6 +126,7 @@ impl Run {
             kernel,
             machine,
             sabotage,
+            origin,
             sandbox,
             setup,
             in_short,
@@ -142,6 +145,7 @@ impl Run {
                 kernel,
                 machine,
                 sabotage,
+                origin: *origin,
                 sandbox,
                 setup,
                 in_short,

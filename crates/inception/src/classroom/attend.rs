@@ -124,25 +124,24 @@ fn run(
             }
         };
         let Some(run) = process.run() else { return Ok(Next::On) };
-        if matches!(done.first(), Some(Event::Begin { .. })) && !ask.is_empty() {
-            // A score may be older than the program.
-            ask.retain(|id| {
-                let is_known = run.claim(id).is_some();
-                if !is_known {
-                    complain(demo.name, &anyhow!("no claim is called '{id}' any more; it is not asked"));
+        if let Some(Event::Begin { .. }) = done.first() {
+            if !ask.is_empty() {
+                // A score may be older than the program.
+                ask.retain(|id| {
+                    let is_known = run.claim(id).is_some();
+                    if !is_known {
+                        complain(demo.name, &anyhow!("no claim is called '{id}' any more; it is not asked"));
+                    }
+                    is_known
+                });
+                if ask.is_empty() {
+                    return Ok(Next::NothingToAsk);
                 }
-                is_known
-            });
-            if ask.is_empty() {
-                return Ok(Next::NothingToAsk);
             }
-        }
-        if let Some(Event::Begin { origin, kernel, .. }) = done.first() {
-            predictions.begin(origin);
-            room.scored.begin(origin, kernel);
-        }
-        if matches!(done.first(), Some(Event::Begin { .. })) && room.options.pause {
-            before = std::mem::take(&mut done);
+            room.scored.begin(&run.begin.origin, &run.begin.kernel);
+            if room.options.pause {
+                before = std::mem::take(&mut done);
+            }
         }
         if is_shown(&done, ask) {
             if let Some(Event::Step { number, .. }) = &announced {

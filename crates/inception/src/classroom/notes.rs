@@ -17,10 +17,9 @@ use transcript::{Claim, ClaimHead, ClaimResult, Event, Run, Verdict};
 
 use super::doc;
 use super::page::Part;
+use super::terminal::CLEAR;
 use crate::demos::Demo;
 
-/// Clears a terminal: ECMA-48, CUP and ED.
-const CLEAR: &str = "\x1b[H\x1b[2J";
 /// Columns, where nothing says how many there are.
 const COLUMNS: usize = 80;
 

@@ -12,11 +12,11 @@ use transcript::Event;
 
 use super::leaf::{Block, height, screens};
 use super::options::Options;
+use super::terminal::CLEAR;
+use crate::stdout::write_now;
 
 /// Moves to the first column and clears what is right of it: ECMA-48, EL.
 const CLEAR_LINE: &str = "\r\x1b[K";
-/// Moves to the first line and clears the screen: ECMA-48, CUP and ED.
-const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
 
 /// Shows events, and those of before again.
 pub(super) struct Page<'a> {
@@ -281,7 +281,7 @@ impl<'a> Page<'a> {
             text.insert(0, '\n');
         } else {
             if self.options.screen.can_clear() {
-                self.control(CLEAR_SCREEN)?;
+                self.control(CLEAR)?;
                 self.used.set(0);
             }
             if let Some(title) = self.title(leaf).filter(|_| !is_announced && !is_titled && count + 2 <= room)
@@ -308,8 +308,7 @@ impl<'a> Page<'a> {
 
     /// Past what strips styles: it knows whether there is a terminal that obeys.
     fn control(&self, sequence: &str) -> Result<()> {
-        let mut out = io::stdout();
-        out.write_all(sequence.as_bytes()).and_then(|()| out.flush()).context("cannot write the output")
+        write_now(sequence.as_bytes())
     }
 
     /// The text of an event, given all before it.

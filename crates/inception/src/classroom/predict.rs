@@ -4,7 +4,7 @@ use anyhow::Result;
 use lesson::complain;
 use lesson::render::{tone, wrap};
 use owo_colors::OwoColorize;
-use transcript::{Event, Origin};
+use transcript::Event;
 
 use super::ask::{Given, ask};
 use super::page::{Page, Part};
@@ -18,7 +18,6 @@ use crate::demos::Demo;
 /// What was asked in a run, and how it was answered.
 pub(super) struct Predictions {
     demo: &'static Demo,
-    origin: Origin,
     asked: usize,
     /// How many of them were answered right.
     right: usize,
@@ -27,12 +26,7 @@ pub(super) struct Predictions {
 impl Predictions {
     /// Of a run that begins.
     pub(super) fn of(demo: &'static Demo) -> Predictions {
-        Predictions { demo, origin: Origin::default(), asked: 0, right: 0 }
-    }
-
-    /// Takes down who predicts.
-    pub(super) fn begin(&mut self, origin: &Origin) {
-        self.origin = origin.clone();
+        Predictions { demo, asked: 0, right: 0 }
     }
 
     /// Asks about what was `done` in a step, where that is wanted, about the claims `chosen` alone, if any are; and shows
@@ -107,7 +101,7 @@ impl Predictions {
             Ok(given) => given,
             Err(next) => return Ok(Some(next)),
         };
-        let asked = Asked::now(self.demo.name, claim, &question.asks, &self.origin, &run.begin.kernel);
+        let asked = Asked::now(self.demo.name, claim, &question.asks, &run.begin.origin, &run.begin.kernel);
         self.keep(&asked, &question, &given, room);
         Ok(None)
     }

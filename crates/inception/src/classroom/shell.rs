@@ -23,6 +23,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use super::card::Card;
 use super::places::{Place, descendants};
 use super::watchdog::Watchdog;
+use crate::stdout::write_now;
 
 /// The variable that has the directory of the cgroup, whose path is too long for a card.
 const CGROUP: &str = "CGROUP";
@@ -135,7 +136,7 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
         let joins = intermediate.fact()?.value.to_string();
         if joins != JOINED {
             let line = layout.wrap(&format!("Not in its cgroup: {joins}."), "   ", "   ");
-            io::stdout().write_all(line.as_bytes()).context("cannot write the output")?;
+            write_now(line.as_bytes())?;
         }
     }
     let shell = intermediate.fact()?.value.as_i64().and_then(|pid| i32::try_from(pid).ok());

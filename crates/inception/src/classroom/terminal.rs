@@ -1,7 +1,7 @@
 //! Single keys from a terminal, whose settings are put back on every way out.
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result, bail};
@@ -13,7 +13,10 @@ use nix::unistd::Pid;
 use ns_core::signals;
 
 use super::watchdog::Watchdog;
+use crate::stdout::write_now;
 
+/// Moves to the first line of a terminal and clears it: ECMA-48, CUP and ED.
+pub(super) const CLEAR: &str = "\x1b[H\x1b[2J";
 /// What ends a pause for good.
 const ENDINGS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
@@ -106,7 +109,7 @@ impl Terminal {
                 Stop::This => raise(Signal::SIGTSTP).context("raise(SIGTSTP)")?,
                 Stop::Over => {}
             }
-            writeln!(io::stdout()).and_then(|()| io::stdout().flush()).context("cannot write the output")?;
+            write_now(b"\n")?;
         }
     }
 }

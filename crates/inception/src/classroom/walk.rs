@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,7 @@ use super::room::Next;
 use super::terminal::{Pressed, Terminal, die_of};
 use crate::demos::Demo;
 use crate::program;
+use crate::stdout::write_now;
 
 const KEYS: [(&str, &str); 4] = [
     ("Enter", "run the command that is shown last"),
@@ -148,10 +149,7 @@ impl Running {
     fn start(script: &Path, paced: bool) -> Result<Running> {
         let (hear_go, go) = pipe2(OFlag::O_CLOEXEC).context("pipe()")?;
         let (said, tell) = pipe2(OFlag::O_CLOEXEC).context("pipe()")?;
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        // An empty part of PATH means the current directory, which may be anyone's.
-        let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-        let path = std::env::join_paths(program::beside().into_iter().chain(folders));
+        let path = std::env::join_paths(program::beside().into_iter().chain(program::folders_on_path()));
         let mut assignment = OsString::from("PATH=");
         assignment.push(path.context("the path of this program has a colon")?);
         let mut words: Vec<OsString> = vec!["env".into(), assignment, script.into()];
@@ -295,6 +293,5 @@ impl fmt::Display for Shown {
 }
 
 fn say(text: &str) -> Result<()> {
-    let mut stdout = io::stdout();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).context("cannot write the output")
+    write_now(text.as_bytes())
 }

@@ -410,11 +410,27 @@ fn where_init_has_ended_a_shell_is_init(person: &Person) -> Result<(), Failed> {
     desk.ends_with("pid] $")?;
     desk.type_line("echo number $((10 * $$)); ps ax -o pid= | wc -l");
     desk.shows("\nnumber 10\n", 1)?;
+    leave(&desk, &[])
+}
+
+/// Opens a shell once a step of an experiment is done. Gives the experiment's processes.
+fn shell_after(desk: &Desk, experiment: &str, step: usize) -> Result<Vec<i32>, Failed> {
+    desk.open(80, &[experiment, "--pause", "--step", &step.to_string()]);
+    desk.ends_with(&prompt(step))?;
+    desk.press("Enter");
+    desk.ends_with(KEYS)?;
+    let pids = pids(desk);
+    desk.press("s");
+    Ok(pids)
+}
+
+/// Leaves the shell, and then the class, of which nothing is left.
+fn leave(desk: &Desk, pids: &[i32]) -> Result<(), Failed> {
     desk.type_line("exit");
     desk.shows("Back from the shell.", 1)?;
     desk.press("q");
     desk.ends_with("exit status 130")?;
-    desk.is_left_clean(&[])
+    desk.is_left_clean(pids)
 }
 
 /// Where the machine lets us limit PIDs.
@@ -427,12 +443,7 @@ fn a_shell_is_in_the_cgroup_of_the_step(person: &Person) -> Result<(), Failed> {
     if !String::from_utf8_lossy(&transcript).contains(r#""event":"judged","claim":"pids-max""#) {
         return Ok(());
     }
-    desk.open(80, &["cgroup-limits", "--pause", "--step", "2"]);
-    desk.ends_with(&prompt(2))?;
-    desk.press("Enter");
-    desk.ends_with(KEYS)?;
-    let pids = pids(&desk);
-    desk.press("s");
+    let pids = shell_after(&desk, "cgroup-limits", 2)?;
     desk.ends_with("] $")?;
     desk.shows("4, as the experiment has set it", 1)?;
     desk.type_line("cat /proc/self/cgroup");
@@ -440,11 +451,7 @@ fn a_shell_is_in_the_cgroup_of_the_step(person: &Person) -> Result<(), Failed> {
     desk.type_line("sh -c 'for i in 1 2 3 4; do sleep 9 & done' 2>&1 | cat");
     desk.shows("fork", 1)?;
     desk.ends_with("] $")?;
-    desk.type_line("exit");
-    desk.shows("Back from the shell.", 1)?;
-    desk.press("q");
-    desk.ends_with("exit status 130")?;
-    desk.is_left_clean(&pids)
+    leave(&desk, &pids)
 }
 
 /// A step whose cgroups are gone leaves another, and the run beside it says the same as ever.
@@ -454,21 +461,12 @@ fn a_shell_is_in_a_cgroup_like_those_of_the_step(person: &Person) -> Result<(), 
     if !String::from_utf8_lossy(&transcript).contains(r#""event":"judged""#) {
         return Ok(());
     }
-    desk.open(80, &["cgroup-mk", "--pause", "--step", "3"]);
-    desk.ends_with(&prompt(3))?;
-    desk.press("Enter");
-    desk.ends_with(KEYS)?;
-    let pids = pids(&desk);
-    desk.press("s");
+    let pids = shell_after(&desk, "cgroup-mk", 3)?;
     desk.shows("In its cgroup, whose directory is $CGROUP.", 1)?;
     desk.ends_with("] $")?;
     desk.type_line("grep -c '' $CGROUP/cgroup.procs");
     desk.shows("\n3\n", 1)?;
-    desk.type_line("exit");
-    desk.shows("Back from the shell.", 1)?;
-    desk.press("q");
-    desk.ends_with("exit status 130")?;
-    desk.is_left_clean(&pids)
+    leave(&desk, &pids)
 }
 
 fn whoever_quits_is_told_how_to_go_on(person: &Person) -> Result<(), Failed> {
