@@ -6,7 +6,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Kernel, Requirement, Step, inside, outside};
+use lesson::{Claim, Kernel, Requirement, Step, hand, inside, outside};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use ns_core::cgroup::CgroupRequest::{AnyV2, Controller};
@@ -31,11 +31,13 @@ pub(crate) const SHARE_CPU: Step = Step {
     title: "cpu: let two processes spin on one CPU, in two cgroups of the same weight, and of 1 to 10.",
     calls: &["write(\"…/cpu.weight\", \"1000\")", "sched_setaffinity()", "clock_getcpuclockid()"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir one ten",
-        "test -n \"$v1\" && echo 10240 > ten/cpu.shares || echo 1000 > ten/cpu.weight",
-        "for g in one ten; do sh -c \"echo \\$\\$ > $g/cgroup.procs; taskset -cp 0 \\$\\$; while :; do :; done\" & done; sleep 3",
-        "for p in $(jobs -p); do cut -d ' ' -f 1 /proc/$p/schedstat; done  # in ns",
-        "kill $(jobs -p); wait; rmdir one ten",
+        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir one ten"),
+        hand("test -n \"$v1\" && echo 10240 > ten/cpu.shares || echo 1000 > ten/cpu.weight"),
+        hand(
+            "for g in one ten; do sh -c \"echo \\$\\$ > $g/cgroup.procs; taskset -cp 0 \\$\\$; while :; do :; done\" & done; sleep 3",
+        ),
+        hand("for p in $(jobs -p); do cut -d ' ' -f 1 /proc/$p/schedstat; done  # in ns"),
+        hand("kill $(jobs -p); wait; rmdir one ten"),
     ],
     claims: &[WEIGHT],
     run: |lab| lab.compare(WEIGHT, 1, 10, spin_beside)?.shows(outside(LESS_THAN_HALF).is("yes")),
@@ -55,9 +57,13 @@ pub(crate) const PRESS: Step = Step {
     title: "Let one process spin on a CPU, and then two on the same. For how long does one wait (some), and for how long all (full)?",
     calls: &["sched_setaffinity()", "read(\"…/cpu.pressure\")", "clock_getcpuclockid()"],
     by_hand: &[
-        "cd $v2; mkdir new; for i in 1 2; do sh -c 'echo $$ > new/cgroup.procs; taskset -cp 0 $$; while :; do :; done' & done",
-        "cat new/cpu.pressure; sleep 1; cat new/cpu.pressure; grep usage new/cpu.stat  # total and usage_usec are in µs",
-        "kill $(jobs -p); wait; rmdir new",
+        hand(
+            "cd $v2; mkdir new; for i in 1 2; do sh -c 'echo $$ > new/cgroup.procs; taskset -cp 0 $$; while :; do :; done' & done",
+        ),
+        hand(
+            "cat new/cpu.pressure; sleep 1; cat new/cpu.pressure; grep usage new/cpu.stat  # total and usage_usec are in µs",
+        ),
+        hand("kill $(jobs -p); wait; rmdir new"),
     ],
     claims: &[PRESSURE],
     run: |lab| lab.compare(PRESSURE, false, true, press)?.shows(outside(ONE_WAITED).is("yes")),
@@ -78,9 +84,9 @@ pub(crate) const MOVE_WHO_IS_PINNED: Step = Step {
     title: "cpuset: pin a process to one CPU, move it to a cpuset that has all, and ask where it may run.",
     calls: &["sched_setaffinity()", "write(\"…/new/cgroup.procs\", \"PID\")", "sched_getaffinity()"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O cpuset); cd ${v1:-$v2}; mkdir new",
-        "test -z \"$v1\" || for f in cpuset.cpus cpuset.mems; do cat $f > new/$f; done",
-        "taskset -c 0 sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$'; rmdir new",
+        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpuset); cd ${v1:-$v2}; mkdir new"),
+        hand("test -z \"$v1\" || for f in cpuset.cpus cpuset.mems; do cat $f > new/$f; done"),
+        hand("taskset -c 0 sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$'; rmdir new"),
     ],
     claims: &[KEPT],
     run: |lab| lab.compare(KEPT, false, true, move_pinned)?.shows(inside(MAY_USE).is(1)),

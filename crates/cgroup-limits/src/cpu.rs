@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Requirement, Row, Step, first, inside, outside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::time::{ClockId, clock_gettime};
 use ns_core::cgroup::CgroupRequest::Controller;
@@ -44,9 +44,13 @@ pub(crate) const LIMIT_CPU: Step = Step {
     title: "cpu: allow 2 ms in every 20 ms, and let a process use 20 ms of CPU time.",
     calls: &["write(\"…/cpu.max\", \"2000 20000\")", "read(\"…/cpu.stat\")"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir new",
-        "test -n \"$v1\" && echo 20000 > new/cpu.cfs_period_us && echo 2000 > new/cpu.cfs_quota_us || echo 2000 20000 > new/cpu.max",
-        "sh -c 'echo $$ > new/cgroup.procs; i=0; while [ $i -lt 9999 ]; do i=$((i+1)); done'; cat new/cpu.stat; rmdir new",
+        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir new"),
+        hand(
+            "test -n \"$v1\" && echo 20000 > new/cpu.cfs_period_us && echo 2000 > new/cpu.cfs_quota_us || echo 2000 20000 > new/cpu.max",
+        ),
+        hand(
+            "sh -c 'echo $$ > new/cgroup.procs; i=0; while [ $i -lt 9999 ]; do i=$((i+1)); done'; cat new/cpu.stat; rmdir new",
+        ),
     ],
     claims: &[MAX, ABOVE],
     run: |lab| {
@@ -75,9 +79,11 @@ pub(crate) const LIMIT_CPUSET: Step = Step {
     title: "cpuset: allow one CPU, and ask for another.",
     calls: &["write(\"…/cpuset.cpus\", \"0\")", "sched_getaffinity()", "sched_setaffinity()"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O cpuset); cd ${v1:-$v2}; test -n \"$v1\" || echo +cpuset > cgroup.subtree_control",
-        "mkdir new; echo 0 > new/cpuset.cpus; test -z \"$v1\" || cat cpuset.mems > new/cpuset.mems",
-        "sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$; taskset -cp 1 $$'; rmdir new",
+        hand(
+            "v1=$(findmnt -nfo TARGET -t cgroup -O cpuset); cd ${v1:-$v2}; test -n \"$v1\" || echo +cpuset > cgroup.subtree_control",
+        ),
+        hand("mkdir new; echo 0 > new/cpuset.cpus; test -z \"$v1\" || cat cpuset.mems > new/cpuset.mems"),
+        hand("sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$; taskset -cp 1 $$'; rmdir new"),
     ],
     claims: &[CPUSET],
     run: |lab| {

@@ -1,7 +1,7 @@
 //! Freezing and killing: what is done to all of a cgroup at once, and needs no controller on version 2.
 
 use anyhow::{Result, bail};
-use lesson::{Claim, Row, Step, every, first, outside, right, wrong};
+use lesson::{Claim, Row, Step, every, first, hand, outside, right, wrong};
 use ns_core::cgroup::Cgroup;
 use ns_core::cgroup::CgroupRequest::AnyV2;
 use ns_core::{Child, Fact, Namespaces, Reporter, Signal, process, signals};
@@ -77,9 +77,13 @@ pub(crate) const FREEZE_AND_KILL: Step = Step {
         "write(\"…/cgroup.kill\", \"1\")",
     ],
     by_hand: &[
-        "cd $v2; mkdir new new/below; echo +freezer > new/cgroup.subtree_control; sleep 99 & echo $! > new/below/cgroup.procs",
-        "echo 1 > new/cgroup.freeze; sleep 1; cat new/below/cgroup.events; ps -o pid,stat,wchan:20,args $!",
-        "kill $!; sleep 1; jobs; echo 0 > new/cgroup.freeze; rmdir new/below new",
+        hand(
+            "cd $v2; mkdir new new/below; echo +freezer > new/cgroup.subtree_control; sleep 99 & echo $! > new/below/cgroup.procs",
+        ),
+        hand(
+            "echo 1 > new/cgroup.freeze; sleep 1; cat new/below/cgroup.events; ps -o pid,stat,wchan:20,args $!",
+        ),
+        hand("kill $!; sleep 1; jobs; echo 0 > new/cgroup.freeze; rmdir new/below new"),
     ],
     claims: &[NO_CONTROLLER, FREEZES, MOVED_IN, KILLED, KILL],
     run: |lab| {

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use lesson::{Claim, Requirement, Step, first};
+use lesson::{Claim, Requirement, Step, first, hand};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{major, minor};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest, Version};
@@ -54,10 +54,16 @@ pub(crate) const LIMIT_IO: Step = Step {
         "write(\"…/io.max\", \"8:0 wiops=2\")",
     ],
     by_hand: &[
-        "cd $v2; echo +io > cgroup.subtree_control; mkdir new; disk=$(lsblk -dno MAJ:MIN /dev/vda)  # the disk that /var/tmp is on",
-        "sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file oflag=direct bs=4k count=256'; cat new/io.stat",
-        "echo $disk wiops=2 > new/io.max; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file oflag=direct bs=4k count=8'",
-        "rm /var/tmp/file; rmdir new",
+        hand(
+            "cd $v2; echo +io > cgroup.subtree_control; mkdir new; disk=$(lsblk -dno MAJ:MIN /dev/vda)  # the disk that /var/tmp is on",
+        ),
+        hand(
+            "sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file oflag=direct bs=4k count=256'; cat new/io.stat",
+        ),
+        hand(
+            "echo $disk wiops=2 > new/io.max; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file oflag=direct bs=4k count=8'",
+        ),
+        hand("rm /var/tmp/file; rmdir new"),
     ],
     claims: &[STAT, MAX],
     run: |lab| {

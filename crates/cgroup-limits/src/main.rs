@@ -22,7 +22,7 @@ mod swap;
 mod tree;
 
 use anyhow::Result;
-use lesson::{Experiment, Step};
+use lesson::{Experiment, Step, hand};
 use ns_core::cgroup::{EnabledControllers, Layout};
 use ns_core::{Capability, Fact, Namespaces, Value, probe};
 
@@ -81,7 +81,7 @@ fn main() -> std::process::ExitCode {
 const LIST_THE_CONTROLLERS: Step = Step {
     title: "Compare the notes' list of controllers with this machine's.",
     calls: &["read(\"…/cgroup.controllers\")", "read(\"/proc/self/mountinfo\")"],
-    by_hand: &["v2=$(findmnt -nfo TARGET -t cgroup2); cat $v2/cgroup.controllers; cat /proc/cgroups"],
+    by_hand: &[hand("v2=$(findmnt -nfo TARGET -t cgroup2); cat $v2/cgroup.controllers; cat /proc/cgroups")],
     claims: &[],
     run: |lab| {
         lab.once(|_| enable_the_rest())?;

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use ns_core::cgroup::CgroupRequest::{Controller, ControllerV2};
 use ns_core::cgroup::{Cgroup, InterfaceFile};
@@ -101,9 +101,13 @@ pub(crate) const LIMIT_MEMORY: Step = Step {
     title: "memory: limit a cgroup to 8 MiB, and touch 32 MiB in it: a process's own, then the kernel's.",
     calls: &["write(\"…/memory.max\", \"8388608\")", "mmap()", "write(pipe)", "read(\"…/memory.events\")"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O memory); cd ${v1:-$v2}; mkdir new; test -n \"$v1\" && max=memory.limit_in_bytes || max=memory.max",
-        "echo 8M > new/$max; swapoff --all  # or, on version 2: echo 0 > new/memory.swap.max",
-        "sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M | wc -c'; grep -rs ^oom_kill new; rmdir new",
+        hand(
+            "v1=$(findmnt -nfo TARGET -t cgroup -O memory); cd ${v1:-$v2}; mkdir new; test -n \"$v1\" && max=memory.limit_in_bytes || max=memory.max",
+        ),
+        hand("echo 8M > new/$max; swapoff --all  # or, on version 2: echo 0 > new/memory.swap.max"),
+        hand(
+            "sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M | wc -c'; grep -rs ^oom_kill new; rmdir new",
+        ),
     ],
     claims: &[TOUCHED, MAX, COUNTED, KERNEL],
     run: |lab| {
@@ -124,9 +128,9 @@ pub(crate) const LIMIT_MEMORY: Step = Step {
 pub(crate) const READ_MEMINFO: Step = Step {
     title: "From a cgroup that is limited to 8 MiB, ask how much memory there is: its limit, then /proc/meminfo.",
     calls: &["read(\"…/memory.max\")", "read(\"/proc/meminfo\")"],
-    by_hand: &[
+    by_hand: &[hand(
         "mkdir new; echo 8M > new/$max; sh -c 'echo $$ > new/cgroup.procs; head -n 1 /proc/meminfo'; cat new/$max; rmdir new",
-    ],
+    )],
     claims: &[MEMINFO],
     run: |lab| {
         lab.compare(MEMINFO, Source::Limit, Source::Meminfo, read_within)?
@@ -138,10 +142,16 @@ pub(crate) const CHOOSE_A_VICTIM: Step = Step {
     title: "Fill a cgroup with pages of a file, and then with those of two processes. Who is killed, if anyone?",
     calls: &["write(file)", "fdatasync(file)", "write(\"/proc/PID/oom_score_adj\", \"1000\")"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O memory); cd ${v1:-$v2}; mkdir new; echo 8M > new/$max",
-        "sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=32 oflag=dsync'; rm /var/tmp/file",
-        "echo 32M > new/$max; sh -c 'echo $$ > new/cgroup.procs; echo 1000 > /proc/self/oom_score_adj; a=$(head -c 8M /dev/zero | tr \"\\0\" x); kill -STOP $$' &",
-        "sleep 1; sh -c 'echo $$ > new/cgroup.procs; head -c 28M /dev/zero | tail -c 28M | wc -c'; jobs; kill $!; rmdir new",
+        hand("v1=$(findmnt -nfo TARGET -t cgroup -O memory); cd ${v1:-$v2}; mkdir new; echo 8M > new/$max"),
+        hand(
+            "sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=32 oflag=dsync'; rm /var/tmp/file",
+        ),
+        hand(
+            "echo 32M > new/$max; sh -c 'echo $$ > new/cgroup.procs; echo 1000 > /proc/self/oom_score_adj; a=$(head -c 8M /dev/zero | tr \"\\0\" x); kill -STOP $$' &",
+        ),
+        hand(
+            "sleep 1; sh -c 'echo $$ > new/cgroup.procs; head -c 28M /dev/zero | tail -c 28M | wc -c'; jobs; kill $!; rmdir new",
+        ),
     ],
     claims: &[RECLAIMED, VICTIM],
     run: |lab| {
@@ -196,10 +206,16 @@ pub(crate) const ANSWER_OTHERWISE: Step = Step {
     title: "Ask for other answers than to kill the largest: memory.oom.group, memory.high.",
     calls: &["write(\"…/memory.oom.group\", \"1\")", "write(\"…/memory.high\", \"32M\")"],
     by_hand: &[
-        "cd $v2; mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max; echo 1 > new/memory.oom.group",
-        "sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M; echo never said'; cat new/memory.events; rmdir new",
-        "mkdir new; echo 16M > new/memory.high; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=64'",
-        "cat new/memory.current new/memory.events; rm /var/tmp/file; rmdir new",
+        hand(
+            "cd $v2; mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max; echo 1 > new/memory.oom.group",
+        ),
+        hand(
+            "sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M; echo never said'; cat new/memory.events; rmdir new",
+        ),
+        hand(
+            "mkdir new; echo 16M > new/memory.high; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=64'",
+        ),
+        hand("cat new/memory.current new/memory.events; rm /var/tmp/file; rmdir new"),
     ],
     claims: &[GROUP, HIGH],
     run: |lab| {

@@ -1,7 +1,7 @@
 //! The controllers that few machines use: perf_event, hugetlb, rdma.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, first, outside};
+use lesson::{Claim, Requirement, Step, first, hand, outside};
 use ns_core::cgroup::CgroupRequest::{AnyV2, ControllerV2};
 use ns_core::cgroup::{CgroupParent, Layout};
 use ns_core::machine::{self, Setting};
@@ -45,9 +45,9 @@ const PERF_COUNTS: Claim = Claim::holds(
 pub(crate) const COUNT_EVENTS: Step = Step {
     title: "Ask what perf_event can, which few use: enable it, and count what members of a cgroup do.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+perf_event\")", "perf_event_open(cgroup)"],
-    by_hand: &[
+    by_hand: &[hand(
         "cd $v2; mkdir new; echo +perf_event > new/cgroup.subtree_control; echo +nonsense > new/cgroup.subtree_control; rmdir new",
-    ],
+    )],
     claims: &[PERF, PERF_COUNTS],
     run: |lab| {
         lab.compare(PERF, "nonsense", "perf_event", |name| enable(&create(AnyV2, "controllers")?, name))?

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Requirement, Step, inside, outside};
+use lesson::{Claim, Requirement, Step, hand, inside, outside};
 use ns_core::cgroup::CgroupParent;
 use ns_core::cgroup::CgroupRequest::ControllerV2;
 use ns_core::probe::{self, Unmet};
@@ -32,8 +32,12 @@ pub(crate) const TAKE_A_CPU: Step = Step {
         "sched_getaffinity()",
     ],
     by_hand: &[
-        "cd $v2; echo +cpuset > cgroup.subtree_control; mkdir new; echo 1 > new/cpuset.cpus; taskset -cp $$",
-        "echo root > new/cpuset.cpus.partition; cat new/cpuset.cpus.partition; taskset -cp $$; rmdir new",
+        hand(
+            "cd $v2; echo +cpuset > cgroup.subtree_control; mkdir new; echo 1 > new/cpuset.cpus; taskset -cp $$",
+        ),
+        hand(
+            "echo root > new/cpuset.cpus.partition; cat new/cpuset.cpus.partition; taskset -cp $$; rmdir new",
+        ),
     ],
     claims: &[PARTITION],
     run: |lab| {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Row, Step, first, inside, outside, right, wrong};
+use lesson::{Claim, Kernel, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
 use ns_core::cgroup::CgroupRequest::Controller;
 use ns_core::cgroup::{Cgroup, CgroupParent, InterfaceFile};
 use ns_core::child::have_children;
@@ -63,9 +63,13 @@ pub(crate) const LIMIT_PIDS: Step = Step {
     title: "pids: limit a cgroup to 4 processes, and fork past that. Set the limit below the number of members; move one in.",
     calls: &["write(\"…/pids.max\", \"4\")", "fork()", "read(\"…/pids.current\")", "read(\"…/pids.events\")"],
     by_hand: &[
-        "v2=$(findmnt -nfo TARGET -t cgroup2); v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir new  # as root",
-        "echo 4 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'",
-        "cat new/pids.events; sleep 2; rmdir new",
+        hand(
+            "v2=$(findmnt -nfo TARGET -t cgroup2); v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir new  # as root",
+        ),
+        hand(
+            "echo 4 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'",
+        ),
+        hand("cat new/pids.events; sleep 2; rmdir new"),
     ],
     claims: &[MAX, BELOW, MOVED_IN, COUNTED_WHERE],
     run: |lab| {

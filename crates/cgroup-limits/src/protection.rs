@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use lesson::{Claim, Step, inside, outside};
+use lesson::{Claim, Step, hand, inside, outside};
 use nix::sys::resource::{UsageWho, getrusage};
 use ns_core::cgroup::CgroupRequest::ControllerV2;
 use ns_core::cgroup::{Cgroup, InterfaceFile};
@@ -31,8 +31,10 @@ pub(crate) const WAIT_PAST_HIGH: Step = Step {
     title: "memory: let a process touch 33 MiB where memory.high is 32 MiB. Count how often it slept meanwhile.",
     calls: &["write(\"…/memory.high\", \"33554432\")", "mmap()", "getrusage(RUSAGE_SELF)"],
     by_hand: &[
-        "cd $v2; mkdir new; echo 32M > new/memory.high; echo 0 > new/memory.swap.max",
-        "sh -c 'echo $$ > new/cgroup.procs; time head -c 16500k /dev/zero | tail -c 33M | wc -c'; cat new/memory.events; rmdir new",
+        hand("cd $v2; mkdir new; echo 32M > new/memory.high; echo 0 > new/memory.swap.max"),
+        hand(
+            "sh -c 'echo $$ > new/cgroup.procs; time head -c 16500k /dev/zero | tail -c 33M | wc -c'; cat new/memory.events; rmdir new",
+        ),
     ],
     claims: &[WAITS],
     run: |lab| lab.compare(WAITS, false, true, touch_past_high)?.shows(inside(SLEPT).is("yes")),
@@ -53,9 +55,15 @@ pub(crate) const PROTECT: Step = Step {
     title: "memory: fill two siblings with 8 MiB of a file each, protect one by memory.low, and limit the cgroup above to 10 MiB.",
     calls: &["write(\"…/above/one/memory.low\", \"8388608\")", "write(\"…/above/memory.max\", \"10485760\")"],
     by_hand: &[
-        "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.low",
-        "for g in one other; do sh -c \"echo \\$\\$ > new/$g/cgroup.procs; dd if=/dev/zero of=/var/tmp/$g bs=1M count=8 conv=fsync\"; done",
-        "echo 10M > new/memory.max; grep '^file ' new/*/memory.stat; rm /var/tmp/one /var/tmp/other; rmdir new/* new",
+        hand(
+            "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.low",
+        ),
+        hand(
+            "for g in one other; do sh -c \"echo \\$\\$ > new/$g/cgroup.procs; dd if=/dev/zero of=/var/tmp/$g bs=1M count=8 conv=fsync\"; done",
+        ),
+        hand(
+            "echo 10M > new/memory.max; grep '^file ' new/*/memory.stat; rm /var/tmp/one /var/tmp/other; rmdir new/* new",
+        ),
     ],
     claims: &[LOW],
     run: |lab| {
@@ -78,10 +86,16 @@ pub(crate) const PROTECT_FOR_GOOD: Step = Step {
     title: "memory: protect 8 MiB of a file by memory.low, then by memory.min. A sibling wants 12 MiB, where both have 16 MiB.",
     calls: &["write(\"…/above/one/memory.min\", \"8388608\")", "mmap()"],
     by_hand: &[
-        "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.min",
-        "sh -c 'echo $$ > new/one/cgroup.procs; dd if=/dev/zero of=/var/tmp/one bs=1M count=8 conv=fsync'",
-        "echo 16M > new/memory.max; echo 0 > new/memory.swap.max",
-        "sh -c 'echo $$ > new/other/cgroup.procs; head -c 12M /dev/zero | tail -c 12M | wc -c'; rm /var/tmp/one; rmdir new/* new",
+        hand(
+            "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.min",
+        ),
+        hand(
+            "sh -c 'echo $$ > new/one/cgroup.procs; dd if=/dev/zero of=/var/tmp/one bs=1M count=8 conv=fsync'",
+        ),
+        hand("echo 16M > new/memory.max; echo 0 > new/memory.swap.max"),
+        hand(
+            "sh -c 'echo $$ > new/other/cgroup.procs; head -c 12M /dev/zero | tail -c 12M | wc -c'; rm /var/tmp/one; rmdir new/* new",
+        ),
     ],
     claims: &[MIN],
     run: |lab| {

@@ -1,7 +1,7 @@
 //! Limits above limits: what the file says, and what holds.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Picture, Requirement, Row, Step, first, inside, outside, right, wrong};
+use lesson::{Claim, Lab, Picture, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::unistd::{SysconfVar, sysconf};
 use ns_core::cgroup::CgroupRequest::Controller;
 use ns_core::cgroup::{Cgroup, CgroupParent, InterfaceFile, Version};
@@ -74,9 +74,13 @@ pub(crate) const GIVE_MORE_BELOW: Step = Step {
     title: "In a cgroup called above make one called below. Give below more than above has, read it back, and hit the limit.",
     calls: &["write(\"…/above/pids.max\", \"4\")", "write(\"…/above/below/pids.max\", \"50\")", "fork()"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir -p new/below; test -n \"$v1\" || echo +pids > new/cgroup.subtree_control",
-        "echo 4 > new/pids.max; echo 50 > new/below/pids.max; cat new/below/pids.max",
-        "sh -c 'echo $$ > new/below/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'; sleep 2; rmdir new/below new",
+        hand(
+            "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir -p new/below; test -n \"$v1\" || echo +pids > new/cgroup.subtree_control",
+        ),
+        hand("echo 4 > new/pids.max; echo 50 > new/below/pids.max; cat new/below/pids.max"),
+        hand(
+            "sh -c 'echo $$ > new/below/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'; sleep 2; rmdir new/below new",
+        ),
     ],
     claims: &[CANNOT_EXCEED, LEAST, LEAST_MEMORY, CPUS],
     run: |lab| {
@@ -113,9 +117,9 @@ pub(crate) const WRITE_NO_LIMIT: Step = Step {
     title: "Write to memory.max what is no whole page, and to cpu.max and others what is no limit.",
     calls: &["write(\"…/memory.max\", \"4097\")", "write(\"…/cpu.max\", \"500 100000\")"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir new",
-        "test -n \"$v1\" && echo 500 > new/cpu.cfs_quota_us || echo 500 100000 > new/cpu.max",
-        "rmdir new",
+        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir new"),
+        hand("test -n \"$v1\" && echo 500 > new/cpu.cfs_quota_us || echo 500 100000 > new/cpu.max"),
+        hand("rmdir new"),
     ],
     claims: &[ROUNDED, NONSENSE],
     run: |lab| {

@@ -3,7 +3,7 @@
 //! `pids.max` serves as the example: it is called so on both versions, and whether it binds shows at once.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, first, inside, outside};
+use lesson::{Claim, Requirement, Step, first, hand, inside, outside};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
 use ns_core::probe;
 use ns_core::{Child, Fact, Namespaces, Outcome, Value, child};
@@ -26,8 +26,8 @@ pub(crate) const SET: Step = Step {
     title: "Write a limit, read it back, and write what is no limit.",
     calls: &["write(\"…/pids.max\", \"5\")", "read(\"…/pids.max\")"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir new  # as root",
-        "cat new/pids.max; echo 5 > new/pids.max; cat new/pids.max; echo -1 > new/pids.max",
+        hand("v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir new  # as root"),
+        hand("cat new/pids.max; echo 5 > new/pids.max; cat new/pids.max; echo -1 > new/pids.max"),
     ],
     claims: &[IN_A_FILE, NONSENSE],
     run: |lab| {
@@ -66,8 +66,8 @@ pub(crate) const EXCEED: Step = Step {
     title: "Limit a cgroup to three processes. Let one inside, and one outside, fork until it has four children.",
     calls: &["write(\"…/pids.max\", \"3\")", "fork()"],
     by_hand: &[
-        "echo 3 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; sleep 1 & sleep 1 & sleep 1'",
-        "sleep 2; rmdir new",
+        hand("echo 3 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; sleep 1 & sleep 1 & sleep 1'"),
+        hand("sleep 2; rmdir new"),
     ],
     claims: &[BINDS],
     run: |lab| lab.compare(BINDS, false, true, fork_four_times)?.shows(inside("fork()").is("EAGAIN")),

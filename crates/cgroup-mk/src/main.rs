@@ -15,7 +15,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Experiment, Requirement, Row, Step, first, outside, right, wrong};
+use lesson::{Claim, Experiment, Requirement, Row, Step, first, hand, outside, right, wrong};
 use nix::sys::stat::{Mode, umask};
 use ns_core::cgroup::{self, CgroupParent, CgroupRequest, Layout};
 use ns_core::cleanup::{self, Removal, TemporaryDirectory};
@@ -99,8 +99,8 @@ const FIND_THE_HIERARCHY: Step = Step {
     title: "Find the hierarchy. The path is a habit; the type of the filesystem is the proof.",
     calls: &["statfs(\"/sys/fs/cgroup\")", "read(\"/proc/self/mountinfo\")"],
     by_hand: &[
-        "findmnt --types cgroup,cgroup2",
-        "v2=$(findmnt -nfo TARGET -t cgroup2); stat --file-system --format %T /sys/fs/cgroup $v2",
+        hand("findmnt --types cgroup,cgroup2"),
+        hand("v2=$(findmnt -nfo TARGET -t cgroup2); stat --file-system --format %T /sys/fs/cgroup $v2"),
     ],
     claims: &[AT_THE_DEFAULT, BY_ITS_MAGIC],
     run: |lab| {
@@ -161,8 +161,8 @@ const MAKE_ONE: Step = Step {
     title: "Make a directory called new in /tmp, and one in cgroupfs. What is in them, and what may one do there?",
     calls: &["mkdir(\"/sys/fs/cgroup/…/new\")", "creat(\"…/new/file\")", "rename(\"…/new\", \"…/newer\")"],
     by_hand: &[
-        "new=$v2$(sed -n s/^0:://p /proc/self/cgroup)/new; mkdir $new",
-        "ls $new; touch $new/file; mv $new $new.renamed",
+        hand("new=$v2$(sed -n s/^0:://p /proc/self/cgroup)/new; mkdir $new"),
+        hand("ls $new; touch $new/file; mv $new $new.renamed"),
     ],
     claims: &[MKDIR, FILES, NO_FILES, RENAME],
     run: |lab| {

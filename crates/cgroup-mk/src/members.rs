@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Lab, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use nix::poll::{PollFd, PollFlags};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
 use ns_core::{
@@ -49,7 +49,9 @@ const MOVES: Claim = Claim::holds(
 pub(crate) const JOIN: Step = Step {
     title: "Start two processes, and write the PID of one to cgroup.procs of a new cgroup.",
     calls: &["write(\"…/cgroup.procs\", \"PID\")", "read(\"/proc/PID/cgroup\")"],
-    by_hand: &["sleep 99 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs; grep ^0:: /proc/$!/cgroup"],
+    by_hand: &[hand(
+        "sleep 99 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs; grep ^0:: /proc/$!/cgroup",
+    )],
     claims: &[LISTED, MOVES],
     run: |lab| {
         let places = lab.arms(false, true, places_of)?;
@@ -105,8 +107,8 @@ pub(crate) const WRITE_PIDS: Step = Step {
         "write(fd, \"PID PID\")",
     ],
     by_hand: &[
-        "sleep 98 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs",
-        "echo 1 2 > $new/cgroup.procs",
+        hand("sleep 98 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs"),
+        hand("echo 1 2 > $new/cgroup.procs"),
     ],
     claims: &[APPENDED, COMMAND],
     run: |lab| {
@@ -157,7 +159,7 @@ const OTHER_PIDS: Claim = Claim::holds(
 pub(crate) const READ_FROM_ANOTHER_PID_NAMESPACE: Step = Step {
     title: "Read cgroup.procs from a new PID namespace, in which the member has no PID.",
     calls: &["clone3(CLONE_NEWPID)", "read(\"…/cgroup.procs\")"],
-    by_hand: &["sudo unshare --pid --fork cat $new/cgroup.procs"],
+    by_hand: &[hand("sudo unshare --pid --fork cat $new/cgroup.procs")],
     claims: &[OTHER_PIDS],
     run: |lab| {
         // Who lacks the privilege needs a user namespace to make another: then both arms get one.
@@ -213,7 +215,10 @@ pub(crate) const REMOVE: Step = Step {
     title: "Try to remove a cgroup, empty and with a member. Ask its parent whether anybody is there, and wait by poll() \
             for the news that nobody is.",
     calls: &["rmdir(\"…\")", "read(\"…/cgroup.events\")", "poll(events, POLLPRI)"],
-    by_hand: &["rmdir $new; cat $new/cgroup.events", "kill %1 %2; wait; cat $new/cgroup.events; rmdir $new"],
+    by_hand: &[
+        hand("rmdir $new; cat $new/cgroup.events"),
+        hand("kill %1 %2; wait; cat $new/cgroup.events; rmdir $new"),
+    ],
     claims: &[BUSY, POPULATED, POLLED],
     run: |lab| {
         let removals = lab.arms(false, true, remove_below)?;

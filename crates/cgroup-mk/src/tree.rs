@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Picture, Requirement, Row, Step, first, outside, right, wrong};
+use lesson::{Claim, Lab, Picture, Requirement, Row, Step, first, hand, outside, right, wrong};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest, Layout, walk};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Error, Fact, Outcome, Value};
@@ -29,7 +29,7 @@ const BUSY: Claim =
 pub(crate) const NEST: Step = Step {
     title: "Make cgroup a, cgroup b inside it and another b beside it. Put a process into each.",
     calls: &["mkdir(\"…/a/b\")", "write(\"…/a/b/cgroup.procs\", \"PID\")"],
-    by_hand: &["mkdir -p $new/a/b; find $new -type d; rmdir $new/a", "systemd-cgls --no-pager"],
+    by_hand: &[hand("mkdir -p $new/a/b; find $new -type d; rmdir $new/a"), hand("systemd-cgls --no-pager")],
     claims: &[PATHS, BUSY],
     run: |lab| {
         lab.compare(PATHS, false, true, compare_paths)?
@@ -50,7 +50,7 @@ const READ_ONLY: Claim = Claim::holds(
 pub(crate) const WRITE_FILES: Step = Step {
     title: "Write an empty line to cgroup.subtree_control, and to cgroup.controllers.",
     calls: &["write(\"…/cgroup.subtree_control\", \"\\n\")", "write(\"…/cgroup.controllers\", \"\\n\")"],
-    by_hand: &["ls -l $new/cgroup.controllers; echo > $new/cgroup.controllers"],
+    by_hand: &[hand("ls -l $new/cgroup.controllers; echo > $new/cgroup.controllers")],
     claims: &[READ_ONLY],
     run: |lab| {
         lab.compare(READ_ONLY, "cgroup.subtree_control", "cgroup.controllers", |file| {
@@ -80,7 +80,7 @@ const DESCENDANTS: Claim = Claim::holds(
 pub(crate) const LIMIT: Step = Step {
     title: "Below a cgroup limit the depth to 1, then the number of descendants to 1. Make a child and a grandchild.",
     calls: &["write(\"…/cgroup.max.depth\", \"1\")", "mkdir(\"…/child/grandchild\")"],
-    by_hand: &["echo 1 > $new/cgroup.max.depth; mkdir $new/a/c", "rmdir $new/a/b $new/a $new"],
+    by_hand: &[hand("echo 1 > $new/cgroup.max.depth; mkdir $new/a/c"), hand("rmdir $new/a/b $new/a $new")],
     claims: &[DEPTH, DESCENDANTS],
     run: |lab| {
         for (claim, file) in [(DEPTH, "cgroup.max.depth"), (DESCENDANTS, "cgroup.max.descendants")] {
@@ -131,9 +131,9 @@ pub(crate) const ENABLE: Step = Step {
     title: "Enable a controller for a child, let the child enable it in turn, and disable it.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+CONTROLLER\")", "read(\"…/child/cgroup.controllers\")"],
     by_hand: &[
-        "cd $v2; cat cgroup.subtree_control; mkdir -p new/child  # as root, where the first has pids",
-        "cat new/child/cgroup.controllers; echo +pids > new/cgroup.subtree_control",
-        "cat new/child/cgroup.controllers; rmdir new/child new",
+        hand("cd $v2; cat cgroup.subtree_control; mkdir -p new/child  # as root, where the first has pids"),
+        hand("cat new/child/cgroup.controllers; echo +pids > new/cgroup.subtree_control"),
+        hand("cat new/child/cgroup.controllers; rmdir new/child new"),
     ],
     claims: &[OFFERED, TOP_DOWN, BOTTOM_UP],
     run: |lab| {

@@ -12,7 +12,7 @@ mod mounts;
 mod requirements;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Requirement, Row, Step, first, inside, outside, right, wrong};
+use lesson::{Claim, Experiment, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::sys::stat::{Mode, umask};
 use ns_core::cgroup::{self, CgroupParent, CgroupRequest};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter};
@@ -102,9 +102,13 @@ const READ_OWN_PATH: Step = Step {
     title: "Put a process into a cgroup, let it make a namespace there, and ask where it is.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")", "read(\"/proc/PID/cgroup\")"],
     by_hand: &[
-        "v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup); new=$own/new",
-        "mkdir $new $new/inner; echo $$ > $new/inner/cgroup.procs; grep ^0:: /proc/self/cgroup",
-        "unshare --cgroup sh -c 'grep ^0:: /proc/self/cgroup; readlink /proc/$$/ns/cgroup; grep ^0:: /proc/$PPID/cgroup'",
+        hand(
+            "v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup); new=$own/new",
+        ),
+        hand("mkdir $new $new/inner; echo $$ > $new/inner/cgroup.procs; grep ^0:: /proc/self/cgroup"),
+        hand(
+            "unshare --cgroup sh -c 'grep ^0:: /proc/self/cgroup; readlink /proc/$$/ns/cgroup; grep ^0:: /proc/$PPID/cgroup'",
+        ),
     ],
     claims: &[BECOMES_ROOT, OUTSIDE],
     run: |lab| {
@@ -175,8 +179,8 @@ const READ_OTHERS_PATHS: Step = Step {
     title: "From inside, look at a process in the cgroup above, and at one in the cgroup beside.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/PID/cgroup\")"],
     by_hand: &[
-        "mkdir $new/sibling; sleep 99 & echo $! > $new/sibling/cgroup.procs",
-        "unshare --cgroup sh -c 'grep ^0:: /proc/1/cgroup /proc/$1/cgroup' sh $!",
+        hand("mkdir $new/sibling; sleep 99 & echo $! > $new/sibling/cgroup.procs"),
+        hand("unshare --cgroup sh -c 'grep ^0:: /proc/1/cgroup /proc/$1/cgroup' sh $!"),
     ],
     claims: &[HIDES, RELATIVE],
     run: |lab| {
@@ -198,9 +202,9 @@ const SAME: Claim = Claim::holds(
 const COMPARE_TWO: Step = Step {
     title: "Let two processes in two cgroups make a namespace each, and compare what they read.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[
+    by_hand: &[hand(
         "for one in inner sibling; do sh -c 'echo $$ > $1/cgroup.procs; exec unshare --cgroup grep ^0:: /proc/self/cgroup' sh $new/$one; done",
-    ],
+    )],
     claims: &[SAME],
     run: |lab| {
         lab.compare(SAME, Namespaces::NONE, Namespaces::CGROUP, read_in_both)?
@@ -220,8 +224,10 @@ const MOVE_A_MEMBER: Step = Step {
     title: "Move a member of a namespace to the cgroup beside, from outside. Let it look before and after.",
     calls: &["write(\"…/sibling/cgroup.procs\", \"PID\")", "read(\"/proc/self/cgroup\")"],
     by_hand: &[
-        "mkfifo /tmp/go; unshare --cgroup sh -c 'read go < /tmp/go; grep ^0:: /proc/self/cgroup' & sleep 1",
-        "echo $! > $new/sibling/cgroup.procs; echo > /tmp/go; wait $!; rm /tmp/go",
+        hand(
+            "mkfifo /tmp/go; unshare --cgroup sh -c 'read go < /tmp/go; grep ^0:: /proc/self/cgroup' & sleep 1",
+        ),
+        hand("echo $! > $new/sibling/cgroup.procs; echo > /tmp/go; wait $!; rm /tmp/go"),
     ],
     claims: &[ROOT_STAYS],
     run: |lab| {
@@ -260,9 +266,9 @@ const ENTERED: Claim = Claim::holds(
 const ENTER: Step = Step {
     title: "Let a process of the cgroup beside enter the namespace.",
     calls: &["setns(fd, CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare --cgroup sleep 99 & sleep 1; nsenter --target $! --cgroup grep ^0:: /proc/self/cgroup",
-    ],
+    )],
     claims: &[ENTERED],
     run: |lab| {
         lab.compare(ENTERED, false, true, visit)?.shows(

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Requirement, Row, Step, inside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, hand, inside, right, wrong};
 use ns_core::cgroup::{CgroupParent, CgroupRequest, Layout};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, Outcome, Value, mount, namespace, process};
 
@@ -61,9 +61,13 @@ pub(crate) const LOOK_FROM_INSIDE: Step = Step {
     title: "Look at the mount of cgroupfs from inside, and at another that is made there.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/mountinfo\")", "mount(\"cgroup2\")"],
     by_hand: &[
-        "grep cgroup2 /proc/self/mountinfo | cut -d' ' -f 4,5",
-        "unshare --cgroup --mount sh -c 'grep cgroup2 /proc/self/mountinfo | cut -d\" \" -f 4,5; ls -d $1/sibling' sh $new",
-        "unshare --cgroup --mount sh -c 'mount -t cgroup2 cgroup2 /mnt; tail -n 1 /proc/self/mountinfo | cut -d\" \" -f 4,5; cat /mnt/cgroup.procs'",
+        hand("grep cgroup2 /proc/self/mountinfo | cut -d' ' -f 4,5"),
+        hand(
+            "unshare --cgroup --mount sh -c 'grep cgroup2 /proc/self/mountinfo | cut -d\" \" -f 4,5; ls -d $1/sibling' sh $new",
+        ),
+        hand(
+            "unshare --cgroup --mount sh -c 'mount -t cgroup2 cgroup2 /mnt; tail -n 1 /proc/self/mountinfo | cut -d\" \" -f 4,5; cat /mnt/cgroup.procs'",
+        ),
     ],
     claims: &[OLD_MOUNT, NEW_MOUNT, SHOWS_ALL],
     run: |lab| {
@@ -100,8 +104,10 @@ pub(crate) const MOUNT_IN_A_USER_NAMESPACE: Step = Step {
         "mkdir(\"…/inner\")",
     ],
     by_hand: &[
-        "unshare --user --map-root-user --mount mount -t cgroup2 cgroup2 /mnt",
-        "unshare --user --map-root-user --mount --cgroup sh -c 'mount -t cgroup2 cgroup2 /mnt; mkdir /mnt/x'  # as an ordinary user",
+        hand("unshare --user --map-root-user --mount mount -t cgroup2 cgroup2 /mnt"),
+        hand(
+            "unshare --user --map-root-user --mount --cgroup sh -c 'mount -t cgroup2 cgroup2 /mnt; mkdir /mnt/x'  # as an ordinary user",
+        ),
     ],
     claims: &[MOUNTABLE, DELEGATED],
     run: |lab| {

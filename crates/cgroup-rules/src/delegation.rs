@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Requirement, Step, first};
+use lesson::{Claim, Requirement, Step, first, hand};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
 use ns_core::probe::Unmet;
 use ns_core::{Capability, Child, Fact, Named, Namespaces, Outcome, Value, process};
@@ -68,11 +68,11 @@ pub(crate) const GIVE: Step = Step {
     title: "Give a cgroup to a user, file by file, and let the user try what each is good for.",
     calls: &["chown(\"…/given\", 1000)", "setresuid(1000)", "mkdir(\"…/given/child\")"],
     by_hand: &[
-        "cd $own; cat /sys/kernel/cgroup/delegate; mkdir given; chown 1000 given",
-        "as='setpriv --reuid 1000 --clear-groups bash -c'; $as 'mkdir given/child'",
-        "sleep 95 & echo $! > given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"",
-        "chown 1000 given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"",
-        "$as 'echo > given/cgroup.subtree_control'; $as 'echo 1 > given/cgroup.max.depth'",
+        hand("cd $own; cat /sys/kernel/cgroup/delegate; mkdir given; chown 1000 given"),
+        hand("as='setpriv --reuid 1000 --clear-groups bash -c'; $as 'mkdir given/child'"),
+        hand("sleep 95 & echo $! > given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\""),
+        hand("chown 1000 given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\""),
+        hand("$as 'echo > given/cgroup.subtree_control'; $as 'echo 1 > given/cgroup.max.depth'"),
     ],
     claims: &[MKDIR, PROCS, SUBTREE_CONTROL, LIMITS],
     run: |lab| {
@@ -111,9 +111,11 @@ pub(crate) const BRING_IN: Step = Step {
     title: "Let the user move a process of his own from one delegated cgroup to another, and in from outside.",
     calls: &["write(\"…/given/b/cgroup.procs\", \"PID\")"],
     by_hand: &[
-        "$as 'mkdir given/a given/b'; sleep 94 & echo $! > given/a/cgroup.procs",
-        "$as \"echo $! > given/b/cgroup.procs\"; cat given/b/cgroup.procs; mkdir out; echo $! > out/cgroup.procs",
-        "$as \"echo $! > given/b/cgroup.procs\"",
+        hand("$as 'mkdir given/a given/b'; sleep 94 & echo $! > given/a/cgroup.procs"),
+        hand(
+            "$as \"echo $! > given/b/cgroup.procs\"; cat given/b/cgroup.procs; mkdir out; echo $! > out/cgroup.procs",
+        ),
+        hand("$as \"echo $! > given/b/cgroup.procs\""),
     ],
     claims: &[ANCESTOR, OPENER],
     run: |lab| {

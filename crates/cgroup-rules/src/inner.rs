@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Requirement, Row, Step, first, outside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, first, hand, outside, right, wrong};
 use ns_core::cgroup::{CgroupParent, CgroupRequest, Layout};
 use ns_core::probe::Unmet;
 use ns_core::{Error, Fact, Outcome, Value};
@@ -75,8 +75,8 @@ pub(crate) const PUT_MEMBERS_ABOVE_MEMBERS: Step = Step {
     title: "Put a process into a cgroup that has a child, and another into the child.",
     calls: &["mkdir(\"…/top/child\")", "write(\"…/top/cgroup.procs\", \"PID\")"],
     by_hand: &[
-        "mkdir child; sleep 99 & echo $! > cgroup.procs; sleep 98 & echo $! > child/cgroup.procs",
-        "cat cgroup.procs child/cgroup.procs",
+        hand("mkdir child; sleep 99 & echo $! > cgroup.procs; sleep 98 & echo $! > child/cgroup.procs"),
+        hand("cat cgroup.procs child/cgroup.procs"),
     ],
     claims: &[ONLY_LEAVES, INNER],
     run: |lab| {
@@ -141,9 +141,11 @@ pub(crate) const ENABLE_A_DOMAIN_CONTROLLER: Step = Step {
     title: "Enable a domain controller beside a member, put a member in beside the controller, and find the way out.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+memory\")", "write(\"…/cgroup.procs\", \"PID\")"],
     by_hand: &[
-        "domain=$(grep -owE 'memory|io|hugetlb|misc' cgroup.controllers | head -n 1); echo +$domain > cgroup.subtree_control",
-        "mkdir leaf; echo $(<cgroup.procs) > leaf/cgroup.procs",
-        "echo +$domain > cgroup.subtree_control; echo $! > cgroup.procs",
+        hand(
+            "domain=$(grep -owE 'memory|io|hugetlb|misc' cgroup.controllers | head -n 1); echo +$domain > cgroup.subtree_control",
+        ),
+        hand("mkdir leaf; echo $(<cgroup.procs) > leaf/cgroup.procs"),
+        hand("echo +$domain > cgroup.subtree_control; echo $! > cgroup.procs"),
     ],
     claims: &[DOMAIN_CONTROLLER, NO_ENTRY, LEAF, NO_LEVEL_SKIPPED, ROOT],
     run: |lab| {
@@ -219,9 +221,11 @@ pub(crate) const ENABLE_A_THREADED_CONTROLLER: Step = Step {
     title: "Enable a threaded controller beside a member, and ask for the cgroups' types.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+pids\")", "read(\"…/cgroup.type\")"],
     by_hand: &[
-        "echo +pids > cgroup.subtree_control; mkdir -p other/child; sleep 97 & echo $! > other/cgroup.procs",
-        "echo +pids > other/cgroup.subtree_control; cat other/cgroup.type other/child/cgroup.type",
-        "echo $! > other/child/cgroup.procs",
+        hand(
+            "echo +pids > cgroup.subtree_control; mkdir -p other/child; sleep 97 & echo $! > other/cgroup.procs",
+        ),
+        hand("echo +pids > other/cgroup.subtree_control; cat other/cgroup.type other/child/cgroup.type"),
+        hand("echo $! > other/child/cgroup.procs"),
     ],
     claims: &[CANNOT_DISTRIBUTE, EXEMPT, SILENTLY, POPULATED_CHILD],
     run: |lab| {

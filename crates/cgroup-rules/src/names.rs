@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use lesson::{Claim, Lab, Requirement, Step, first, outside};
+use lesson::{Claim, Lab, Requirement, Step, first, hand, outside};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
 use ns_core::cleanup::TemporaryDirectory;
 use ns_core::probe::Unmet;
@@ -41,9 +41,9 @@ pub(crate) const MAKE_STRANGE_NAMES: Step = Step {
     title: "Make cgroups of strange names, and one whose name has an escape sequence with a member in it.",
     calls: &["mkdir(\"…/a\\nb\")", "read(\"/proc/PID/cgroup\")"],
     by_hand: &[
-        "mkdir new; mkdir new/$'a\\nb' new/cgroup.procs; mkdir new/$'\\e[1m' new/memory.max; ls -b new",
-        "mkdir new/$(printf %256s | tr ' ' n); mkdir /tmp/$(printf %256s | tr ' ' n)",
-        "sleep 93 & echo $! > new/$'\\e[1m'/cgroup.procs; grep ^0:: /proc/$!/cgroup | cat -v",
+        hand("mkdir new; mkdir new/$'a\\nb' new/cgroup.procs; mkdir new/$'\\e[1m' new/memory.max; ls -b new"),
+        hand("mkdir new/$(printf %256s | tr ' ' n); mkdir /tmp/$(printf %256s | tr ' ' n)"),
+        hand("sleep 93 & echo $! > new/$'\\e[1m'/cgroup.procs; grep ^0:: /proc/$!/cgroup | cat -v"),
     ],
     claims: &[NEWLINE, LONG, RAW],
     run: |lab| {
@@ -79,8 +79,10 @@ pub(crate) const COLLIDE: Step = Step {
     title: "Give a grandchild the name of a file that a controller would put there, and enable the controller.",
     calls: &["mkdir(\"…/top/child/memory.max\")", "write(\"…/top/cgroup.subtree_control\", \"+memory\")"],
     by_hand: &[
-        "f=$(ls $domain.*max | head -n 1); mkdir -p clash/child/$f; echo +$domain > clash/cgroup.subtree_control",
-        "rmdir clash/child/$f; echo +$domain > clash/cgroup.subtree_control",
+        hand(
+            "f=$(ls $domain.*max | head -n 1); mkdir -p clash/child/$f; echo +$domain > clash/cgroup.subtree_control",
+        ),
+        hand("rmdir clash/child/$f; echo +$domain > clash/cgroup.subtree_control"),
     ],
     claims: &[COLLISION],
     run: |lab| {

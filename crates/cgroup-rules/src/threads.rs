@@ -1,7 +1,7 @@
 //! Thread mode: cgroup.type, and the threads of one process in more than one cgroup.
 
 use anyhow::Result;
-use lesson::{Claim, Row, Step, first, outside, right, wrong};
+use lesson::{Claim, Row, Step, first, hand, outside, right, wrong};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
 use ns_core::{Fact, Outcome};
 
@@ -45,8 +45,10 @@ pub(crate) const MAKE_THREADED: Step = Step {
     title: "Make a cgroup threaded. What becomes of its parent, of its sibling, and of the way back?",
     calls: &["write(\"…/top/child/cgroup.type\", \"threaded\")", "read(\"…/top/cgroup.type\")"],
     by_hand: &[
-        "mkdir -p top/child top/sibling; echo threaded > top/child/cgroup.type; head top/cgroup.type top/*/cgroup.type",
-        "echo domain > top/child/cgroup.type; sleep 96 & echo $! > top/sibling/cgroup.procs",
+        hand(
+            "mkdir -p top/child top/sibling; echo threaded > top/child/cgroup.type; head top/cgroup.type top/*/cgroup.type",
+        ),
+        hand("echo domain > top/child/cgroup.type; sleep 96 & echo $! > top/sibling/cgroup.procs"),
     ],
     claims: &[THREADED, ONE_WAY, INVALID, NO_DOMAIN_CONTROLLER],
     run: |lab| {
@@ -104,9 +106,13 @@ pub(crate) const MOVE_A_THREAD: Step = Step {
     title: "Put a process with two threads into a cgroup, and write one thread's ID to a child's cgroup.threads.",
     calls: &["write(\"…/top/child/cgroup.threads\", \"TID\")", "read(\"/proc/PID/task/TID/cgroup\")"],
     by_hand: &[
-        "python3 -c 'from threading import *; Thread(target=Event().wait).start()' & sleep 1  # apt install python3",
-        "echo $! > top/cgroup.procs; ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup",
-        "cat top/child/cgroup.procs; kill $!",
+        hand(
+            "python3 -c 'from threading import *; Thread(target=Event().wait).start()' & sleep 1  # apt install python3",
+        ),
+        hand(
+            "echo $! > top/cgroup.procs; ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup",
+        ),
+        hand("cat top/child/cgroup.procs; kill $!"),
     ],
     claims: &[TWO_CGROUPS, STAYS, PROCS],
     run: |lab| {

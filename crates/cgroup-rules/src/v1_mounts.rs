@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use lesson::{Claim, Requirement, Step, first, inside, outside};
+use lesson::{Claim, Requirement, Step, first, hand, inside, outside};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use ns_core::cgroup::{CgroupParent, CgroupRequest, Hierarchy, Layout, Version, walk};
@@ -61,8 +61,10 @@ pub(crate) const MOUNT_V2_AGAIN: Step = Step {
     calls: &["unshare(CLONE_NEWNS)", "mount(\"cgroup2\", \"/tmp\", \"cgroup2\")"],
     // Without its options, which are the machine's, the mount would clear them.
     by_hand: &[
-        "options=$(findmnt -nfo FS-OPTIONS -t cgroup2)",
-        "unshare --mount bash -c \"mount -t cgroup2 -o $options none /mnt; ls -d /mnt${own#$v2}/r* $own/r*\"",
+        hand("options=$(findmnt -nfo FS-OPTIONS -t cgroup2)"),
+        hand(
+            "unshare --mount bash -c \"mount -t cgroup2 -o $options none /mnt; ls -d /mnt${own#$v2}/r* $own/r*\"",
+        ),
     ],
     claims: &[ONE_TREE],
     run: |lab| {
@@ -82,7 +84,7 @@ const NAMED: Claim = Claim::holds(
 pub(crate) const NAME_A_HIERARCHY: Step = Step {
     title: "Put a process into a hierarchy of v1 that has a name and no controller.",
     calls: &["mount(\"cgroup\", \"/mnt/lab\", \"cgroup\", \"none,name=lab\")"],
-    by_hand: &["grep name= /proc/self/cgroup; ls $v1"],
+    by_hand: &[hand("grep name= /proc/self/cgroup; ls $v1")],
     claims: &[NAMED],
     run: |lab| {
         mount_two_hierarchies(lab)?;
@@ -106,7 +108,7 @@ const EITHER: Claim = Claim::holds(
 pub(crate) const LOOK_FOR_A_CONTROLLER: Step = Step {
     title: "Look for a controller of a v1 hierarchy in v2's root.",
     calls: &["read(\"/proc/self/cgroup\")", "read(\"/sys/fs/cgroup/cgroup.controllers\")"],
-    by_hand: &["cut -d: -f2 /proc/self/cgroup; cat $v2/cgroup.controllers"],
+    by_hand: &[hand("cut -d: -f2 /proc/self/cgroup; cat $v2/cgroup.controllers")],
     claims: &[EITHER],
     run: |lab| {
         mount_two_hierarchies(lab)?;
@@ -157,8 +159,8 @@ pub(crate) const MOUNT_V1: Step = Step {
     title: "Mount a controller as v1 that v2 has and does not use, unmount it, and try one that v2 uses.",
     calls: &["mount(\"cgroup\", \"/mnt/hop\", \"cgroup\", \"misc\")", "umount2(\"/mnt/hop\", 0)"],
     by_hand: &[
-        "mkdir /tmp/hop; mount -t cgroup -o misc none /tmp/hop; cat $v2/cgroup.controllers",
-        "umount /tmp/hop; sleep 1; cat $v2/cgroup.controllers; mount -t cgroup -o pids none /tmp/hop",
+        hand("mkdir /tmp/hop; mount -t cgroup -o misc none /tmp/hop; cat $v2/cgroup.controllers"),
+        hand("umount /tmp/hop; sleep 1; cat $v2/cgroup.controllers; mount -t cgroup -o pids none /tmp/hop"),
     ],
     claims: &[TAKEN, RETURNS, IN_USE],
     run: |lab| {
@@ -212,8 +214,12 @@ pub(crate) const EMPTY_CGROUPS: Step = Step {
     title: "Name a program that tells us the cgroup that it is started for, and empty two cgroups.",
     calls: &["write(\"/mnt/first/release_agent\", PATH)", "write(\"…/notify_on_release\", \"1\")"],
     by_hand: &[
-        "printf '#!/bin/sh\\necho $1 >> /tmp/gone\\n' > /tmp/agent; chmod +x /tmp/agent; echo /tmp/agent > $v1/release_agent",
-        "mkdir $v1/x; echo 1 > $v1/x/notify_on_release; bash -c \"echo 0 > $v1/x/tasks\"; sleep 1; cat /tmp/gone",
+        hand(
+            "printf '#!/bin/sh\\necho $1 >> /tmp/gone\\n' > /tmp/agent; chmod +x /tmp/agent; echo /tmp/agent > $v1/release_agent",
+        ),
+        hand(
+            "mkdir $v1/x; echo 1 > $v1/x/notify_on_release; bash -c \"echo 0 > $v1/x/tasks\"; sleep 1; cat /tmp/gone",
+        ),
     ],
     claims: &[RELEASE_AGENT],
     run: |lab| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Step, every, inside};
+use lesson::{Claim, Step, every, hand, inside};
 use ns_core::mount::{self, Propagation};
 use ns_core::{Child, Fact, Namespaces, Outcome, process, root};
 
@@ -46,8 +46,10 @@ pub(crate) const BREAK_THE_RULES: Step = Step {
     title: "Break the rules of pivot_root(), one at a time.",
     calls: &["pivot_root(new_root, put_old)"],
     by_hand: &[
-        "unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mkdir d; /sbin/pivot_root d d'",
-        "unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mount --make-shared /mnt; /sbin/pivot_root . .'",
+        hand("unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mkdir d; /sbin/pivot_root d d'"),
+        hand(
+            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mount --make-shared /mnt; /sbin/pivot_root . .'",
+        ),
     ],
     claims: &[RULES],
     run: |lab| {

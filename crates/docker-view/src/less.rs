@@ -1,7 +1,7 @@
 //! What root in a container lacks: capabilities, system calls, files of the kernel.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::probe::Unmet;
 use ns_core::{Fact, Value};
 
@@ -21,8 +21,8 @@ pub(crate) const READ_CAPABILITIES: Step = Step {
     title: "Read off the capabilities of a container, and of one that was given one more.",
     calls: &["open(\"/proc/PID/status\")"],
     by_hand: &[
-        "grep Cap /proc/$p/status",
-        "docker run --rm --cap-add SYS_ADMIN box busybox grep Cap /proc/self/status",
+        hand("grep Cap /proc/$p/status"),
+        hand("docker run --rm --cap-add SYS_ADMIN box busybox grep Cap /proc/self/status"),
     ],
     claims: &[CAPABILITIES],
     run: |lab| {
@@ -46,8 +46,8 @@ pub(crate) const MAKE_A_USER_NAMESPACE: Step = Step {
     title: "Make a user namespace inside, with the filter and without.",
     calls: &["seccomp(SECCOMP_SET_MODE_FILTER)", "unshare(CLONE_NEWUSER)"],
     by_hand: &[
-        "docker run --rm box busybox unshare -U busybox true",
-        "docker run --rm --security-opt seccomp=unconfined box busybox unshare -U busybox true",
+        hand("docker run --rm box busybox unshare -U busybox true"),
+        hand("docker run --rm --security-opt seccomp=unconfined box busybox unshare -U busybox true"),
     ],
     claims: &[SECCOMP],
     run: |lab| {
@@ -67,7 +67,7 @@ const MASKED: Claim = Claim::holds(
 pub(crate) const LIST_MASKS: Step = Step {
     title: "List what is mounted over files of the kernel's own.",
     calls: &["open(\"/proc/PID/mountinfo\")"],
-    by_hand: &["docker run --rm box busybox cat /proc/self/mountinfo | grep -E ' /(proc|sys)'"],
+    by_hand: &[hand("docker run --rm box busybox cat /proc/self/mountinfo | grep -E ' /(proc|sys)'")],
     claims: &[MASKED],
     run: |lab| {
         let engine = engine(lab)?;
@@ -120,10 +120,12 @@ pub(crate) const MOUNT_PROC: Step = Step {
     title: "Make a namespace of each kind that a new /proc needs, and mount one; without masks, then with them.",
     calls: &["unshare(CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNS)", "mount(\"proc\", \"/proc\", \"proc\")"],
     by_hand: &[
-        "free='--security-opt seccomp=unconfined --security-opt apparmor=unconfined'",
-        "docker run --rm $free box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc",
-        "more='--security-opt systempaths=unconfined'",
-        "docker run --rm $free $more box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc",
+        hand("free='--security-opt seccomp=unconfined --security-opt apparmor=unconfined'"),
+        hand("docker run --rm $free box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc"),
+        hand("more='--security-opt systempaths=unconfined'"),
+        hand(
+            "docker run --rm $free $more box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc",
+        ),
     ],
     claims: &[MAY_MOUNT_PROC, NO_PROC],
     run: |lab| {
@@ -145,9 +147,9 @@ const NO_NEW_PRIVS: Claim = Claim::holds(
 pub(crate) const ASK_FOR_NO_NEW_PRIVILEGES: Step = Step {
     title: "Ask for no new privileges by execve(2).",
     calls: &["prctl(PR_SET_NO_NEW_PRIVS, 1)"],
-    by_hand: &[
+    by_hand: &[hand(
         "docker run --rm --security-opt no-new-privileges box busybox grep NoNewPrivs /proc/self/status",
-    ],
+    )],
     claims: &[NO_NEW_PRIVS],
     run: |lab| {
         let engine = engine(lab)?;
@@ -170,7 +172,7 @@ const PRIVILEGED: Claim = Claim::holds(
 pub(crate) const DENY_NOTHING: Step = Step {
     title: "Start one to which nothing is denied.",
     calls: &["open(\"/proc/PID/status\")", "open(\"/proc/PID/mountinfo\")"],
-    by_hand: &["docker run --rm --privileged box busybox grep -E 'Cap|Seccomp:' /proc/self/status"],
+    by_hand: &[hand("docker run --rm --privileged box busybox grep -E 'Cap|Seccomp:' /proc/self/status")],
     claims: &[PRIVILEGED],
     run: |lab| {
         let engine = engine(lab)?;

@@ -1,7 +1,7 @@
 //! The namespace that Docker does not make unless its engine is told to: of user IDs.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, outside};
+use lesson::{Claim, Requirement, Step, hand, outside};
 use ns_core::probe::Unmet;
 use ns_core::{Fact, Kind, Value};
 
@@ -22,10 +22,12 @@ pub(crate) const START: Step = Step {
     title: "Start a container at an engine with userns-remap, and one that declines it. Which user of the host is its root?",
     calls: &["clone3(CLONE_NEWUSER|…)", "write(\"/proc/PID/uid_map\")"],
     by_hand: &[
-        "sudo scripts/docker-lab run bash",
-        "export DOCKER_HOST=unix:///run/docker-remapped.sock; tar -cC /usr bin/busybox | docker import - box",
-        "docker run --rm box busybox cat /proc/self/uid_map",
-        "docker run --rm --userns host box busybox cat /proc/self/uid_map; exit",
+        hand("sudo scripts/docker-lab run bash"),
+        hand(
+            "export DOCKER_HOST=unix:///run/docker-remapped.sock; tar -cC /usr bin/busybox | docker import - box",
+        ),
+        hand("docker run --rm box busybox cat /proc/self/uid_map"),
+        hand("docker run --rm --userns host box busybox cat /proc/self/uid_map; exit"),
     ],
     claims: &[REMAPPED],
     run: |lab| {

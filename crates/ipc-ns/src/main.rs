@@ -14,7 +14,7 @@ mod posix;
 mod processes;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Row, Step, every, first, inside, right, wrong};
+use lesson::{Claim, Experiment, Row, Step, every, first, hand, inside, right, wrong};
 use ns_core::ipc::{self, SysV};
 use ns_core::{Fact, Namespaces, Outcome, Value, namespace};
 
@@ -115,9 +115,9 @@ const LOOK_FOR_OBJECTS: Step = Step {
         "msgctl(ID, IPC_STAT)",
     ],
     by_hand: &[
-        "unshare --user --map-root-user --ipc --mount --uts bash  # the session's shell",
-        "ipcmk --queue; ipcmk --semaphore 1; ipcmk --shmem 4096; ipcs",
-        "unshare --ipc ipcs; unshare --ipc ipcs --queues --id 0; ipcs --queues --id 0",
+        hand("unshare --user --map-root-user --ipc --mount --uts bash  # the session's shell"),
+        hand("ipcmk --queue; ipcmk --semaphore 1; ipcmk --shmem 4096; ipcs"),
+        hand("unshare --ipc ipcs; unshare --ipc ipcs --queues --id 0; ipcs --queues --id 0"),
     ],
     claims: &[BY_KEY, BY_ID, LISTED],
     run: |lab| {
@@ -151,7 +151,7 @@ const UNSHARED: Claim =
 const USE_ONE_KEY: Step = Step {
     title: "Send a message. Let a child in a new IPC namespace make a queue of the same key, send another, and receive.",
     calls: &["msgget(0x1ab, IPC_CREAT|IPC_EXCL)", "msgsnd(…, \"from the child\")", "msgrcv(…)"],
-    by_hand: &["unshare --ipc sh -c 'ipcmk --queue; ipcs --queues'; ipcs --queues"],
+    by_hand: &[hand("unshare --ipc sh -c 'ipcmk --queue; ipcs --queues'; ipcs --queues")],
     claims: &[SAME_KEY, FIRST_ID, UNSHARED],
     run: |lab| {
         lab.compare(SAME_KEY, Namespaces::NONE, Namespaces::IPC, same_key)?.shows(

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, every};
+use lesson::{Claim, Requirement, Step, every, hand};
 use ns_core::idmap::IdMaps;
 use ns_core::probe::{self, Unmet};
 use ns_core::{Fact, Namespaces, Outcome, Spawn, mount};
@@ -37,8 +37,12 @@ pub(crate) const MOUNT_EACH_KIND: Step = Step {
     title: "As root of a new user namespace, mount each kind of filesystem: first with a mount namespace alone.",
     calls: &["mount(TYPE, \"/mnt\", TYPE)"],
     by_hand: &[
-        "unshare -Urm sh -c 'for t in tmpfs proc sysfs mqueue devtmpfs; do mount -t $t x /mnt && echo $t; done'",
-        "unshare -UrmpfniC sh -c 'for t in tmpfs proc sysfs mqueue devtmpfs; do mount -t $t x /mnt && echo $t; done'",
+        hand(
+            "unshare -Urm sh -c 'for t in tmpfs proc sysfs mqueue devtmpfs; do mount -t $t x /mnt && echo $t; done'",
+        ),
+        hand(
+            "unshare -UrmpfniC sh -c 'for t in tmpfs proc sysfs mqueue devtmpfs; do mount -t $t x /mnt && echo $t; done'",
+        ),
     ],
     claims: &[OWNED, NEVER],
     run: |lab| {

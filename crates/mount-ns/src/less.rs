@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Step, every, first, inside};
+use lesson::{Claim, Step, every, first, hand, inside};
 use ns_core::mount::{self, Propagation, Restriction};
 use ns_core::{Fact, Namespaces, Outcome, Value};
 
@@ -24,11 +24,13 @@ pub(crate) const COPY_ONCE_MORE: Step = Step {
     title: "Copy a shared mount of peer group N once more, into a namespace of the same user namespace and of a new one.",
     calls: &["clone3(CLONE_NEWNS)", "clone3(CLONE_NEWUSER|CLONE_NEWNS)"],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b; grep \" /mnt \" /proc/self/mountinfo",
-        "unshare -m --propagation unchanged mount -t tmpfs y /mnt/a; findmnt /mnt/a",
-        "unshare -Urm --propagation unchanged mount -t tmpfs y /mnt/b; findmnt /mnt/b",
-        "unshare -Urm --propagation unchanged grep \" /mnt \" /proc/self/mountinfo; exit",
+        hand("unshare -Urm bash"),
+        hand(
+            "mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b; grep \" /mnt \" /proc/self/mountinfo",
+        ),
+        hand("unshare -m --propagation unchanged mount -t tmpfs y /mnt/a; findmnt /mnt/a"),
+        hand("unshare -Urm --propagation unchanged mount -t tmpfs y /mnt/b; findmnt /mnt/b"),
+        hand("unshare -Urm --propagation unchanged grep \" /mnt \" /proc/self/mountinfo; exit"),
     ],
     claims: &[SLAVES],
     run: |lab| {
@@ -69,10 +71,10 @@ pub(crate) const GET_RID_OF_A_MOUNT: Step = Step {
     title: "Mount a tmpfs on /mnt/door, copy the namespace, and try inside to get rid of that mount, or around it; do the same with one that propagates in afterwards.",
     calls: &["umount2(\"/mnt/door\", MNT_DETACH)", "mount(\"/mnt\", \"/mnt/elsewhere\", NULL, MS_BIND)"],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y",
-        "unshare -m umount /mnt/y; unshare -Urm umount /mnt/y",
-        "unshare -Urm mount --bind /mnt /mnt; unshare -Urm mount --rbind /mnt /mnt; exit",
+        hand("unshare -Urm bash"),
+        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y"),
+        hand("unshare -m umount /mnt/y; unshare -Urm umount /mnt/y"),
+        hand("unshare -Urm mount --bind /mnt /mnt; unshare -Urm mount --rbind /mnt /mnt; exit"),
     ],
     claims: &[LOCKED, REVEAL, WHOLE, OWN, LATER],
     run: |lab| {
@@ -116,10 +118,10 @@ pub(crate) const LOOSEN_RESTRICTIONS: Step = Step {
         "mount(NULL, \"/mnt\", NULL, MS_REMOUNT|MS_BIND)",
     ],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; mount -o remount,bind,ro /mnt",
-        "unshare -m sh -c 'mount -o remount,bind,rw /mnt; touch /mnt/f && echo OK'",
-        "unshare -Urm mount -o remount,bind,rw /mnt; exit",
+        hand("unshare -Urm bash"),
+        hand("mount -t tmpfs x /mnt; mount -o remount,bind,ro /mnt"),
+        hand("unshare -m sh -c 'mount -o remount,bind,rw /mnt; touch /mnt/f && echo OK'"),
+        hand("unshare -Urm mount -o remount,bind,rw /mnt; exit"),
     ],
     claims: &[FLAGS],
     run: |lab| lab.compare(FLAGS, SAME, LESS, loosen)?.shows(every().is("EPERM")),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, inside};
+use lesson::{Claim, Requirement, Step, hand, inside};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, mount, namespace};
 
@@ -25,7 +25,9 @@ pub(crate) const GIVE_A_NAME: Step = Step {
         "mount(\"/proc/self/ns/net\", \"/run/netns/lab\", NULL, MS_BIND)",
         "setns()",
     ],
-    by_hand: &["unshare -Urm sh -c 'mount -t tmpfs x /run; ip netns add lab; findmnt -n /run/netns/lab'"],
+    by_hand: &[hand(
+        "unshare -Urm sh -c 'mount -t tmpfs x /run; ip netns add lab; findmnt -n /run/netns/lab'",
+    )],
     claims: &[NAME],
     run: |lab| {
         lab.compare(NAME, "list", "add", name_a_namespace)?.shows(

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, inside};
+use lesson::{Claim, Requirement, Step, hand, inside};
 use ns_core::probe::Unmet;
 use ns_core::{Fact, Named, mount};
 
@@ -33,10 +33,10 @@ pub(crate) const CHANGE_AND_REMOVE: Step = Step {
     title: "By an overlay, put an empty directory, the upper layer, over one with files, the lower layer. Change a file there, and remove one; do the same through a bind mount.",
     calls: &["mount(\"overlay\", \"/mnt/all\", \"overlay\", 0, \"lowerdir=…,upperdir=…,workdir=…\")"],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; cd /mnt; mkdir low up work all; echo old > low/f",
-        "mount -t overlay -o lowerdir=low,upperdir=up,workdir=work x all",
-        "echo new > all/f; cat low/f up/f; rm all/f; ls -l low up; exit",
+        hand("unshare -Urm bash"),
+        hand("mount -t tmpfs x /mnt; cd /mnt; mkdir low up work all; echo old > low/f"),
+        hand("mount -t overlay -o lowerdir=low,upperdir=up,workdir=work x all"),
+        hand("echo new > all/f; cat low/f up/f; rm all/f; ls -l low up; exit"),
     ],
     claims: &[COPY_UP, WHITEOUT],
     run: |lab| {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Effect, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::mount::{
     self, Propagation,
     Propagation::{Private, Shared, Slave, Unbindable},
@@ -33,11 +33,11 @@ pub(crate) const SET_ON_THE_COPY: Step = Step {
     title: "Share a mount, copy it into a new namespace, and set there how the copy propagates. Then mount something on either, look for it on the other, and bind the copy.",
     calls: &["mount(NULL, \"/mnt\", NULL, MS_SLAVE)", "open(\"/proc/self/mountinfo\")"],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs outside /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b",
-        "unshare --mount --propagation slave sleep 60 & sleep 1; mount -t tmpfs a /mnt/a",
-        "nsenter -t $! -m mount -t tmpfs b /mnt/b; findmnt /mnt/b; grep /mnt/ /proc/$!/mountinfo",
-        "grep \" /mnt \" /proc/self/mountinfo /proc/$!/mountinfo; kill $!; exit",
+        hand("unshare -Urm bash"),
+        hand("mount -t tmpfs outside /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b"),
+        hand("unshare --mount --propagation slave sleep 60 & sleep 1; mount -t tmpfs a /mnt/a"),
+        hand("nsenter -t $! -m mount -t tmpfs b /mnt/b; findmnt /mnt/b; grep /mnt/ /proc/$!/mountinfo"),
+        hand("grep \" /mnt \" /proc/self/mountinfo /proc/$!/mountinfo; kill $!; exit"),
     ],
     claims: &[SHARED, PRIVATE, SLAVE, UNBINDABLE],
     run: |lab| {
@@ -73,9 +73,9 @@ pub(crate) const BIND_THE_COPY: Step = Step {
     title: "Make a mount unbindable, copy it into a new namespace, and bind the copy there.",
     calls: &["mount(NULL, \"/mnt/door\", NULL, MS_UNBINDABLE)", "unshare(CLONE_NEWNS)"],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; mount --make-unbindable /mnt; mkdir /mnt/y",
-        "unshare --mount --propagation unchanged mount --bind /mnt /mnt/y; exit",
+        hand("unshare -Urm bash"),
+        hand("mount -t tmpfs x /mnt; mount --make-unbindable /mnt; mkdir /mnt/y"),
+        hand("unshare --mount --propagation unchanged mount --bind /mnt /mnt/y; exit"),
     ],
     claims: &[COPIED],
     run: |lab| {
@@ -94,9 +94,9 @@ pub(crate) const BIND_INTO_ITSELF: Step = Step {
     title: "Bind a tree recursively into itself, three times, and count its mounts.",
     calls: &["mount(\"/mnt\", \"/mnt/a\", NULL, MS_BIND|MS_REC)"],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; wc -l /proc/self/mountinfo",
-        "for d in a b c; do mount --rbind /mnt $d; wc -l /proc/self/mountinfo; done; exit",
+        hand("unshare -Urm bash"),
+        hand("mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; wc -l /proc/self/mountinfo"),
+        hand("for d in a b c; do mount --rbind /mnt $d; wc -l /proc/self/mountinfo; done; exit"),
     ],
     claims: &[EXPLOSION],
     run: |lab| {
@@ -162,10 +162,10 @@ pub(crate) const MOUNT_AFTER_UNSHARE: Step = Step {
     title: "Call unshare(2) alone and mount something inside, below mounts of two kinds; then make all mounts private first, as unshare(1) does.",
     calls: &["unshare(CLONE_NEWNS)", "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE)"],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/y",
-        "unshare --mount --propagation unchanged mount -t tmpfs leak /mnt/y; findmnt /mnt/y",
-        "umount /mnt/y; unshare --mount mount -t tmpfs kept /mnt/y; findmnt /mnt/y; exit",
+        hand("unshare -Urm bash"),
+        hand("mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/y"),
+        hand("unshare --mount --propagation unchanged mount -t tmpfs leak /mnt/y; findmnt /mnt/y"),
+        hand("umount /mnt/y; unshare --mount mount -t tmpfs kept /mnt/y; findmnt /mnt/y; exit"),
     ],
     claims: &[MEMBERS_ALONE, LEAK, MADE_PRIVATE],
     run: |lab| {
@@ -193,9 +193,9 @@ const HOST: Claim = Claim::holds(
 pub(crate) const LEAK_TO_THE_HOST: Step = Step {
     title: "The same from the host's own mount namespace, which only a machine to throw away may suffer.",
     calls: &["setns(/proc/1/ns/mnt)", "unshare(CLONE_NEWNS)", "mount(\"tmpfs\", \"/mnt\", \"tmpfs\")"],
-    by_hand: &[
+    by_hand: &[hand(
         "sudo unshare --mount --propagation unchanged mount -t tmpfs leak /mnt; findmnt /mnt; sudo umount /mnt",
-    ],
+    )],
     claims: &[HOST],
     run: |lab| lab.compare(HOST, true, false, leak_to_the_host)?.shows(outside("seen by PID 1").is("yes")),
 };

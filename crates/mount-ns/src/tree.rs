@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Step, inside};
+use lesson::{Claim, Kernel, Step, hand, inside};
 use ns_core::mount::{self, Propagation, Restriction, Tree};
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, namespace};
 
@@ -28,8 +28,12 @@ pub(crate) const BIND_FILES_AND_TREES: Step = Step {
     title: "Bind one file over another, then a directory with a mount below, with and without MS_REC.",
     calls: &["mount(\"/mnt/new\", \"/mnt/old\", NULL, MS_BIND)", "stat()"],
     by_hand: &[
-        "unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname",
-        "unshare -Urm sh -c 'mount -t tmpfs x /mnt; mkdir -p /mnt/a/c /mnt/b; mount -t tmpfs y /mnt/a/c; mount --bind /mnt/a /mnt/b; findmnt -R /mnt; umount /mnt/b; mount --rbind /mnt/a /mnt/b; findmnt -R /mnt'",
+        hand(
+            "unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname",
+        ),
+        hand(
+            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; mkdir -p /mnt/a/c /mnt/b; mount -t tmpfs y /mnt/a/c; mount --bind /mnt/a /mnt/b; findmnt -R /mnt; umount /mnt/b; mount --rbind /mnt/a /mnt/b; findmnt -R /mnt'",
+        ),
     ],
     claims: &[BIND, SUBMOUNTS],
     run: |lab| {
@@ -55,9 +59,11 @@ pub(crate) const MOVE_A_MOUNT: Step = Step {
     title: "Move a mount, beside binding it; then move it away from a parent that is shared, as systemd's are.",
     calls: &["mount(\"/mnt/door\", \"/mnt/elsewhere\", NULL, MS_MOVE)"],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; mkdir /mnt/a /mnt/b; mount -t tmpfs y /mnt/a; mount -n --move /mnt/a /mnt/b",
-        "mount --make-shared /mnt; mount -n --move /mnt/b /mnt/a; exit",
+        hand("unshare -Urm bash"),
+        hand(
+            "mount -t tmpfs x /mnt; mkdir /mnt/a /mnt/b; mount -t tmpfs y /mnt/a; mount -n --move /mnt/a /mnt/b",
+        ),
+        hand("mount --make-shared /mnt; mount -n --move /mnt/b /mnt/a; exit"),
     ],
     claims: &[MOVE, MOVE_SHARED],
     run: |lab| {
@@ -79,7 +85,7 @@ const UNDER: Claim = Claim::holds(
 pub(crate) const MOUNT_OVER: Step = Step {
     title: "Mount over a directory that a process is in already, and over one that it enters afterwards.",
     calls: &["chdir(\"/mnt/door\")", "open(\"file\")", "open(\"/mnt/door/file\")"],
-    by_hand: &["unshare -Urm sh -c 'cd /etc; mount -t tmpfs x /etc; ls hostname; ls /etc/hostname'"],
+    by_hand: &[hand("unshare -Urm sh -c 'cd /etc; mount -t tmpfs x /etc; ls hostname; ls /etc/hostname'")],
     claims: &[UNDER],
     run: |lab| {
         lab.compare(UNDER, false, true, mount_over)?.shows(
@@ -107,10 +113,16 @@ pub(crate) const ATTACH_A_DESCRIPTOR: Step = Step {
     title: "Open a mount as a descriptor, the mount itself and a copy; unmount it, call unshare(CLONE_NEWNS), and attach the descriptor elsewhere. Then attach one on top of another mount, and beneath it.",
     calls: &["open_tree(\"/mnt/door\", OPEN_TREE_CLONE)", "move_mount(fd, \"/mnt/elsewhere\")"],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; mount -t tmpfs y a; touch a/old; mount -t tmpfs z c; touch c/new",
-        "/usr/bin/python3 -c 'import ctypes,os; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"a\",1); os.system(\"umount a\"); print(call(429,tree,b\"\",-100,b\"b\",4))'; ls a b",
-        "/usr/bin/python3 -c 'import ctypes; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"c\",1); print(call(429,tree,b\"\",-100,b\"b\",0x204))'; ls b; umount b; ls b; exit",
+        hand("unshare -Urm bash"),
+        hand(
+            "mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; mount -t tmpfs y a; touch a/old; mount -t tmpfs z c; touch c/new",
+        ),
+        hand(
+            "/usr/bin/python3 -c 'import ctypes,os; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"a\",1); os.system(\"umount a\"); print(call(429,tree,b\"\",-100,b\"b\",4))'; ls a b",
+        ),
+        hand(
+            "/usr/bin/python3 -c 'import ctypes; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"c\",1); print(call(429,tree,b\"\",-100,b\"b\",0x204))'; ls b; umount b; ls b; exit",
+        ),
     ],
     claims: &[DETACHED, BENEATH],
     run: |lab| {
@@ -148,9 +160,9 @@ pub(crate) const RESTRICT_THE_TOP: Step = Step {
         "open(file, O_CREAT)",
     ],
     by_hand: &[
-        "unshare -Urm bash",
-        "mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y; mount -o remount,bind,ro /mnt",
-        "touch /mnt/f; touch /mnt/y/f && echo OK; exit",
+        hand("unshare -Urm bash"),
+        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y; mount -o remount,bind,ro /mnt"),
+        hand("touch /mnt/f; touch /mnt/y/f && echo OK; exit"),
     ],
     claims: &[TOP_ALONE, WHOLE_TREE],
     run: |lab| {

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Row, Step, every, first, inside, outside, right, wrong};
+use lesson::{Claim, Row, Step, every, first, hand, inside, outside, right, wrong};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Child, Fact, Named, Namespaces, NsFile, Outcome, mount};
 
@@ -26,7 +26,7 @@ const OTHERS: Claim =
 pub(crate) const NUMBER: Step = Step {
     title: "From inside, make a veth pair of the names d0, which is taken outside, and d0-peer. Then set up outside's d0 by its number.",
     calls: &["RTM_NEWLINK(\"d0\")", "RTM_SETLINK(index, IFF_UP)"],
-    by_hand: &["unshare --net sh -c 'ip link add d0 type veth peer name d0-peer; ip -brief link'"],
+    by_hand: &[hand("unshare --net sh -c 'ip link add d0 type veth peer name d0-peer; ip -brief link'")],
     claims: &[NUMBERS, OTHERS],
     run: |lab| {
         let host = Host::of(lab)?;
@@ -81,11 +81,15 @@ pub(crate) const MOVE: Step = Step {
         "RTM_SETLINK(IFLA_NET_NS_FD)",
     ],
     by_hand: &[
-        "mount -t tmpfs tmpfs /run; ip netns add tenant",
-        "ip link add m0 type veth peer name m1; ip link set m0 netns tenant; ip link show m0; ip -n tenant link show m0",
-        "ip link set lo netns tenant; ip link add br0 type bridge; ip link set br0 netns tenant",
-        "ip -n tenant link add taken type veth; ip link add taken type veth; ip link set taken netns tenant",
-        "ip netns delete tenant; sleep 1; ip link show m1",
+        hand("mount -t tmpfs tmpfs /run; ip netns add tenant"),
+        hand(
+            "ip link add m0 type veth peer name m1; ip link set m0 netns tenant; ip link show m0; ip -n tenant link show m0",
+        ),
+        hand("ip link set lo netns tenant; ip link add br0 type bridge; ip link set br0 netns tenant"),
+        hand(
+            "ip -n tenant link add taken type veth; ip link add taken type veth; ip link set taken netns tenant",
+        ),
+        hand("ip netns delete tenant; sleep 1; ip link show m1"),
     ],
     claims: &[EXACTLY_ONE, LOCAL, CLASH, VIRTUAL_ENDS],
     run: |lab| {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, every, inside, outside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, every, hand, inside, outside, right, wrong};
 use ns_core::net::Netlink;
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Kind, Named, Namespaces, Outcome, Pid, Reporter, Value, mount, namespace, probe};
@@ -69,9 +69,9 @@ pub(crate) const LIST_DEVICES: Step = Step {
         "mount(\"sysfs\", \"/sys\")",
     ],
     by_hand: &[
-        "readlink /proc/net; unshare --net cat /proc/net/dev",
-        "unshare --net ls /sys/class/net",
-        "unshare --net --mount sh -c 'mount -t sysfs sysfs /sys; ls /sys/class/net'",
+        hand("readlink /proc/net; unshare --net cat /proc/net/dev"),
+        hand("unshare --net ls /sys/class/net"),
+        hand("unshare --net --mount sh -c 'mount -t sysfs sysfs /sys; ls /sys/class/net'"),
     ],
     claims: &[PROC_NET, SYS_CLASS_NET, WHO_MOUNTED],
     run: |lab| {
@@ -100,9 +100,9 @@ const SYSCTL: Claim = Claim::holds(
 pub(crate) const SET_IP_FORWARD: Step = Step {
     title: "Set ip_forward inside, and read it outside.",
     calls: &["write(\"/proc/sys/net/ipv4/ip_forward\")"],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare --net sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'; cat /proc/sys/net/ipv4/ip_forward",
-    ],
+    )],
     claims: &[SYSCTL],
     run: |lab| {
         lab.compare(SYSCTL, Namespaces::NONE, Namespaces::NET, set_ip_forward)?
@@ -122,9 +122,9 @@ const NOT_COPIED: Claim = Claim::holds(
 pub(crate) const MAKE_ANOTHER: Step = Step {
     title: "Set arp_announce for new devices, make a process in a network namespace of its own, and let it read the setting.",
     calls: &["write(\"/proc/sys/net/ipv4/conf/default/arp_announce\")", "clone3(CLONE_NEWNET)"],
-    by_hand: &[
+    by_hand: &[hand(
         "echo 2 > /proc/sys/net/ipv4/conf/default/arp_announce; unshare --net cat /proc/sys/net/ipv4/conf/default/arp_announce",
-    ],
+    )],
     claims: &[NOT_COPIED],
     run: |lab| {
         lab.compare(NOT_COPIED, Namespaces::NONE, Namespaces::NET, read_arp_announce)?
@@ -154,9 +154,9 @@ pub(crate) const COMPARE_FILES: Step = Step {
         "readlink(\"/proc/PID/ns/net\")",
     ],
     by_hand: &[
-        "unshare --net sleep 60 & sleep 0.1",
-        "cat /proc/$$/net/socketstat /proc/ns; head -n 1 /proc/$$/net/sockstat /proc/$!/net/sockstat",
-        "wc -l /proc/$$/net/route /proc/$!/net/route; readlink /proc/$$/ns/net /proc/$!/ns/net",
+        hand("unshare --net sleep 60 & sleep 0.1"),
+        hand("cat /proc/$$/net/socketstat /proc/ns; head -n 1 /proc/$$/net/sockstat /proc/$!/net/sockstat"),
+        hand("wc -l /proc/$$/net/route /proc/$!/net/route; readlink /proc/$$/ns/net /proc/$!/ns/net"),
     ],
     claims: &[MISNAMED, SOCKSTAT],
     run: |lab| {

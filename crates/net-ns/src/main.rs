@@ -15,7 +15,7 @@ mod sockets;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Experiment, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::net::Netlink;
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Named, Namespaces, Outcome};
@@ -107,10 +107,14 @@ const LOOK_AROUND: Step = Step {
             its own. (At port 9 nobody listens.)",
     calls: &["RTM_GETLINK", "RTM_GETADDR", "RTM_GETROUTE", "connect(127.0.0.1:9)", "RTM_NEWROUTE"],
     by_hand: &[
-        "unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows",
-        "ip link set lo up; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up",
-        "ip address add 10.0.0.1/24 dev d0; ip route show; ip -brief address",
-        "unshare --net sh -c 'ip -brief address; ip route show; ping -c 1 127.0.0.1; ip link set lo up; ping -c 1 127.0.0.1'",
+        hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows"),
+        hand(
+            "ip link set lo up; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up",
+        ),
+        hand("ip address add 10.0.0.1/24 dev d0; ip route show; ip -brief address"),
+        hand(
+            "unshare --net sh -c 'ip -brief address; ip route show; ping -c 1 127.0.0.1; ip link set lo up; ping -c 1 127.0.0.1'",
+        ),
     ],
     claims: &[DEVICES, STACK, ROUTES],
     run: |lab| {
@@ -143,9 +147,9 @@ const FIREWALL: Claim = Claim::holds(
 const MAKE_TABLES: Step = Step {
     title: "Make a firewall table outside, t-host, and one inside, t-child, and list the tables on both sides.",
     calls: &["NFT_MSG_NEWTABLE", "NFT_MSG_GETTABLE"],
-    by_hand: &[
+    by_hand: &[hand(
         "nft add table ip t-host; unshare --net sh -c 'nft add table ip t-child; nft list tables'; nft list tables  # apt install nftables",
-    ],
+    )],
     claims: &[FIREWALL],
     run: |lab| {
         lab.compare(FIREWALL, Namespaces::NONE, Namespaces::NET, make_tables)?

@@ -1,7 +1,7 @@
 //! What a device may be called: what the kernel takes, as it stands.
 
 use anyhow::Result;
-use lesson::{Claim, Step, every, first};
+use lesson::{Claim, Step, every, first, hand};
 use ns_core::net::Netlink;
 use ns_core::{Fact, Outcome, Value};
 
@@ -35,8 +35,10 @@ pub(crate) const NAME: Step = Step {
     title: "Ask the kernel for a device of each name, as it stands; most programs would refuse many of them first.",
     calls: &["RTM_NEWLINK(IFLA_IFNAME=…)"],
     by_hand: &[
-        "ip link add 'a;b' type bridge; ip link add \"$(printf '\\33[31m')\" type bridge; ip link add 'n%d' type bridge",
-        "ip -brief link | cat -v",
+        hand(
+            "ip link add 'a;b' type bridge; ip link add \"$(printf '\\33[31m')\" type bridge; ip link add 'n%d' type bridge",
+        ),
+        hand("ip -brief link | cat -v"),
     ],
     claims: &[LENGTH, FORBIDDEN, ESCAPES, A0, COUNTS],
     run: |lab| {

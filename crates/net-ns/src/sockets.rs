@@ -7,7 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Row, Step, first, inside, outside, right, wrong};
+use lesson::{Claim, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, mount, namespace, sandbox};
 
@@ -74,10 +74,14 @@ pub(crate) const BIND_AND_CONNECT: Step = Step {
         "accept()",
     ],
     by_hand: &[
-        "mount -t tmpfs tmpfs /tmp; perl -MIO::Socket -e 'alarm 60; \
+        hand(
+            "mount -t tmpfs tmpfs /tmp; perl -MIO::Socket -e 'alarm 60; \
          @doors = map IO::Socket::UNIX->new(Local => $_, Listen => 1), \"\\0inception\", \"/tmp/door\"; sleep 60' & sleep 1",
-        "unshare --net perl -MIO::Socket -e \
+        ),
+        hand(
+            "unshare --net perl -MIO::Socket -e \
          'print IO::Socket::UNIX->new($_) ? \"reached\\n\" : \"$!\\n\" for \"\\0inception\", \"/tmp/door\"'",
+        ),
     ],
     claims: &[PORTS, ABSTRACT, PATHNAME, ACCEPTED],
     run: |lab| {
@@ -116,8 +120,12 @@ pub(crate) const BE_ROOT: Step = Step {
         "socket(AF_INET, SOCK_RAW)",
     ],
     by_hand: &[
-        "bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"",
-        "unshare --user --map-root-user sh -c \"$bind; echo\"; unshare --user --map-root-user --net sh -c \"$bind; echo\"",
+        hand(
+            "bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"",
+        ),
+        hand(
+            "unshare --user --map-root-user sh -c \"$bind; echo\"; unshare --user --map-root-user --net sh -c \"$bind; echo\"",
+        ),
     ],
     claims: &[LOW_PORTS],
     run: |lab| {
@@ -143,9 +151,9 @@ pub(crate) const MOVE_AWAY: Step = Step {
         "sendto(10.0.0.1:9)",
         "ioctl(SIOCGSKNS)",
     ],
-    by_hand: &[
+    by_hand: &[hand(
         "bash -c 'exec 3<>/dev/udp/10.0.0.1/9; unshare --net sh -c \"echo x >&3 && echo sent; ping -c 1 10.0.0.1\"'",
-    ],
+    )],
     claims: &[STAYS],
     run: |lab| {
         let _host = Host::of(lab)?; // it has the address that is sent to

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Requirement, Row, Step, first, inside, right, wrong};
+use lesson::{Claim, Effect, Requirement, Row, Step, first, hand, inside, right, wrong};
 use ns_core::child::{self, Call};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, NsId, Outcome, Reporter, Value, namespace};
 
@@ -22,7 +22,7 @@ const EIGHT_KINDS: Claim = Claim::holds(
 pub(crate) const TRY_EACH_FLAG: Step = Step {
     title: "Try the flags one by one: which links of a child in /proc/PID/ns does each change?",
     calls: &["unshare(CLONE_NEW…)", "fork()", "readlink(\"/proc/self/ns/…\")"],
-    by_hand: &["ls -l /proc/self/ns; unshare -Ur --uts ls -l /proc/self/ns"],
+    by_hand: &[hand("ls -l /proc/self/ns; unshare -Ur --uts ls -l /proc/self/ns")],
     claims: &[EIGHT_KINDS],
     run: |lab| {
         lab.saw(Fact::outside("ls /proc/self/ns", namespace::names()?))?;
@@ -107,7 +107,7 @@ const UNSHARE: Claim = Claim::holds(
 pub(crate) const UNSHARE_EIGHT: Step = Step {
     title: "Unshare all eight in one process. Which of its own links change, and which of its child's?",
     calls: &["unshare(CLONE_NEWCGROUP|CLONE_NEWIPC|CLONE_NEWNET|…)", "fork()"],
-    by_hand: &["unshare -Ur --uts --pid sh -c 'ls -l /proc/$$/ns'"],
+    by_hand: &[hand("unshare -Ur --uts --pid sh -c 'ls -l /proc/$$/ns'")],
     claims: &[UNSHARE_ANY, UNSHARE],
     run: |lab| {
         let all = of_this_kernel();
@@ -147,8 +147,8 @@ pub(crate) const ENTER_EIGHT: Step = Step {
     title: "A container holds eight namespaces. A visitor enters them, one after another and then all at once.",
     calls: &["open(\"/proc/PID/ns/…\")", "setns(ns, CLONE_NEW…)", "setns(pidfd, CLONE_NEW…|CLONE_NEW…)"],
     by_hand: &[
-        "unshare -Ur --uts --pid --fork --kill-child sleep 60 &",
-        "nsenter -U --preserve-credentials --uts --target $! ls -l /proc/self/ns; ls -l /proc/$!/ns",
+        hand("unshare -Ur --uts --pid --fork --kill-child sleep 60 &"),
+        hand("nsenter -U --preserve-credentials --uts --target $! ls -l /proc/self/ns; ls -l /proc/$!/ns"),
     ],
     claims: &[SETNS, ONE_SHOT],
     run: |lab| {
@@ -207,7 +207,7 @@ pub(crate) const ASK_EVERY_IOCTL: Step = Step {
         "ioctl(ns, NS_GET_PARENT)",
         "ioctl(ns, NS_GET_OWNER_UID)",
     ],
-    by_hand: &["lsns -p $$ -o NS,TYPE,ONS,PNS"],
+    by_hand: &[hand("lsns -p $$ -o NS,TYPE,ONS,PNS")],
     claims: &[IOCTL_MOVES],
     run: |lab| {
         let container = start_container(of_this_kernel())?;

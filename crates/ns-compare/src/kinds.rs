@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use lesson::{
-    Arms, Claim, Effect, Lab, Picture, Requirement, Row, Step, first, inside, last, outside, right, wrong,
+    Arms, Claim, Effect, Lab, Picture, Requirement, Row, Step, first, hand, inside, last, outside, right,
+    wrong,
 };
 use ns_core::probe::Unmet;
 use ns_core::{Child, Error, Fact, Kind, Named, Namespaces, Pid, Reporter, Value, mount, pids, uts};
@@ -21,7 +22,7 @@ const CGROUP: Claim =
 pub(crate) const READ_CGROUP_PATHS: Step = Step {
     title: "cgroup: read the paths of a process's cgroups, from inside and from outside.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
-    by_hand: &["cat /proc/self/cgroup; unshare -Ur --cgroup cat /proc/self/cgroup"],
+    by_hand: &[hand("cat /proc/self/cgroup; unshare -Ur --cgroup cat /proc/self/cgroup")],
     claims: &[CGROUP],
     run: |lab| compare(lab, CGROUP, Kind::Cgroup),
 };
@@ -33,7 +34,7 @@ const IPC: Claim = Claim::holds("ipc", "An IPC namespace has System V message qu
 pub(crate) const MAKE_A_QUEUE: Step = Step {
     title: "ipc: make a message queue inside, and look for it from both sides.",
     calls: &["unshare(CLONE_NEWIPC)", "msgget(key, IPC_CREAT|IPC_EXCL)", "msgget(key, 0)"],
-    by_hand: &["unshare -Ur --ipc sh -c 'ipcmk -Q; ipcs -q'; ipcs -q"],
+    by_hand: &[hand("unshare -Ur --ipc sh -c 'ipcmk -Q; ipcs -q'; ipcs -q")],
     claims: &[IPC],
     run: |lab| compare(lab, IPC, Kind::Ipc),
 };
@@ -46,8 +47,8 @@ pub(crate) const MAKE_DEVICES: Step = Step {
     title: "net: make a pair of devices inside, and list the devices from both sides.",
     calls: &["unshare(CLONE_NEWNET)", "sendto(netlink, RTM_NEWLINK)", "read(\"/proc/self/net/dev\")"],
     by_hand: &[
-        "unshare -Ur --net sh -c 'ip link add inside0 type veth peer name inside1; cat /proc/net/dev'",
-        "cat /proc/net/dev",
+        hand("unshare -Ur --net sh -c 'ip link add inside0 type veth peer name inside1; cat /proc/net/dev'"),
+        hand("cat /proc/net/dev"),
     ],
     claims: &[NET],
     run: |lab| compare(lab, NET, Kind::Net),
@@ -63,7 +64,7 @@ pub(crate) const MOUNT: Step = Step {
         "mount(\"tmpfs\", \"/mnt\", \"tmpfs\")",
         "read(\"/proc/self/mountinfo\")",
     ],
-    by_hand: &["unshare -Ur --mount sh -c 'mount -t tmpfs tmpfs /mnt; findmnt /mnt'; findmnt /mnt"],
+    by_hand: &[hand("unshare -Ur --mount sh -c 'mount -t tmpfs tmpfs /mnt; findmnt /mnt'; findmnt /mnt")],
     claims: &[MNT],
     run: |lab| compare(lab, MNT, Kind::Mnt),
 };
@@ -76,7 +77,7 @@ const PID: Claim = Claim::holds("pid", "A PID namespace has process IDs of its o
 pub(crate) const ASK_FOR_THE_PID: Step = Step {
     title: "pid: ask for the number of one process, inside and outside.",
     calls: &["unshare(CLONE_NEWPID)", "fork()", "getpid()", "read(\"/proc/PID/status\")"],
-    by_hand: &["unshare -Ur --pid --fork grep NSpid /proc/self/status"],
+    by_hand: &[hand("unshare -Ur --pid --fork grep NSpid /proc/self/status")],
     claims: &[PID],
     run: |lab| compare(lab, PID, Kind::Pid),
 };
@@ -94,7 +95,7 @@ pub(crate) const SET_THE_CLOCK: Step = Step {
         "fork()",
         "clock_gettime(CLOCK_MONOTONIC)",
     ],
-    by_hand: &["cat /proc/uptime; unshare -Ur --time --boottime 86400 --fork cat /proc/uptime"],
+    by_hand: &[hand("cat /proc/uptime; unshare -Ur --time --boottime 86400 --fork cat /proc/uptime")],
     claims: &[TIME],
     run: |lab| compare(lab, TIME, Kind::Time),
 };
@@ -107,7 +108,7 @@ const USER: Claim = Claim::holds("user", "A user namespace has user IDs of its o
 pub(crate) const MAP_A_USER: Step = Step {
     title: "user: call our user 4321 inside, and ask on both sides who one process is.",
     calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"4321 UID 1\")", "getuid()"],
-    by_hand: &["id -u; unshare --user --map-user=4321 id -u"],
+    by_hand: &[hand("id -u; unshare --user --map-user=4321 id -u")],
     claims: &[USER],
     run: |lab| compare(lab, USER, Kind::User),
 };
@@ -118,7 +119,7 @@ const UTS: Claim =
 pub(crate) const SET_THE_HOSTNAME: Step = Step {
     title: "uts: set the hostname inside, and read it on both sides.",
     calls: &["unshare(CLONE_NEWUTS)", "sethostname(\"inside\")", "uname()"],
-    by_hand: &["unshare -Ur --uts sh -c 'hostname inside; hostname'; hostname"],
+    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname inside; hostname'; hostname")],
     claims: &[UTS],
     run: |lab| compare(lab, UTS, Kind::Uts),
 };
@@ -207,7 +208,7 @@ pub(crate) const TAKE_ALONG: Step = Step {
         "sendto(netlink, RTM_NEWLINK)",
         "unshare(…)",
     ],
-    by_hand: &["hostname; unshare -Ur --uts --net sh -c 'hostname; cat /proc/net/dev'"],
+    by_hand: &[hand("hostname; unshare -Ur --uts --net sh -c 'hostname; cat /proc/net/dev'")],
     claims: &[COPY],
     run: |lab| {
         lab.compare(COPY, Namespaces::NONE, written(), what_is_taken_along)?.shows(first().is("mnt uts"))
@@ -230,9 +231,9 @@ pub(crate) const COUNT_THREADS: Step = Step {
     title: "Mount proc in new namespaces of all kinds. Count the processes that it lists, and the threads of which \
             /proc/loadavg tells.",
     calls: &["clone3(CLONE_NEW…|…)", "mount(\"proc\", \"/proc\", \"proc\")", "read(\"/proc/loadavg\")"],
-    by_hand: &[
+    by_hand: &[hand(
         "cut -d' ' -f 4 /proc/loadavg; unshare -Urpfmiun --mount-proc sh -c 'ls -d /proc/[0-9]*; cut -d\" \" -f 4 /proc/loadavg'",
-    ],
+    )],
     claims: &[NOT_ALL],
     run: |lab| {
         lab.compare(NOT_ALL, Namespaces::NONE, of_this_kernel(), count_processes_and_threads)?.shows(

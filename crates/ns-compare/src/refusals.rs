@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::{Context, Result};
-use lesson::{Arms, Claim, Effect, Lab, Picture, Requirement, Step, every, first, inside};
+use lesson::{Arms, Claim, Effect, Lab, Picture, Requirement, Step, every, first, hand, inside};
 use nix::fcntl::{OFlag, open};
 use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
@@ -27,7 +27,7 @@ const UNPRIVILEGED: Claim = Claim::holds(
 pub(crate) const UNSHARE_WITHOUT_PRIVILEGE: Step = Step {
     title: "Unshare each kind, once with all capabilities and once without any.",
     calls: &["capset([])", "unshare(CLONE_NEW…)"],
-    by_hand: &["unshare -Ur setpriv --bounding-set=-all --inh-caps=-all unshare --uts hostname"],
+    by_hand: &[hand("unshare -Ur setpriv --bounding-set=-all --inh-caps=-all unshare --uts hostname")],
     claims: &[UNPRIVILEGED],
     run: |lab| {
         let answers = lab.arms(false, true, unshare_each)?;
@@ -58,7 +58,7 @@ const SETNS_RULES: Claim = Claim::holds(
 pub(crate) const ENTER_WITH_ONE_THING_WRONG: Step = Step {
     title: "Call setns() as it should be, and then with one thing wrong at a time.",
     calls: &["setns(ns, CLONE_NEWUTS)", "setns(pidfd, CLONE_NEWUTS)"],
-    by_hand: &["nsenter --uts=/dev/null hostname; nsenter --uts=/proc/self/ns/net hostname"],
+    by_hand: &[hand("nsenter --uts=/dev/null hostname; nsenter --uts=/proc/self/ns/net hostname")],
     claims: &[SETNS_RULES],
     run: |lab| {
         let container = start_container(Namespaces::UTS)?;

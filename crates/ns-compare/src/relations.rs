@@ -1,7 +1,7 @@
 //! Who owns a namespace, and which is above it: ioctl_ns(2).
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Requirement, Step, every, first, inside, outside};
+use lesson::{Claim, Lab, Requirement, Step, every, first, hand, inside, outside};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Reporter, Value, namespace};
 
 use crate::container::start_container;
@@ -22,9 +22,9 @@ const PARENT: Claim = Claim::holds(
 pub(crate) const ASK_FOR_PARENTS: Step = Step {
     title: "Ask for the parents of a child's PID and user namespaces, and compare them with our own.",
     calls: &["clone3(CLONE_NEWPID|CLONE_NEWUSER)", "ioctl(ns, NS_GET_PARENT)"],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Urpf --kill-child sleep 60 & lsns -p $! -o NS,TYPE,PNS,ONS; readlink /proc/$$/ns/user",
-    ],
+    )],
     claims: &[PARENT],
     run: |lab| {
         lab.compare(PARENT, Namespaces::NONE, Namespaces::PID | Namespaces::USER, parents)?.shows(
@@ -73,7 +73,7 @@ pub(crate) const ASK_EVERYTHING: Step = Step {
         "ioctl(ns, NS_GET_OWNER_UID)",
         "ioctl(ns, NS_GET_ID)",
     ],
-    by_hand: &["lsns -o NS,TYPE,NPROCS,PID,PNS,ONS"],
+    by_hand: &[hand("lsns -o NS,TYPE,NPROCS,PID,PNS,ONS")],
     claims: &[KIND, NO_PARENT, USER_ONLY, NO_NAMESPACE],
     run: |lab| {
         let container = start_container(of_this_kernel())?;
@@ -105,7 +105,9 @@ const OWNER: Claim = Claim::holds(
 pub(crate) const ASK_FOR_THE_OWNER: Step = Step {
     title: "Make a UTS namespace, with and without a user namespace beside it. Whose is it?",
     calls: &["clone3(CLONE_NEWUTS)", "clone3(CLONE_NEWUTS|CLONE_NEWUSER)", "ioctl(uts, NS_GET_USERNS)"],
-    by_hand: &["unshare -Ur --uts sleep 60 & lsns -p $! -o NS,TYPE,ONS -t uts; readlink /proc/$!/ns/user"],
+    by_hand: &[hand(
+        "unshare -Ur --uts sleep 60 & lsns -p $! -o NS,TYPE,ONS -t uts; readlink /proc/$!/ns/user",
+    )],
     claims: &[OWNER],
     run: |lab| {
         lab.compare(OWNER, Namespaces::UTS, Namespaces::UTS | Namespaces::USER, owner)?.shows(
@@ -126,7 +128,7 @@ const OUT_OF_SIGHT: Claim = Claim::holds(
 pub(crate) const ASK_FROM_INSIDE: Step = Step {
     title: "Enter a user namespace, and ask from inside for its parent and for the owner of what is outside.",
     calls: &["setns(user, CLONE_NEWUSER)", "ioctl(user, NS_GET_PARENT)", "ioctl(uts, NS_GET_USERNS)"],
-    by_hand: &["unshare -Ur lsns -o NS,TYPE,PNS,ONS"],
+    by_hand: &[hand("unshare -Ur lsns -o NS,TYPE,PNS,ONS")],
     claims: &[OUT_OF_SIGHT],
     run: |lab| {
         let container = start_container(of_this_kernel())?;

@@ -1,7 +1,7 @@
 //! A setting that no kind of namespace holds: what is written inside is the machine's.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, outside};
+use lesson::{Claim, Requirement, Step, hand, outside};
 use ns_core::machine::{self, Setting};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Named, Namespaces};
@@ -21,8 +21,12 @@ pub(crate) const SET_CORE_PATTERN: Step = Step {
     title: "In new namespaces of all kinds but user, write two settings of /proc/sys/kernel: hostname and core_pattern.",
     calls: &["clone3(CLONE_NEW…|…)", "write(\"/proc/sys/kernel/core_pattern\", \"inside\")"],
     by_hand: &[
-        "sudo unshare -pfmiun sh -c 'cd /proc/sys/kernel; echo inside > hostname; echo inside > core_pattern'",
-        "cat /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern; sudo sysctl kernel.core_pattern=core",
+        hand(
+            "sudo unshare -pfmiun sh -c 'cd /proc/sys/kernel; echo inside > hostname; echo inside > core_pattern'",
+        ),
+        hand(
+            "cat /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern; sudo sysctl kernel.core_pattern=core",
+        ),
     ],
     claims: &[CORE_PATTERN],
     run: |lab| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, inside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, hand, inside, right, wrong};
 use nix::unistd::getpid;
 use ns_core::cleanup::TemporaryDirectory;
 use ns_core::net::{LinkName, Netlink};
@@ -44,8 +44,12 @@ pub(crate) const ENTER_UTS: Step = Step {
     title: "Start a container, and enter its UTS namespace alone. What else has changed?",
     calls: &["open(\"/proc/PID/ns/uts\")", "setns(uts, CLONE_NEWUTS)", "uname()"],
     by_hand: &[
-        "unshare -Ur --cgroup --uts --net --pid --fork --kill-child --mount-proc sh -c 'hostname container; exec sleep 600' &",
-        "c=$(pgrep --parent $!); nsenter -U --preserve-credentials --uts --target $c hostname; hostname",
+        hand(
+            "unshare -Ur --cgroup --uts --net --pid --fork --kill-child --mount-proc sh -c 'hostname container; exec sleep 600' &",
+        ),
+        hand(
+            "c=$(pgrep --parent $!); nsenter -U --preserve-credentials --uts --target $c hostname; hostname",
+        ),
     ],
     claims: &[HOSTNAME],
     run: |lab| {
@@ -70,9 +74,9 @@ const BACK: Claim = Claim::holds(
 pub(crate) const GO_BACK: Step = Step {
     title: "In the parent namespaces, create a message queue with the key 0x1ab. Enter a container's UTS and IPC namespaces, and go back through descriptors that were opened before.",
     calls: &["open(\"/proc/self/ns/uts\")", "setns(uts, CLONE_NEWUTS)", "msgget(0x1ab, 0)"],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Ur --uts sh -c 'hostname home; exec 7</proc/self/ns/uts; unshare --uts sh -c \"hostname container; hostname; nsenter --uts=/proc/self/fd/7 hostname\"'",
-    ],
+    )],
     claims: &[BACK],
     run: |lab| {
         uts::set_hostname("outside")?;
@@ -119,8 +123,10 @@ pub(crate) const ENTER_NET: Step = Step {
         "open(\"/sys/class/net/lab0\")",
     ],
     by_hand: &[
-        "nsenter -U --preserve-credentials --net --target $c ip link add lab0 type bridge",
-        "nsenter -U --preserve-credentials --net --target $c sh -c 'cat /proc/net/dev; ls /sys/class/net'",
+        hand("nsenter -U --preserve-credentials --net --target $c ip link add lab0 type bridge"),
+        hand(
+            "nsenter -U --preserve-credentials --net --target $c sh -c 'cat /proc/net/dev; ls /sys/class/net'",
+        ),
     ],
     claims: &[DEVICES],
     run: |lab| {
@@ -154,9 +160,9 @@ const MOUNTS: Claim = Claim::holds(
 pub(crate) const ENTER_MNT: Step = Step {
     title: "Enter the container's mount namespace, from a DIRECTORY where it has mounted something with a file in it.",
     calls: &["chdir(DIRECTORY)", "setns(mnt, CLONE_NEWNS)", "getcwd()", "open(\"DIRECTORY/file\")"],
-    by_hand: &[
+    by_hand: &[hand(
         "(cd /usr; nsenter -U --preserve-credentials --mount --target $c sh -c 'pwd; echo /proc/[0-9]*')",
-    ],
+    )],
     claims: &[MOUNTS],
     run: |lab| {
         let directory = TemporaryDirectory::new("enter")?;
@@ -201,8 +207,10 @@ pub(crate) const ENTER_PID: Step = Step {
     title: "Enter the container's PID namespace and make a child. Who is it, and who does /proc say that it is?",
     calls: &["setns(pid, CLONE_NEWPID)", "fork()", "getpid()", "readlink(\"/proc/self\")"],
     by_hand: &[
-        "nsenter -U --preserve-credentials --pid --target $c sh -c 'echo $$; exec readlink /proc/self'",
-        "nsenter -U --preserve-credentials --pid --mount --target $c sh -c 'echo $$; exec readlink /proc/self'",
+        hand("nsenter -U --preserve-credentials --pid --target $c sh -c 'echo $$; exec readlink /proc/self'"),
+        hand(
+            "nsenter -U --preserve-credentials --pid --mount --target $c sh -c 'echo $$; exec readlink /proc/self'",
+        ),
     ],
     claims: &[OLD_PROC, OWN_PROC],
     run: |lab| {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, inside, outside};
+use lesson::{Claim, Requirement, Step, hand, inside, outside};
 use ns_core::cgroup::{self, Cgroup, CgroupParent, CgroupRequest, Version};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, Value, child, namespace};
 
@@ -29,10 +29,16 @@ pub(crate) const ENTER_ALL: Step = Step {
     title: "Allow a container's cgroup three processes. Enter all of its namespaces, and have four children.",
     calls: &["write(\"…/pids.max\", \"3\")", "setns(pidfd, CLONE_NEWCGROUP|CLONE_NEWIPC|…)", "fork()"],
     by_hand: &[
-        "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$(findmnt -nfo TARGET -t cgroup2)}  # as root",
-        "mkdir lab; echo 3 > lab/pids.max; echo $c > lab/cgroup.procs",
-        "nsenter --all --preserve-credentials --target $c sh -c 'sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait; echo all four'",
-        "sh -c 'echo $$ > lab/cgroup.procs; exec nsenter --all --preserve-credentials --target $0 sh -c \"sleep 1 & sleep 1\"' $c",
+        hand(
+            "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$(findmnt -nfo TARGET -t cgroup2)}  # as root",
+        ),
+        hand("mkdir lab; echo 3 > lab/pids.max; echo $c > lab/cgroup.procs"),
+        hand(
+            "nsenter --all --preserve-credentials --target $c sh -c 'sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait; echo all four'",
+        ),
+        hand(
+            "sh -c 'echo $$ > lab/cgroup.procs; exec nsenter --all --preserve-credentials --target $0 sh -c \"sleep 1 & sleep 1\"' $c",
+        ),
     ],
     claims: &[NOT_LIMITED],
     run: |lab| {
@@ -58,8 +64,10 @@ pub(crate) const ENTER_CGROUP: Step = Step {
     title: "Enter the cgroup namespace alone, and read from inside and outside which cgroup the visitor is in.",
     calls: &["setns(cgroup, CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
     by_hand: &[
-        "cat /proc/self/cgroup; nsenter -U --preserve-credentials --cgroup --target $c cat /proc/self/cgroup",
-        "kill -KILL $c; sleep 1; rmdir lab",
+        hand(
+            "cat /proc/self/cgroup; nsenter -U --preserve-credentials --cgroup --target $c cat /proc/self/cgroup",
+        ),
+        hand("kill -KILL $c; sleep 1; rmdir lab"),
     ],
     claims: &[VIEW],
     run: |lab| {

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Lab, Picture, Row, Step, inside, right, wrong};
+use lesson::{Claim, Effect, Lab, Picture, Row, Step, hand, inside, right, wrong};
 use ns_core::{
     Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, Value, namespace, process, uts,
 };
@@ -54,8 +54,8 @@ pub(crate) const ENTER_IN_EACH_ORDER: Step = Step {
         "setns(pidfd, CLONE_NEWUSER|CLONE_NEWUTS)",
     ],
     by_hand: &[
-        "nsenter --uts --target $c hostname  # as an ordinary user",
-        "nsenter -U --preserve-credentials --uts --target $c hostname",
+        hand("nsenter --uts --target $c hostname  # as an ordinary user"),
+        hand("nsenter -U --preserve-credentials --uts --target $c hostname"),
     ],
     claims: &[USER_FIRST, TOO_EARLY, NO_ORDER],
     run: |lab| {
@@ -105,7 +105,7 @@ const STRANGER: Claim = Claim::holds(
 pub(crate) const ENTER_AS_A_STRANGER: Step = Step {
     title: "Try to enter all eight of a container's, as one who is privileged in ours, and as root of another user namespace, beside the container's.",
     calls: &["unshare(CLONE_NEWUSER)", "open(\"/proc/PID/ns/uts\")", "setns(ns, CLONE_NEW…)"],
-    by_hand: &["unshare -Ur nsenter --uts --target $c hostname"],
+    by_hand: &[hand("unshare -Ur nsenter --uts --target $c hostname")],
     claims: &[STRANGER],
     run: |lab| {
         let container = start(of_all_kinds(), || Ok(()))?;
@@ -143,8 +143,12 @@ pub(crate) const ENTER_WITHOUT_MEMBERS: Step = Step {
         "setns(uts, CLONE_NEWUTS)",
     ],
     by_hand: &[
-        "unshare -Ur --uts sh -c 'hostname container; exec sleep 60' & sleep 1; exec 8</proc/$!/ns/user 9</proc/$!/ns/uts; kill $!; wait $!",
-        "nsenter --user=/proc/self/fd/8 --uts=/proc/self/fd/9 --preserve-credentials hostname; exec 8<&- 9<&-",
+        hand(
+            "unshare -Ur --uts sh -c 'hostname container; exec sleep 60' & sleep 1; exec 8</proc/$!/ns/user 9</proc/$!/ns/uts; kill $!; wait $!",
+        ),
+        hand(
+            "nsenter --user=/proc/self/fd/8 --uts=/proc/self/fd/9 --preserve-credentials hostname; exec 8<&- 9<&-",
+        ),
     ],
     claims: &[MEMBERLESS],
     run: |lab| {
@@ -168,9 +172,9 @@ const SOCKET: Claim = Claim::holds(
 pub(crate) const FOLLOW_A_SOCKET: Step = Step {
     title: "Make a socket in a new network namespace, go home, and enter the network that the socket leads to.",
     calls: &["socket(AF_UNIX)", "ioctl(socket, SIOCGSKNS)", "setns(net, CLONE_NEWNET)"],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Ur --net /usr/bin/python3 -c 'import ctypes,fcntl,os,socket; c=ctypes.CDLL(None); home=os.open(\"/proc/self/ns/net\",0); c.unshare(0x40000000); s=socket.socket(socket.AF_UNIX); c.setns(home,0); print(os.fstat(home).st_ino, os.fstat(fcntl.ioctl(s,0x894c)).st_ino)'",
-    ],
+    )],
     claims: &[SOCKET],
     run: |lab| {
         let entered = || inside("/proc/self/ns/net after setns()");

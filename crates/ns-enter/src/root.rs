@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, first, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, first, hand, right, wrong};
 use nix::unistd::fchdir;
 use ns_core::cleanup::TemporaryDirectory;
 use ns_core::{Child, Fact, Kind, Named, Namespaces, mount, root};
@@ -40,9 +40,11 @@ pub(crate) const ENTER_A_CHROOT: Step = Step {
         "chroot(\".\")",
     ],
     by_hand: &[
-        "unshare -Ur --mount --kill-child --fork chroot /usr sleep 600 & sleep 1; j=$(pgrep --parent $!)",
-        "nsenter -U --preserve-credentials --mount --target $j sh -c 'echo /*'",
-        "nsenter -U --preserve-credentials --mount --root --target $j sh -c 'echo /*'",
+        hand(
+            "unshare -Ur --mount --kill-child --fork chroot /usr sleep 600 & sleep 1; j=$(pgrep --parent $!)",
+        ),
+        hand("nsenter -U --preserve-credentials --mount --target $j sh -c 'echo /*'"),
+        hand("nsenter -U --preserve-credentials --mount --root --target $j sh -c 'echo /*'"),
     ],
     claims: &[ROOT_TOO],
     run: |lab| {
@@ -66,8 +68,10 @@ pub(crate) const ENTER_A_PIVOTED_ROOT: Step = Step {
     title: "Confine another container by pivot_root(), as container engines do, and enter nothing but its mount namespace.",
     calls: &["pivot_root(\".\", \"old\")", "setns(mnt, CLONE_NEWNS)"],
     by_hand: &[
-        "unshare -Ur --mount --kill-child --fork sh -c 'mount --rbind /usr /mnt; cd /mnt; /usr/sbin/pivot_root . src; exec sleep 600' & sleep 1; k=$(pgrep --parent $!)",
-        "nsenter -U --preserve-credentials --mount --target $k sh -c 'echo /*'; kill $j $k",
+        hand(
+            "unshare -Ur --mount --kill-child --fork sh -c 'mount --rbind /usr /mnt; cd /mnt; /usr/sbin/pivot_root . src; exec sleep 600' & sleep 1; k=$(pgrep --parent $!)",
+        ),
+        hand("nsenter -U --preserve-credentials --mount --target $k sh -c 'echo /*'; kill $j $k"),
     ],
     claims: &[PIVOTED],
     run: |lab| {

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Requirement, Step, inside};
+use lesson::{Claim, Effect, Requirement, Step, hand, inside};
 use nix::sched::CloneFlags;
 use ns_core::{Child, Error, Fact, Kind, Named, Namespaces, NsFile, Outcome, uts};
 
@@ -30,9 +30,9 @@ pub(crate) const ENTER_BESIDE_A_THREAD: Step = Step {
     title: "Enter each kind of a container's namespaces, from a process with one thread, and from one with two; \
             the mount namespace also by a thread that has called unshare(CLONE_FS).",
     calls: &["clone3(CLONE_THREAD|…)", "unshare(CLONE_FS)", "setns(ns, CLONE_NEW…)"],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Ur --mount --uts /usr/bin/python3 -c 'import ctypes,os,threading,time; c=ctypes.CDLL(None,use_errno=True); f=lambda k: print(k, c.setns(os.open(\"/proc/self/ns/\"+k,0),0), os.strerror(ctypes.get_errno())); f(\"mnt\"); threading.Thread(target=time.sleep,args=[1]).start(); f(\"uts\"); f(\"mnt\")'",
-    ],
+    )],
     claims: &[REFUSED, UNSHARED],
     run: |lab| {
         let container = start(of_all_kinds(), || Ok(()))?;
@@ -55,9 +55,9 @@ const ALONE: Claim = Claim::holds(
 pub(crate) const ENTER_BY_A_THREAD: Step = Step {
     title: "Let a second thread enter a container's UTS namespace, and ask both for the hostname.",
     calls: &["setns(uts, CLONE_NEWUTS)", "uname()"],
-    by_hand: &[
+    by_hand: &[hand(
         "/usr/bin/python3 -c 'import ctypes,os,socket,sys,threading; n=os.open(\"/proc/%s/ns/uts\"%sys.argv[1],0); t=threading.Thread(target=lambda: (ctypes.CDLL(None).setns(n,0), print(socket.gethostname()))); t.start(); t.join(); print(socket.gethostname())' $c  # as root",
-    ],
+    )],
     claims: &[ALONE],
     run: |lab| {
         uts::set_hostname("outside")?;

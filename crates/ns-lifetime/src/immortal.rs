@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Step, inside, outside};
+use lesson::{Claim, Step, hand, inside, outside};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Reporter, until};
 
@@ -49,16 +49,20 @@ pub(crate) const SAY_GOODBYE: Step = Step {
         "RTM_NEWADDR(10.0.0.1)",
     ],
     by_hand: &[
-        "unshare --user --map-root-user --net  # a shell of your own, for this step",
-        "unshare --net sleep 60 & sleep 0.1; in=\"nsenter --net --target $!\"",
-        "ip link add out type veth peer name in netns $!; ip link set out up; $in ip link set in up",
-        "ip address add 10.0.0.1/24 dev out; $in ip address add 10.0.0.2/24 dev in; sleep 2",
-        "perl -MIO::Socket -e 'alarm 60;\n\
+        hand("unshare --user --map-root-user --net  # a shell of your own, for this step"),
+        hand("unshare --net sleep 60 & sleep 0.1; in=\"nsenter --net --target $!\""),
+        hand("ip link add out type veth peer name in netns $!; ip link set out up; $in ip link set in up"),
+        hand("ip address add 10.0.0.1/24 dev out; $in ip address add 10.0.0.2/24 dev in; sleep 2"),
+        hand(
+            "perl -MIO::Socket -e 'alarm 60;\n\
          $l = IO::Socket::INET->new(LocalAddr => \"10.0.0.1:8080\", Listen => 1);\n\
          $c = $l->accept; sleep 60' &",
-        "sleep 1; $in bash -c 'exec 3<>/dev/tcp/10.0.0.1/8080; sleep 2' & sleep 1; ip address delete 10.0.0.1/24 dev out",
-        "kill %1; sleep 2; jobs; ip link show out",
-        "ip address add 10.0.0.1/24 dev out; sleep 5; ip link show out",
+        ),
+        hand(
+            "sleep 1; $in bash -c 'exec 3<>/dev/tcp/10.0.0.1/8080; sleep 2' & sleep 1; ip address delete 10.0.0.1/24 dev out",
+        ),
+        hand("kill %1; sleep 2; jobs; ip link show out"),
+        hand("ip address add 10.0.0.1/24 dev out; sleep 5; ip link show out"),
     ],
     claims: &[IMMORTAL, ACKNOWLEDGED],
     run: |lab| {

@@ -1,7 +1,7 @@
 //! Three namespaces, one after another, with one inode number.
 
 use anyhow::Result;
-use lesson::{Claim, Step, first};
+use lesson::{Claim, Step, first, hand};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, NsId, Reporter, Value};
 
 /// In this many, made in a row, three neighbours are looked for: another process of this machine may come between. Where
@@ -26,7 +26,9 @@ pub(crate) const MAKE_IN_A_ROW: Step = Step {
     title: "Make UTS namespaces in a row, and look for three neighbours with one inode number: keeping all of them, \
             and letting each go before the next.",
     calls: &["clone3(CLONE_NEWUTS)", "fstat(\"/proc/PID/ns/uts\")", "ioctl(uts, NS_GET_ID)"],
-    by_hand: &["for n in 1 2 3; do unshare --user --map-root-user --uts readlink /proc/self/ns/uts; done"],
+    by_hand: &[hand(
+        "for n in 1 2 3; do unshare --user --map-root-user --uts readlink /proc/self/ns/uts; done",
+    )],
     claims: &[TWINS, HELD],
     run: |lab| {
         let made = lab.arms(true, false, in_a_row)?;

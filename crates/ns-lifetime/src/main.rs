@@ -17,7 +17,7 @@ mod scratch;
 mod unlisted;
 
 use anyhow::{Result, ensure};
-use lesson::{Claim, Experiment, Picture, Requirement, Row, Step, first, outside, right, wrong};
+use lesson::{Claim, Experiment, Picture, Requirement, Row, Step, first, hand, outside, right, wrong};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::wait::waitpid;
 use ns_core::{
@@ -94,10 +94,10 @@ const END: Step = Step {
             lives, and when it has ended. So with each of the eight kinds.",
     calls: &["write(\"/proc/sys/user/max_uts_namespaces\", \"1\")", "clone3(CLONE_NEWUTS)", "exit(0)"],
     by_hand: &[
-        "unshare --user --map-root-user  # a shell of your own",
-        "echo 1 > /proc/sys/user/max_uts_namespaces",
-        "unshare --uts sleep 60 & sleep 0.1; unshare --uts true",
-        "kill $!; wait; unshare --uts true && echo room",
+        hand("unshare --user --map-root-user  # a shell of your own"),
+        hand("echo 1 > /proc/sys/user/max_uts_namespaces"),
+        hand("unshare --uts sleep 60 & sleep 0.1; unshare --uts true"),
+        hand("kill $!; wait; unshare --uts true && echo room"),
     ],
     claims: &[LAST_ENDS],
     run: |lab| {
@@ -162,9 +162,13 @@ const LEAVE: Step = Step {
     title: "Let the last member leave for another namespace. Let the last member end, and do not wait for it.",
     calls: &["setns()", "exit(0)", "readlink(\"/proc/PID/ns/…\")", "waitpid(PID)", "clone3(CLONE_NEW…)"],
     by_hand: &[
-        "unshare --user --map-root-user  # a shell of your own, for this step",
-        "echo 1 > /proc/sys/user/max_user_namespaces; sh -c 'unshare --user true & exec sleep 3' & sleep 1",
-        "ls -l /proc/$(pgrep --parent $!)/ns; unshare --user true; wait; sleep 3; unshare --user true && echo room",
+        hand("unshare --user --map-root-user  # a shell of your own, for this step"),
+        hand(
+            "echo 1 > /proc/sys/user/max_user_namespaces; sh -c 'unshare --user true & exec sleep 3' & sleep 1",
+        ),
+        hand(
+            "ls -l /proc/$(pgrep --parent $!)/ns; unshare --user true; wait; sleep 3; unshare --user true && echo room",
+        ),
     ],
     claims: &[LAST_LEAVES, ZOMBIE, ZOMBIE_KEEPS],
     run: |lab| {

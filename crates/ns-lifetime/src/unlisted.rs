@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, inside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, hand, inside, right, wrong};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Value, mount, probe};
 
 use crate::limited::{IT, gone, lives, one_more};
@@ -86,10 +86,10 @@ pub(crate) const MOUNT_SYSFS: Step = Step {
     title: "From inside a network namespace mount sysfs, which shows its devices. Then end the only member.",
     calls: &["mount(\"sysfs\", …)", "readdir(\"…/class/net\")"],
     by_hand: &[
-        "unshare --user --map-root-user --mount  # a shell of your own, for this step",
-        "mount -t tmpfs tmpfs /tmp; mkdir /tmp/sys; echo 1 > /proc/sys/user/max_net_namespaces",
-        "unshare --net sh -c 'mount -t sysfs sysfs /tmp/sys; ls /tmp/sys/class/net'",
-        "sleep 1; ls /tmp/sys/class/net; unshare --net true && echo room",
+        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step"),
+        hand("mount -t tmpfs tmpfs /tmp; mkdir /tmp/sys; echo 1 > /proc/sys/user/max_net_namespaces"),
+        hand("unshare --net sh -c 'mount -t sysfs sysfs /tmp/sys; ls /tmp/sys/class/net'"),
+        hand("sleep 1; ls /tmp/sys/class/net; unshare --net true && echo room"),
     ],
     claims: &[SYSFS],
     run: |lab| {

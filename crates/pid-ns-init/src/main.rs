@@ -13,7 +13,7 @@ mod sender;
 mod stopped;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Row, Step, first, inside, outside, right, wrong};
+use lesson::{Claim, Experiment, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::unistd::{getpid, getppid, getsid, setsid};
 use ns_core::Signal::{SIGCONT, SIGKILL, SIGSEGV, SIGSTOP, SIGTERM, SIGUSR1};
 use ns_core::{Child, Fact, Namespaces, Outcome, Reporter, Signal, mount, signals};
@@ -90,7 +90,7 @@ const SESSION: Claim = Claim::holds(
 const START: Step = Step {
     title: "Start the same code as a plain child and as the first process of a new PID namespace: its init.",
     calls: &["clone3(0)", "clone3(CLONE_NEWPID)", "getpid()", "getppid()", "getsid(0)"],
-    by_hand: &["unshare --user --map-root-user --pid --fork sh -c 'echo $$ $PPID'"],
+    by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'echo $$ $PPID'")],
     claims: &[IS_ONE, NO_PARENT, SESSION],
     run: |lab| {
         let who = lab.arms(Namespaces::NONE, Namespaces::PID, start)?.try_map(|(child, facts)| {
@@ -114,7 +114,10 @@ const NEW_PROC: Claim = Claim::holds(
 const MOUNT_PROC: Step = Step {
     title: "Look into /proc from a new PID namespace, before and after mounting a new procfs.",
     calls: &["mount(\"proc\", \"/proc\", \"proc\")", "readlink(\"/proc/self\")"],
-    by_hand: &["unshare -Urpf --mount readlink /proc/self", "unshare -Urpf --mount-proc readlink /proc/self"],
+    by_hand: &[
+        hand("unshare -Urpf --mount readlink /proc/self"),
+        hand("unshare -Urpf --mount-proc readlink /proc/self"),
+    ],
     claims: &[NEW_PROC],
     run: |lab| {
         lab.compare(NEW_PROC, false, true, |mounts_proc| {
@@ -161,8 +164,10 @@ const SEND_SIGTERM: Step = Step {
     title: "Send each SIGTERM, which neither handles, then SIGUSR1, which both do. What comes first?",
     calls: &["kill(pid, SIGTERM)", "kill(pid, SIGUSR1)"],
     by_hand: &[
-        "unshare -Urpf --kill-child sh -c 'trap \"echo caught USR1\" USR1; while :; do sleep 1; done' &",
-        "pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid",
+        hand(
+            "unshare -Urpf --kill-child sh -c 'trap \"echo caught USR1\" USR1; while :; do sleep 1; done' &",
+        ),
+        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid"),
     ],
     claims: &[IMMUNE, CANNOT_SEND],
     run: |lab| {
@@ -226,7 +231,7 @@ const STOPPABLE: Claim = Claim::holds("stoppable", "SIGSTOP stops init when an a
 const SEND_SIGKILL: Step = Step {
     title: "Let init send SIGKILL and SIGSTOP to itself, then send it both from outside. One that is stopped gets SIGTERM or SIGCONT from a member.",
     calls: &["kill(getpid(), SIGKILL)", "kill(getpid(), SIGSTOP)", "kill(1, SIGCONT)"],
-    by_hand: &["unshare -Urpf sh -c 'kill -KILL $$; echo still here'"],
+    by_hand: &[hand("unshare -Urpf sh -c 'kill -KILL $$; echo still here'")],
     claims: &[ITSELF, MORTAL, STOPPABLE, stopped::RESUMED],
     run: |lab| {
         lab.compare(ITSELF, Namespaces::NONE, Namespaces::PID, |namespaces| {

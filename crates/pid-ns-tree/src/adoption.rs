@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use anyhow::Result;
-use lesson::{Claim, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Row, Step, hand, inside, outside, right, wrong};
 use nix::sys::wait::waitpid;
 use nix::unistd::{getpid, getppid};
 use ns_core::{Child, Error, Fact, Kind, Named, Namespaces, NsFile, Pid, Reporter, Spawn, Value, process};
@@ -25,7 +25,9 @@ const BY_INIT: Claim = Claim::holds(
 pub(crate) const ORPHAN_A_GRANDCHILD: Step = Step {
     title: "Let the init of B, a PID namespace in A, have a child and a grandchild, and the child end. Whose is the grandchild?",
     calls: &["fork()", "exit()", "getppid()"],
-    by_hand: &["unshare -Urpf --mount-proc sh -c '(sh -c \"sleep 1; ps -o pid,ppid,comm\" &); sleep 2'"],
+    by_hand: &[hand(
+        "unshare -Urpf --mount-proc sh -c '(sh -c \"sleep 1; ps -o pid,ppid,comm\" &); sleep 2'",
+    )],
     claims: &[BY_INIT],
     run: |lab| {
         lab.compare(BY_INIT, Namespaces::NONE, Namespaces::PID, orphan_below)?
@@ -92,10 +94,12 @@ pub(crate) const ORPHAN_FROM_OUTSIDE: Step = Step {
     title: "From A, put a process into B by setns() and fork(), as nsenter and docker exec do. Then end its father, in A.",
     calls: &["setns(B, CLONE_NEWPID)", "fork()", "exit()", "getppid()"],
     by_hand: &[
-        "unshare -Urpf --mount-proc --kill-child sleep 60 & sleep 1; init=$(pgrep --parent $!)",
-        "nsenter -t $init -U --preserve-credentials -m -p sleep 50 & sleep 1",
-        "orphan=$(pgrep --parent $!); kill -KILL $!; wait $!; grep -E '^(PPid|NSpid)' /proc/$orphan/status",
-        "nsenter -t $init -U --preserve-credentials -m -p ps -eo pid,ppid,comm",
+        hand("unshare -Urpf --mount-proc --kill-child sleep 60 & sleep 1; init=$(pgrep --parent $!)"),
+        hand("nsenter -t $init -U --preserve-credentials -m -p sleep 50 & sleep 1"),
+        hand(
+            "orphan=$(pgrep --parent $!); kill -KILL $!; wait $!; grep -E '^(PPid|NSpid)' /proc/$orphan/status",
+        ),
+        hand("nsenter -t $init -U --preserve-credentials -m -p ps -eo pid,ppid,comm"),
     ],
     claims: &[ALWAYS_INIT, OUTER_INIT],
     run: |lab| {

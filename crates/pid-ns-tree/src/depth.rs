@@ -1,7 +1,7 @@
 //! How deep the tree may grow, and what ends with a branch.
 
 use anyhow::Result;
-use lesson::{Claim, Step, inside, outside};
+use lesson::{Claim, Step, hand, inside, outside};
 use ns_core::Signal::SIGKILL;
 use ns_core::{
     Child, Errno, Error, Fact, Kind, Namespaces, Outcome, Pid, Reporter, Spawn, Value, namespace, signals,
@@ -27,8 +27,8 @@ pub(crate) const NEST_TO_THE_LIMIT: Step = Step {
     title: "Nest a PID namespace in a PID namespace and so on, until the kernel refuses (or 36 are made).",
     calls: &["clone3(CLONE_NEWPID)", "…"],
     by_hand: &[
-        "export i=0 n='i=$((i+1)); unshare -pf sh -c \"$n\" || { [ $? = 1 ] && echo $i; exit 2; }'",
-        "unshare -Urpf sh -c \"$n\"",
+        hand("export i=0 n='i=$((i+1)); unshare -pf sh -c \"$n\" || { [ $? = 1 ] && echo $i; exit 2; }'"),
+        hand("unshare -Urpf sh -c \"$n\""),
     ],
     claims: &[DEEPEST],
     run: |lab| {
@@ -53,8 +53,8 @@ pub(crate) const KILL_THE_FIRST: Step = Step {
     title: "In A, make a chain of five processes that outlive their parents, each in a PID namespace below the last. Kill the first.",
     calls: &["clone3(CLONE_NEWPID)", "kill(first, SIGKILL)", "kill(pid, 0)"],
     by_hand: &[
-        "unshare -Urpf unshare -pf unshare -pf unshare -pf unshare -pf sleep 987 & sleep 1",
-        "kill -KILL $(pgrep --parent $!); sleep 1; pgrep -af 'sleep 98[7]'",
+        hand("unshare -Urpf unshare -pf unshare -pf unshare -pf unshare -pf sleep 987 & sleep 1"),
+        hand("kill -KILL $(pgrep --parent $!); sleep 1; pgrep -af 'sleep 98[7]'"),
     ],
     claims: &[ENDS_BELOW],
     run: |lab| {

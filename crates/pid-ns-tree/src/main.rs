@@ -17,7 +17,7 @@ mod tree;
 mod trial;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Experiment, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use nix::unistd::getpid;
 use ns_core::{Child, Fact, Namespaces, Reporter};
 use tree::{LEVELS, Tree};
@@ -103,9 +103,9 @@ const NEST: Step = Step {
     title: "Nest PID namespaces: A in here, B in A, C in B, with one process each. Ask each for its numbers, and who it sees.",
     calls: &["clone3(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "read(\"/proc/self/status\")"],
     by_hand: &[
-        "unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status",
-        "unshare -Urpf --mount-proc unshare -pf sh -c 'sleep 9 & wait' & sleep 1",
-        "grep NSpid /proc/$(pgrep --newest -x sleep)/status",
+        hand("unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status"),
+        hand("unshare -Urpf --mount-proc unshare -pf sh -c 'sleep 9 & wait' & sleep 1"),
+        hand("grep NSpid /proc/$(pgrep --newest -x sleep)/status"),
     ],
     claims: &[ONE_EACH, LISTED],
     run: |lab| {
@@ -136,7 +136,7 @@ const SAME_NUMBER: Claim =
 const START_SIDE_BY_SIDE: Step = Step {
     title: "Start two processes side by side, in a new PID namespace each, and ask each for its own PID.",
     calls: &["clone3(CLONE_NEWPID)", "clone3(CLONE_NEWPID)", "getpid()"],
-    by_hand: &["unshare -Urpf sh -c 'echo $$' & unshare -Urpf sh -c 'echo $$'; wait"],
+    by_hand: &[hand("unshare -Urpf sh -c 'echo $$' & unshare -Urpf sh -c 'echo $$'; wait")],
     claims: &[SAME_NUMBER],
     run: |lab| {
         lab.compare(SAME_NUMBER, Namespaces::NONE, Namespaces::PID, two_side_by_side)?.shows(

@@ -1,7 +1,7 @@
 //! Who moves, and where to: unshare() and setns() send the caller's next children, down and never up.
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Row, Step, every, inside, right, wrong};
+use lesson::{Claim, Effect, Row, Step, every, hand, inside, right, wrong};
 use nix::unistd::getpid;
 use ns_core::{
     Capability, Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, namespace, process,
@@ -25,7 +25,7 @@ const CALLER_STAYS: Claim = Claim::holds(
 pub(crate) const UNSHARE: Step = Step {
     title: "In A, a PID namespace made for the trial, call unshare(CLONE_NEWPID). Compare the caller before and after; make a child.",
     calls: &["getpid()", "unshare(CLONE_NEWPID)", "getpid()", "fork()"],
-    by_hand: &["unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'"],
+    by_hand: &[hand("unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'")],
     claims: &[CALLER_STAYS],
     run: |lab| {
         lab.compare(CALLER_STAYS, Namespaces::NONE, Namespaces::PID, unshare_and_look)?
@@ -48,9 +48,11 @@ pub(crate) const ENTER: Step = Step {
     title: "In A, call setns() with the file of a PID namespace below. Compare the caller before and after; make a child.",
     calls: &["open(\"/proc/PID/ns/pid\")", "setns(file, CLONE_NEWPID)", "getpid()", "fork()"],
     by_hand: &[
-        "unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)",
-        "nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'",
-        "kill -KILL $init",
+        hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)"),
+        hand(
+            "nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'",
+        ),
+        hand("kill -KILL $init"),
     ],
     claims: &[CHILDREN_GO, FREELY],
     run: |lab| {
@@ -69,9 +71,11 @@ pub(crate) const ENTER_WITHOUT_PRIVILEGE: Step = Step {
     title: "Try that setns() with all capabilities but CAP_SYS_ADMIN.",
     calls: &["capset()", "setns(file, CLONE_NEWPID)"],
     by_hand: &[
-        "unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)",
-        "test $(id -u) = 0 && drop='setpriv --bounding-set=-sys_admin'; $drop nsenter -t $init --pid true",
-        "kill -KILL $init",
+        hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)"),
+        hand(
+            "test $(id -u) = 0 && drop='setpriv --bounding-set=-sys_admin'; $drop nsenter -t $init --pid true",
+        ),
+        hand("kill -KILL $init"),
     ],
     claims: &[CAPABLE],
     run: |lab| {
@@ -103,7 +107,9 @@ const NO_ASCENT: Claim = Claim::holds(
 pub(crate) const ENTER_IN_EACH_DIRECTION: Step = Step {
     title: "From B, a PID namespace in A, offer setns() every direction: B itself, one below, the parent, a sibling.",
     calls: &["setns(file, CLONE_NEWPID)"],
-    by_hand: &["unshare -Urpf --mount-proc sh -c 'sleep 9 & unshare -pf nsenter --pid=/proc/$!/ns/pid true'"],
+    by_hand: &[hand(
+        "unshare -Urpf --mount-proc sh -c 'sleep 9 & unshare -pf nsenter --pid=/proc/$!/ns/pid true'",
+    )],
     claims: &[NO_ASCENT],
     run: |lab| {
         let (own_or_below, parent_or_sibling) =
@@ -137,10 +143,12 @@ pub(crate) const COME_BACK: Step = Step {
         "unshare(CLONE_NEWPID)",
     ],
     by_hand: &[
-        "readlink /proc/self/ns/pid; sudo unshare --pid bash -c 'readlink /proc/self/ns/pid; true'",
-        "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork bash -c 'readlink /proc/self/ns/pid; true'",
-        "sudo unshare --pid unshare --pid true",
-        "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork unshare --pid true; echo $?",
+        hand("readlink /proc/self/ns/pid; sudo unshare --pid bash -c 'readlink /proc/self/ns/pid; true'"),
+        hand(
+            "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork bash -c 'readlink /proc/self/ns/pid; true'",
+        ),
+        hand("sudo unshare --pid unshare --pid true"),
+        hand("sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork unshare --pid true; echo $?"),
     ],
     claims: &[UNDO, AGAIN],
     run: |lab| {
@@ -162,9 +170,9 @@ const NO_THREAD: Claim = Claim::holds(
 pub(crate) const START_A_THREAD: Step = Step {
     title: "Start a thread, call unshare(CLONE_NEWPID), and start another.",
     calls: &["clone3(CLONE_THREAD|…)", "unshare(CLONE_NEWPID)", "clone3(CLONE_THREAD|…)"],
-    by_hand: &[
+    by_hand: &[hand(
         "sudo unshare --pid /usr/bin/python3 -c 'import threading; threading.Thread(target=print).start()'",
-    ],
+    )],
     claims: &[NO_THREAD],
     run: |lab| {
         lab.compare(NO_THREAD, Namespaces::NONE, Namespaces::PID, start_a_thread)?
@@ -184,8 +192,8 @@ pub(crate) const RECOVER_FROM_ENOMEM: Step = Step {
     title: "Let the first child after unshare(CLONE_NEWPID) end, so that its namespace takes nobody any more. Come back by setns().",
     calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "setns(own, CLONE_NEWPID)", "fork()"],
     by_hand: &[
-        "sudo unshare --pid sh -c '/bin/true; /bin/true'",
-        "sudo unshare --pid sh -c '/bin/true; exec nsenter --pid=/proc/self/ns/pid echo back'",
+        hand("sudo unshare --pid sh -c '/bin/true; /bin/true'"),
+        hand("sudo unshare --pid sh -c '/bin/true; exec nsenter --pid=/proc/self/ns/pid echo back'"),
     ],
     claims: &[RECOVER],
     run: |lab| {

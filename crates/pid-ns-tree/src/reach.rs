@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use anyhow::Result;
-use lesson::{Claim, Picture, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Picture, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::Signal::SIGCONT;
 use ns_core::{
     Child, Errno, Error, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, Signal, Value, namespace,
@@ -52,8 +52,8 @@ pub(crate) const LOOK_OUTSIDE: Step = Step {
     title: "In a new PID namespace, without a new procfs: send signal 0 to a process outside, and read its name in /proc.",
     calls: &["kill(pid, 0)", "read(\"/proc/PID/comm\")"],
     by_hand: &[
-        "sleep 9 & unshare -Urpf sh -c \"kill -0 $!; cat /proc/$!/comm\"",
-        "sleep 9 & unshare -Urpf --mount-proc sh -c \"kill -0 $!; cat /proc/$!/comm\"",
+        hand("sleep 9 & unshare -Urpf sh -c \"kill -0 $!; cat /proc/$!/comm\""),
+        hand("sleep 9 & unshare -Urpf --mount-proc sh -c \"kill -0 $!; cat /proc/$!/comm\""),
     ],
     claims: &[SEES_NOTHING, NO_PID],
     run: |lab| {
@@ -98,7 +98,7 @@ const PARENT: Claim = Claim::holds(
 pub(crate) const ASK_FOR_PARENTS: Step = Step {
     title: "Nest three PID namespaces. Walk up from the innermost, from parent to parent, until the kernel refuses.",
     calls: &["open(\"/proc/PID/ns/pid\")", "ioctl(ns, NS_GET_PARENT)"],
-    by_hand: &["lsns --type pid --tree=parent"],
+    by_hand: &[hand("lsns --type pid --tree=parent")],
     claims: &[PARENT],
     run: |lab| {
         lab.compare(PARENT, Namespaces::NONE, Namespaces::PID, ask_for_parents)?

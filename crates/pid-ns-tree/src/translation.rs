@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Step, inside, outside};
+use lesson::{Claim, Kernel, Step, hand, inside, outside};
 use nix::unistd::getpid;
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Pid, Reporter, Value, pids};
 
@@ -19,7 +19,9 @@ const TRANSLATED: Claim = Claim::holds_since(
 pub(crate) const ASK_THE_KERNEL: Step = Step {
     title: "Ask the kernel which PID a child of ours has in its own namespace, and who is PID 1 there.",
     calls: &["ioctl(ns, NS_GET_PID_IN_PIDNS, pid)", "ioctl(ns, NS_GET_PID_FROM_PIDNS, 1)"],
-    by_hand: &["unshare -Urpf --kill-child sleep 9 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status"],
+    by_hand: &[hand(
+        "unshare -Urpf --kill-child sleep 9 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status",
+    )],
     claims: &[TRANSLATED],
     run: |lab| {
         // ENOTTY: before Linux 6.11 there is no such ioctl.

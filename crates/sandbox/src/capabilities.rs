@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::in_z;
-use lesson::{Claim, Row, Step, inside, right, wrong};
+use lesson::{Claim, Row, Step, hand, inside, right, wrong};
 use ns_core::{Capability, Fact, Namespaces, Outcome, capabilities, mount, process, uts};
 
 use crate::program::{self, NET_RAW};
@@ -58,9 +58,13 @@ pub(crate) const DROP: Step = Step {
         "execve()",
     ],
     by_hand: &[
-        "unshare -Ur --uts --mount sh -c 'hostname lab; hostname; setpriv --bounding-set=-sys_admin hostname other; setpriv --bounding-set=-sys_admin mount -t tmpfs none /mnt'",
-        "unshare -Ur setpriv --bounding-set=-sys_admin grep Cap /proc/self/status",
-        "unshare -Ur setpriv --securebits=+noroot --no-new-privs --inh-caps=+net_raw --ambient-caps=+net_raw grep CapEff /proc/self/status",
+        hand(
+            "unshare -Ur --uts --mount sh -c 'hostname lab; hostname; setpriv --bounding-set=-sys_admin hostname other; setpriv --bounding-set=-sys_admin mount -t tmpfs none /mnt'",
+        ),
+        hand("unshare -Ur setpriv --bounding-set=-sys_admin grep Cap /proc/self/status"),
+        hand(
+            "unshare -Ur setpriv --securebits=+noroot --no-new-privs --inh-caps=+net_raw --ambient-caps=+net_raw grep CapEff /proc/self/status",
+        ),
     ],
     claims: &[NOT_EVEN_ROOT, BOUNDING, AMBIENT],
     run: |lab| {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::{in_z, root_of_z};
-use lesson::{Claim, Requirement, Row, Step, inside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, hand, inside, right, wrong};
 use ns_core::idmap::IdMaps;
 use ns_core::mount::{self, Tree};
 use ns_core::probe::Unmet;
@@ -69,10 +69,16 @@ pub(crate) const COVER: Step = Step {
         MOUNT_PROC,
     ],
     by_hand: &[
-        "unshare -Urm sh -c 'mount --bind /dev/null /proc/version; wc -c /proc/version; unshare -Urm umount /proc/version'",
-        "unshare -Urm sh -c 'mount --rbind /proc/sys /proc/sys; mount -o remount,bind,ro,nosuid,nodev,noexec /proc/sys; echo 8 > /proc/sys/user/max_uts_namespaces'",
-        "unshare -Urm sh -c 'mount --bind /dev/null /proc/version; unshare -Urmpf mount -t proc proc /mnt'",
-        "unshare -Urm sh -c 'unshare -Urmpf mount -t proc proc /mnt; echo $?'",
+        hand(
+            "unshare -Urm sh -c 'mount --bind /dev/null /proc/version; wc -c /proc/version; unshare -Urm umount /proc/version'",
+        ),
+        hand(
+            "unshare -Urm sh -c 'mount --rbind /proc/sys /proc/sys; mount -o remount,bind,ro,nosuid,nodev,noexec /proc/sys; echo 8 > /proc/sys/user/max_uts_namespaces'",
+        ),
+        hand(
+            "unshare -Urm sh -c 'mount --bind /dev/null /proc/version; unshare -Urmpf mount -t proc proc /mnt'",
+        ),
+        hand("unshare -Urm sh -c 'unshare -Urmpf mount -t proc proc /mnt; echo $?'"),
     ],
     claims: &[MASKED, READ_ONLY, LOCKED, NO_NEW_PROC],
     run: |lab| {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::in_z;
-use lesson::{Claim, Step, inside};
+use lesson::{Claim, Step, hand, inside};
 use ns_core::mount::{Restriction, Tree};
 use ns_core::{Fact, Named, Namespaces, Outcome};
 use rustix::fs::{Mode, OFlags, open};
@@ -51,9 +51,15 @@ pub(crate) const RESTRICT: Step = Step {
         "open(\"/mnt/null\", O_RDWR)",
     ],
     by_hand: &[
-        "unshare -Urm sh -c 'mount -t tmpfs -o nosuid none /mnt; cp /usr/bin/grep /mnt; /usr/sbin/setcap cap_net_raw=ep /mnt/grep; setpriv --securebits=+noroot setpriv /mnt/grep CapEff /proc/self/status'",
-        "unshare -Urm sh -c 'mount -t tmpfs -o noexec none /mnt; cp /usr/bin/true /mnt; ls -l /mnt/true; /mnt/true'",
-        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; touch /mnt/null; mount --bind /dev/null /mnt/null; mount -o remount,bind,nosuid,noexec,nodev /mnt/null; ls -l /mnt/null; echo > /mnt/null'",
+        hand(
+            "unshare -Urm sh -c 'mount -t tmpfs -o nosuid none /mnt; cp /usr/bin/grep /mnt; /usr/sbin/setcap cap_net_raw=ep /mnt/grep; setpriv --securebits=+noroot setpriv /mnt/grep CapEff /proc/self/status'",
+        ),
+        hand(
+            "unshare -Urm sh -c 'mount -t tmpfs -o noexec none /mnt; cp /usr/bin/true /mnt; ls -l /mnt/true; /mnt/true'",
+        ),
+        hand(
+            "unshare -Urm sh -c 'mount -t tmpfs none /mnt; touch /mnt/null; mount --bind /dev/null /mnt/null; mount -o remount,bind,nosuid,noexec,nodev /mnt/null; ls -l /mnt/null; echo > /mnt/null'",
+        ),
     ],
     claims: &[NOSUID, NOEXEC, NODEV],
     run: |lab| {

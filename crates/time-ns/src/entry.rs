@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Kernel, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::probe::{self, Unmet};
 use ns_core::{
     Child, Error, Fact, Kind, Named, Namespaces, NsFile, NsId, Outcome, Pid, Reporter, clock, host, namespace,
@@ -42,7 +42,7 @@ const CHILDREN: Claim = Claim::holds(
 pub(crate) const MAKE_A_CHILD: Step = Step {
     title: "Call unshare() for a time namespace, and make a child. Who is in the new namespace?",
     calls: &["unshare(CLONE_NEWTIME)", "readlink(\"/proc/self/ns/time\")", "fork()"],
-    by_hand: &["unshare -Ur --time --fork sh -c 'readlink /proc/$PPID/ns/time /proc/$$/ns/time'"],
+    by_hand: &[hand("unshare -Ur --time --fork sh -c 'readlink /proc/$PPID/ns/time /proc/$$/ns/time'")],
     claims: &[CHILDREN],
     run: |lab| {
         lab.compare(CHILDREN, Namespaces::NONE, Namespaces::TIME, make_a_child)?.shows(
@@ -83,7 +83,7 @@ pub(crate) const EXECUTE: Step = Step {
         "clone3(CLONE_VM|CLONE_VFORK)",
         "write(\"/proc/self/timens_offsets\", …)",
     ],
-    by_hand: &["unshare -Ur --time bash -c 'echo monotonic 1 0 > /proc/self/timens_offsets'"],
+    by_hand: &[hand("unshare -Ur --time bash -c 'echo monotonic 1 0 > /proc/self/timens_offsets'")],
     claims: &[EXECVE, TOO_LATE, VFORK],
     run: |lab| {
         let went_on = lab.arms(false, true, |executes| go_on(false, executes))?;
@@ -104,8 +104,8 @@ pub(crate) const VISIT: Step = Step {
     title: "By setns(), enter a time namespace and go back: first from one's own into that same one, then into that of `member`, a process whose clock is a day ahead.",
     calls: &["open(\"/proc/PID/ns/time\")", "setns(ns, CLONE_NEWTIME)", "clock_gettime(CLOCK_MONOTONIC)"],
     by_hand: &[
-        "unshare -Ur --time --fork --boottime 604800 sleep 60 &",
-        "nsenter --user --preserve-credentials --time --target $(pgrep --parent $!) uptime --pretty",
+        hand("unshare -Ur --time --fork --boottime 604800 sleep 60 &"),
+        hand("nsenter --user --preserve-credentials --time --target $(pgrep --parent $!) uptime --pretty"),
     ],
     claims: &[SETNS],
     run: |lab| {
@@ -132,9 +132,9 @@ const CLONE3: Claim = Claim::holds(
 pub(crate) const CREATE_INSIDE: Step = Step {
     title: "Let clone3() make a child and its time namespace at once, and the child set the offsets.",
     calls: &["clone3(CLONE_NEWTIME)", "write(\"/proc/self/timens_offsets\", \"monotonic 1 0\")"],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Ur /usr/bin/python3 -c 'import ctypes,os,struct; ns=lambda: print(os.readlink(\"/proc/self/ns/time\"), flush=True); ns(); ctypes.CDLL(None).syscall(435, struct.pack(\"11Q\",128,0,0,0,17,0,0,0,0,0,0), 88) and os.wait() or (ns(), os.execlp(\"bash\",\"bash\",\"-c\",\"echo monotonic 1 0 > /proc/self/timens_offsets\"))'",
-    ],
+    )],
     claims: &[CLONE3],
     run: |lab| {
         lab.compare(CLONE3, Namespaces::NONE, Namespaces::TIME, create_in)?
@@ -155,8 +155,12 @@ pub(crate) const START_A_THREAD: Step = Step {
     title: "Call unshare() for a PID or a time namespace, in which children will be created. Then start a thread, and a program by posix_spawn().",
     calls: &["unshare(…)", "clone3(CLONE_VM|CLONE_THREAD|…)", "clone3(CLONE_VM|CLONE_VFORK)"],
     by_hand: &[
-        "unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x80); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWTIME",
-        "unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x20000000); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWPID",
+        hand(
+            "unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x80); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWTIME",
+        ),
+        hand(
+            "unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x20000000); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWPID",
+        ),
     ],
     claims: &[THREADS],
     run: |lab| {
@@ -190,8 +194,8 @@ pub(crate) const CONTAIN: Step = Step {
     title: "Compare our namespaces with a container's: a replica with Docker's default set, without Docker.",
     calls: &["clone3(…)", "readlink(\"/proc/PID/ns/time\")"],
     by_hand: &[
-        "unshare -Ur --mount --uts --ipc --pid --net --cgroup --fork readlink /proc/self/ns/time",
-        "readlink /proc/self/ns/time",
+        hand("unshare -Ur --mount --uts --ipc --pid --net --cgroup --fork readlink /proc/self/ns/time"),
+        hand("readlink /proc/self/ns/time"),
     ],
     claims: &[DOCKER],
     run: |lab| {

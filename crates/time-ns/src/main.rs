@@ -13,7 +13,7 @@ mod sleep;
 mod suspend;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Picture, Requirement, Row, Step, inside, right, wrong};
+use lesson::{Claim, Experiment, Picture, Requirement, Row, Step, hand, inside, right, wrong};
 use ns_core::probe::{self, Unmet};
 use ns_core::{Child, Fact, Namespaces, Value, child};
 
@@ -96,9 +96,9 @@ const READ_CLOCKS: Step = Step {
         "setns(\"/proc/self/ns/time_for_children\", CLONE_NEWTIME)",
         "clock_gettime(…)",
     ],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Ur --time --fork --monotonic 86400 --boottime 604800 cat /proc/uptime; cat /proc/uptime",
-    ],
+    )],
     claims: &[SHIFTED, ALONG],
     run: |lab| {
         let read = lab.arms(None, Some(LAST_WEEK), |offsets| read(&CLOCKS, offsets))?;
@@ -148,7 +148,7 @@ const BOOTED: Claim = Claim::holds(
 const READ_UPTIMES: Step = Step {
     title: "Ask /proc and sysinfo(), inside and outside, for how long the machine has run, and when a child began.",
     calls: &["read(\"/proc/uptime\")", "sysinfo()", "read(\"/proc/stat\")", "read(\"/proc/PID/stat\")"],
-    by_hand: &["unshare -Ur --time --fork --boottime 604800 uptime --pretty; uptime --pretty"],
+    by_hand: &[hand("unshare -Ur --time --fork --boottime 604800 uptime --pretty; uptime --pretty")],
     claims: &[BOOTED],
     run: |lab| {
         lab.compare(BOOTED, None, Some(LAST_WEEK), |offsets| Ok(facts(&read(&SINCE_BOOT, offsets)?)))?.shows(

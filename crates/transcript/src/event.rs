@@ -4,6 +4,7 @@ use observation::{Fact, Kind, NsId, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::claim::ClaimHead;
+use crate::hand::Hands;
 use crate::tally::Tally;
 use crate::verdict::Verdict;
 
@@ -61,8 +62,9 @@ pub enum Event {
         title: String,
         /// System calls as typed.
         calls: Vec<String>,
-        /// Shell commands that do the same.
-        by_hand: Vec<String>,
+        /// Shell commands that do the same, and what they print.
+        #[serde(flatten)]
+        by_hand: Hands,
         /// The ids of the claims that it judges.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         claims: Vec<String>,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::{as_user, in_z};
-use lesson::{Claim, Effect, Picture, Requirement, Step, inside};
+use lesson::{Claim, Effect, Picture, Requirement, Step, hand, inside};
 use ns_core::mount::Restriction;
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Kind, Named, Namespaces, Outcome, Value, mount, namespace, sandbox};
@@ -42,8 +42,8 @@ pub(crate) const MOUNT_PROC: Step = Step {
         "mount(\"proc\", \"/mnt\", \"proc\")",
     ],
     by_hand: &[
-        "unshare -Ur --mount mount -t proc proc /mnt",
-        "unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?",
+        hand("unshare -Ur --mount mount -t proc proc /mnt"),
+        hand("unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?"),
     ],
     claims: &[PROC],
     run: |lab| {
@@ -84,8 +84,12 @@ pub(crate) const COVER_PROC: Step = Step {
         "mount(\"proc\", \"/mnt\", \"proc\")",
     ],
     by_hand: &[
-        "unshare -Urm sh -c 'mount -t tmpfs none /proc/tty; unshare -Ur --mount --pid --fork mount -t proc proc /mnt'",
-        "unshare -Urm sh -c 'mount -t tmpfs none /proc/sys/fs/binfmt_misc; unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?'",
+        hand(
+            "unshare -Urm sh -c 'mount -t tmpfs none /proc/tty; unshare -Ur --mount --pid --fork mount -t proc proc /mnt'",
+        ),
+        hand(
+            "unshare -Urm sh -c 'mount -t tmpfs none /proc/sys/fs/binfmt_misc; unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?'",
+        ),
     ],
     claims: &[COVERED, EMPTY, READ_ONLY],
     run: |lab| {
@@ -114,9 +118,13 @@ pub(crate) const MOUNT_OTHERS: Step = Step {
     title: "As A's root, mount other filesystems: where Z owns the namespace that each shows, and where A owns it.",
     calls: &["mount(\"sysfs\", \"/mnt\", \"sysfs\")", "…"],
     by_hand: &[
-        "unshare -Ur --mount mount -t sysfs none /mnt; unshare -Ur --mount --net mount -t sysfs none /mnt; echo $?",
-        "unshare -Ur --mount mount -t mqueue none /mnt; unshare -Ur --mount --ipc mount -t mqueue none /mnt; echo $?",
-        "unshare -Ur --mount mount -t devtmpfs none /mnt",
+        hand(
+            "unshare -Ur --mount mount -t sysfs none /mnt; unshare -Ur --mount --net mount -t sysfs none /mnt; echo $?",
+        ),
+        hand(
+            "unshare -Ur --mount mount -t mqueue none /mnt; unshare -Ur --mount --ipc mount -t mqueue none /mnt; echo $?",
+        ),
+        hand("unshare -Ur --mount mount -t devtmpfs none /mnt"),
     ],
     claims: &[MOUNTABLE],
     run: |lab| {

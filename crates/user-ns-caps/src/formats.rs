@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Step, inside, outside};
+use lesson::{Claim, Kernel, Requirement, Step, hand, inside, outside};
 use nix::unistd::execv;
 use ns_core::mount::{self, Tree};
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, namespace};
@@ -33,9 +33,13 @@ pub(crate) const REGISTER_A_FORMAT: Step = Step {
         "execve(\"/tmp/program\")",
     ],
     by_hand: &[
-        "printf INCEPTION > /tmp/program; chmod +x /tmp/program; python3 -c 'import os; os.execv(\"/tmp/program\", [\"\"])'",
-        "unshare -Urm sh -c 'mount -t binfmt_misc none /mnt; echo :ours:M::INCEPTION::/nowhere: > /mnt/register; python3 -c \"import os; os.execv(\\\"/tmp/program\\\", [\\\"\\\"])\"'",
-        "rm /tmp/program",
+        hand(
+            "printf INCEPTION > /tmp/program; chmod +x /tmp/program; python3 -c 'import os; os.execv(\"/tmp/program\", [\"\"])'",
+        ),
+        hand(
+            "unshare -Urm sh -c 'mount -t binfmt_misc none /mnt; echo :ours:M::INCEPTION::/nowhere: > /mnt/register; python3 -c \"import os; os.execv(\\\"/tmp/program\\\", [\\\"\\\"])\"'",
+        ),
+        hand("rm /tmp/program"),
     ],
     claims: &[OWN_FORMATS],
     run: |lab| {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use lesson::user::in_z;
-use lesson::{Claim, Requirement, Step, inside};
+use lesson::{Claim, Requirement, Step, hand, inside};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Namespaces, Outcome};
 
@@ -25,9 +25,9 @@ pub(crate) const LOOK_FOR_A_KEY: Step = Step {
         "add_key(\"user\", …, KEY_SPEC_USER_KEYRING)",
         "keyctl(KEYCTL_SEARCH, KEY_SPEC_USER_KEYRING, …)",
     ],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Ur sh -c 'keyctl add user k v @u; keyctl search @u user k; unshare -Ur keyctl search @u user k' # apt install keyutils",
-    ],
+    )],
     claims: &[KEYS],
     run: |lab| {
         lab.compare(KEYS, Namespaces::NONE, Namespaces::USER, look_for_a_key)?.shows(

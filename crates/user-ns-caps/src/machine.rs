@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::in_z;
-use lesson::{Claim, Effect, Requirement, Row, Step, every, first, right, wrong};
+use lesson::{Claim, Effect, Requirement, Row, Step, every, first, hand, right, wrong};
 use ns_core::probe::Unmet;
 use ns_core::{
     Capability, Child, Errno, Fact, Named, Namespaces, Outcome, Reporter, Spawn, mount, namespace, uts,
@@ -42,9 +42,9 @@ pub(crate) const CHANGE_THE_MACHINE: Step = Step {
         "swapoff(\"no such file\")",
         "mknod(\"/tmp/device\", S_IFCHR, 1:3)",
     ],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Ur date --set=now; unshare -Ur /sbin/swapoff /no; unshare -Ur mknod /tmp/null c 1 3",
-    ],
+    )],
     claims: &[UNOWNED],
     run: |lab| lab.compare(UNOWNED, false, true, in_a)?.shows(all_refused()),
 };
@@ -63,9 +63,9 @@ const NO_DEVICE: Claim =
 pub(crate) const MAKE_DEVICES: Step = Step {
     title: "As Z's root, make two device nodes in a tmpfs of Z's own.",
     calls: &["mknod(\"/tmp/device\", S_IFCHR, 1:3)", "mknod(\"/tmp/device\", S_IFCHR, 0:0)"],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mknod null c 1 3; mknod whiteout c 0 0; ls -l'",
-    ],
+    )],
     claims: &[WHITEOUT, NO_DEVICE],
     run: |lab| {
         let made = lab.arms((1, 3), (0, 0), make_device)?;
@@ -91,7 +91,7 @@ const REAL_ROOT: Claim = Claim::holds(
 pub(crate) const CHANGE_IT_AS_ROOT: Step = Step {
     title: "As the machine's root, ask for the same, before and after unshare(CLONE_NEWUSER).",
     calls: &["unshare(CLONE_NEWUSER)", "settimeofday(NULL, NULL)", "…"],
-    by_hand: &["sudo /sbin/swapoff /no; sudo unshare -Ur /sbin/swapoff /no"],
+    by_hand: &[hand("sudo /sbin/swapoff /no; sudo unshare -Ur /sbin/swapoff /no")],
     claims: &[REAL_ROOT],
     run: |lab| lab.compare(REAL_ROOT, Namespaces::NONE, Namespaces::USER, as_root)?.shows(all_refused()),
 };

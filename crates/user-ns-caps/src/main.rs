@@ -20,7 +20,7 @@ mod user;
 
 use anyhow::Result;
 use lesson::user::as_user;
-use lesson::{Claim, Experiment, Requirement, Row, Step, every, right, wrong};
+use lesson::{Claim, Experiment, Requirement, Row, Step, every, hand, right, wrong};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter, capabilities, child, namespace};
 
 const USER_NS_CAPS: Experiment = Experiment {
@@ -102,8 +102,10 @@ const COME_IN: Step = Step {
     title: "Let an ordinary user's process come into a new user namespace in three ways, and read its capabilities.",
     calls: &["clone3(CLONE_NEWUSER)", "unshare(CLONE_NEWUSER)", "setns(user, CLONE_NEWUSER)"],
     by_hand: &[
-        "grep CapEff /proc/self/status; unshare --user --keep-caps grep CapEff /proc/self/status",
-        "unshare -Ur sleep 9 & sleep 1; nsenter --target $! --user --preserve-credentials grep CapEff /proc/self/status",
+        hand("grep CapEff /proc/self/status; unshare --user --keep-caps grep CapEff /proc/self/status"),
+        hand(
+            "unshare -Ur sleep 9 & sleep 1; nsenter --target $! --user --preserve-credentials grep CapEff /proc/self/status",
+        ),
     ],
     claims: &[THREE_WAYS],
     run: |lab| lab.compare(THREE_WAYS, Namespaces::NONE, Namespaces::USER, come_in)?.shows(every().is("all")),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::in_z;
-use lesson::{Claim, Picture, Row, Step, every, inside, right, wrong};
+use lesson::{Claim, Picture, Row, Step, every, hand, inside, right, wrong};
 use ns_core::{
     Child, Errno, Fact, Kind, Namespaces, NsFile, Outcome, Reporter, Value, mount, namespace, process, uts,
 };
@@ -57,9 +57,9 @@ pub(crate) const ASK_THE_RULES: Step = Step {
         "mount(\"/\", MS_REC|MS_PRIVATE)",
         "socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)",
     ],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Ur --uts sh -c 'hostname A; unshare -Ur hostname B; unshare -Ur --uts hostname B; hostname'",
-    ],
+    )],
     claims: &[RULES, NOT_ABOVE, CREATOR],
     run: |lab| {
         let tables = lab.arms(Namespaces::NONE, Namespaces::USER, Table::tried)?;
@@ -97,9 +97,9 @@ pub(crate) const MOUNT_SOMETHING_NEW: Step = Step {
         "mount(\"/\", MS_REC|MS_PRIVATE)",
         "mount(\"tmpfs\", \"/tmp\", \"tmpfs\")",
     ],
-    by_hand: &[
+    by_hand: &[hand(
         "unshare -Ur sh -c 'unshare -Urm sleep 60 & sleep 1; nsenter --mount --target $! setpriv --bounding-set -all sh -c \"mount --make-rprivate / && echo OK; mount -t tmpfs x /mnt\"; kill $!'",
-    ],
+    )],
     claims: &[NEW_ONE],
     run: |lab| {
         lab.compare(NEW_ONE, OLD_MOUNT, NEW_FILESYSTEM, |deed| {

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, inside, outside, right, unmet, wrong};
+use lesson::{Claim, Requirement, Row, Step, hand, inside, outside, right, unmet, wrong};
 use nix::unistd::getuid;
 use ns_core::probe::Unmet;
 use ns_core::{Capability, Errno, Fact, Named, Namespaces, Outcome, idmap};
@@ -30,7 +30,7 @@ const ROOTS_HOME: Claim = Claim::holds(
 pub(crate) const LIST_DIRECTORIES: Step = Step {
     title: "As root inside, list two directories that are closed to all but their owners.",
     calls: &["stat(\"/root\")", "opendir(\"/root\")"],
-    by_hand: &["unshare --user --map-root-user sh -c 'whoami; ls -ld /root; ls /root'"],
+    by_hand: &[hand("unshare --user --map-root-user sh -c 'whoami; ls -ld /root; ls /root'")],
     claims: &[ROOTS_HOME],
     run: |lab| {
         let (overflow_uid, _) = idmap::overflow_ids()?;
@@ -62,8 +62,8 @@ pub(crate) const MAKE_A_FILE: Step = Step {
     title: "Make a file, in memory so that nothing is left, and ask on both sides whose it is.",
     calls: &["memfd_create()", "fstat()"],
     by_hand: &[
-        "f=$(mktemp --dry-run); unshare --user --map-root-user sh -c \"touch $f; stat -c %u $f\"",
-        "stat -c %u $f; rm $f",
+        hand("f=$(mktemp --dry-run); unshare --user --map-root-user sh -c \"touch $f; stat -c %u $f\""),
+        hand("stat -c %u $f; rm $f"),
     ],
     claims: &[OWNER],
     run: |lab| {
@@ -88,8 +88,8 @@ pub(crate) const OPEN_FILES: Step = Step {
     title: "Open the user's own file of mode 0000, then a file of root's, which is closed to users.",
     calls: &["fchmod(fd, 0)", "open(file, O_RDONLY)"],
     by_hand: &[
-        "f=$(mktemp); chmod 0 $f; cat $f; unshare --user --map-root-user cat $f; rm -f $f",
-        "unshare --user --map-root-user cat /etc/shadow",
+        hand("f=$(mktemp); chmod 0 $f; cat $f; unshare --user --map-root-user cat $f; rm -f $f"),
+        hand("unshare --user --map-root-user cat /etc/shadow"),
     ],
     claims: &[OVERRIDE, NOT_MAPPED],
     run: |lab| {
@@ -111,7 +111,10 @@ const OUTSIDE_COUNTS: Claim = Claim::holds(
 pub(crate) const LIST_AS_NOBODY: Step = Step {
     title: "Let a user and root each move into a user namespace, map nobody, and list /root.",
     calls: &["unshare(CLONE_NEWUSER)", "getuid()", "opendir(\"/root\")"],
-    by_hand: &["unshare --user sh -c 'id -u; ls -a /root'", "sudo unshare --user sh -c 'id -u; ls -a /root'"],
+    by_hand: &[
+        hand("unshare --user sh -c 'id -u; ls -a /root'"),
+        hand("sudo unshare --user sh -c 'id -u; ls -a /root'"),
+    ],
     claims: &[OUTSIDE_COUNTS],
     run: |lab| {
         let (overflow_uid, _) = idmap::overflow_ids()?;

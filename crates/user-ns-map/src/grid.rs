@@ -4,7 +4,7 @@
 //! text is no map, EPERM that the writer may not map so.
 
 use anyhow::Result;
-use lesson::{Claim, Picture, Requirement, Step, inside, outside};
+use lesson::{Claim, Picture, Requirement, Step, hand, inside, outside};
 use nix::unistd::{SysconfVar, sysconf};
 use ns_core::{Capability, Child, Errno, Fact, Named, Namespaces, Outcome, Reporter, Value, idmap, process};
 
@@ -27,9 +27,9 @@ pub(crate) const WRITE_AS_A_USER: Step = Step {
     title: "Write maps that follow the rules, and maps that each break one, for children in new user namespaces.",
     calls: &["clone3(CLONE_NEWUSER)", "write(\"/proc/PID/uid_map\", …)"],
     by_hand: &[
-        "unshare --user sleep 9 &",
-        "sleep 1; echo '0 0 0' > /proc/$!/uid_map  # EINVAL: a length of 0",
-        "echo '0 1 1' > /proc/$!/uid_map  # EPERM for all but root: another's ID",
+        hand("unshare --user sleep 9 &"),
+        hand("sleep 1; echo '0 0 0' > /proc/$!/uid_map  # EINVAL: a length of 0"),
+        hand("echo '0 1 1' > /proc/$!/uid_map  # EPERM for all but root: another's ID"),
     ],
     claims: &[RULES],
     run: |lab| {
@@ -69,8 +69,12 @@ pub(crate) const WRITE_AS_ROOT: Step = Step {
     title: "Write all of them as root, who stays outside, and see which answers change.",
     calls: &["write(\"/proc/PID/uid_map\", …)"],
     by_hand: &[
-        "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1 65535\" > /proc/$!/uid_map; cat /proc/$!/uid_map'",
-        "sudo setpriv --bounding-set=-setfcap bash -c 'unshare --user sleep 9 & sleep 1; echo \"0 0 1\" > /proc/$!/uid_map'",
+        hand(
+            "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1 65535\" > /proc/$!/uid_map; cat /proc/$!/uid_map'",
+        ),
+        hand(
+            "sudo setpriv --bounding-set=-setfcap bash -c 'unshare --user sleep 9 & sleep 1; echo \"0 0 1\" > /proc/$!/uid_map'",
+        ),
     ],
     claims: &[PRIVILEGED, ROOTS_ID],
     run: |lab| {

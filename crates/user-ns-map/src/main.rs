@@ -19,7 +19,7 @@ mod user;
 
 use anyhow::Result;
 use lesson::{
-    Claim, Effect, Experiment, Picture, Requirement, Row, Step, inside, last, outside, right, wrong,
+    Claim, Effect, Experiment, Picture, Requirement, Row, Step, hand, inside, last, outside, right, wrong,
 };
 use maps::{id, map};
 use nix::unistd::{getgid, getuid};
@@ -112,8 +112,8 @@ const MOVE_IN: Step = Step {
     title: "Let an ordinary user's process move into a new user namespace, and say who it is there.",
     calls: &["unshare(CLONE_NEWUSER)", "getuid()", "getgid()", "read(\"/proc/self/uid_map\")"],
     by_hand: &[
-        "unshare --user sh -c 'id; cat /proc/self/uid_map'",
-        "unshare --user --keep-caps grep CapEff /proc/self/status",
+        hand("unshare --user sh -c 'id; cat /proc/self/uid_map'"),
+        hand("unshare --user --keep-caps grep CapEff /proc/self/status"),
     ],
     claims: &[UNMAPPED, ALL_CAPABILITIES],
     run: |lab| {
@@ -148,7 +148,7 @@ const WRITE_MAPS: Step = Step {
         "write(\"/proc/self/uid_map\", \"0 UID 1\")",
         "write(\"/proc/self/gid_map\", \"0 GID 1\")",
     ],
-    by_hand: &["unshare --user --map-root-user sh -c 'id; cat /proc/self/uid_map'"],
+    by_hand: &[hand("unshare --user --map-root-user sh -c 'id; cat /proc/self/uid_map'")],
     claims: &[MAPPED],
     run: |lab| lab.compare(MAPPED, false, true, write_maps)?.shows(is_root()),
 };
@@ -176,8 +176,8 @@ const ASK_ON_BOTH_SIDES: Step = Step {
     title: "Ask for its user ID on both sides: the process itself, and the parent namespace's /proc.",
     calls: &["getuid()", "read(\"/proc/PID/status\")"],
     by_hand: &[
-        "unshare --user --map-root-user sh -c 'id -u; sleep 9' &",
-        "sleep 1; grep Uid /proc/$!/status",
+        hand("unshare --user --map-root-user sh -c 'id -u; sleep 9' &"),
+        hand("sleep 1; grep Uid /proc/$!/status"),
     ],
     claims: &[TWO_IDS],
     run: |lab| {
@@ -198,8 +198,8 @@ const WRITE_FROM_OUTSIDE: Step = Step {
     title: "Let its parent write the maps, from outside.",
     calls: &["write(\"/proc/PID/uid_map\", \"0 UID 1\")"],
     by_hand: &[
-        "unshare --user sleep 9 &",
-        "sleep 1; echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map",
+        hand("unshare --user sleep 9 &"),
+        hand("sleep 1; echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map"),
     ],
     claims: &[BY_PARENT],
     run: |lab| lab.compare(BY_PARENT, false, true, write_from_outside)?.shows(is_root()),
@@ -222,7 +222,7 @@ const ONCE: Claim = Claim::holds("once", "A map can be written once: a second wr
 const WRITE_AGAIN: Step = Step {
     title: "Write the same map again.",
     calls: &["write(\"/proc/self/uid_map\", \"0 UID 1\")", "write(\"/proc/self/uid_map\", \"0 UID 1\")"],
-    by_hand: &["unshare --user --map-root-user sh -c 'cat /proc/self/uid_map > /proc/self/uid_map'"],
+    by_hand: &[hand("unshare --user --map-root-user sh -c 'cat /proc/self/uid_map > /proc/self/uid_map'")],
     claims: &[ONCE],
     run: |lab| lab.compare(ONCE, 1, 2, write_uid_map_times)?.shows(last().is("EPERM")),
 };

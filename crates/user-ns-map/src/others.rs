@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, inside, outside};
+use lesson::{Claim, Requirement, Step, hand, inside, outside};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Reporter, idmap, mount, namespace};
 
@@ -25,8 +25,8 @@ pub(crate) const READ_A_MAP: Step = Step {
     title: "Read the uid_map of a process whose root is the user: from outside, and from a sibling namespace.",
     calls: &["write(\"/proc/self/uid_map\", \"7 UID 1\")", "read(\"/proc/PID/uid_map\")"],
     by_hand: &[
-        "unshare --user --map-root-user sleep 9 &",
-        "sleep 1; cat /proc/$!/uid_map; unshare --user --map-user=7 cat /proc/$!/uid_map",
+        hand("unshare --user --map-root-user sleep 9 &"),
+        hand("sleep 1; cat /proc/$!/uid_map; unshare --user --map-user=7 cat /proc/$!/uid_map"),
     ],
     claims: &[SECOND_COLUMN],
     run: |lab| {
@@ -57,11 +57,11 @@ pub(crate) const ENTER: Step = Step {
     title: "Enter a user namespace of the user's by setns(), from its parent, from a sibling, from below and from itself.",
     calls: &["open(\"/proc/PID/ns/user\")", "setns(fd, CLONE_NEWUSER)"],
     by_hand: &[
-        "unshare --user --map-root-user sleep 9 &",
-        "sleep 1; nsenter --user --preserve-credentials --target $! id -u",
-        "unshare --user --map-root-user nsenter --user=/proc/self/fd/9 true 9< /proc/$!/ns/user",
-        "unshare --user --map-root-user nsenter --user=/proc/self/fd/9 true 9< /proc/self/ns/user",
-        "nsenter --user=/proc/self/ns/user true",
+        hand("unshare --user --map-root-user sleep 9 &"),
+        hand("sleep 1; nsenter --user --preserve-credentials --target $! id -u"),
+        hand("unshare --user --map-root-user nsenter --user=/proc/self/fd/9 true 9< /proc/$!/ns/user"),
+        hand("unshare --user --map-root-user nsenter --user=/proc/self/fd/9 true 9< /proc/self/ns/user"),
+        hand("nsenter --user=/proc/self/ns/user true"),
     ],
     claims: &[DOWN, UP, SAME],
     run: |lab| {
@@ -83,8 +83,8 @@ pub(crate) const LEAVE: Step = Step {
     title: "Compare a child's user namespace with its parent's, without and with unshare().",
     calls: &["fork()", "unshare(CLONE_NEWUSER)", "readlink(\"/proc/self/ns/user\")"],
     by_hand: &[
-        "readlink /proc/self/ns/user; sh -c 'readlink /proc/self/ns/user'",
-        "unshare --user readlink /proc/self/ns/user",
+        hand("readlink /proc/self/ns/user; sh -c 'readlink /proc/self/ns/user'"),
+        hand("unshare --user readlink /proc/self/ns/user"),
     ],
     claims: &[LEAVES],
     run: |lab| {

@@ -2,7 +2,7 @@
 //! writes to, and who hears of a failure.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, first, inside, outside, unmet};
+use lesson::{Claim, Requirement, Step, first, hand, inside, outside, unmet};
 use nix::unistd::{getpid, getuid};
 use ns_core::probe::Unmet;
 use ns_core::{Capability, Child, ExitStatus, Fact, Namespaces, Outcome, Spawn, Value, idmap, mount};
@@ -23,8 +23,8 @@ pub(crate) const MAP_ONE_ID: Step = Step {
     title: "Write `0 ID 1` from inside, as the notes' program does: with another user's ID, and with one's own.",
     calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 ID 1\")"],
     by_hand: &[
-        "unshare --user sleep 9 &",
-        "sleep 1; echo '0 1001 1' > /proc/$!/uid_map  # EPERM unless you are 1001, or root",
+        hand("unshare --user sleep 9 &"),
+        hand("sleep 1; echo '0 1001 1' > /proc/$!/uid_map  # EPERM unless you are 1001, or root"),
     ],
     claims: &[OWN_ID],
     run: |lab| {
@@ -46,8 +46,10 @@ pub(crate) const MAP_AS_ROOT: Step = Step {
     title: "Map another user's ID as root: from outside, and from inside.",
     calls: &["write(\"/proc/PID/uid_map\", \"0 1000 1\")", "write(\"/proc/self/uid_map\", \"0 1000 1\")"],
     by_hand: &[
-        "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1000 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map'",
-        "sudo unshare --user --keep-caps bash -c 'echo \"0 1000 1\" > /proc/self/uid_map'",
+        hand(
+            "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1000 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map'",
+        ),
+        hand("sudo unshare --user --keep-caps bash -c 'echo \"0 1000 1\" > /proc/self/uid_map'"),
     ],
     claims: &[FROM_INSIDE],
     run: |lab| lab.compare(FROM_INSIDE, false, true, map_as_root)?.shows(first().is("EPERM")),
@@ -64,8 +66,8 @@ pub(crate) const WRITE_TOO_MUCH: Step = Step {
     title: "Write five bytes too many, as the program does. In its memory a NUL and part of an error text follow.",
     calls: &["write(fd, \"0 UID 1\\n\" \"uid w\", 14)", "write(fd, \"0 UID 1\\n\" \"\\0uid \", 14)"],
     by_hand: &[
-        "unshare --user sleep 9 &",
-        "sleep 1; env printf \"0 $(id -u) 1\\n\\0uid \" > /proc/$!/uid_map; cat /proc/$!/uid_map",
+        hand("unshare --user sleep 9 &"),
+        hand("sleep 1; env printf \"0 $(id -u) 1\\n\\0uid \" > /proc/$!/uid_map; cat /proc/$!/uid_map"),
     ],
     claims: &[NUL],
     run: |lab| {
@@ -93,8 +95,8 @@ pub(crate) const RUN_ITS_CHILD: Step = Step {
         "write(\"/proc/1/gid_map\", …, 14)",
     ],
     by_hand: &[
-        "unshare --user --map-root-user --pid --fork sh -c 'ls -l /proc/$$/uid_map'",
-        "unshare --user --map-root-user --pid --fork --mount-proc sh -c 'ls -l /proc/$$/uid_map'",
+        hand("unshare --user --map-root-user --pid --fork sh -c 'ls -l /proc/$$/uid_map'"),
+        hand("unshare --user --map-root-user --pid --fork --mount-proc sh -c 'ls -l /proc/$$/uid_map'"),
     ],
     claims: &[PROC_FIRST],
     run: |lab| lab.compare(PROC_FIRST, false, true, child_of_the_program)?.shows(inside("getuid()").is(0)),
@@ -110,7 +112,7 @@ const STATUS: Claim = Claim::holds(
 pub(crate) const FAIL: Step = Step {
     title: "Let its child fail on the map, and ask what the program ends with.",
     calls: &["waitpid(child, &status, 0)", "waitpid(child, NULL, 0)"],
-    by_hand: &["sh -c 'false & wait $!'; echo $?", "sh -c 'false & wait'; echo $?"],
+    by_hand: &[hand("sh -c 'false & wait $!'; echo $?"), hand("sh -c 'false & wait'; echo $?")],
     claims: &[STATUS],
     run: |lab| {
         lab.compare(STATUS, true, false, end_of_the_program)?

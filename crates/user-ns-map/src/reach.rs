@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Row, Step, every, right, wrong};
+use lesson::{Claim, Row, Step, every, hand, right, wrong};
 use ns_core::idmap::IdMaps;
 use ns_core::{Child, Fact, Namespaces, Outcome, Spawn, mount, uts};
 
@@ -37,8 +37,8 @@ pub(crate) const CHANGE_WHAT_IS_OWNED: Step = Step {
     title: "Let root inside set the hostname and mount a tmpfs, in namespaces of its parent's and of its own.",
     calls: &["sethostname(\"inside\")", "mount(\"tmpfs\", \"/tmp\", \"tmpfs\")"],
     by_hand: &[
-        "unshare --user --map-root-user hostname inside",
-        "unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'",
+        hand("unshare --user --map-root-user hostname inside"),
+        hand("unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'"),
     ],
     claims: &[ELSEWHERE, ITS_OWN],
     run: |lab| {

@@ -1,7 +1,7 @@
 //! The file `setgroups`, and when gid_map wants it to say `deny`.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use nix::unistd::{Gid, setgroups};
 use ns_core::{Capability, Child, Fact, Named, Namespaces, Outcome, idmap, namespace};
 
@@ -36,9 +36,9 @@ pub(crate) const WRITE_AS_A_USER: Step = Step {
     title: "Write gid_map from outside, as an ordinary user, with setgroups denied and with setgroups left alone.",
     calls: &["write(\"/proc/PID/setgroups\", \"deny\")", "write(\"/proc/PID/gid_map\", \"0 GID 1\")"],
     by_hand: &[
-        "unshare --user sleep 9 &",
-        "sleep 1; echo \"0 $(id -g) 1\" > /proc/$!/gid_map  # EPERM",
-        "echo deny > /proc/$!/setgroups; echo \"0 $(id -g) 1\" > /proc/$!/gid_map",
+        hand("unshare --user sleep 9 &"),
+        hand("sleep 1; echo \"0 $(id -g) 1\" > /proc/$!/gid_map  # EPERM"),
+        hand("echo deny > /proc/$!/setgroups; echo \"0 $(id -g) 1\" > /proc/$!/gid_map"),
     ],
     claims: &[MUST_DENY],
     run: |lab| {
@@ -79,9 +79,9 @@ const SETGROUPS: Claim = Claim::holds(
 pub(crate) const WRITE_AS_ROOT: Step = Step {
     title: "Do the same as root, for six groups, with and without `deny`; then let the child set its groups.",
     calls: &["write(\"/proc/PID/gid_map\", \"0 1 6\")", "setgroups([0, 5])"],
-    by_hand: &[
+    by_hand: &[hand(
         "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1 6\" > /proc/$!/gid_map; cat /proc/$!/setgroups'",
-    ],
+    )],
     claims: &[ALWAYS_DENY, SETGROUPS],
     run: |lab| {
         let arms = lab.arms(true, false, |denies| write_gid_map(User::Root, "0 1 6\n", denies))?;
@@ -110,7 +110,7 @@ pub(crate) const NEST: Step = Step {
         "unshare(CLONE_NEWUSER)",
         "read(\"/proc/self/setgroups\")",
     ],
-    by_hand: &["cat /proc/self/setgroups; unshare -Ur sh -c 'unshare -U cat /proc/self/setgroups'"],
+    by_hand: &[hand("cat /proc/self/setgroups; unshare -Ur sh -c 'unshare -U cat /proc/self/setgroups'")],
     claims: &[INHERITED],
     run: |lab| {
         lab.compare(INHERITED, false, true, read_below)?
@@ -121,7 +121,7 @@ pub(crate) const NEST: Step = Step {
 pub(crate) const DENY_TWICE: Step = Step {
     title: "Write `deny` to setgroups twice, without and with a write to gid_map between.",
     calls: &["write(\"/proc/self/setgroups\", \"deny\")", "write(\"/proc/self/gid_map\", \"0 GID 1\")"],
-    by_hand: &["unshare --user --map-root-user bash -c 'echo deny > /proc/self/setgroups'"],
+    by_hand: &[hand("unshare --user --map-root-user bash -c 'echo deny > /proc/self/setgroups'")],
     claims: &[FROZEN],
     run: |lab| lab.compare(FROZEN, false, true, deny_again)?.shows(inside(DENY_AGAIN).is("EPERM")),
 };

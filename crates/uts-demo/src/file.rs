@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, first, inside, outside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Errno, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, process, uts};
@@ -36,7 +36,7 @@ const ONE_FILE: Claim = Claim::holds(
 pub(crate) const READ_ONE_FILE: Step = Step {
     title: "Open /proc/sys/kernel/hostname once. We and a child with another hostname both read that open file.",
     calls: &["open(\"/proc/sys/kernel/hostname\")", "clone3(CLONE_NEWUTS)", "pread(file)"],
-    by_hand: &["unshare -Ur --uts sh -c 'hostname inside; cat <&3' 3< /proc/sys/kernel/hostname"],
+    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname inside; cat <&3' 3< /proc/sys/kernel/hostname")],
     claims: &[ONE_FILE],
     run: |lab| {
         lab.compare(ONE_FILE, Namespaces::NONE, Namespaces::UTS, read_one_file)?
@@ -76,9 +76,9 @@ const CUT: Claim = Claim::holds(
 pub(crate) const WRITE_LONG_NAMES: Step = Step {
     title: "Write names of 64 and of 65 bytes to the file.",
     calls: &["write(\"/proc/sys/kernel/hostname\", name, length)"],
-    by_hand: &[
+    by_hand: &[hand(
         "sudo unshare --uts sh -c 'printf %070d 0 > /proc/sys/kernel/hostname; hostname | wc --chars'",
-    ],
+    )],
     claims: &[CUT],
     run: |lab| {
         // A longer name is cut, not refused.
@@ -106,8 +106,8 @@ pub(crate) const WRITE_AS_A_USER: Step = Step {
         "write(file, \"written\")",
     ],
     by_hand: &[
-        "sudo unshare --uts setpriv --bounding-set -all sh",
-        "hostname called; echo written > /proc/sys/kernel/hostname; hostname",
+        hand("sudo unshare --uts setpriv --bounding-set -all sh"),
+        hand("hostname called; echo written > /proc/sys/kernel/hostname; hostname"),
     ],
     claims: &[BY_FILE],
     run: |lab| {

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use nix::sys::personality::{self, Persona};
 use ns_core::probe::{self, Unmet};
 use ns_core::{Capability, Child, Fact, Kind, Named, Namespaces, Outcome, Value, namespace, process, uts};
@@ -21,7 +21,7 @@ const TOO_LONG: Claim = Claim::holds(
 pub(crate) const SET_LONG_NAMES: Step = Step {
     title: "Set names of 0 to 65 bytes.",
     calls: &["sethostname(name, length)", "setdomainname(name, length)"],
-    by_hand: &["unshare -Ur --uts hostname $(printf %065d 0)"],
+    by_hand: &[hand("unshare -Ur --uts hostname $(printf %065d 0)")],
     claims: &[TOO_LONG],
     run: |lab| {
         let mut rows = Vec::new();
@@ -62,7 +62,7 @@ const ADMIN: Claim =
 pub(crate) const MAKE_WITHOUT_PRIVILEGE: Step = Step {
     title: "Create a UTS namespace without CAP_SYS_ADMIN and with it; then one along with a user namespace.",
     calls: &["capset()", "clone3(CLONE_NEWUTS)", "clone3(CLONE_NEWUSER|CLONE_NEWUTS)"],
-    by_hand: &["unshare --uts true; unshare -Ur --uts true  # as an ordinary user"],
+    by_hand: &[hand("unshare --uts true; unshare -Ur --uts true  # as an ordinary user")],
     claims: &[ADMIN],
     run: |lab| {
         lab.compare(ADMIN, false, true, make_namespaces)?
@@ -81,7 +81,7 @@ const OWNER: Claim = Claim::holds(
 pub(crate) const SET_AS_A_STRANGER: Step = Step {
     title: "In a new user namespace, with every capability there, rename our UTS namespace, then a new one.",
     calls: &["clone3(CLONE_NEWUSER)", "clone3(CLONE_NEWUSER|CLONE_NEWUTS)", "sethostname(\"inside\")"],
-    by_hand: &["unshare -Ur hostname inside; unshare -Ur --uts hostname inside"],
+    by_hand: &[hand("unshare -Ur hostname inside; unshare -Ur --uts hostname inside")],
     claims: &[OWNER],
     run: |lab| {
         let user = Namespaces::USER;
@@ -100,7 +100,7 @@ const UNAME26: Claim = Claim::holds(
 pub(crate) const READ_THE_RELEASE: Step = Step {
     title: "Read the release, which nothing sets; then in the guise for programs that expect no kernel after 2.6.",
     calls: &["open(\"/proc/sys/kernel/osrelease\", O_WRONLY)", "personality(UNAME26)", "uname()"],
-    by_hand: &["uname --kernel-release; setarch --uname-2.6 uname --kernel-release"],
+    by_hand: &[hand("uname --kernel-release; setarch --uname-2.6 uname --kernel-release")],
     claims: &[UNAME26],
     run: |lab| {
         let release = "/proc/sys/kernel/osrelease";

@@ -7,7 +7,7 @@
 use std::os::fd::AsFd;
 
 use anyhow::Result;
-use lesson::{Claim, Row, Step, outside, right, wrong};
+use lesson::{Claim, Row, Step, hand, outside, right, wrong};
 use ns_core::net::plan::{Device, Site, plan};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Fact, Kind, NsFile, Value};
@@ -64,13 +64,15 @@ pub(crate) const JOIN: Step = Step {
         "sendto(b)",
     ],
     by_hand: &[
-        "for w in a b; do ip link add p$w type veth peer name ${w}0 netns $w; ip link set p$w up; done",
-        "ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up",
-        "ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up",
-        "nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2",
-        "ip link add br0 type bridge; ip link set br0 up; ip link set pa master br0; ip link set pb master br0",
-        "nsenter --net=/run/netns/a ping -c 1 10.0.0.2; bridge link",
-        "ip link set pb nomaster; nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2",
+        hand("for w in a b; do ip link add p$w type veth peer name ${w}0 netns $w; ip link set p$w up; done"),
+        hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up"),
+        hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up"),
+        hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2"),
+        hand(
+            "ip link add br0 type bridge; ip link set br0 up; ip link set pa master br0; ip link set pb master br0",
+        ),
+        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2; bridge link"),
+        hand("ip link set pb nomaster; nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2"),
     ],
     claims: &[BY_ITSELF, JOINS, CUT_OFF],
     run: |lab| {

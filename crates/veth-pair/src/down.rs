@@ -1,7 +1,7 @@
 //! A veth pair with one end down: neither end carries a packet, and who sends is not told.
 
 use anyhow::{Result, ensure};
-use lesson::{Claim, Kernel, Requirement, Row, Step, outside, right, wrong};
+use lesson::{Claim, Kernel, Requirement, Row, Step, hand, outside, right, wrong};
 use ns_core::Fact;
 use ns_core::net::{Link, LinkName, Netlink};
 use ns_core::probe::Unmet;
@@ -56,9 +56,9 @@ pub(crate) const SET_DOWN: Step = Step {
             has a link of the index that b0 has in b.",
     calls: &["RTM_SETLINK(vb, ~IFF_UP)", "RTM_GETLINK(va)", "sendto(b)"],
     by_hand: &[
-        "ip link add va type veth peer name vb; ip link set va up; ip link show va",
-        "ip -n b link set b0 down; ip -n a link show a0",
-        "nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2; ip -n b link set b0 up",
+        hand("ip link add va type veth peer name vb; ip link set va up; ip link show va"),
+        hand("ip -n b link set b0 down; ip -n a link show a0"),
+        hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2; ip -n b link set b0 up"),
     ],
     claims: &[NO_CARRIER, LOST, ACROSS, MISTAKEN],
     run: |lab| {

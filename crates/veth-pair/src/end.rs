@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use anyhow::Result;
-use lesson::{Claim, Row, Step, outside, right, wrong};
+use lesson::{Claim, Row, Step, hand, outside, right, wrong};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter};
 
@@ -34,7 +34,7 @@ const BOTH_GO: Claim =
 pub(crate) const DELETE_ONE: Step = Step {
     title: "Delete the end in a, a0, and look for its end in b, b0.",
     calls: &["RTM_DELLINK(a0)", "RTM_GETLINK(b0)"],
-    by_hand: &["ip -n a link delete a0; ip -n b -brief link"],
+    by_hand: &[hand("ip -n a link delete a0; ip -n b -brief link")],
     claims: &[BOTH_GO],
     run: |lab| lab.compare(BOTH_GO, false, true, look_for_b0)?.shows(outside("b0 is there").is("no")),
 };
@@ -51,9 +51,9 @@ pub(crate) const END_A_NAMESPACE: Step = Step {
             namespace is held open, or let go; when the pair of the second is gone, the kernel has come past the first.",
     calls: &["open(\"/proc/PID/ns/net\")", "exit(0)", "close(ns/net)", "RTM_GETLINK"],
     by_hand: &[
-        "unshare --net sleep 60 & sleep 0.1; ip link add out type veth peer name in netns $!",
-        "exec 3< /proc/$!/ns/net; kill $!; sleep 1; ip link show out",
-        "exec 3<&-; sleep 1; ip link show out",
+        hand("unshare --net sleep 60 & sleep 0.1; ip link add out type veth peer name in netns $!"),
+        hand("exec 3< /proc/$!/ns/net; kill $!; sleep 1; ip link show out"),
+        hand("exec 3<&-; sleep 1; ip link show out"),
     ],
     claims: &[NAMESPACE_ENDS],
     run: |lab| {

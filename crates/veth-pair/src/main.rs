@@ -16,7 +16,7 @@ mod networks;
 use std::os::fd::AsFd;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Requirement, Row, Step, outside, right, wrong};
+use lesson::{Claim, Experiment, Requirement, Row, Step, hand, outside, right, wrong};
 use ns_core::net::plan::plan;
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Fact, Namespaces, Value};
@@ -84,9 +84,11 @@ const CREATE: Step = Step {
             `one` and `other`.",
     calls: &["clone3(CLONE_NEWNET)", "RTM_NEWLINK(IFLA_INFO_KIND=\"veth\", VETH_INFO_PEER)", "RTM_GETLINK"],
     by_hand: &[
-        "unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows",
-        "mount -t tmpfs tmpfs /run; ip netns add a; ip netns add b",
-        "ip -n b link add alone type bridge; ip -n b link add one type veth peer name other; ip -n b -brief link",
+        hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows"),
+        hand("mount -t tmpfs tmpfs /run; ip netns add a; ip netns add b"),
+        hand(
+            "ip -n b link add alone type bridge; ip -n b link add one type veth peer name other; ip -n b -brief link",
+        ),
     ],
     claims: &[PAIR],
     run: |lab| {
@@ -131,11 +133,11 @@ const SEND: Step = Step {
         "recvfrom()",
     ],
     by_hand: &[
-        "nsenter --net=/run/netns/a ping -c 1 10.0.0.2",
-        "ip -n b link add b0 type veth peer name a0 netns a",
-        "ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up",
-        "ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up",
-        "nsenter --net=/run/netns/a ping -c 1 10.0.0.2; ip -n a -s link show a0",
+        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2"),
+        hand("ip -n b link add b0 type veth peer name a0 netns a"),
+        hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up"),
+        hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up"),
+        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2; ip -n a -s link show a0"),
     ],
     claims: &[CARRIES],
     run: |lab| {
@@ -163,7 +165,10 @@ const LOOK_FOR_THE_ENDS: Step = Step {
     title: "Look where the ends of both pairs are: `one` and `other`, made in b alone, and b0 and a0, made by one call in b \
             and in a. By what numbers does the near end, `one` or b0, name the far one?",
     calls: &["RTM_GETLINK", "RTM_GETNSID"],
-    by_hand: &["ip -n b link show; ip -n a link show", "ip -n b -d link show b0; ip -n b netns list-id"],
+    by_hand: &[
+        hand("ip -n b link show; ip -n a link show"),
+        hand("ip -n b -d link show b0; ip -n b netns list-id"),
+    ],
     claims: &[ACROSS, NAMES],
     run: |lab| {
         let networks = Networks::new()?;

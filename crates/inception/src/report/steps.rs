@@ -162,7 +162,8 @@ impl Reader<'_> {
             Event::Step { number, title, calls, by_hand, .. } => {
                 self.names.begin_step();
                 let all = |texts: &[String]| texts.iter().map(|text| lines(text)).collect();
-                let (calls, by_hand) = (all(calls), all(by_hand));
+                let calls = all(calls);
+                let by_hand = by_hand.typed.iter().map(|hand| lines(&hand.command)).collect();
                 let (number, title) = (Some(*number), lines(title));
                 self.step = Step { number, title, calls, by_hand, ..Step::default() };
             }

@@ -90,10 +90,11 @@ impl Session {
 
 fn all_sessions(checkout: &Path) -> Vec<Result<Session, String>> {
     let mut pages = vec![checkout.join("README.md")];
-    let listed = fs::read_dir(checkout.join("docs")).expect("docs/ can be listed");
-    pages.extend(
-        listed.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "md")),
-    );
+    for folder in ["docs", "docs/reference"] {
+        let listed = fs::read_dir(checkout.join(folder)).expect("docs/ and docs/reference/ can be listed");
+        let files = listed.flatten().map(|entry| entry.path());
+        pages.extend(files.filter(|path| path.extension().is_some_and(|e| e == "md")));
+    }
     pages[1..].sort();
     let read = |path: &PathBuf| {
         let name = path.strip_prefix(checkout).expect("it is in the checkout").display().to_string();
