@@ -38,7 +38,7 @@ fn the_commands_by_hand_show_the_same() -> Result<Completion, Failed> {
     let mut typed = Vec::new();
     for line in String::from_utf8(transcript.stdout)?.lines() {
         if let Event::Step { by_hand, .. } = serde_json::from_str(line)? {
-            typed.extend(by_hand);
+            typed.extend(by_hand.typed.into_iter().map(|hand| hand.command));
         }
     }
     // The first one opens the shell for the others. Its comment is for people.
