@@ -38,18 +38,32 @@ pub(crate) fn people() -> Vec<Machine> {
         )
         .named_by("time", "this kernel has no time namespaces")
         .hides(Kind::Time),
-        machine("busybox alone", "tmpfs on the directories of programs, with busybox in it", By::Root, || {
-            prepare::busybox_alone()
-        })
-        .named_by("unshare", ""),
         machine(
-            "busybox alone, ordinary user",
-            "the same, user 64321",
+            "busybox alone",
+            "tmpfs on the directories of programs, with busybox in it",
             By::Root,
-            || {
-                prepare::busybox_alone()?;
-                prepare::become_stranger()
-            },
-        ),
+            prepare::busybox_alone,
+        )
+        .named_by("lsns", "lsns"),
+        machine("busybox alone, ordinary user", "the same, user 64321", By::Root, || {
+            prepare::busybox_alone()?;
+            prepare::become_stranger()
+        })
+        .named_by("lsns", "lsns"),
+        machine(
+            "AppArmor's restriction",
+            "user 64321, apparmor_restrict_unprivileged_userns is 1; mount gives EACCES; umount2, chroot, pivot_root, \
+             sethostname, setdomainname give EPERM",
+            By::Root,
+            prepare::restrict_as_apparmor,
+        )
+        .named_by("AppArmor", "apparmor_restrict_unprivileged_userns"),
+        machine(
+            "docker run",
+            "Docker's filter and capabilities; /proc/sys and cgroups read-only",
+            By::Root,
+            prepare::run_as_docker,
+        )
+        .named_by("all system calls", "Seccomp"),
     ]
 }

@@ -20,6 +20,24 @@ use ns_core::{Errno, Error, Kind, Named, Namespaces, Result, capabilities, proce
 /// An ordinary user, whom no system gives to anyone.
 pub(crate) const STRANGER: u32 = 64_321;
 
+/// The capabilities that Docker leaves to root in a container.
+const OF_DOCKER: [Capability; 14] = [
+    Capability::CAP_AUDIT_WRITE,
+    Capability::CAP_CHOWN,
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_FOWNER,
+    Capability::CAP_FSETID,
+    Capability::CAP_KILL,
+    Capability::CAP_MKNOD,
+    Capability::CAP_NET_BIND_SERVICE,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_SETFCAP,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_SETUID,
+    Capability::CAP_SYS_CHROOT,
+];
+
 /// The cgroups of machines are called so, with the PID of who was put into it.
 pub(crate) const CGROUP: &str = "machine-";
 
@@ -32,6 +50,44 @@ pub(crate) fn refuse(numbers: &[c_long], errno: Errno) -> Result<()> {
 pub(crate) fn refuse_as_docker() -> Result<()> {
     refuse(&[libc::SYS_setns, libc::SYS_mount, libc::SYS_unshare], Errno::EPERM)?;
     refuse_kinds(Namespaces::all(), Errno::EPERM)
+}
+
+/// What `docker run` gives a root that asks for nothing more.
+pub(crate) fn run_as_docker() -> Result<()> {
+    read_only_settings()?;
+    read_only_cgroups()?;
+    let others = ns_core::probe::deprived_of(0).into_iter().filter(|own| !OF_DOCKER.contains(own));
+    deprive(&others.collect::<Vec<_>>())?;
+    refuse_as_docker()
+}
+
+/// An ordinary user where AppArmor leaves a new user namespace without capabilities: the setting that says so, and the
+/// answers of the calls that every experiment begins with.
+pub(crate) fn restrict_as_apparmor() -> Result<()> {
+    own_mounts()?;
+    let (settings, ours) = (Path::new("/proc/sys/kernel"), Path::new("/run/kernel"));
+    tmpfs(Path::new("/run"))?;
+    fs::create_dir(ours).named(|| "mkdir /run/kernel".into())?;
+    let entries = fs::read_dir(settings).named(|| "ls /proc/sys/kernel".into())?;
+    for entry in entries.filter_map(std::result::Result::ok) {
+        let (from, to) = (entry.path(), ours.join(entry.file_name()));
+        let made = if from.is_dir() { fs::create_dir(&to) } else { fs::write(&to, "") };
+        made.named(|| format!("create {}", to.display()))?;
+        bind(&from, &to)?;
+    }
+    let setting = ours.join("apparmor_restrict_unprivileged_userns");
+    fs::write(&setting, "1\n").named(|| format!("echo 1 > {}", setting.display()))?;
+    bind(ours, settings)?;
+    let denied = [
+        libc::SYS_chroot,
+        libc::SYS_pivot_root,
+        libc::SYS_setdomainname,
+        libc::SYS_sethostname,
+        libc::SYS_umount2,
+    ];
+    refuse(&[libc::SYS_mount], Errno::EACCES)?;
+    refuse(&denied, Errno::EPERM)?;
+    become_stranger()
 }
 
 /// Filters that answer as a kernel does that has no namespaces of these kinds, or none for this user.
