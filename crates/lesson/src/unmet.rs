@@ -131,6 +131,11 @@ fn controller(name: &str, instead: &Elsewhere) -> String {
         Elsewhere::Off if name == "memory" => {
             "boot with cgroup_enable=memory on the kernel's command line (Raspberry Pi: cmdline.txt)".into()
         }
+        // From 6.12 on /proc/cgroups lists no memory controller where the kernel has none for v1, on or off.
+        Elsewhere::Unknown if name == "memory" => {
+            "boot with cgroup_enable=memory on the kernel's command line (Raspberry Pi: cmdline.txt), or a kernel that has it"
+                .into()
+        }
         Elsewhere::Off => format!("boot without cgroup_disable={shown} on the kernel's command line"),
         Elsewhere::Unknown => "a kernel that has it".into(),
     }
@@ -262,6 +267,8 @@ mod tests {
     fn a_memory_controller_that_is_off_is_turned_on_where_it_can_be() {
         let off = |name: &str| remedy(&Unmet::Controller { name: name.into(), instead: Elsewhere::Off });
         assert!(off("memory").contains("cgroup_enable=memory") && off("memory").contains("cmdline.txt"));
+        let unlisted = Unmet::Controller { name: "memory".into(), instead: Elsewhere::Unknown };
+        assert!(remedy(&unlisted).contains("cgroup_enable=memory") && remedy(&unlisted).contains("cmdline.txt"));
         assert_eq!(off("pids"), "boot without cgroup_disable=pids on the kernel's command line");
     }
 
