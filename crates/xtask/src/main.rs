@@ -18,6 +18,7 @@ mod pairs;
 mod project;
 mod reliability;
 mod vms;
+mod words;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ const HELP: Help = Help {
         ("cargo xtask claims", "write docs/claims.md"),
         ("cargo xtask kernels", "write docs/kernels.md"),
         ("cargo xtask reliability", "write docs/reliability.md"),
+        ("cargo xtask words", "words, sentences and terms of all that a person reads"),
     ],
     after: "Each command has its own --help. scripts/ has what starts machines and\n\
 installs.\n\
@@ -63,6 +65,7 @@ const COMMANDS: &[(&str, Help)] = &[
     ("licences", licences::HELP),
     ("audit", audit::HELP),
     ("kills", kills::HELP),
+    ("words", words::HELP),
 ];
 
 #[derive(Debug, Parser)]
@@ -85,6 +88,7 @@ enum Command {
     Licences(licences::Licences),
     Audit(audit::Audit),
     Kills(kills::Kills),
+    Words(words::Words),
 }
 
 impl Command {
@@ -102,6 +106,7 @@ impl Command {
             Command::Licences(_) => licences::HELP.name,
             Command::Audit(_) => audit::HELP.name,
             Command::Kills(_) => kills::HELP.name,
+            Command::Words(_) => words::HELP.name,
         }
     }
 
@@ -119,6 +124,7 @@ impl Command {
             Command::Licences(licences) => licences.run(project, console),
             Command::Audit(audit) => audit.run(console),
             Command::Kills(kills) => kills.run(project, console),
+            Command::Words(words) => words.run(project, console),
         }
     }
 }
