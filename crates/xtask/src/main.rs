@@ -19,6 +19,7 @@ mod pairs;
 mod project;
 mod reliability;
 mod vms;
+mod words;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ const HELP: Help = Help {
         ("cargo xtask kernels", "write docs/kernels.md"),
         ("cargo xtask reliability", "write docs/reliability.md"),
         ("cargo xtask machines", "write the numbers of docs/machines.md"),
+        ("cargo xtask words", "words, sentences and terms of all that a person reads"),
     ],
     after: "Each command has its own --help. scripts/ has what starts machines and\n\
 installs.\n\
@@ -66,6 +68,7 @@ const COMMANDS: &[(&str, Help)] = &[
     ("licences", licences::HELP),
     ("audit", audit::HELP),
     ("kills", kills::HELP),
+    ("words", words::HELP),
 ];
 
 #[derive(Debug, Parser)]
@@ -89,6 +92,7 @@ enum Command {
     Licences(licences::Licences),
     Audit(audit::Audit),
     Kills(kills::Kills),
+    Words(words::Words),
 }
 
 impl Command {
@@ -107,6 +111,7 @@ impl Command {
             Command::Licences(_) => licences::HELP.name,
             Command::Audit(_) => audit::HELP.name,
             Command::Kills(_) => kills::HELP.name,
+            Command::Words(_) => words::HELP.name,
         }
     }
 
@@ -125,6 +130,7 @@ impl Command {
             Command::Licences(licences) => licences.run(project, console),
             Command::Audit(audit) => audit.run(console),
             Command::Kills(kills) => kills.run(project, console),
+            Command::Words(words) => words.run(project, console),
         }
     }
 }
