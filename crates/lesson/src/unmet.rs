@@ -268,7 +268,9 @@ mod tests {
         let off = |name: &str| remedy(&Unmet::Controller { name: name.into(), instead: Elsewhere::Off });
         assert!(off("memory").contains("cgroup_enable=memory") && off("memory").contains("cmdline.txt"));
         let unlisted = Unmet::Controller { name: "memory".into(), instead: Elsewhere::Unknown };
-        assert!(remedy(&unlisted).contains("cgroup_enable=memory") && remedy(&unlisted).contains("cmdline.txt"));
+        assert!(
+            remedy(&unlisted).contains("cgroup_enable=memory") && remedy(&unlisted).contains("cmdline.txt")
+        );
         assert_eq!(off("pids"), "boot without cgroup_disable=pids on the kernel's command line");
     }
 

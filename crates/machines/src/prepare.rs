@@ -224,7 +224,8 @@ pub(crate) fn no_memory_controller() -> Result<()> {
         let is_it = *words.get(2)? == "cgroup" && words.get(3)?.split(',').any(|option| option == "memory");
         is_it.then(|| words[1].to_string())
     });
-    let place = place.ok_or_else(|| Error::Input("the memory controller has no hierarchy of its own".into()))?;
+    let place =
+        place.ok_or_else(|| Error::Input("the memory controller has no hierarchy of its own".into()))?;
     umount2(place.as_str(), nix::mount::MntFlags::MNT_DETACH).named(|| format!("umount -l {place}"))?;
     let listed = fs::read_to_string("/proc/cgroups").named(|| "cat /proc/cgroups".into())?;
     let off = listed.lines().map(|line| match line.strip_prefix("memory\t") {

@@ -1,4 +1,4 @@
-//! Every console block of README.md and docs/ is run, and prints what stands there.
+//! Every console block of README.md, docs/ and docs/machines/ is run, and prints what stands there.
 //!
 //! docs/STYLE.md says how a block is written. A trial a session: the blocks that share a shell. What a machine lacks is
 //! seen as an ignored trial, with the reason and the remedy. The transcripts between markers are cargo xtask docs' affair.
@@ -90,10 +90,12 @@ impl Session {
 
 fn all_sessions(checkout: &Path) -> Vec<Result<Session, String>> {
     let mut pages = vec![checkout.join("README.md")];
-    let listed = fs::read_dir(checkout.join("docs")).expect("docs/ can be listed");
-    pages.extend(
-        listed.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "md")),
-    );
+    for folder in ["docs", "docs/machines"] {
+        let listed = fs::read_dir(checkout.join(folder)).expect("it can be listed").flatten();
+        pages.extend(
+            listed.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "md")),
+        );
+    }
     pages[1..].sort();
     let read = |path: &PathBuf| {
         let name = path.strip_prefix(checkout).expect("it is in the checkout").display().to_string();

@@ -52,7 +52,8 @@ impl Machines {
     pub(crate) fn run(&self, project: &Project, console: &mut Console<'_>) -> Result<u8> {
         if let Some(from) = &self.from {
             let runs = taken(&project::read(from)?, &from.display().to_string())?;
-            let text = runs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?.join("\n") + "\n";
+            let text =
+                runs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?.join("\n") + "\n";
             project::write(&project.root.join(RUNS), &text)?;
             console.say(format!("{RUNS}: written, {} machines", runs.len()))?;
         }
@@ -90,7 +91,10 @@ impl Machines {
 fn taken(text: &str, name: &str) -> Result<Vec<Run>> {
     let rows: Vec<Row> = lines(name, text)?;
     let made = project::conditions()?;
-    pages::emulated().into_iter().map(|(machine, beneath)| data::run(&rows, machine, beneath, &made)).collect()
+    pages::emulated()
+        .into_iter()
+        .map(|(machine, beneath)| data::run(&rows, machine, beneath, &made))
+        .collect()
 }
 
 /// Each file with its text, the index first.
@@ -132,7 +136,8 @@ mod tests {
     fn the_pages_are_as_the_runs_say_and_one_screen_each() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut console = Console::new("machines", &mut out, &mut err);
-        let status = Machines { check: true, from: None }.run(&Project::of_this_checkout(), &mut console).unwrap();
+        let status =
+            Machines { check: true, from: None }.run(&Project::of_this_checkout(), &mut console).unwrap();
         drop(console);
         assert_eq!(status, 0, "{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
     }

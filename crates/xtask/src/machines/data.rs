@@ -74,8 +74,16 @@ pub(super) fn run(rows: &[Row], machine: &str, beneath: &str, made: &str) -> Res
     let row = |name: &str| {
         let row = rows.iter().rfind(|row| row.machine == name);
         let row = row.with_context(|| format!("there is no row of the machine '{name}'"))?;
-        ensure!(row.wrong + row.broken == 0, "machine '{name}': {} wrong, {} broken off", row.wrong, row.broken);
-        ensure!(row.skips.len() as u64 == row.skipped, "machine '{name}': its row does not say what was skipped");
+        ensure!(
+            row.wrong + row.broken == 0,
+            "machine '{name}': {} wrong, {} broken off",
+            row.wrong,
+            row.broken
+        );
+        ensure!(
+            row.skips.len() as u64 == row.skipped,
+            "machine '{name}': its row does not say what was skipped"
+        );
         Ok(row)
     };
     let (its, other) = (row(machine)?, row(beneath)?);
@@ -110,12 +118,17 @@ fn in_short(text: &str) -> String {
     let text = text.split(", which says: ").next().unwrap_or_default();
     let words = text.split(' ').map(|word| {
         if let Some((call, arguments)) = word.split_once('(') {
-            if let Some((_, after)) = arguments.split_once(')').filter(|(inside, _)| inside.contains("CLONE_")) {
+            if let Some((_, after)) =
+                arguments.split_once(')').filter(|(inside, _)| inside.contains("CLONE_"))
+            {
                 return format!("{call}(…){after}");
             }
         }
         let below = word.strip_prefix("/sys/fs/cgroup/");
-        below.map_or_else(|| word.into(), |_| format!("/sys/fs/cgroup/…{}", if word.ends_with(':') { ":" } else { "" }))
+        below.map_or_else(
+            || word.into(),
+            |_| format!("/sys/fs/cgroup/…{}", if word.ends_with(':') { ":" } else { "" }),
+        )
     });
     words.collect::<Vec<String>>().join(" ")
 }

@@ -70,7 +70,10 @@ impl<'a> Numbered<'a> {
         for (who, source) in rows {
             let Numbers { answered, skipped, .. } = self.of(*source)?;
             let (claims, others) = (answered + skipped, *first.get_or_insert(answered + skipped));
-            ensure!(claims == others, "'{who}': {claims} claims, and other runs have {others}: make all of one build");
+            ensure!(
+                claims == others,
+                "'{who}': {claims} claims, and other runs have {others}: make all of one build"
+            );
         }
         first.context("there are no pages")
     }
@@ -136,7 +139,10 @@ fn why(page: &Page, who: &str, run: &Run) -> String {
         text.push_str(&wrapped(&format!("- {}: other causes", sum(others))));
     }
     if !artefacts.is_empty() {
-        text.push_str(&wrapped(&format!("- {}: the emulation itself, and not such a machine", sum(&artefacts))));
+        text.push_str(&wrapped(&format!(
+            "- {}: the emulation itself, and not such a machine",
+            sum(&artefacts)
+        )));
     }
     let named: Vec<_> =
         run.experiments.iter().take(EXPERIMENTS).map(|(name, claims)| format!("{name} {claims}")).collect();
