@@ -77,8 +77,8 @@ impl Experiment {
 }
 
 impl Lab {
-    /// Does a step, whose number is `number`, for those of its claims that were `chosen`: shows what it is for, skips
-    /// the claims that this machine cannot be asked, and runs it for the others.
+    /// Does a step, whose number is `number`, for those of its claims that were `chosen`. It shows what it is for,
+    /// skips the claims that this machine cannot be asked, and runs it for the others.
     pub(crate) fn perform(&mut self, Chosen { number, step, claims }: &Chosen) -> Result<()> {
         let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
         self.emit(&Event::Step {

@@ -212,7 +212,7 @@ fn judge(ran: &mut Ran, machine: &Machine, Ended { status, said, complained, .. 
             ran.wrong.push(format!("{}: skipped for '{missing}', to get it: '{remedy}'", claim.head.id));
         }
         Some(ClaimResult::Skipped { .. }) => ran.skipped += 1,
-        // It broke off before, which is told.
+        // It broke off before, which is reported.
         None => {}
     });
 }
@@ -226,7 +226,7 @@ fn read_on(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
         let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut text));
         let _ = send.send(text);
     };
-    // Without a thread nothing is received, which is told as an experiment that said nothing.
+    // Without a thread nothing is received, which is reported as an experiment that said nothing.
     let _ = std::thread::Builder::new().spawn(read);
     receive
 }

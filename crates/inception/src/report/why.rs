@@ -7,9 +7,9 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 use crate::markdown;
 
-/// The section below its heading, if the document has it. Links into the project and pictures stay behind, since the page
-/// goes where those are not; the id of a claim, which the documents set in italics, leads to its row: `rows` has the
-/// address of each.
+/// The section below its heading, if the document has it. Links into the project and pictures stay behind, since the
+/// page goes where those are not. The id of a claim, which the documents set in italics, leads to its row: `rows` has
+/// the address of each.
 pub(super) fn section(doc: &str, rows: &BTreeMap<String, String>) -> Option<Safe> {
     let markdown = markdown::section(doc, "Why")?;
     let events = Parser::new_ext(markdown, Options::ENABLE_TABLES);
