@@ -103,8 +103,8 @@ impl Experiment {
 }
 
 impl Lab {
-    /// Does a step, for those of its claims that were `chosen`: shows what it is for, skips
-    /// the claims that this machine cannot be asked, and runs it for the others.
+    /// Does a step for those of its claims that were `chosen`. It shows what it is for, skips the claims that this
+    /// machine cannot be asked, and runs it for the others.
     pub(crate) fn perform(&mut self, chosen: &Chosen) -> Result<()> {
         let Chosen { step, claims, .. } = chosen;
         self.emit(&chosen.announcement())?;

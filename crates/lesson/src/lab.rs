@@ -1,4 +1,4 @@
-//! Where an experiment runs: it shows what it saw, and asks for verdicts.
+//! Where an experiment runs: it shows what it observed, and asks for verdicts.
 
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
@@ -75,9 +75,9 @@ impl Lab {
         Ok(())
     }
 
-    /// Where somebody pauses after this step, leaves a process in a new cgroup, as `request` has it, that `limit` may limit:
-    /// whoever opens a shell then can be in it, too. It goes when the next step begins; nothing is said of it, and no claim
-    /// rests on it. A step leaves one at most.
+    /// Where somebody pauses after this step, leaves a process in a new cgroup, as `request` has it, that `limit` may
+    /// limit. A shell that is opened then can be in it, too. It goes when the next step begins. It is not shown, and no
+    /// claim rests on it. A step leaves one at most.
     ///
     /// # Errors
     /// When the machine refuses it.
@@ -260,7 +260,7 @@ impl Lab {
     }
 
     pub(crate) fn finish(&mut self) -> Result<()> {
-        // What steps have kept ends while there is still somebody to hear of it.
+        // What steps have kept ends while there is still somebody to report it to.
         self.let_go();
         self.kept.clear();
         let finished = self.renderer.finish();

@@ -123,7 +123,7 @@ fn controller(name: &str, instead: &Elsewhere) -> String {
             let instead = INSTEAD.iter().find(|(own, _)| *own == name);
             instead.map_or_else(mount_v1, |(_, instead)| format!("take {instead}"))
         }
-        // systemd mounts what it is told to; any other init finds no such controller on v1.
+        // systemd mounts what its boot option says; any other init finds no such controller on v1.
         Elsewhere::OnV1(_) if is_systemd() => "boot with systemd.unified_cgroup_hierarchy=1".into(),
         Elsewhere::OnV1(_) => format!("boot with cgroup_no_v1={shown}"),
         Elsewhere::OnV2 | Elsewhere::Unmounted { on_v2: false, .. } => mount_v1(),

@@ -319,8 +319,8 @@ pub(crate) fn join_limited(controller: &str, limit: u64) -> Result<()> {
     write("cgroup.procs", "0".into())
 }
 
-/// Where a cgroup of this controller can be made, and the file of its limit: ours on v1, or the nearest above ours on v2
-/// that enables it for its children.
+/// Where a cgroup of this controller can be made, and the file of its limit. That is in ours on v1, or in the nearest
+/// above ours on v2 that enables it for its children.
 fn limited_parent(controller: &str) -> Option<(PathBuf, &'static str)> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;

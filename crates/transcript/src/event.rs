@@ -131,8 +131,8 @@ pub enum Picture {
     Heat(usize),
     /// A tree of cgroups: its path from the top, `a/b`; what the other columns say stands with it.
     Tree,
-    /// Veth links and bridges. The columns are: a network namespace, a device in it, its addresses, the bridge that it is
-    /// a port of, and its other end as `namespace/device`; what is not there is empty.
+    /// Veth links and bridges. The columns are: a network namespace, a device in it, its addresses, the bridge that it
+    /// is a port of, and its other end as `namespace/device`. What is not there is empty.
     Links,
     /// A timeline. The columns are: a clock, and what it reads outside and inside, in nanoseconds; others may follow.
     Clocks,

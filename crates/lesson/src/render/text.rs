@@ -53,7 +53,7 @@ struct Page {
 
 impl<W: Write> Text<W> {
     /// Writes to `out`, `width` columns wide. `stable` puts names in the place of what differs from run to run;
-    /// `verbose` says who saw what.
+    /// `verbose` says who reported what.
     pub fn new(out: W, width: usize, stable: bool, verbose: bool) -> Text<W> {
         let page = Page {
             layout: Layout { width, plain: false },
@@ -124,7 +124,7 @@ impl Page {
                 self.judged(claim, *verdict, *expected, control, treatment)
             }
             Event::Skipped { claim, missing, remedy } => {
-                // It is told in the end, with all that lack the same.
+                // It is shown in the end, with all that lack the same.
                 self.skipped.add(self.step, claim, missing, remedy);
                 String::new()
             }

@@ -37,7 +37,7 @@ CONDITIONS are the kernel, the privilege, and the cgroups, such as 'kernel\n\
 6.18, root, hybrid, cgroup paths: 2'. Where they end with an engine, such as\n\
 ', Docker 20.10', the run is one in scripts/docker-lab, with an engine of that\n\
 version. Elsewhere a run may rightly read otherwise: it is then left as it is,\n\
-a line says so, and SUM, which is cksum(1)'s, tells whether it is as it was\n\
+and a line says so. SUM, which is cksum(1)'s, says whether it is as it was\n\
 written. 'screen' or 'transcript' alone is filled in on whatever machine this\n\
 is. The claims are the same everywhere, and always compared.\n\
 \n\
