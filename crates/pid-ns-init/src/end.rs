@@ -33,7 +33,11 @@ const TAKES_ALL: Claim =
 pub(crate) const END_A_PARENT: Step = Step {
     title: "End a parent that has two children, which handle nothing but ignore all that can be ignored. Who is left?",
     calls: &["clone3(CLONE_NEWPID)", "fork()", "exit(7)", "kill(pid, 0)"],
-    by_hand: &[hand("unshare -Urpf sh -c 'sleep 99 & sleep 98 & exit 7'; pgrep -a sleep")],
+    by_hand: &[
+        hand("unshare -Urpf sh -c 'sleep 987 & exit 7'; echo $?; pgrep -f 'sleep 987'").prints("7"),
+        hand("sh -c 'sleep 987 & exit 7'; echo $?; pgrep -f 'sleep 987'; pkill -f 'sleep 987'")
+            .prints("7\n<pid>"),
+    ],
     claims: &[TAKES_ALL],
     run: |lab| {
         lab.compare(TAKES_ALL, Namespaces::NONE, Namespaces::PID, left_after_the_parent)?
@@ -62,7 +66,9 @@ const NO_MORE: Claim =
 pub(crate) const MAKE_A_CHILD_LATER: Step = Step {
     title: "Make a child after the first child of unshare(CLONE_NEWPID), the init, has ended.",
     calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "fork()"],
-    by_hand: &[hand("unshare -Ur --pid sh -c '/bin/true; /bin/true'")],
+    by_hand: &[
+        hand("unshare -Ur --pid bash -c '/bin/true; echo $?; /bin/true; echo never'").prints("0\nENOMEM")
+    ],
     claims: &[NO_MORE],
     run: |lab| {
         lab.compare(NO_MORE, Namespaces::NONE, Namespaces::PID, second_child)?.shows(first().is("ENOMEM"))
@@ -101,9 +107,11 @@ pub(crate) const ORPHAN: Step = Step {
     title: "Orphan a process, and let it end: once under an init that does not wait, once under one that does.",
     calls: &["waitpid(-1)"],
     by_hand: &[
-        hand("unshare -Urpf --mount-proc --kill-child sleep 60 &"),
-        hand("init=$(pgrep --parent $!); enter=\"nsenter -t $init -U -m -p --preserve-credentials\""),
-        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm"),
+        hand("unshare -Urpf --mount-proc --kill-child sleep 60 &").prints(""),
+        hand("init=$(pgrep --parent $!); enter=\"nsenter -t $init -U -m -p --preserve-credentials\"")
+            .prints(""),
+        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm; kill $!")
+            .prints("…\n… 1 Z sleep\n…"),
     ],
     claims: &[ORPHANS],
     run: |lab| lab.compare(ORPHANS, false, true, state_of_an_orphan)?.shows(first().is("gone")),
@@ -151,7 +159,11 @@ const RENAMES: Claim = Claim::holds(
 pub(crate) const SET_THE_HOSTNAME: Step = Step {
     title: "Set the hostname as the notes' pid_ns_test does: without a UTS namespace, and with one.",
     calls: &["sethostname(\"test\")"],
-    by_hand: &[hand("unshare -Ur --uts sh -c 'unshare --pid --fork hostname test; hostname'; hostname")],
+    by_hand: &[
+        hand("unshare -Ur --uts sh -c 'unshare --pid --fork hostname test; hostname'").prints("test"),
+        hand("unshare -Ur --uts sh -c 'unshare --pid --uts --fork hostname other; hostname test; hostname'")
+            .prints("test"),
+    ],
     claims: &[RENAMES],
     run: |lab| {
         lab.compare(RENAMES, Namespaces::PID, Namespaces::PID | Namespaces::UTS, rename)?

@@ -90,7 +90,7 @@ const SESSION: Claim = Claim::holds(
 const START: Step = Step {
     title: "Start the same code as a plain child and as the first process of a new PID namespace: its init.",
     calls: &["clone3(0)", "clone3(CLONE_NEWPID)", "getpid()", "getppid()", "getsid(0)"],
-    by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'echo $$ $PPID'")],
+    by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'echo $$ $PPID'").prints("1 0")],
     claims: &[IS_ONE, NO_PARENT, SESSION],
     run: |lab| {
         let who = lab.arms(Namespaces::NONE, Namespaces::PID, start)?.try_map(|(child, facts)| {
@@ -115,8 +115,8 @@ const MOUNT_PROC: Step = Step {
     title: "Look into /proc from a new PID namespace, before and after mounting a new procfs.",
     calls: &["mount(\"proc\", \"/proc\", \"proc\")", "readlink(\"/proc/self\")"],
     by_hand: &[
-        hand("unshare -Urpf --mount readlink /proc/self"),
-        hand("unshare -Urpf --mount-proc readlink /proc/self"),
+        hand("unshare -Urpf --mount readlink /proc/self").prints("<pid>"),
+        hand("unshare -Urpf --mount-proc readlink /proc/self").prints("1"),
     ],
     claims: &[NEW_PROC],
     run: |lab| {
@@ -166,8 +166,10 @@ const SEND_SIGTERM: Step = Step {
     by_hand: &[
         hand(
             "unshare -Urpf --kill-child sh -c 'trap \"echo caught USR1\" USR1; while :; do sleep 1; done' &",
-        ),
-        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid"),
+        )
+        .prints(""),
+        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid; sleep 2; kill $!")
+            .prints("0\ncaught USR1"),
     ],
     claims: &[IMMUNE, CANNOT_SEND],
     run: |lab| {
@@ -231,7 +233,7 @@ const STOPPABLE: Claim = Claim::holds("stoppable", "SIGSTOP stops init when an a
 const SEND_SIGKILL: Step = Step {
     title: "Let init send SIGKILL and SIGSTOP to itself, then send it both from outside. One that is stopped gets SIGTERM or SIGCONT from a member.",
     calls: &["kill(getpid(), SIGKILL)", "kill(getpid(), SIGSTOP)", "kill(1, SIGCONT)"],
-    by_hand: &[hand("unshare -Urpf sh -c 'kill -KILL $$; echo still here'")],
+    by_hand: &[hand("unshare -Urpf sh -c 'kill -KILL $$; echo still here'").prints("still here")],
     claims: &[ITSELF, MORTAL, STOPPABLE, stopped::RESUMED],
     run: |lab| {
         lab.compare(ITSELF, Namespaces::NONE, Namespaces::PID, |namespaces| {

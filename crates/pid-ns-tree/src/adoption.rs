@@ -27,7 +27,8 @@ pub(crate) const ORPHAN_A_GRANDCHILD: Step = Step {
     calls: &["fork()", "exit()", "getppid()"],
     by_hand: &[hand(
         "unshare -Urpf --mount-proc sh -c '(sh -c \"sleep 1; ps -o pid,ppid,comm\" &); sleep 2'",
-    )],
+    )
+    .prints("…\n… 1 sh\n…")],
     claims: &[BY_INIT],
     run: |lab| {
         lab.compare(BY_INIT, Namespaces::NONE, Namespaces::PID, orphan_below)?
@@ -93,14 +94,7 @@ const ALWAYS_INIT: Claim = Claim::refuted(
 pub(crate) const ORPHAN_FROM_OUTSIDE: Step = Step {
     title: "From A, put a process into B by setns() and fork(), as nsenter and docker exec do. Then end its father, in A.",
     calls: &["setns(B, CLONE_NEWPID)", "fork()", "exit()", "getppid()"],
-    by_hand: &[
-        hand("unshare -Urpf --mount-proc --kill-child sleep 60 & sleep 1; init=$(pgrep --parent $!)"),
-        hand("nsenter -t $init -U --preserve-credentials -m -p sleep 50 & sleep 1"),
-        hand(
-            "orphan=$(pgrep --parent $!); kill -KILL $!; wait $!; grep -E '^(PPid|NSpid)' /proc/$orphan/status",
-        ),
-        hand("nsenter -t $init -U --preserve-credentials -m -p ps -eo pid,ppid,comm"),
-    ],
+    by_hand: &[hand("unshare -Urpf --mount-proc --kill-child sleep 60 & sleep 1; init=$(pgrep --parent $!)").prints(""), hand("nsenter -t $init -U --preserve-credentials -m -p sleep 50 & sleep 1").prints(""), hand("orphan=$(pgrep --parent $!); kill -KILL $!; wait $!; grep -E '^(PPid|NSpid)' /proc/$orphan/status").prints("PPid: …\nNSpid: … 2"), hand("nsenter -t $init -U --preserve-credentials -m -p ps -eo pid,ppid,comm; kill -KILL $init").prints("…\n2 0 sleep\n…"), ],
     claims: &[ALWAYS_INIT, OUTER_INIT],
     run: |lab| {
         let adopted = lab.arms(Father::InB, Father::InA, orphan_of)?;

@@ -1,7 +1,7 @@
 //! PIDs that are chosen, predicted and limited: in each PID namespace by itself.
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Step, hand, inside, outside};
+use lesson::{Claim, Kernel, Need, Requirement, Step, hand, inside, outside};
 use nix::unistd::getpid;
 use ns_core::machine;
 use ns_core::probe::Unmet;
@@ -39,7 +39,8 @@ const NEXT: Claim = Claim::holds(
 pub(crate) const SET_THE_LAST: Step = Step {
     title: "In A, write that the last PID was 4999, and make a process.",
     calls: &["write(\"/proc/sys/kernel/ns_last_pid\", \"4999\")", "fork()", "getpid()"],
-    by_hand: &[hand("unshare -Urpf sh -c 'echo 4999 > /proc/sys/kernel/ns_last_pid; sh -c \"echo \\$\\$\"'")],
+    by_hand: &[hand("unshare -Urpf sh -c 'echo 4999 > /proc/sys/kernel/ns_last_pid; sh -c \"echo \\$\\$\"'")
+        .prints("5000")],
     claims: &[NEXT],
     run: |lab| lab.compare(NEXT, None, Some(4999), after_last)?.shows(inside("getpid()").is(5000)),
 };
@@ -56,12 +57,7 @@ const LIMIT: Claim = Claim::holds_since(
 pub(crate) const LOWER_PID_MAX: Step = Step {
     title: "Set pid_max to 400 in a new PID namespace, and read it in A above. Inside, make two processes after PID 398, where numbers wrap.",
     calls: &["write(\"/proc/sys/kernel/pid_max\", \"400\")", "read(\"/proc/sys/kernel/pid_max\")", "fork()"],
-    by_hand: &[
-        hand(
-            "unshare -Urpf sh -c 'echo 400 > /proc/sys/kernel/pid_max; cat /proc/sys/kernel/pid_max' # since 6.14",
-        ),
-        hand("cat /proc/sys/kernel/pid_max"),
-    ],
+    by_hand: &[hand("cat /proc/sys/kernel/pid_max; unshare -Urpf sh -c 'echo 400 > /proc/sys/kernel/pid_max; cat /proc/sys/kernel/pid_max'").prints("<limit>\n400").needs(&[Need::Kernel(6, 14)]), hand("cat /proc/sys/kernel/pid_max").prints("<limit>"), ],
     claims: &[LIMIT],
     run: |lab| {
         lab.compare(LIMIT, Namespaces::NONE, Namespaces::PID, limit)?

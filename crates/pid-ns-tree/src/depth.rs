@@ -27,8 +27,9 @@ pub(crate) const NEST_TO_THE_LIMIT: Step = Step {
     title: "Nest a PID namespace in a PID namespace and so on, until the kernel refuses (or 36 are made).",
     calls: &["clone3(CLONE_NEWPID)", "…"],
     by_hand: &[
-        hand("export i=0 n='i=$((i+1)); unshare -pf sh -c \"$n\" || { [ $? = 1 ] && echo $i; exit 2; }'"),
-        hand("unshare -Urpf sh -c \"$n\""),
+        hand("export i=0 n='i=$((i+1)); unshare -pf sh -c \"$n\" || { [ $? = 1 ] && echo $i; exit 2; }'")
+            .prints(""),
+        hand("unshare -Urpf sh -c \"$n\"").prints("ENOSPC\n3…"),
     ],
     claims: &[DEEPEST],
     run: |lab| {
@@ -53,8 +54,10 @@ pub(crate) const KILL_THE_FIRST: Step = Step {
     title: "In A, make a chain of five processes that outlive their parents, each in a PID namespace below the last. Kill the first.",
     calls: &["clone3(CLONE_NEWPID)", "kill(first, SIGKILL)", "kill(pid, 0)"],
     by_hand: &[
-        hand("unshare -Urpf unshare -pf unshare -pf unshare -pf unshare -pf sleep 987 & sleep 1"),
-        hand("kill -KILL $(pgrep --parent $!); sleep 1; pgrep -af 'sleep 98[7]'"),
+        hand("unshare -Urpf unshare -pf unshare -pf unshare -pf unshare -pf sleep 876 2>/dev/null & sleep 1")
+            .prints(""),
+        hand("pgrep -fc 'sleep 87[6]'; kill -KILL $(pgrep --parent $!); sleep 1; pgrep -fc 'sleep 87[6]'")
+            .prints("6\n0"),
     ],
     claims: &[ENDS_BELOW],
     run: |lab| {

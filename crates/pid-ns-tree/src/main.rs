@@ -103,9 +103,9 @@ const NEST: Step = Step {
     title: "Nest PID namespaces: A in here, B in A, C in B, with one process each. Ask each for its numbers, and who it sees.",
     calls: &["clone3(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "read(\"/proc/self/status\")"],
     by_hand: &[
-        hand("unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status"),
-        hand("unshare -Urpf --mount-proc unshare -pf sh -c 'sleep 9 & wait' & sleep 1"),
-        hand("grep NSpid /proc/$(pgrep --newest -x sleep)/status"),
+        hand("unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status").prints("NSpid: … … … 1"),
+        hand("unshare -Urpf --mount-proc --kill-child unshare -pf sleep 60 & sleep 1").prints(""),
+        hand("grep NSpid /proc/$(pgrep -P $(pgrep -P $!))/status; kill $!").prints("NSpid: … … 1"),
     ],
     claims: &[ONE_EACH, LISTED],
     run: |lab| {
@@ -136,7 +136,7 @@ const SAME_NUMBER: Claim =
 const START_SIDE_BY_SIDE: Step = Step {
     title: "Start two processes side by side, in a new PID namespace each, and ask each for its own PID.",
     calls: &["clone3(CLONE_NEWPID)", "clone3(CLONE_NEWPID)", "getpid()"],
-    by_hand: &[hand("unshare -Urpf sh -c 'echo $$' & unshare -Urpf sh -c 'echo $$'; wait")],
+    by_hand: &[hand("unshare -Urpf sh -c 'echo $$' & unshare -Urpf sh -c 'echo $$'; wait").prints("1\n1")],
     claims: &[SAME_NUMBER],
     run: |lab| {
         lab.compare(SAME_NUMBER, Namespaces::NONE, Namespaces::PID, two_side_by_side)?.shows(

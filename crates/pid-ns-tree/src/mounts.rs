@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Row, Step, hand, inside, right, wrong};
+use lesson::{Claim, Kernel, Need, Requirement, Row, Step, hand, inside, right, wrong};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, Value, mount, namespace, pids};
 
@@ -35,14 +35,7 @@ const MOUNTER: Claim = Claim::holds(
 pub(crate) const MOUNT_AFTER_UNSHARE: Step = Step {
     title: "In A, after unshare(CLONE_NEWPID), mount a procfs: by the caller, then by its child. The child, first in B, looks.",
     calls: &["unshare(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "fork()", "readdir(\"/mnt\")"],
-    by_hand: &[
-        hand(
-            "unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid mount -t proc proc /mnt; echo /mnt/[0-9]*'",
-        ),
-        hand(
-            "unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid --fork sh -c \"mount -t proc proc /mnt; echo /mnt/[0-9]*\"'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid mount -t proc proc /mnt; echo /mnt/[0-9]*'").prints("/mnt/1 /mnt/2"), hand("unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid --fork sh -c \"mount -t proc proc /mnt; echo /mnt/[0-9]*\"'").prints("/mnt/1"), ],
     claims: &[MOUNTER],
     run: |lab| lab.compare(MOUNTER, false, true, mounted_by)?.shows(inside(LISTED).is(vec![Value::Pid(1)])),
 };
@@ -60,9 +53,7 @@ const OTHERS: Claim = Claim::holds_since(
 pub(crate) const MOUNT_WITH_PIDNS: Step = Step {
     title: "From A, mount a procfs of B, a PID namespace in A, without going there.",
     calls: &["mount(\"proc\", \"/mnt\", \"proc\", \"pidns=/proc/PID/ns/pid\")", "readdir(\"/mnt\")"],
-    by_hand: &[hand(
-        "unshare -Urpf --mount-proc sh -c 'unshare -pf sleep 9 & sleep 1; mount -t proc -o pidns=/proc/$(pgrep -x sleep)/ns/pid proc /mnt; ls /mnt; readlink /mnt/self; echo $?'",
-    )],
+    by_hand: &[hand("unshare -Urpf --mount-proc sh -c 'unshare -pf sleep 9 & sleep 1; mount -t proc -o pidns=/proc/$(pgrep -x sleep)/ns/pid proc /mnt; echo /mnt/[0-9]*'").prints("/mnt/1").needs(&[Need::Kernel(6, 17)]), ],
     claims: &[OTHERS],
     run: |lab| {
         // Before Linux 6.18 the option is unknown, and nothing is mounted.
@@ -86,9 +77,7 @@ const SUBSET: Claim = Claim::holds(
 pub(crate) const MOUNT_WITH_SUBSET: Step = Step {
     title: "Mount a second procfs with an option, and look for a file of it in both.",
     calls: &["mount(\"proc\", \"/mnt\", \"proc\", \"subset=pid\")", "stat(\"/mnt/uptime\")"],
-    by_hand: &[hand(
-        "unshare -Urpf --mount-proc sh -c 'mount -t proc -o subset=pid proc /mnt; ls -d /mnt/* /proc/uptime'",
-    )],
+    by_hand: &[hand("unshare -Urpf --mount-proc sh -c 'mount -t proc -o subset=pid proc /mnt; echo /mnt/*; ls /proc/uptime /mnt/uptime'").prints("/mnt/1 /mnt/self /mnt/thread-self\nENOENT\n/proc/uptime"), ],
     claims: &[SUBSET],
     run: |lab| {
         lab.compare(SUBSET, "", "subset=pid", second_mount)?.shows(

@@ -25,7 +25,8 @@ const CALLER_STAYS: Claim = Claim::holds(
 pub(crate) const UNSHARE: Step = Step {
     title: "In A, a PID namespace made for the trial, call unshare(CLONE_NEWPID). Compare the caller before and after; make a child.",
     calls: &["getpid()", "unshare(CLONE_NEWPID)", "getpid()", "fork()"],
-    by_hand: &[hand("unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'")],
+    by_hand: &[hand("unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'")
+        .prints("<pid>\n1\n<pid>")],
     claims: &[CALLER_STAYS],
     run: |lab| {
         lab.compare(CALLER_STAYS, Namespaces::NONE, Namespaces::PID, unshare_and_look)?
@@ -47,13 +48,7 @@ const FREELY: Claim =
 pub(crate) const ENTER: Step = Step {
     title: "In A, call setns() with the file of a PID namespace below. Compare the caller before and after; make a child.",
     calls: &["open(\"/proc/PID/ns/pid\")", "setns(file, CLONE_NEWPID)", "getpid()", "fork()"],
-    by_hand: &[
-        hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)"),
-        hand(
-            "nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'",
-        ),
-        hand("kill -KILL $init"),
-    ],
+    by_hand: &[hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)").prints(""), hand("nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'").prints("<pid>\n2\n<pid>"), hand("kill -KILL $init").prints(""), ],
     claims: &[CHILDREN_GO, FREELY],
     run: |lab| {
         let entered = lab.arms(false, true, enter_and_look)?;
@@ -71,11 +66,8 @@ pub(crate) const ENTER_WITHOUT_PRIVILEGE: Step = Step {
     title: "Try that setns() with all capabilities but CAP_SYS_ADMIN.",
     calls: &["capset()", "setns(file, CLONE_NEWPID)"],
     by_hand: &[
-        hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)"),
-        hand(
-            "test $(id -u) = 0 && drop='setpriv --bounding-set=-sys_admin'; $drop nsenter -t $init --pid true",
-        ),
-        hand("kill -KILL $init"),
+        hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)").prints(""),
+        hand("nsenter -t $init --pid true; kill -KILL $init").prints("EPERM"),
     ],
     claims: &[CAPABLE],
     run: |lab| {
@@ -109,7 +101,8 @@ pub(crate) const ENTER_IN_EACH_DIRECTION: Step = Step {
     calls: &["setns(file, CLONE_NEWPID)"],
     by_hand: &[hand(
         "unshare -Urpf --mount-proc sh -c 'sleep 9 & unshare -pf nsenter --pid=/proc/$!/ns/pid true'",
-    )],
+    )
+    .prints("EINVAL")],
     claims: &[NO_ASCENT],
     run: |lab| {
         let (own_or_below, parent_or_sibling) =
@@ -142,14 +135,7 @@ pub(crate) const COME_BACK: Step = Step {
         "fork()",
         "unshare(CLONE_NEWPID)",
     ],
-    by_hand: &[
-        hand("readlink /proc/self/ns/pid; sudo unshare --pid bash -c 'readlink /proc/self/ns/pid; true'"),
-        hand(
-            "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork bash -c 'readlink /proc/self/ns/pid; true'",
-        ),
-        hand("sudo unshare --pid unshare --pid true"),
-        hand("sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork unshare --pid true; echo $?"),
-    ],
+    by_hand: &[hand("readlink /proc/self/ns/pid; unshare --pid bash -c 'readlink /proc/self/ns/pid; true'").as_root().prints("<ns A>\n<ns B>"), hand("unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork bash -c 'readlink /proc/self/ns/pid; true'").as_root().prints("<ns A>"), hand("unshare --pid unshare --pid true").as_root().prints("EINVAL"), hand("unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork unshare --pid true; echo $?").as_root().prints("0"), ],
     claims: &[UNDO, AGAIN],
     run: |lab| {
         let came_back = lab.arms(false, true, come_back)?;
@@ -171,8 +157,10 @@ pub(crate) const START_A_THREAD: Step = Step {
     title: "Start a thread, call unshare(CLONE_NEWPID), and start another.",
     calls: &["clone3(CLONE_THREAD|…)", "unshare(CLONE_NEWPID)", "clone3(CLONE_THREAD|…)"],
     by_hand: &[hand(
-        "sudo unshare --pid /usr/bin/python3 -c 'import threading; threading.Thread(target=print).start()'",
-    )],
+        "unshare --pid /usr/bin/python3 -c 'import threading; threading.Thread(target=print).start()'",
+    )
+    .as_root()
+    .prints("…\nRuntimeError: can't start new thread")],
     claims: &[NO_THREAD],
     run: |lab| {
         lab.compare(NO_THREAD, Namespaces::NONE, Namespaces::PID, start_a_thread)?
@@ -192,8 +180,12 @@ pub(crate) const RECOVER_FROM_ENOMEM: Step = Step {
     title: "Let the first child after unshare(CLONE_NEWPID) end, so that its namespace takes nobody any more. Come back by setns().",
     calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "setns(own, CLONE_NEWPID)", "fork()"],
     by_hand: &[
-        hand("sudo unshare --pid sh -c '/bin/true; /bin/true'"),
-        hand("sudo unshare --pid sh -c '/bin/true; exec nsenter --pid=/proc/self/ns/pid echo back'"),
+        hand("unshare --pid bash -c '/bin/true; echo $?; /bin/true; echo never'")
+            .as_root()
+            .prints("0\nENOMEM"),
+        hand("unshare --pid sh -c '/bin/true; exec nsenter --pid=/proc/self/ns/pid echo back'")
+            .as_root()
+            .prints("back"),
     ],
     claims: &[RECOVER],
     run: |lab| {

@@ -52,8 +52,9 @@ pub(crate) const LOOK_OUTSIDE: Step = Step {
     title: "In a new PID namespace, without a new procfs: send signal 0 to a process outside, and read its name in /proc.",
     calls: &["kill(pid, 0)", "read(\"/proc/PID/comm\")"],
     by_hand: &[
-        hand("sleep 9 & unshare -Urpf sh -c \"kill -0 $!; cat /proc/$!/comm\""),
-        hand("sleep 9 & unshare -Urpf --mount-proc sh -c \"kill -0 $!; cat /proc/$!/comm\""),
+        hand("sleep 60 & unshare -Urpf bash -c \"kill -0 $!; cat /proc/$!/comm\"").prints("ESRCH\nsleep"),
+        hand("unshare -Urpf --mount-proc bash -c \"kill -0 $!; cat /proc/$!/comm\"; kill $!")
+            .prints("ESRCH\nENOENT"),
     ],
     claims: &[SEES_NOTHING, NO_PID],
     run: |lab| {
@@ -98,7 +99,10 @@ const PARENT: Claim = Claim::holds(
 pub(crate) const ASK_FOR_PARENTS: Step = Step {
     title: "Nest three PID namespaces. Walk up from the innermost, from parent to parent, until the kernel refuses.",
     calls: &["open(\"/proc/PID/ns/pid\")", "ioctl(ns, NS_GET_PARENT)"],
-    by_hand: &[hand("lsns --type pid --tree=parent")],
+    by_hand: &[hand(
+        "unshare -Urpf --kill-child unshare -pf sleep 60 & sleep 1; lsns --type pid --tree=parent; kill $!",
+    )
+    .prints("…\n└─… pid 1 … unshare -pf sleep 60\n└─… pid 1 … sleep 60")],
     claims: &[PARENT],
     run: |lab| {
         lab.compare(PARENT, Namespaces::NONE, Namespaces::PID, ask_for_parents)?

@@ -40,8 +40,8 @@ pub(crate) const EXECUTE: Step = Step {
     title: "In a new user namespace, map the user to 7 or to 0, and execute a program. What is left of its capabilities?",
     calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 UID 1\")", "execve()"],
     by_hand: &[
-        hand("unshare --user --map-user=7 grep CapEff /proc/self/status"),
-        hand("unshare --user --map-root-user grep CapEff /proc/self/status"),
+        hand("unshare --user --map-user=7 grep CapEff /proc/self/status").prints("CapEff: 0000000000000000"),
+        hand("unshare --user --map-root-user grep CapEff /proc/self/status").prints("CapEff: …ffffffff"),
     ],
     claims: &[KEEPS],
     run: |lab| lab.compare(KEEPS, SEVEN, 0, |uid| execute(uid, false))?.shows(all_kept()),
@@ -57,7 +57,10 @@ const AMBIENT: Claim = Claim::holds(
 pub(crate) const EXECUTE_WITH_AMBIENT: Step = Step {
     title: "As user 7 there, put all capabilities into the inheritable and the ambient set first, and execute a program.",
     calls: &["capset(inheritable)", "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, …)", "execve()"],
-    by_hand: &[hand("unshare --user --map-user=7 --keep-caps sh -c 'id -u; grep Cap /proc/self/status'")],
+    by_hand: &[hand(
+        "unshare --user --map-user=7 --keep-caps sh -c 'id -u; grep -E \"Cap(Eff|Amb)\" /proc/self/status'",
+    )
+    .prints("7\nCapEff: …ffffffff\nCapAmb: …ffffffff")],
     claims: &[AMBIENT],
     run: |lab| lab.compare(AMBIENT, false, true, |ambient| execute(SEVEN, ambient))?.shows(all_kept()),
 };
@@ -73,9 +76,7 @@ const BOUNDING: Claim = Claim::holds(
 pub(crate) const DROP_FROM_BOUNDING: Step = Step {
     title: "As root of Z, drop CAP_NET_ADMIN from all sets, the bounding set too. Then make a user namespace.",
     calls: &["prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN)", "capset()", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[hand(
-        "unshare -Ur setpriv --bounding-set=-net_admin sh -c 'grep CapBnd /proc/self/status; unshare -Ur grep CapBnd /proc/self/status'",
-    )],
+    by_hand: &[hand("unshare -Ur setpriv --bounding-set=-net_admin sh -c 'grep CapBnd /proc/self/status; unshare -Ur grep CapBnd /proc/self/status'").prints("CapBnd: …ffffefff\nCapBnd: …ffffffff"), ],
     claims: &[BOUNDING],
     run: |lab| {
         lab.compare(BOUNDING, Namespaces::NONE, Namespaces::USER, drop_and_unshare)?
@@ -97,14 +98,7 @@ pub(crate) const FILL_AMBIENT: Step = Step {
         "prctl(PR_SET_SECUREBITS, SECBIT_NOROOT)",
         "unshare(CLONE_NEWUSER)",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin --securebits=+noroot setpriv --dump",
-        ),
-        hand(
-            "unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin unshare -Ur setpriv --dump",
-        ),
-    ],
+    by_hand: &[hand("unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin --securebits=+noroot setpriv --dump | grep -E 'Ambient|Secure'").prints("Ambient capabilities: net_admin\nSecurebits: noroot"), hand("unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin unshare -Ur setpriv --dump | grep -E 'Ambient|Secure'").prints("Ambient capabilities: [none]\nSecurebits: [none]"), ],
     claims: &[CLEAN],
     run: |lab| {
         lab.compare(CLEAN, Namespaces::NONE, Namespaces::USER, fill_and_unshare)?.shows(

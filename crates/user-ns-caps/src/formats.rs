@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Step, hand, inside, outside};
+use lesson::{Claim, Kernel, Need, Requirement, Step, hand, inside, outside};
 use nix::unistd::execv;
 use ns_core::mount::{self, Tree};
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, namespace};
@@ -32,15 +32,7 @@ pub(crate) const REGISTER_A_FORMAT: Step = Step {
         "write(\"/mnt/register\", \":ours:M::INCEPTION::/nowhere:\")",
         "execve(\"/tmp/program\")",
     ],
-    by_hand: &[
-        hand(
-            "printf INCEPTION > /tmp/program; chmod +x /tmp/program; python3 -c 'import os; os.execv(\"/tmp/program\", [\"\"])'",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount -t binfmt_misc none /mnt; echo :ours:M::INCEPTION::/nowhere: > /mnt/register; python3 -c \"import os; os.execv(\\\"/tmp/program\\\", [\\\"\\\"])\"'",
-        ),
-        hand("rm /tmp/program"),
-    ],
+    by_hand: &[hand("f=$(mktemp); printf INCEPTION > $f; chmod +x $f; /usr/bin/python3 -c \"import os; os.execv('$f', ['program'])\"").prints("…\nOSError: … ENOEXEC…"), hand("unshare -Urm sh -c \"mount -t binfmt_misc none /mnt; echo :ours:M::INCEPTION::/nowhere: > /mnt/register; /usr/bin/python3 -c \\\"import os; os.execv('$f', ['program'])\\\"\"; rm $f").prints("…\nFileNotFoundError: … ENOENT…").needs(&[Need::Kernel(6, 7)]), ],
     claims: &[OWN_FORMATS],
     run: |lab| {
         // Where there is an interpreter to start, it is looked for, in vain. Else nobody knows the format.

@@ -25,9 +25,7 @@ pub(crate) const LOOK_FOR_A_KEY: Step = Step {
         "add_key(\"user\", …, KEY_SPEC_USER_KEYRING)",
         "keyctl(KEYCTL_SEARCH, KEY_SPEC_USER_KEYRING, …)",
     ],
-    by_hand: &[hand(
-        "unshare -Ur sh -c 'keyctl add user k v @u; keyctl search @u user k; unshare -Ur keyctl search @u user k' # apt install keyutils",
-    )],
+    by_hand: &[hand("unshare -Ur sh -c 'keyctl add user k v @u; keyctl search @u user k; unshare -Ur keyctl search @u user k'").prints("<key>\n<key>\n…"), ],
     claims: &[KEYS],
     run: |lab| {
         lab.compare(KEYS, Namespaces::NONE, Namespaces::USER, look_for_a_key)?.shows(

@@ -42,9 +42,11 @@ pub(crate) const CHANGE_THE_MACHINE: Step = Step {
         "swapoff(\"no such file\")",
         "mknod(\"/tmp/device\", S_IFCHR, 1:3)",
     ],
-    by_hand: &[hand(
-        "unshare -Ur date --set=now; unshare -Ur /sbin/swapoff /no; unshare -Ur mknod /tmp/null c 1 3",
-    )],
+    by_hand: &[
+        hand("unshare -Ur date --set=now").prints("EPERM\n…"),
+        hand("unshare -Ur /sbin/swapoff /no").prints("swapoff: Not superuser."),
+        hand("unshare -Ur mknod /tmp/null c 1 3").prints("EPERM"),
+    ],
     claims: &[UNOWNED],
     run: |lab| lab.compare(UNOWNED, false, true, in_a)?.shows(all_refused()),
 };
@@ -63,9 +65,7 @@ const NO_DEVICE: Claim =
 pub(crate) const MAKE_DEVICES: Step = Step {
     title: "As Z's root, make two device nodes in a tmpfs of Z's own.",
     calls: &["mknod(\"/tmp/device\", S_IFCHR, 1:3)", "mknod(\"/tmp/device\", S_IFCHR, 0:0)"],
-    by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mknod null c 1 3; mknod whiteout c 0 0; ls -l'",
-    )],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mknod null c 1 3; mknod whiteout c 0 0; stat -c \"%n: %F\" *'").prints("EPERM\nwhiteout: character special file"), ],
     claims: &[WHITEOUT, NO_DEVICE],
     run: |lab| {
         let made = lab.arms((1, 3), (0, 0), make_device)?;
@@ -91,7 +91,9 @@ const REAL_ROOT: Claim = Claim::holds(
 pub(crate) const CHANGE_IT_AS_ROOT: Step = Step {
     title: "As the machine's root, ask for the same, before and after unshare(CLONE_NEWUSER).",
     calls: &["unshare(CLONE_NEWUSER)", "settimeofday(NULL, NULL)", "…"],
-    by_hand: &[hand("sudo /sbin/swapoff /no; sudo unshare -Ur /sbin/swapoff /no")],
+    by_hand: &[hand("/sbin/swapoff /no; unshare -Ur /sbin/swapoff /no")
+        .as_root()
+        .prints("ENOENT\nswapoff: Not superuser.")],
     claims: &[REAL_ROOT],
     run: |lab| lab.compare(REAL_ROOT, Namespaces::NONE, Namespaces::USER, as_root)?.shows(all_refused()),
 };

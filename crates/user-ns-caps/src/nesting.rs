@@ -34,7 +34,7 @@ const OTHERS: Claim = Claim::holds(
 pub(crate) const MAKE_EACH_KIND: Step = Step {
     title: "As an ordinary user, make each other kind of namespace: alone, and together with a user namespace.",
     calls: &["unshare(CLONE_NEW…)", "unshare(CLONE_NEWUSER|CLONE_NEW…)"],
-    by_hand: &[hand("unshare --uts true; unshare --user --uts true; echo $?")],
+    by_hand: &[hand("unshare --uts true; unshare --user --uts true; echo $?").prints("EPERM\n0")],
     claims: &[OTHERS],
     run: |lab| {
         let made = lab.arms(Namespaces::NONE, Namespaces::USER, make_each)?;
@@ -64,8 +64,9 @@ pub(crate) const MAKE_TWO: Step = Step {
     title: "Make a UTS and a user namespace: in two calls, UTS first, then in one. Who owns the UTS namespace?",
     calls: &["unshare(CLONE_NEWUSER|CLONE_NEWUTS)", "ioctl(uts, NS_GET_USERNS)", "sethostname(\"mine\")"],
     by_hand: &[
-        hand("unshare -Ur sh -c 'unshare --uts unshare -Ur hostname mine'"),
-        hand("unshare -Ur sh -c 'unshare -Ur --uts hostname mine; echo $?'"),
+        hand("unshare -Ur sh -c 'unshare --uts unshare -Ur hostname mine'")
+            .prints("hostname: you must be root to change the host name"),
+        hand("unshare -Ur sh -c 'unshare -Ur --uts hostname mine; echo $?'").prints("0"),
     ],
     claims: &[USER_FIRST],
     run: |lab| {
@@ -108,12 +109,7 @@ const AGAIN: &str = "unshare(CLONE_NEWUSER) again";
 pub(crate) const NEST: Step = Step {
     title: "Make a user namespace in a user namespace in a user namespace, until the kernel refuses or 36 calls are made.",
     calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 0 1\")", "…"],
-    by_hand: &[
-        hand(
-            "export i=0 n='i=$((i+1)); unshare -Ur sh -c \"$n\" || { [ $? = 1 ] && echo $((i-1)); exit 2; }'; sh -c \"$n\"",
-        ),
-        hand("unshare --user unshare --user true"),
-    ],
+    by_hand: &[hand("export i=0 n='i=$((i+1)); unshare -Ur sh -c \"$n\" || { [ $? = 1 ] && echo $((i-1)); exit 2; }'; sh -c \"$n\"").prints("ENOSPC\n3…"), hand("unshare --user unshare --user true").prints("EPERM"), ],
     claims: &[DEEPEST, UNMAPPED],
     run: |lab| {
         // Started in the initial one, all levels are ours to make.
@@ -138,9 +134,7 @@ const ONE_FOR_ALL: Claim = Claim::holds(
 pub(crate) const MAKE_BESIDE_A_THREAD: Step = Step {
     title: "Let a process with a second thread make a user namespace.",
     calls: &["clone(CLONE_THREAD|…)", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[hand(
-        "/usr/bin/python3 -c 'import ctypes,os,threading,time; threading.Thread(target=time.sleep,args=[1]).start(); c=ctypes.CDLL(None,use_errno=True); print(c.unshare(0x10000000), os.strerror(ctypes.get_errno()))'",
-    )],
+    by_hand: &[hand("/usr/bin/python3 -c 'import ctypes,os,threading,time; threading.Thread(target=time.sleep,args=[1]).start(); c=ctypes.CDLL(None,use_errno=True); print(c.unshare(0x10000000), os.strerror(ctypes.get_errno()))'").prints("-1 EINVAL"), ],
     claims: &[ONE_FOR_ALL],
     run: |lab| {
         lab.compare(ONE_FOR_ALL, false, true, unshare_beside)?

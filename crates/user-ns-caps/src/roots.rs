@@ -52,8 +52,8 @@ pub(crate) const CHANGE_ROOT: Step = Step {
     title: "Compare the root directory before and after unshare(CLONE_NEWUSER), and change it.",
     calls: &["stat(\"/proc/self/root\")", "unshare(CLONE_NEWUSER)", "chroot(\"/etc\")"],
     by_hand: &[
-        hand("stat -c %d:%i /; unshare -Ur stat -c %d:%i /"),
-        hand("unshare -Ur sh -c 'chroot / true; echo $?'; chroot / true"),
+        hand("stat -c %d:%i /; unshare -Ur stat -c %d:%i /").prints("<device and inode>\n<device and inode>"),
+        hand("unshare -Ur /sbin/chroot / true; echo $?; /sbin/chroot / true").prints("0\nEPERM"),
     ],
     claims: &[ROOT_DIRECTORY, MAY_CHROOT],
     run: |lab| {
@@ -74,7 +74,8 @@ const CHROOTED: Claim = Claim::holds(
 pub(crate) const MAKE_IN_A_CHROOT: Step = Step {
     title: "Change the root directory first, and then make a user namespace.",
     calls: &["chroot(\"/etc\")", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[hand("unshare -Urm sh -c 'mount --rbind / /mnt; chroot /mnt unshare --user true'")],
+    by_hand: &[hand("unshare -Urm sh -c 'mount --rbind / /mnt; /sbin/chroot /mnt unshare --user true'")
+        .prints("EPERM")],
     claims: &[CHROOTED],
     run: |lab| {
         lab.compare(CHROOTED, false, true, unshare_in_a_chroot)?
@@ -92,7 +93,7 @@ const NOBODY_ELSE: Claim = Claim::holds(
 pub(crate) const BECOME_ANOTHER: Step = Step {
     title: "In a namespace whose map has the line `0 0 1` alone, become user 0, and become user 1.",
     calls: &["setresuid(0, 0, 0)", "setresuid(1, 1, 1)"],
-    by_hand: &[hand("unshare -Ur setpriv --reuid 1 true")],
+    by_hand: &[hand("unshare -Ur setpriv --reuid 1 true").prints("EINVAL")],
     claims: &[NOBODY_ELSE],
     run: |lab| lab.compare(NOBODY_ELSE, 0, 1, become_user)?.shows(first().is("EINVAL")),
 };

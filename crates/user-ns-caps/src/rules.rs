@@ -57,9 +57,7 @@ pub(crate) const ASK_THE_RULES: Step = Step {
         "mount(\"/\", MS_REC|MS_PRIVATE)",
         "socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)",
     ],
-    by_hand: &[hand(
-        "unshare -Ur --uts sh -c 'hostname A; unshare -Ur hostname B; unshare -Ur --uts hostname B; hostname'",
-    )],
+    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname A; unshare -Ur hostname B; unshare -Ur --uts hostname B; hostname'").prints("hostname: you must be root to change the host name\nA"), ],
     claims: &[RULES, NOT_ABOVE, CREATOR],
     run: |lab| {
         let tables = lab.arms(Namespaces::NONE, Namespaces::USER, Table::tried)?;
@@ -97,9 +95,7 @@ pub(crate) const MOUNT_SOMETHING_NEW: Step = Step {
         "mount(\"/\", MS_REC|MS_PRIVATE)",
         "mount(\"tmpfs\", \"/tmp\", \"tmpfs\")",
     ],
-    by_hand: &[hand(
-        "unshare -Ur sh -c 'unshare -Urm sleep 60 & sleep 1; nsenter --mount --target $! setpriv --bounding-set -all sh -c \"mount --make-rprivate / && echo OK; mount -t tmpfs x /mnt\"; kill $!'",
-    )],
+    by_hand: &[hand("unshare -Ur sh -c 'unshare -Urm sleep 60 & sleep 1; nsenter --mount --target $! setpriv --bounding-set -all sh -c \"mount --make-rprivate / && echo OK; mount -t tmpfs x /mnt\"; kill $!'").prints("OK\nmount: /mnt: permission denied.\n…"), ],
     claims: &[NEW_ONE],
     run: |lab| {
         lab.compare(NEW_ONE, OLD_MOUNT, NEW_FILESYSTEM, |deed| {

@@ -30,7 +30,8 @@ const ROOTS_HOME: Claim = Claim::holds(
 pub(crate) const LIST_DIRECTORIES: Step = Step {
     title: "As root inside, list two directories that are closed to all but their owners.",
     calls: &["stat(\"/root\")", "opendir(\"/root\")"],
-    by_hand: &[hand("unshare --user --map-root-user sh -c 'whoami; ls -ld /root; ls /root'")],
+    by_hand: &[hand("unshare --user --map-root-user sh -c 'whoami; ls -ld /root; ls /root'")
+        .prints("root\ndrwx------ … nobody nogroup …\nEACCES")],
     claims: &[ROOTS_HOME],
     run: |lab| {
         let (overflow_uid, _) = idmap::overflow_ids()?;
@@ -62,8 +63,9 @@ pub(crate) const MAKE_A_FILE: Step = Step {
     title: "Make a file, in memory so that nothing is left, and ask on both sides whose it is.",
     calls: &["memfd_create()", "fstat()"],
     by_hand: &[
-        hand("f=$(mktemp --dry-run); unshare --user --map-root-user sh -c \"touch $f; stat -c %u $f\""),
-        hand("stat -c %u $f; rm $f"),
+        hand("f=$(mktemp --dry-run); unshare --user --map-root-user sh -c \"touch $f; stat -c %u $f\"")
+            .prints("0"),
+        hand("id -u; stat -c %u $f; rm $f").prints("<user id>\n<user id>"),
     ],
     claims: &[OWNER],
     run: |lab| {
@@ -88,8 +90,9 @@ pub(crate) const OPEN_FILES: Step = Step {
     title: "Open the user's own file of mode 0000, then a file of root's, which is closed to users.",
     calls: &["fchmod(fd, 0)", "open(file, O_RDONLY)"],
     by_hand: &[
-        hand("f=$(mktemp); chmod 0 $f; cat $f; unshare --user --map-root-user cat $f; rm -f $f"),
-        hand("unshare --user --map-root-user cat /etc/shadow"),
+        hand("f=$(mktemp); echo text > $f; chmod 0 $f; cat $f").prints("EACCES"),
+        hand("unshare --user --map-root-user cat $f; rm -f $f").prints("text"),
+        hand("unshare --user --map-root-user cat /etc/shadow").prints("EACCES"),
     ],
     claims: &[OVERRIDE, NOT_MAPPED],
     run: |lab| {
@@ -112,8 +115,8 @@ pub(crate) const LIST_AS_NOBODY: Step = Step {
     title: "Let a user and root each move into a user namespace, map nobody, and list /root.",
     calls: &["unshare(CLONE_NEWUSER)", "getuid()", "opendir(\"/root\")"],
     by_hand: &[
-        hand("unshare --user sh -c 'id -u; ls -a /root'"),
-        hand("sudo unshare --user sh -c 'id -u; ls -a /root'"),
+        hand("unshare --user sh -c 'id -u; ls -a /root'").prints("65534\nEACCES"),
+        hand("unshare --user sh -c 'id -u; ls -ad /root/.'").as_root().prints("65534\n/root/."),
     ],
     claims: &[OUTSIDE_COUNTS],
     run: |lab| {

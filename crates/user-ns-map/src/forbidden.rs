@@ -2,7 +2,7 @@
 //! only where that is to be thrown away.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, hand, inside};
+use lesson::{Claim, Need, Requirement, Step, hand, inside};
 use ns_core::machine::{self, Setting};
 use ns_core::probe::Unmet;
 use ns_core::{Fact, Namespaces, Outcome, namespace};
@@ -25,7 +25,7 @@ const NO_MORE: Claim = Claim::holds(
 pub(crate) const ALLOW_NONE: Step = Step {
     title: "Allow no user namespaces on this machine, and let a user and root make one.",
     calls: &["write(\"/proc/sys/user/max_user_namespaces\", \"0\")", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[hand("sudo sysctl user.max_user_namespaces=0; unshare --user true; sudo unshare --user true")],
+    by_hand: &[hand("unshare -Ur bash -c 'echo 0 > /proc/sys/user/max_user_namespaces; unshare --user true'  # those below").prints("ENOSPC"), hand("max=/proc/sys/user/max_user_namespaces; old=$(<$max); echo 0 > $max; unshare --user true; echo $old > $max").as_root().prints("ENOSPC").needs(&[Need::ThrowAway]), ],
     claims: &[NO_MORE],
     run: |lab| {
         lab.compare(NO_MORE, None, Some("0"), |limit| unshare_under(LIMIT, limit))?
@@ -44,9 +44,7 @@ const NO_USERS: Claim = Claim::holds(
 pub(crate) const FORBID_TO_USERS: Step = Step {
     title: "Forbid them to ordinary users, and let both make one.",
     calls: &["write(\"/proc/sys/kernel/unprivileged_userns_clone\", \"0\")", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[hand(
-        "sudo sysctl kernel.unprivileged_userns_clone=0; unshare --user true; sudo unshare --user true",
-    )],
+    by_hand: &[hand("echo 0 > /proc/sys/kernel/unprivileged_userns_clone; setpriv --reuid 1000 --clear-groups unshare --user true").as_root().prints("EPERM").needs(&[Need::ThrowAway]), hand("unshare --user true; echo 1 > /proc/sys/kernel/unprivileged_userns_clone").as_root().prints("").status(0), ],
     claims: &[NO_USERS],
     run: |lab| {
         lab.compare(NO_USERS, None, Some("0"), |switch| unshare_under(SWITCH, switch))?

@@ -27,9 +27,11 @@ pub(crate) const WRITE_AS_A_USER: Step = Step {
     title: "Write maps that follow the rules, and maps that each break one, for children in new user namespaces.",
     calls: &["clone3(CLONE_NEWUSER)", "write(\"/proc/PID/uid_map\", …)"],
     by_hand: &[
-        hand("unshare --user sleep 9 &"),
-        hand("sleep 1; echo '0 0 0' > /proc/$!/uid_map  # EINVAL: a length of 0"),
-        hand("echo '0 1 1' > /proc/$!/uid_map  # EPERM for all but root: another's ID"),
+        hand("unshare --user sleep 60 &").prints(""),
+        hand("echo '0 0 0' > /proc/$!/uid_map  # a length of 0").prints("EINVAL"),
+        hand("echo '0 1 1' > /proc/$!/uid_map  # another's ID").prints("EPERM"),
+        hand("echo \"7 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!")
+            .prints("7 <user id> 1"),
     ],
     claims: &[RULES],
     run: |lab| {
@@ -68,14 +70,7 @@ const ROOTS_ID: Claim = Claim::holds(
 pub(crate) const WRITE_AS_ROOT: Step = Step {
     title: "Write all of them as root, who stays outside, and see which answers change.",
     calls: &["write(\"/proc/PID/uid_map\", …)"],
-    by_hand: &[
-        hand(
-            "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1 65535\" > /proc/$!/uid_map; cat /proc/$!/uid_map'",
-        ),
-        hand(
-            "sudo setpriv --bounding-set=-setfcap bash -c 'unshare --user sleep 9 & sleep 1; echo \"0 0 1\" > /proc/$!/uid_map'",
-        ),
-    ],
+    by_hand: &[hand("unshare --user sleep 60 &").as_root().prints(""), hand("echo '0 1 65535' > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!").as_root().prints("0 1 65535"), hand("setpriv --bounding-set=-setfcap bash -c 'unshare --user sleep 2 & sleep 1; echo 0 0 1 > /proc/$!/uid_map'").as_root().prints("EPERM"), hand("setpriv --bounding-set=-setfcap bash -c 'unshare --user sleep 2 & sleep 1; echo 1 1 1 > /proc/$!/uid_map'").as_root().prints("").status(0), ],
     claims: &[PRIVILEGED, ROOTS_ID],
     run: |lab| {
         let changes = |attempt: &Attempt| attempt.user != attempt.root;

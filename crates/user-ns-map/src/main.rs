@@ -112,8 +112,9 @@ const MOVE_IN: Step = Step {
     title: "Let an ordinary user's process move into a new user namespace, and say who it is there.",
     calls: &["unshare(CLONE_NEWUSER)", "getuid()", "getgid()", "read(\"/proc/self/uid_map\")"],
     by_hand: &[
-        hand("unshare --user sh -c 'id; cat /proc/self/uid_map'"),
-        hand("unshare --user --keep-caps grep CapEff /proc/self/status"),
+        hand("unshare --user sh -c 'id; cat /proc/self/uid_map'")
+            .prints("uid=65534(nobody) gid=65534(nogroup) …"),
+        hand("unshare --user --keep-caps grep CapEff /proc/self/status").prints("CapEff: …ffffffff"),
     ],
     claims: &[UNMAPPED, ALL_CAPABILITIES],
     run: |lab| {
@@ -148,7 +149,8 @@ const WRITE_MAPS: Step = Step {
         "write(\"/proc/self/uid_map\", \"0 UID 1\")",
         "write(\"/proc/self/gid_map\", \"0 GID 1\")",
     ],
-    by_hand: &[hand("unshare --user --map-root-user sh -c 'id; cat /proc/self/uid_map'")],
+    by_hand: &[hand("unshare --user --map-root-user sh -c 'id; cat /proc/self/uid_map'")
+        .prints("uid=0(root) gid=0(root) groups=0(root)…\n0 <user id> 1")],
     claims: &[MAPPED],
     run: |lab| lab.compare(MAPPED, false, true, write_maps)?.shows(is_root()),
 };
@@ -176,8 +178,9 @@ const ASK_ON_BOTH_SIDES: Step = Step {
     title: "Ask for its user ID on both sides: the process itself, and the parent namespace's /proc.",
     calls: &["getuid()", "read(\"/proc/PID/status\")"],
     by_hand: &[
-        hand("unshare --user --map-root-user sh -c 'id -u; sleep 9' &"),
-        hand("sleep 1; grep Uid /proc/$!/status"),
+        hand("unshare --user --map-root-user sh -c 'id -u; exec sleep 60' &").prints("0"),
+        hand("id -u; grep Uid /proc/$!/status; kill $!")
+            .prints("<user id>\nUid: <user id> <user id> <user id> <user id>"),
     ],
     claims: &[TWO_IDS],
     run: |lab| {
@@ -198,8 +201,9 @@ const WRITE_FROM_OUTSIDE: Step = Step {
     title: "Let its parent write the maps, from outside.",
     calls: &["write(\"/proc/PID/uid_map\", \"0 UID 1\")"],
     by_hand: &[
-        hand("unshare --user sleep 9 &"),
-        hand("sleep 1; echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map"),
+        hand("unshare --user sleep 60 &").prints(""),
+        hand("echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!")
+            .prints("0 <user id> 1"),
     ],
     claims: &[BY_PARENT],
     run: |lab| lab.compare(BY_PARENT, false, true, write_from_outside)?.shows(is_root()),
@@ -222,7 +226,8 @@ const ONCE: Claim = Claim::holds("once", "A map can be written once: a second wr
 const WRITE_AGAIN: Step = Step {
     title: "Write the same map again.",
     calls: &["write(\"/proc/self/uid_map\", \"0 UID 1\")", "write(\"/proc/self/uid_map\", \"0 UID 1\")"],
-    by_hand: &[hand("unshare --user --map-root-user sh -c 'cat /proc/self/uid_map > /proc/self/uid_map'")],
+    by_hand: &[hand("unshare --user --map-root-user sh -c 'cat /proc/self/uid_map > /proc/self/uid_map'")
+        .prints("EPERM")],
     claims: &[ONCE],
     run: |lab| lab.compare(ONCE, 1, 2, write_uid_map_times)?.shows(last().is("EPERM")),
 };

@@ -25,8 +25,9 @@ pub(crate) const READ_A_MAP: Step = Step {
     title: "Read the uid_map of a process whose root is the user: from outside, and from a sibling namespace.",
     calls: &["write(\"/proc/self/uid_map\", \"7 UID 1\")", "read(\"/proc/PID/uid_map\")"],
     by_hand: &[
-        hand("unshare --user --map-root-user sleep 9 &"),
-        hand("sleep 1; cat /proc/$!/uid_map; unshare --user --map-user=7 cat /proc/$!/uid_map"),
+        hand("unshare --user --map-root-user sleep 60 &").prints(""),
+        hand("cat /proc/$!/uid_map; unshare --user --map-user=7 cat /proc/$!/uid_map; kill $!")
+            .prints("0 <user id> 1\n0 7 1"),
     ],
     claims: &[SECOND_COLUMN],
     run: |lab| {
@@ -57,11 +58,13 @@ pub(crate) const ENTER: Step = Step {
     title: "Enter a user namespace of the user's by setns(), from its parent, from a sibling, from below and from itself.",
     calls: &["open(\"/proc/PID/ns/user\")", "setns(fd, CLONE_NEWUSER)"],
     by_hand: &[
-        hand("unshare --user --map-root-user sleep 9 &"),
-        hand("sleep 1; nsenter --user --preserve-credentials --target $! id -u"),
-        hand("unshare --user --map-root-user nsenter --user=/proc/self/fd/9 true 9< /proc/$!/ns/user"),
-        hand("unshare --user --map-root-user nsenter --user=/proc/self/fd/9 true 9< /proc/self/ns/user"),
-        hand("nsenter --user=/proc/self/ns/user true"),
+        hand("unshare --user --map-root-user sleep 60 &").prints(""),
+        hand("nsenter --user --preserve-credentials --target $! id -u  # from its parent").prints("0"),
+        hand("unshare -Ur nsenter --user=/proc/self/fd/9 true 9< /proc/$!/ns/user  # a sibling")
+            .prints("EPERM"),
+        hand("unshare -Ur nsenter --user=/proc/self/fd/9 true 9< /proc/self/ns/user  # from below")
+            .prints("EPERM"),
+        hand("nsenter --user=/proc/self/ns/user true; kill $!  # itself").prints("EINVAL"),
     ],
     claims: &[DOWN, UP, SAME],
     run: |lab| {
@@ -83,8 +86,8 @@ pub(crate) const LEAVE: Step = Step {
     title: "Compare a child's user namespace with its parent's, without and with unshare().",
     calls: &["fork()", "unshare(CLONE_NEWUSER)", "readlink(\"/proc/self/ns/user\")"],
     by_hand: &[
-        hand("readlink /proc/self/ns/user; sh -c 'readlink /proc/self/ns/user'"),
-        hand("unshare --user readlink /proc/self/ns/user"),
+        hand("readlink /proc/self/ns/user; sh -c 'readlink /proc/self/ns/user'").prints("<ns A>\n<ns A>"),
+        hand("unshare --user readlink /proc/self/ns/user").prints("<ns B>"),
     ],
     claims: &[LEAVES],
     run: |lab| {

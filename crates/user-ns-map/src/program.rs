@@ -23,8 +23,10 @@ pub(crate) const MAP_ONE_ID: Step = Step {
     title: "Write `0 ID 1` from inside, as the notes' program does: with another user's ID, and with one's own.",
     calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 ID 1\")"],
     by_hand: &[
-        hand("unshare --user sleep 9 &"),
-        hand("sleep 1; echo '0 1001 1' > /proc/$!/uid_map  # EPERM unless you are 1001, or root"),
+        hand("unshare --user sleep 60 &").prints(""),
+        hand("echo \"0 $(($(id -u) + 1)) 1\" > /proc/$!/uid_map  # another's ID").prints("EPERM"),
+        hand("echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!")
+            .prints("0 <user id> 1"),
     ],
     claims: &[OWN_ID],
     run: |lab| {
@@ -46,10 +48,13 @@ pub(crate) const MAP_AS_ROOT: Step = Step {
     title: "Map another user's ID as root: from outside, and from inside.",
     calls: &["write(\"/proc/PID/uid_map\", \"0 1000 1\")", "write(\"/proc/self/uid_map\", \"0 1000 1\")"],
     by_hand: &[
-        hand(
-            "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1000 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map'",
-        ),
-        hand("sudo unshare --user --keep-caps bash -c 'echo \"0 1000 1\" > /proc/self/uid_map'"),
+        hand("unshare --user sleep 60 &").as_root().prints(""),
+        hand("echo '0 1000 1' > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!")
+            .as_root()
+            .prints("0 1000 1"),
+        hand("unshare --user --keep-caps bash -c 'echo 0 1000 1 > /proc/self/uid_map'")
+            .as_root()
+            .prints("EPERM"),
     ],
     claims: &[FROM_INSIDE],
     run: |lab| lab.compare(FROM_INSIDE, false, true, map_as_root)?.shows(first().is("EPERM")),
@@ -94,10 +99,7 @@ pub(crate) const RUN_ITS_CHILD: Step = Step {
         "write(\"/proc/1/setgroups\", \"deny\\n\", 5)",
         "write(\"/proc/1/gid_map\", …, 14)",
     ],
-    by_hand: &[
-        hand("unshare --user --map-root-user --pid --fork sh -c 'ls -l /proc/$$/uid_map'"),
-        hand("unshare --user --map-root-user --pid --fork --mount-proc sh -c 'ls -l /proc/$$/uid_map'"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'stat -c \"%U %n\" /proc/$$/uid_map'").prints("nobody /proc/1/uid_map"), hand("unshare --user --map-root-user --pid --fork --mount-proc sh -c 'stat -c \"%U %n\" /proc/$$/uid_map'").prints("root /proc/1/uid_map"), ],
     claims: &[PROC_FIRST],
     run: |lab| lab.compare(PROC_FIRST, false, true, child_of_the_program)?.shows(inside("getuid()").is(0)),
 };
@@ -112,7 +114,10 @@ const STATUS: Claim = Claim::holds(
 pub(crate) const FAIL: Step = Step {
     title: "Let its child fail on the map, and ask what the program ends with.",
     calls: &["waitpid(child, &status, 0)", "waitpid(child, NULL, 0)"],
-    by_hand: &[hand("sh -c 'false & wait $!'; echo $?"), hand("sh -c 'false & wait'; echo $?")],
+    by_hand: &[
+        hand("sh -c 'false & wait $!'; echo $?").prints("1"),
+        hand("sh -c 'false & wait'; echo $?").prints("0"),
+    ],
     claims: &[STATUS],
     run: |lab| {
         lab.compare(STATUS, true, false, end_of_the_program)?

@@ -37,8 +37,9 @@ pub(crate) const CHANGE_WHAT_IS_OWNED: Step = Step {
     title: "Let root inside set the hostname and mount a tmpfs, in namespaces of its parent's and of its own.",
     calls: &["sethostname(\"inside\")", "mount(\"tmpfs\", \"/tmp\", \"tmpfs\")"],
     by_hand: &[
-        hand("unshare --user --map-root-user hostname inside"),
-        hand("unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'"),
+        hand("unshare --user --map-root-user hostname inside")
+            .prints("hostname: you must be root to change the host name"),
+        hand("unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'").prints("inside"),
     ],
     claims: &[ELSEWHERE, ITS_OWN],
     run: |lab| {

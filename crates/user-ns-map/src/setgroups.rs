@@ -35,11 +35,7 @@ const MUST_DENY: Claim = Claim::holds(
 pub(crate) const WRITE_AS_A_USER: Step = Step {
     title: "Write gid_map from outside, as an ordinary user, with setgroups denied and with setgroups left alone.",
     calls: &["write(\"/proc/PID/setgroups\", \"deny\")", "write(\"/proc/PID/gid_map\", \"0 GID 1\")"],
-    by_hand: &[
-        hand("unshare --user sleep 9 &"),
-        hand("sleep 1; echo \"0 $(id -g) 1\" > /proc/$!/gid_map  # EPERM"),
-        hand("echo deny > /proc/$!/setgroups; echo \"0 $(id -g) 1\" > /proc/$!/gid_map"),
-    ],
+    by_hand: &[hand("unshare --user sleep 60 &").prints(""), hand("echo \"0 $(id -g) 1\" > /proc/$!/gid_map").prints("EPERM"), hand("echo deny > /proc/$!/setgroups; echo \"0 $(id -g) 1\" > /proc/$!/gid_map; cat /proc/$!/gid_map; kill $!").prints("0 <group id> 1"), ],
     claims: &[MUST_DENY],
     run: |lab| {
         lab.compare(MUST_DENY, true, false, |denies| write_gid_map(User::Ordinary, &own_group(), denies))?
@@ -79,9 +75,12 @@ const SETGROUPS: Claim = Claim::holds(
 pub(crate) const WRITE_AS_ROOT: Step = Step {
     title: "Do the same as root, for six groups, with and without `deny`; then let the child set its groups.",
     calls: &["write(\"/proc/PID/gid_map\", \"0 1 6\")", "setgroups([0, 5])"],
-    by_hand: &[hand(
-        "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1 6\" > /proc/$!/gid_map; cat /proc/$!/setgroups'",
-    )],
+    by_hand: &[
+        hand("unshare --user sleep 60 &").as_root().prints(""),
+        hand("echo '0 1 6' > /proc/$!/gid_map; cat /proc/$!/gid_map /proc/$!/setgroups; kill $!")
+            .as_root()
+            .prints("0 1 6\nallow"),
+    ],
     claims: &[ALWAYS_DENY, SETGROUPS],
     run: |lab| {
         let arms = lab.arms(true, false, |denies| write_gid_map(User::Root, "0 1 6\n", denies))?;
@@ -110,7 +109,8 @@ pub(crate) const NEST: Step = Step {
         "unshare(CLONE_NEWUSER)",
         "read(\"/proc/self/setgroups\")",
     ],
-    by_hand: &[hand("cat /proc/self/setgroups; unshare -Ur sh -c 'unshare -U cat /proc/self/setgroups'")],
+    by_hand: &[hand("cat /proc/self/setgroups; unshare -Ur sh -c 'unshare -U cat /proc/self/setgroups'")
+        .prints("allow\ndeny")],
     claims: &[INHERITED],
     run: |lab| {
         lab.compare(INHERITED, false, true, read_below)?
@@ -121,7 +121,12 @@ pub(crate) const NEST: Step = Step {
 pub(crate) const DENY_TWICE: Step = Step {
     title: "Write `deny` to setgroups twice, without and with a write to gid_map between.",
     calls: &["write(\"/proc/self/setgroups\", \"deny\")", "write(\"/proc/self/gid_map\", \"0 GID 1\")"],
-    by_hand: &[hand("unshare --user --map-root-user bash -c 'echo deny > /proc/self/setgroups'")],
+    by_hand: &[
+        hand("unshare --user sleep 60 &").prints(""),
+        hand("for n in 1 2; do echo deny > /proc/$!/setgroups; done; cat /proc/$!/setgroups; kill $!")
+            .prints("deny"),
+        hand("unshare --user --map-root-user bash -c 'echo deny > /proc/self/setgroups'").prints("EPERM"),
+    ],
     claims: &[FROZEN],
     run: |lab| lab.compare(FROZEN, false, true, deny_again)?.shows(inside(DENY_AGAIN).is("EPERM")),
 };

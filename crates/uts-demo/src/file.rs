@@ -36,7 +36,8 @@ const ONE_FILE: Claim = Claim::holds(
 pub(crate) const READ_ONE_FILE: Step = Step {
     title: "Open /proc/sys/kernel/hostname once. We and a child with another hostname both read that open file.",
     calls: &["open(\"/proc/sys/kernel/hostname\")", "clone3(CLONE_NEWUTS)", "pread(file)"],
-    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname inside; cat <&3' 3< /proc/sys/kernel/hostname")],
+    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname inside; cat <&3' 3< /proc/sys/kernel/hostname")
+        .prints("inside")],
     claims: &[ONE_FILE],
     run: |lab| {
         lab.compare(ONE_FILE, Namespaces::NONE, Namespaces::UTS, read_one_file)?
@@ -76,9 +77,9 @@ const CUT: Claim = Claim::holds(
 pub(crate) const WRITE_LONG_NAMES: Step = Step {
     title: "Write names of 64 and of 65 bytes to the file.",
     calls: &["write(\"/proc/sys/kernel/hostname\", name, length)"],
-    by_hand: &[hand(
-        "sudo unshare --uts sh -c 'printf %070d 0 > /proc/sys/kernel/hostname; hostname | wc --chars'",
-    )],
+    by_hand: &[hand("unshare --uts sh -c 'printf %070d 0 > /proc/sys/kernel/hostname; hostname | wc -c'")
+        .as_root()
+        .prints("65")],
     claims: &[CUT],
     run: |lab| {
         // A longer name is cut, not refused.
@@ -106,8 +107,9 @@ pub(crate) const WRITE_AS_A_USER: Step = Step {
         "write(file, \"written\")",
     ],
     by_hand: &[
-        hand("sudo unshare --uts setpriv --bounding-set -all sh"),
-        hand("hostname called; echo written > /proc/sys/kernel/hostname; hostname"),
+        hand("unshare --uts setpriv --bounding-set -all bash  # a shell of your own").as_root().prints(""),
+        hand("hostname called").as_root().prints("…: you must be root to change the host name").status(1),
+        hand("echo written > /proc/sys/kernel/hostname; hostname").as_root().prints("written"),
     ],
     claims: &[BY_FILE],
     run: |lab| {

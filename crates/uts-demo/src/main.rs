@@ -82,7 +82,8 @@ const SET_INSIDE: Step = Step {
         "setdomainname(\"inside.example\")",
         "uname()",
     ],
-    by_hand: &[hand("unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'; hostname")],
+    by_hand: &[hand("hostname; unshare -Ur --uts sh -c 'hostname inside; hostname'; hostname")
+        .prints("<name>\ninside\n<name>")],
     claims: &[STAYS],
     run: |lab| {
         lab.compare(STAYS, Namespaces::NONE, Namespaces::UTS, rename_inside)?
@@ -115,7 +116,7 @@ const COPY: Claim = Claim::holds(
 const SET_OUTSIDE: Step = Step {
     title: "Read both names in a child; then rename ourselves, and let it read again.",
     calls: &["uname()", "sethostname(\"renamed\")", "setdomainname(\"renamed.example\")", "uname()"],
-    by_hand: &[hand("hostname; unshare -Ur --uts hostname")],
+    by_hand: &[hand("hostname; unshare -Ur --uts hostname").prints("<name>\n<name>")],
     claims: &[COPY],
     run: |lab| {
         lab.compare(COPY, Namespaces::NONE, Namespaces::UTS, rename_outside)?.shows(
@@ -192,8 +193,10 @@ const ENTER: Step = Step {
     title: "Enter a UTS namespace, and leave it again: once our own, once that of a container called 'container'.",
     calls: &["open(\"/proc/PID/ns/uts\")", "setns(ns, CLONE_NEWUTS)", "uname()"],
     by_hand: &[
-        hand("unshare -Ur --uts sh -c 'hostname container; sleep 60' &"),
-        hand("nsenter --user --preserve-credentials --uts --target $! hostname; hostname"),
+        hand("unshare -Ur --uts sh -c 'hostname container; exec sleep 60' &").prints(""),
+        hand("hostname; nsenter -U --preserve-credentials --uts --target $! hostname; hostname")
+            .prints("<name>\ncontainer\n<name>"),
+        hand("kill $!").prints(""),
     ],
     claims: &[ENTERED],
     run: |lab| {

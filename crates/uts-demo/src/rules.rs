@@ -21,7 +21,9 @@ const TOO_LONG: Claim = Claim::holds(
 pub(crate) const SET_LONG_NAMES: Step = Step {
     title: "Set names of 0 to 65 bytes.",
     calls: &["sethostname(name, length)", "setdomainname(name, length)"],
-    by_hand: &[hand("unshare -Ur --uts hostname $(printf %065d 0)")],
+    by_hand: &[hand("unshare -Ur --uts hostname $(printf %065d 0)")
+        .prints("hostname: name too long")
+        .status(1)],
     claims: &[TOO_LONG],
     run: |lab| {
         let mut rows = Vec::new();
@@ -62,7 +64,10 @@ const ADMIN: Claim =
 pub(crate) const MAKE_WITHOUT_PRIVILEGE: Step = Step {
     title: "Create a UTS namespace without CAP_SYS_ADMIN and with it; then one along with a user namespace.",
     calls: &["capset()", "clone3(CLONE_NEWUTS)", "clone3(CLONE_NEWUSER|CLONE_NEWUTS)"],
-    by_hand: &[hand("unshare --uts true; unshare -Ur --uts true  # as an ordinary user")],
+    by_hand: &[
+        hand("unshare --uts true").prints("EPERM").status(1),
+        hand("unshare -Ur --uts true").prints("").status(0),
+    ],
     claims: &[ADMIN],
     run: |lab| {
         lab.compare(ADMIN, false, true, make_namespaces)?
@@ -81,7 +86,12 @@ const OWNER: Claim = Claim::holds(
 pub(crate) const SET_AS_A_STRANGER: Step = Step {
     title: "In a new user namespace, with every capability there, rename our UTS namespace, then a new one.",
     calls: &["clone3(CLONE_NEWUSER)", "clone3(CLONE_NEWUSER|CLONE_NEWUTS)", "sethostname(\"inside\")"],
-    by_hand: &[hand("unshare -Ur hostname inside; unshare -Ur --uts hostname inside")],
+    by_hand: &[
+        hand("unshare -Ur hostname inside")
+            .prints("hostname: you must be root to change the host name")
+            .status(1),
+        hand("unshare -Ur --uts hostname inside").prints("").status(0),
+    ],
     claims: &[OWNER],
     run: |lab| {
         let user = Namespaces::USER;
@@ -100,7 +110,8 @@ const UNAME26: Claim = Claim::holds(
 pub(crate) const READ_THE_RELEASE: Step = Step {
     title: "Read the release, which nothing sets; then in the guise for programs that expect no kernel after 2.6.",
     calls: &["open(\"/proc/sys/kernel/osrelease\", O_WRONLY)", "personality(UNAME26)", "uname()"],
-    by_hand: &[hand("uname --kernel-release; setarch --uname-2.6 uname --kernel-release")],
+    by_hand: &[hand("uname --kernel-release; setarch --uname-2.6 uname --kernel-release")
+        .prints("<release A>\n2.6.…")],
     claims: &[UNAME26],
     run: |lab| {
         let release = "/proc/sys/kernel/osrelease";

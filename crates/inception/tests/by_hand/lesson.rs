@@ -5,10 +5,13 @@ use std::process::Command;
 
 use transcript::{Event, Hand, Need};
 
-/// Commands that share a shell: those of a step, and of the steps that go on in its shell.
+/// Commands that share a shell: those of a step, and of the steps that go on in its shell, that one user types.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) experiment: String,
+    /// The step in which it begins.
+    shell: usize,
+    pub(crate) as_root: bool,
     /// Each command, with the number of its step.
     pub(crate) typed: Vec<(usize, Hand)>,
     pub(crate) needs: Vec<Need>,
@@ -19,11 +22,7 @@ impl Session {
     pub(crate) fn name(&self) -> String {
         let (first, last) = (self.typed[0].0, self.typed[self.typed.len() - 1].0);
         let steps = if first == last { format!("{first}") } else { format!("{first}-{last}") };
-        format!("{}/{steps}{}", self.experiment, if self.as_root() { " as root" } else { "" })
-    }
-
-    pub(crate) fn as_root(&self) -> bool {
-        self.typed.iter().any(|(_, hand)| hand.about.root)
+        format!("{}/{steps}{}", self.experiment, if self.as_root { " as root" } else { "" })
     }
 
     /// How many of its commands have no declared output.
@@ -60,18 +59,18 @@ pub(crate) fn sessions(program: &Path) -> Vec<Session> {
         let Ok(Event::Step { number, by_hand, .. }) = serde_json::from_str(line) else {
             panic!("{name} --list-steps: no step: {line}");
         };
-        let needs = by_hand.needs();
-        let typed = by_hand.typed.into_iter().map(|hand| (number, hand));
-        match by_hand.shell {
-            None => {
-                let session = Session { experiment: name.clone(), typed: typed.collect(), needs };
-                sessions.extend((!session.typed.is_empty()).then_some(session));
-            }
-            Some(shell) => {
-                let begun = sessions.iter_mut().find(|session| session.typed[0].0 == shell);
-                let begun = begun.unwrap_or_else(|| panic!("{name}: step {shell} has no commands"));
-                begun.typed.extend(typed);
-                begun.needs.extend(needs);
+        let shell = by_hand.shell.unwrap_or(number);
+        for hand in by_hand.typed {
+            let is_same =
+                |session: &&mut Session| session.shell == shell && session.as_root == hand.about.root;
+            if let Some(session) = sessions.iter_mut().find(is_same) {
+                session.needs.extend(&hand.about.needs);
+                session.typed.push((number, hand));
+            } else {
+                let (experiment, as_root) = (name.clone(), hand.about.root);
+                let needs = hand.about.needs.clone();
+                let typed = vec![(number, hand)];
+                sessions.push(Session { experiment, shell, as_root, typed, needs });
             }
         }
     }

@@ -11,12 +11,13 @@ mod lesson;
 #[path = "../shell/mod.rs"]
 mod shell;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -96,7 +97,7 @@ fn look(bench: &Bench, session: &Session, number: usize) -> Result<Completion, F
     }
     let commands: Vec<&str> = session.typed.iter().map(|(_, hand)| hand.command.as_str()).collect();
     let script = Script {
-        as_root: session.as_root(),
+        as_root: session.as_root,
         cgroup: session.needs.iter().any(|need| matches!(need, Need::Cgroup | Need::Controllers)),
         docker: session.needs.contains(&Need::Docker),
         machine: session.needs.iter().any(|need| matches!(need, Need::Systemd)),
@@ -107,14 +108,16 @@ fn look(bench: &Bench, session: &Session, number: usize) -> Result<Completion, F
     let at_most = AT_MOST * u32::try_from(session.typed.len())?;
     let Bench { checkout, programs, root, .. } = bench;
     let place = Place { checkout: checkout.clone(), programs: programs.clone(), root: *root, at_most };
+    /// What changes the whole machine, or starts an engine, is typed alone.
+    static ALONE: RwLock<()> = RwLock::new(());
+    let is_alone = script.docker || session.needs.contains(&Need::ThrowAway);
+    let (_alone, _beside) = if is_alone { (Some(ALONE.write()), None) } else { (None, Some(ALONE.read())) };
     let printed = run::run(&place, &script, number).inspect_err(|why| {
         bench.tell(session, &json!({"result": "failed", "why": why}));
     })?;
-    let faults: String = session
-        .typed
-        .iter()
-        .zip(&printed)
-        .filter_map(|((step, hand), printed)| fault(*step, hand, printed))
+    let mut found = Found::default();
+    let faults: String = (session.typed.iter().zip(&printed))
+        .filter_map(|((step, hand), printed)| fault(*step, hand, printed, &mut found))
         .collect();
     let typed = session.typed.iter().zip(&printed);
     let typed = typed.map(|((step, hand), Printed { status, text })| {
@@ -125,13 +128,18 @@ fn look(bench: &Bench, session: &Session, number: usize) -> Result<Completion, F
     if faults.is_empty() { Ok(Completion::Completed) } else { Err(faults.into()) }
 }
 
-/// What is not as declared.
-fn fault(step: usize, hand: &Hand, printed: &Printed) -> Option<String> {
+/// What is not as declared. `found` are the samples of the commands before.
+fn fault(step: usize, hand: &Hand, printed: &Printed, found: &mut Found) -> Option<String> {
     let Hand { command, about } = hand;
     let mut faults = String::new();
-    if about.prints.as_ref().is_some_and(|said| !agrees(said, &printed.text)) {
-        let said = about.prints.iter().flatten().fold(String::new(), |all, line| all + "→ " + line + "\n");
-        let _ = write!(faults, "is to print:\n{said}prints:\n{}\n", printed.text);
+    if let Some(said) = &about.prints {
+        match agree(said, &printed.text, found) {
+            Some(samples) => *found = samples,
+            None => {
+                let said = said.iter().fold(String::new(), |all, line| all + "→ " + line + "\n");
+                let _ = write!(faults, "is to print:\n{said}prints:\n{}\n", printed.text);
+            }
+        }
     }
     if about.status.is_some_and(|status| status != printed.status) {
         let _ = writeln!(faults, "is to exit with {:?}, exits with {}", about.status, printed.status);
@@ -139,11 +147,11 @@ fn fault(step: usize, hand: &Hand, printed: &Printed) -> Option<String> {
     (!faults.is_empty()).then(|| format!("step {step}: {command}\n{faults}"))
 }
 
-fn agrees(said: &[String], printed: &str) -> bool {
+fn agree(said: &[String], printed: &str, found: &Found) -> Option<Found> {
     let printed = printed.replace('\t', " ");
     let lines: Vec<&str> = printed.lines().collect();
-    let reading = Reading { values: &std::collections::BTreeMap::new(), columns: true, abridged: true };
-    reading.agree(said, &lines, &Found::default()).is_some()
+    let reading = Reading { values: &BTreeMap::new(), columns: true, abridged: true };
+    reading.agree(said, &lines, found)
 }
 
 /// Why a session is not run here.
@@ -153,14 +161,14 @@ fn missing(bench: &Bench, session: &Session) -> Option<String> {
     if unknown > 0 && !asked("BY_HAND_ALL", "1") {
         return Some(format!("{unknown} of its {} commands have no declared output", session.typed.len()));
     }
-    if session.as_root() && !bench.root {
+    if session.as_root && !bench.root {
         return Some("needs root: sudo".into());
     }
     let only_root = asked("BY_HAND_AS", "root") || !bench.checkout.join("scripts/ordinary").is_file();
-    if bench.root && !session.as_root() && only_root {
+    if bench.root && !session.as_root && only_root {
         return Some("an ordinary user types it: run as one".into());
     }
-    if session.as_root() && asked("BY_HAND_AS", "user") {
+    if session.as_root && asked("BY_HAND_AS", "user") {
         return Some("root types it".into());
     }
     if let Some(need) = session.needs.iter().find(|need| !is_there(bench, **need)) {
@@ -231,9 +239,6 @@ fn written_wrongly(session: &Session) -> Vec<String> {
     let known = session.unknown() == 0;
     for (step, Hand { command, about }) in session.typed.iter().filter(|_| known) {
         let mut say = |what: &str| faults.push(format!("{}, step {step}: {what}: {command}", session.name()));
-        if about.root != session.as_root() {
-            say("a session is of one user");
-        }
         if machine::types(command, "sudo") {
             say("not everyone has sudo: as_root()");
         }
@@ -261,9 +266,16 @@ fn another_output_is_noticed() -> Result<(), String> {
         ("EPERM", "EPERM", true),
         ("sh: …: EPERM", "sh: 1: Operation not permitted", true),
         ("EVERYONE", "EVERYONE", true),
+        ("<name>: <name>", "a: a", true),
+        ("<name>: <name>", "a: b", false),
+        ("<pid A> <pid B>", "7 8", true),
+        ("<pid A> <pid B>", "7 7", false),
+        ("<pid A> <name A>", "7 7", true),
+        ("<NO> <a>", "<NO> <a>", true),
+        ("<NO>", "NO", false),
     ] {
         let lines: Vec<String> = said.lines().map(str::to_string).collect();
-        if agrees(&lines, printed) != right {
+        if agree(&lines, printed, &Found::default()).is_some() != right {
             return Err(format!("{said:?} and {printed:?}"));
         }
     }

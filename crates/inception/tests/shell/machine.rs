@@ -10,6 +10,7 @@ pub(crate) const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "gcc libc6-dev"),
     ("hostname", "hostname"),
     ("ip", "iproute2"),
+    ("keyctl", "keyutils"),
     ("lsof", "lsof"),
     ("nft", "nftables"),
     ("perl", "perl"),
