@@ -120,7 +120,7 @@ fn answers_in_time(child: &mut Child, is_frozen: bool) -> Result<bool> {
         child.fact()?;
         return Ok(true);
     }
-    // Created, heard and gone: in that time a process that can run would have said its word too.
+    // Created, received from and gone: in that time a process that can run would have reported too.
     let mut other = answerer("another")?;
     other.wake()?;
     other.fact()?;
@@ -217,7 +217,7 @@ fn kill_above(kills: bool) -> Result<Vec<Fact>> {
     }
     let mut facts = Vec::new();
     for child in &mut members {
-        // Who was killed hears no more of it, and says how it ended.
+        // Who was killed receives no more, and its end says how it ended.
         let _ = child.wake();
         let end = format!("end of {}", child.label());
         facts.push(child.next(end)?);

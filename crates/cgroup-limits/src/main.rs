@@ -1,8 +1,8 @@
 //! What does a limit do?
 //!
-//! A limit is a number in a file of a cgroup, and each kind answers in its own way when it is hit: fork() fails, a
-//! process is killed, or it is made to wait. Watch for the answer, and for who gets it: it is not always the one who
-//! did too much. And the number in the file is not the whole truth: what holds is the least of all above.
+//! A limit is a number in a file of a cgroup, and each kind answers in its own way when it is hit. fork() fails, a
+//! process is killed, or it has to wait. Watch for the answer, and for who gets it: it is not always the one who did
+//! too much. And the number in the file is not the whole truth: the strictest ancestor limit applies.
 //!
 //! Nothing is judged by a clock. Where a limit makes a process wait, the kernel's own count tells, or who comes first.
 

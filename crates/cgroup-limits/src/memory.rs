@@ -305,8 +305,9 @@ fn can_be_killed() -> ns_core::Result<()> {
     if text.starts_with('-') { fs::write(file, "0").named(|| format!("echo 0 > {file}")) } else { Ok(()) }
 }
 
-/// As [`take_in`] one that takes a MiB after the other, where it may not swap, or may. After each the kernel is told to
-/// make room (memory.reclaim): left to itself it may find the disk too slow, and kill though there is swap space.
+/// As [`take_in`] one that takes a MiB after the other, where it may not swap, or may. After each, a write to
+/// memory.reclaim makes the kernel make room: left to itself it may find the disk too slow, and kill though there is
+/// swap space.
 fn grow_slowly(swap_forbidden: bool) -> Result<[Fact; 2]> {
     let cgroup = create(ControllerV2("memory"), "limited")?;
     cgroup.limit("memory.max", LIMIT)?;
@@ -483,7 +484,7 @@ fn take_beside_another(grouped: bool) -> Result<[Fact; 2]> {
     cgroup.join(frugal.pid())?;
     // Of its count nothing is shown: with the group the kernel may count the largest twice.
     let [taker, _] = take_in(&cgroup, touch)?;
-    // Who was killed hears no more of it.
+    // Who was killed receives no more.
     let _ = frugal.wake();
     Ok([frugal.next(FRUGAL)?, Fact { what: "end of the one that takes too much".into(), ..taker }])
 }
@@ -518,7 +519,7 @@ fn take_beside_an_idle_one(adjusted: bool) -> Result<Fact> {
     cgroup.join(taker.pid())?;
     taker.wake()?;
     let taken = taker.next("after 28 MiB")?.value;
-    // Who was killed hears no more of it.
+    // Who was killed receives no more.
     let _ = idle.wake();
     let left = idle.next("end of the idle one")?.value;
     // The taker goes on until one of the two is killed. Where both are, the idle one's memory came back too late.

@@ -81,7 +81,8 @@ pub(crate) const LIMIT_PIDS: Step = Step {
             .shows(outside("pids.current").is(4) & inside("fork()").is("EAGAIN"))?;
         lab.compare(MOVED_IN, false, true, add_one)?
             .shows(first().from("EAGAIN").to("OK") & outside("pids.current").is(2))?;
-        // Of a limit in the cgroup itself the cgroups above are told too, in the file that counts the whole subtree.
+        // The cgroups above count what hits a limit in the cgroup itself, too, in the file that counts the whole
+        // subtree.
         lab.compare(COUNTED_WHERE, false, true, count_a_refused_fork)?.shows(
             outside("pids.events above counts it").is("yes")
                 & outside("pids.events below counts it").is("no"),

@@ -376,7 +376,7 @@ fn poll_until_one_is_empty(below: bool) -> Result<Vec<Fact>> {
     ])
 }
 
-/// The cgroup.events of a cgroup, read once: from then on poll() tells of changes.
+/// The cgroup.events of a cgroup, read once: from then on poll() reports changes.
 fn open_events(cgroup: &Cgroup) -> Result<File> {
     let path = cgroup.path().join("cgroup.events");
     let mut file = File::open(&path).named(|| format!("open(\"{}\")", path.display()))?;

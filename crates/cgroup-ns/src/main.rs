@@ -1,7 +1,7 @@
 //! What does a cgroup namespace hide?
 //!
 //! The cgroup that a process is in when it makes the namespace becomes the root of its view: `/` is where it is, and
-//! all else is told from there. Watch who reads. The same process has one path for itself and another for those
+//! all other paths start there. Watch who reads. The same process has one path for itself and another for those
 //! outside, and neither says what it may do: that is decided elsewhere.
 //!
 //! What is shown by hand is one session of root: its shell variables, and the cgroup $new, last from step to step.

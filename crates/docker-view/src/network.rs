@@ -147,8 +147,8 @@ fn ends_of_the_veth_pair(container: &Container) -> Result<Vec<Fact>> {
 }
 
 /// Pings one new container from another. What is pinged is left on the bridge or unplugged. An engine gives an address
-/// that was unplugged to the next container, and in vain has the pinger's kernel asked for it before: a packet that comes
-/// just before it gives up (arp(7)) is lost. So in either arm who pings is new.
+/// that was unplugged to the next container. The pinger's kernel has asked for that address before, without an answer.
+/// A packet that comes just before it gives up (arp(7)) is lost. So in either arm who pings is new.
 fn ping(engine: &Engine, plugged: bool) -> Result<Fact> {
     let (from, to) = (engine.start(DEFAULTS)?, engine.start(DEFAULTS)?);
     let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";

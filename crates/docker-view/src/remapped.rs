@@ -1,4 +1,4 @@
-//! The namespace that Docker does not make unless its engine is told to: of user IDs.
+//! The namespace that Docker makes only where its engine is configured so: of user IDs.
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Step, hand, outside};

@@ -4,9 +4,9 @@
 //! file. An IPC namespace is where such a name counts. Watch for what is no name: memory that is attached, a descriptor
 //! that is open. That is still there when the namespace has been left.
 //!
-//! Every arm runs in an IPC namespace of its own, so that it starts empty and leaves nothing to the next, and in a mount
-//! namespace of its own, so that its mounts go with it. What is shown by hand is one session, in the shell of the first
-//! step.
+//! Every arm runs in an IPC namespace of its own, so that it starts empty and leaves nothing to the next. It has a
+//! mount namespace of its own, so that its mounts go with it. What is shown by hand is one session, in the shell of the
+//! first step.
 
 mod held;
 mod limits;

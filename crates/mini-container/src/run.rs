@@ -2,8 +2,8 @@
 //!
 //! Three processes, and what each is for:
 //!
-//! - the **launcher** stays outside. It makes init, gives it what init may not give itself (ID maps, a cgroup, the other
-//!   end of a network link), passes signals and the terminal on, and ends as the command ends.
+//! - the **launcher** stays outside. It makes init, and gives it what init may not give itself: ID maps, a cgroup, the
+//!   other end of a network link. It passes signals and the terminal on, and ends as the command ends.
 //! - **init** is PID 1 inside. It builds the root filesystem, leaves the old one, gives its privileges up, and then does
 //!   what PID 1 has to do: it reaps, and forwards signals.
 //! - the **command** is its child, and the first program that is not ours.

@@ -49,8 +49,8 @@ fn ip() -> Option<&'static str> {
 const IP: &str = "ip netns";
 const DONE: &str = "done";
 
-/// What there is at the name when `ip netns` has done what it was told. It is in a network namespace of ours: to come
-/// back to it, ip(8) has to enter it.
+/// What there is at the name when `ip netns` is done. It is in a network namespace of ours: to come back to it, ip(8)
+/// has to enter it.
 fn name_a_namespace(what: &'static str) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut caller = Child::spawn("caller of ip", Namespaces::NET, |me| {

@@ -26,7 +26,7 @@ const LINKS: Claim = Claim::holds(
     &[
         right("their links /proc/PID/ns/uts differ"),
         wrong("their hostnames differ", "they may differ, and need not: a new namespace begins with a copy"),
-        wrong("one of them is PID 1 inside", "that is told by the PID namespace"),
+        wrong("one of them is PID 1 inside", "the PID namespace decides that"),
         wrong("an ordinary user cannot", "lsns shows an ordinary user fewer namespaces than root"),
     ],
 );
@@ -238,7 +238,7 @@ fn for_children(namespaces: Namespaces) -> Result<Vec<Fact>> {
     Ok(caller.facts()?)
 }
 
-/// What a namespace is told by.
+/// What identifies a namespace.
 #[derive(Clone, Copy)]
 enum Number {
     Inode,

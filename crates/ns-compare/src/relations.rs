@@ -36,7 +36,7 @@ pub(crate) const ASK_FOR_PARENTS: Step = Step {
     },
 };
 
-const KIND: Claim = Claim::holds("kind", "ioctl(NS_GET_NSTYPE) tells of which kind a namespace is.")
+const KIND: Claim = Claim::holds("kind", "ioctl(NS_GET_NSTYPE) returns which kind a namespace is.")
     .factor("a namespace of each kind")
     .more(&[7])
     .requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(at_once)]);

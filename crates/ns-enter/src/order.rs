@@ -262,7 +262,7 @@ fn visit(container: &Child, capable: bool, way: Way) -> Result<Vec<Fact>> {
 fn try_each(container: &Child, namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut answers = Vec::new();
     for kind in kinds() {
-        // Opened by us, so that the answer of setns() can be heard though the link cannot be opened.
+        // Opened by us, so that setns() answers though the link cannot be opened.
         let file = of(container, kind)?;
         let mut visitor = Child::spawn("visitor", namespaces, |me| {
             me.report(format!("setns({kind})"), Outcome::of(file.enter(Some(kind)))?)

@@ -1,4 +1,4 @@
-//! A process in a new namespace, which stays until it is told to end.
+//! A process in a new namespace, which stays until a message ends it.
 
 use ns_core::{Child, Kind, Namespaces, Reporter};
 

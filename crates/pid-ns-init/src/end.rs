@@ -89,10 +89,10 @@ pub(crate) const SIGNAL_EVERYONE: Step = Step {
     claims: &[EVERYONE],
     run: |lab| {
         lab.compare(EVERYONE, Namespaces::NONE, Namespaces::PID, kill_everyone)?.shows(
-            outside("the listener heard first").is("SIGTERM")
-                & inside("the first process heard first").is("SIGTERM")
-                & inside("the sender heard first").is("SIGTERM")
-                & inside("the member heard first").is("SIGUSR1"),
+            outside("the listener handled first").is("SIGTERM")
+                & inside("the first process handled first").is("SIGTERM")
+                & inside("the sender handled first").is("SIGTERM")
+                & inside("the member handled first").is("SIGUSR1"),
         )
     },
 };
@@ -213,13 +213,13 @@ fn is_there(process: Pid) -> ns_core::Result<bool> {
     }
 }
 
-/// As the procfs has it that we were started with: first the number that a process has there, then one a PID namespace
+/// As the procfs has it that we were started with: first the PID that a process has there, then one a PID namespace
 /// further down.
 pub(crate) fn tell_pids(me: &mut Reporter) -> ns_core::Result<()> {
     me.report("PIDs", process::pids(None)?.into_iter().map(Value::Pid).collect::<Vec<_>>())
 }
 
-/// The number that a process told of itself for the PID namespace `level` below the one that we were started in.
+/// The PID that a process reported of itself for the PID namespace `level` below the one that we were started in.
 pub(crate) fn number(pids: &Fact, level: usize) -> ns_core::Result<Pid> {
     let told = match &pids.value {
         Value::List(numbers) => {
@@ -248,7 +248,7 @@ fn kill_everyone(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let listen = |me: &mut Reporter| {
             let mut caught = signals::catch(&[SIGUSR1, SIGTERM])?;
             me.report("ready", "yes")?;
-            me.report("heard first", caught.wait()?.signal)
+            me.report("handled first", caught.wait()?.signal)
         };
         let mut listener = Child::spawn("listener", Namespaces::NONE, listen)?;
         listener.fact()?;
@@ -259,21 +259,21 @@ fn kill_everyone(namespaces: Namespaces) -> Result<Vec<Fact>> {
             let mut sender = Child::spawn("sender", Namespaces::NONE, |me| {
                 let mut caught = signals::catch(&[SIGUSR1, SIGTERM])?;
                 send(Pid::from_raw(-1), SIGUSR1)?;
-                // The fence, here and below: it is heard first only if the other was never sent.
+                // The fence, here and below: it is handled first only if the other was never sent.
                 send(getpid(), SIGTERM)?;
-                me.report("the sender heard first", caught.wait()?.signal)
+                me.report("the sender handled first", caught.wait()?.signal)
             })?;
             let by_the_sender = sender.fact()?.value;
             member.signal(SIGTERM)?;
-            me.report("the member heard first", member.fact()?.value)?;
+            me.report("the member handled first", member.fact()?.value)?;
             send(getpid(), SIGTERM)?;
-            me.report("the first process heard first", caught.wait()?.signal)?;
-            me.report("the sender heard first", by_the_sender)
+            me.report("the first process handled first", caught.wait()?.signal)?;
+            me.report("the sender handled first", by_the_sender)
         })?;
         let inside = first.facts()?;
         listener.signal(SIGTERM)?;
         let heard = listener.fact()?;
-        me.send(Fact::outside("the listener heard first", heard.value))?;
+        me.send(Fact::outside("the listener handled first", heard.value))?;
         inside.into_iter().try_for_each(|fact| me.send(fact))
     })?;
     Ok(facts)

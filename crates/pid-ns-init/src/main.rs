@@ -182,10 +182,12 @@ const SEND_SIGTERM: Step = Step {
     },
 };
 
-const FROM_ABOVE: Claim =
-    Claim::holds("from-above", "Init is told that a signal from an ancestor namespace came from PID 0.")
-        .factor("CLONE_NEWPID")
-        .more(&[28]);
+const FROM_ABOVE: Claim = Claim::holds(
+    "from-above",
+    "For a signal from an ancestor namespace, init's handler receives 0 as the sender's PID.",
+)
+.factor("CLONE_NEWPID")
+.more(&[28]);
 
 const ASK_WHO_SENT: Step = Step {
     title: "Ask the handler who sent the signal.",

@@ -1,8 +1,8 @@
 //! The matrix: which signal reaches init, by who sends it and whether it is handled.
 //!
-//! Each cell is a process of its own. It always handles SIGPWR, the *fence*, which is sent after the signal under
-//! test. The kernel delivers the lowest number first, and the fence's is higher than all that are tested, so what is
-//! heard first tells what became of the other.
+//! Each cell is a process of its own. It always handles SIGPWR, the *fence*, which is sent after the signal under test.
+//! The kernel delivers the lowest number first, and the fence's is higher than all that are tested, so what is handled
+//! first shows what became of the other.
 
 use anyhow::Result;
 use lesson::{Claim, Picture, Step, inside};

@@ -1,4 +1,4 @@
-//! Who sends init a signal, and who would be told of it first.
+//! Who sends init a signal, and who would receive it first.
 
 use lesson::Requirement;
 use ns_core::{Error, Outcome, Pid, Result, Signal, probe, signals};
@@ -11,7 +11,7 @@ pub(crate) enum Sender {
     Itself,
 }
 
-/// A tracer is told of signals before they are dropped, and then they are not.
+/// A tracer receives signals before they are dropped, and then they are not dropped.
 pub(crate) const UNTRACED: Requirement = Requirement::Probe(probe::untraced);
 
 /// Sends a signal that the kernel has to take: that it was dropped is seen in what comes of it, not in the answer.

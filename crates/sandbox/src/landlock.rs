@@ -233,7 +233,7 @@ fn bind_two(restricts: bool) -> Result<Vec<Fact>> {
             ruleset.restrict_self()?;
         }
         for port in [ALLOWED, OTHER] {
-            // Nobody hears of it: the network is Z's, and its loopback device is down.
+            // Nobody can connect: the network is Z's, and its loopback device is down.
             let bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).named(|| binding(port));
             me.report(binding(port), Outcome::of(bound)?)?;
         }

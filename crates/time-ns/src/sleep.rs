@@ -23,7 +23,7 @@ pub(crate) fn suspendable() -> Result<Option<Unmet>> {
     })
 }
 
-/// Suspends the machine to RAM, and returns when it was woken: by whoever does that here, or by its own clock after
+/// Suspends the machine to RAM, and returns when it was woken. Whoever is here wakes it, or its own clock does after
 /// `at_most`, so that it does not sleep for ever.
 ///
 /// # Errors

@@ -156,7 +156,7 @@ fn as_root(namespaces: Namespaces) -> Result<Vec<Fact>> {
         mount::make_private()?;
         let mut child = Child::spawn("root", Namespaces::NONE, move |me| {
             if namespaces.contains(Namespaces::USER) {
-                // To mount in there it needs mounts that are its own.
+                // To mount inside it needs mounts that are its own.
                 namespace::unshare(namespaces | Namespaces::MNT)?;
                 stay_root(namespaces)?;
             }

@@ -1,5 +1,5 @@
-//! The notes' program `user_ns`, and what its text hides: whom it works for, how long a map is, whose /proc it
-//! writes to, and who hears of a failure.
+//! The notes' program `user_ns`, and what its text hides: whom it works for, how long a map is, whose /proc it writes
+//! to, and who learns of a failure.
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Step, first, hand, inside, outside, unmet};

@@ -132,7 +132,7 @@ fn read_one_file(namespaces: Namespaces) -> Result<Vec<Fact>> {
 /// A process opens the file at home, goes away, renames what is there or does not, and polls at home again.
 fn poll_after_a_visit(renames: bool) -> Result<Vec<Fact>> {
     uts::set_hostname("home")?;
-    // A rename elsewhere on this machine would be heard too, by chance; but not every time.
+    // A rename elsewhere on this machine would be reported too, by chance; but not every time.
     const TIMES: usize = 20;
     let there = Child::spawn("member of away", Namespaces::UTS, Reporter::stay)?;
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {

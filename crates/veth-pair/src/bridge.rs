@@ -1,8 +1,9 @@
 //! What joins two veth pairs: not their near ends in one namespace, but a bridge of which these are ports.
 //!
-//! a and b each have a veth pair that leads to the sandbox, as two containers have to their host. Whether a packet goes on
-//! from one into the other is up to what the sandbox does with the two ends in it. A physical device may be a port of
-//! the bridge too, and then it leads out of the machine; ours would cost the machine its network, so it is left alone.
+//! a and b each have a veth pair that leads to the sandbox, as two containers have to their host. Whether a packet goes
+//! on from one into the other is up to what the sandbox does with the two ends in it. A physical device may be a port
+//! of the bridge too, and then it leads out of the machine. Ours would cost the machine its network, so it is left
+//! alone.
 
 use std::os::fd::AsFd;
 

@@ -4,8 +4,9 @@
 //! in two such namespaces send each other datagrams through one. Watch the counters: what one end sent, the other
 //! received, and lo stays at 0.
 //!
-//! Then one end is set down, a bridge comes between, and the pair is deleted. We never wait for a datagram that does not
-//! come: once its way is clear again a second one is sent, and an answer to that one alone says that the first was lost.
+//! Then one end is set down, a bridge comes between, and the pair is deleted. We never wait for a datagram that does
+//! not come. Once its way is clear again a second one is sent, and an answer to that one alone says that the first was
+//! lost.
 
 mod bridge;
 mod datagrams;
@@ -70,7 +71,7 @@ const PAIR: Claim =
                 wrong("two: one for each end", "other devices are created one by one"),
                 wrong(
                     "three: one for each end, and one to join them",
-                    "a network cable is plugged in at either end",
+                    "a physical link is plugged in at either end",
                 ),
                 wrong(
                     "four: a bridge and a port are needed too",
@@ -122,9 +123,9 @@ const CARRIES: Claim = Claim::holds(
 );
 
 const SEND: Step = Step {
-    title: "Let a send two datagrams to b, \"first\" and \"second\", which b answers by the same words: before there is a veth pair \
-            between them, and through one, with the ends a0 in a and b0 in b. How many packets did each device send and \
-            receive?",
+    title: "Let a send two datagrams to b, \"first\" and \"second\", which b answers by the same words. Do so \
+            before there is a veth pair between them, and through one, with the ends a0 in a and b0 in b. How \
+            many packets did each device send and receive?",
     calls: &[
         "RTM_NEWLINK(…, IFLA_NET_NS_FD)",
         "RTM_NEWADDR",

@@ -102,8 +102,8 @@ impl Networks {
         let (a0, b0) = (a.link(&a.end)?, b.link(&b.end)?);
         for (network, near, far, neighbour) in [(a, &a0, &b0, B), (b, &b0, &a0, A)] {
             network.net.set_up(near.index)?;
-            // Without it the kernel asks first (ARP), and keeps the datagram until it is told. What was asked while the
-            // far end was down is asked again a second later, and then the datagram would arrive after all.
+            // Without it the kernel asks first (ARP), and keeps the datagram until an answer comes. What was asked
+            // while the far end was down is asked again a second later, and then the datagram would arrive after all.
             let hardware = far.address.context("a veth end has a hardware address")?;
             network.net.add_neighbour(near.index, neighbour.into(), hardware)?;
         }

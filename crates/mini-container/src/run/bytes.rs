@@ -1,7 +1,7 @@
 //! The bytes of an archive: unpacked where they are compressed, and never more of them than there is room for.
 //!
 //! A megabyte of gzip can become a gigabyte. So who reads sets two bounds, both on what comes *out*: how much in all,
-//! and how much before the next file of the archive begins, which is what a parser holds in memory at once.
+//! and how much before the next file of the archive begins. The second is what a parser holds in memory at once.
 
 use std::cell::Cell;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! What root may do in there: capabilities(7).
+//! What root may do inside: capabilities(7).
 
 use ns_core::{Capability, Named, Result};
 use rustix::thread::{

@@ -24,23 +24,22 @@ const HELP: Help = Help {
         ("mini-container run --user auto debian.tar bash", "with more users than one"),
         ("scripts/rootfs busybox rootfs", "how to get one"),
     ],
-    after: "Exit status: the command's; 128 + N if signal N ended it; 125 no container could be made,\n\
+    after: "Exit status: the command's; 128 + N if signal N ended it. 125 no container could be made,\n\
             or its output could not be passed on; 126 the command cannot be run; 127 there is none.",
 };
 
 /// What a manual page has to say besides.
 const DESCRIPTION: &str = "\
-    Runs COMMAND in namespaces of its own, all eight (without a time or a cgroup namespace where the kernel has none), \
-    and in a root filesystem of its own, with few capabilities and a \
-    filter for its system calls. An ordinary user may do so too. \
-    Standard input, output and error are handed over where they are pipes; instead of a terminal it gets one of its own, \
-    and files are passed on to it by pipes. What is written stays in memory, and is gone with the \
-    container. ROOTFS is a directory, which stays as it is; a tar archive; or an image: what docker-save(1) writes, or \
-    an archive of an OCI layout, as skopeo(1) and podman-save(1) write it. Archives and layers may be compressed by \
-    gzip(1). They are unpacked into memory, and refused where there is none left; where they are damaged (the layers' \
-    digests are compared); where a name leads out of them, and where they hold devices. Of an image's configuration, \
-    its variables (Env) and its working directory (WorkingDir) count. Its Entrypoint and Cmd do not, since COMMAND is \
-    given, nor does its User: COMMAND begins as the container's root.";
+    Runs COMMAND in namespaces of its own, of all eight kinds (a time and a cgroup namespace only where the kernel has \
+    them). It has a root filesystem of its own, few capabilities and a filter for its system calls. An ordinary user \
+    may do so too. Standard input, output and error are handed over where they are pipes. Instead of a terminal it \
+    gets one of its own, and files are passed on to it by pipes. What is written stays in memory, and is gone with the \
+    container. ROOTFS is a directory, which stays as it is; a tar archive; or an image. An image is what \
+    docker-save(1) writes, or an archive of an OCI layout, as skopeo(1) and podman-save(1) write it. Archives and \
+    layers may be compressed by gzip(1). They are unpacked into memory, and refused where there is none left. They are \
+    refused where they are damaged (the layers' digests are compared), where a name leads out of them, and where they \
+    hold devices. Of an image's configuration, its variables (Env) and its working directory (WorkingDir) count. Its \
+    Entrypoint and Cmd do not, since COMMAND is given, nor does its User: COMMAND begins as the container's root.";
 
 /// The command line.
 pub(crate) fn command() -> Command {

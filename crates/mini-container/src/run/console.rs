@@ -53,15 +53,15 @@ fn must_be_a_terminal(fd: BorrowedFd<'_>) -> Result<()> {
 /// The launcher's end. Dropped, our own terminal is as it was, and the other has hung up.
 pub(super) struct Console {
     master: OwnedFd,
-    /// Its other end, so that it never counts as closed: whoever is in there may close it, and open it again.
+    /// Its other end, so that it never counts as closed: whoever is inside may close it, and open it again.
     _open: Option<OwnedFd>,
     /// Where it is shown.
     screen: BorrowedFd<'static>,
-    /// How our terminal was set before, if its keys are for whoever is in there.
+    /// How our terminal was set before, if its keys are for whoever is inside.
     keyboard: Option<Termios>,
     /// Whether each of its keys is passed on.
     passes_keys: bool,
-    /// What was typed, and not taken yet by who is in there.
+    /// What was typed, and not taken yet by who is inside.
     typed: Vec<u8>,
 }
 
@@ -71,7 +71,7 @@ impl Console {
     pub(super) fn take(init: &Child, number: i64, terminals: [bool; 3]) -> Result<Console> {
         let number = i32::try_from(number).unwrap_or(-1);
         let master = init.take_descriptor(number)?;
-        // Nobody in there can have us wait: not by writing without end, and not by reading nothing.
+        // Nobody inside can have us wait: not by writing without end, and not by reading nothing.
         fcntl_getfl(&master)
             .and_then(|flags| fcntl_setfl(&master, flags | OFlags::NONBLOCK))
             .named(|| "fcntl(O_NONBLOCK)".into())?;
@@ -110,7 +110,7 @@ impl Console {
         tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp())
     }
 
-    /// Has each byte passed on as it is typed, if our terminal is ours at this moment: ^C is for whoever is in there, not
+    /// Has each byte passed on as it is typed, if our terminal is ours at this moment: ^C is for whoever is inside, not
     /// for us.
     pub(super) fn pass_every_key(&mut self) {
         let Some(before) = &self.keyboard else { return };
@@ -135,7 +135,7 @@ impl Console {
         }
     }
 
-    /// Whether keys are for whoever is in there, and our terminal is another's at this moment: no event tells when that
+    /// Whether keys are for whoever is inside, and our terminal is another's at this moment: no event tells when that
     /// ends.
     pub(super) fn waits_for_keyboard(&self) -> bool {
         self.keyboard.is_some() && !Console::is_ours()
@@ -152,7 +152,7 @@ impl Console {
         (self.master.as_fd(), PollFlags::POLLIN | writes)
     }
 
-    /// Shows what was written in there: some, or all that there is.
+    /// Shows what was written inside: some, or all that there is.
     pub(super) fn show(&self, all: bool) {
         let mut bytes = [0; 16384];
         while let Ok(length @ 1..) = rustix::io::read(&self.master, &mut bytes) {
@@ -183,7 +183,7 @@ impl Console {
         }
     }
 
-    /// Types it in there, as far as it is taken. Whether that is no terminal any more.
+    /// Types it inside, as far as it is taken. Whether that is no terminal any more.
     pub(super) fn type_on(&mut self) -> bool {
         while !self.typed.is_empty() {
             match rustix::io::write(&self.master, &self.typed) {

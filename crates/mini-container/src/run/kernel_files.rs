@@ -10,7 +10,7 @@ use rustix::fs::{FileType, fstat};
 use super::devices::Devices;
 use super::place;
 
-/// Nothing in there is a program, a device, or a way to another user.
+/// Nothing inside is a program, a device, or a way to another user.
 pub(crate) const PLAIN: &[Restriction] = &[NoSuid, NoDev, NoExec];
 /// Nor anything to be written.
 const FIXED: &[Restriction] = &[NoSuid, NoDev, NoExec, ReadOnly];
@@ -34,7 +34,7 @@ const MASKED: [&str; 10] = [
 
 /// Mounts a new procfs at ROOTFS/proc, and covers what it shows too much.
 ///
-/// It must happen while the old /proc can still be seen: in a user namespace the kernel gives no procfs to somebody who
+/// It must happen while the old /proc is still visible. In a user namespace the kernel gives no procfs to somebody who
 /// could not see a whole one before (mount_namespaces(7)).
 pub(crate) fn proc(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
     let proc = Tree::new_filesystem("proc", &[], PLAIN)?;

@@ -42,7 +42,7 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         Err(error) => return Err(error.into()),
         Ok(_) => {}
     }
-    // Made before the container, and removed after it, with all that is still in there.
+    // Made before the container, and removed after it, with all that is still in it.
     let cgroups = limits::make(&asked.limits)?;
     // An archive is unpacked into memory, which is not to count as the command's: then init is moved there afterwards.
     let (at_once, later) = cgroups.split_at(if asked.rootfs.is_dir() { cgroups.len() } else { 0 });

@@ -1,9 +1,9 @@
 //! Names inside a root filesystem that is not to be trusted.
 //!
 //! ROOTFS may hold a symbolic link at any name: `dev -> /etc`, say. Whoever mounts at the *name* follows it, out of the
-//! container. So a name is looked up once, by openat2(2) with the container's root as the root of all that it leads to,
-//! and from there on the descriptor is used and not the name. A link is followed then as the command will follow it:
-//! `/etc` is the container's, and no number of `..` climbs above its root.
+//! container. So a name is looked up once, by openat2(2) with the container's root as the root of all that it leads to.
+//! From there on the descriptor is used and not the name. A link is followed then as the command will follow it: `/etc`
+//! is the container's, and no number of `..` climbs above its root.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

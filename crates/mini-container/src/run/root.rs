@@ -40,7 +40,7 @@ pub(crate) fn open(rootfs: &Path) -> Result<Source> {
 /// What the kernel shows for an owner who has no ID in a user namespace (/proc/sys/kernel/overflowuid).
 const NOBODY: u32 = 65_534;
 
-/// The directory's descriptor, if it belongs to a user who is none of the container's: then so does what is in it, and
+/// The directory's descriptor, if it belongs to a user who is none of the container's. Then so does what is in it, and
 /// only the launcher may have it shown as somebody's.
 pub(crate) fn nobodys(source: &Source) -> Result<Option<RawFd>> {
     let Source::Directory(tree) = source else { return Ok(None) };

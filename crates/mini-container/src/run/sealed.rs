@@ -1,8 +1,8 @@
 //! Ourselves, as a copy that nobody can write to.
 //!
-//! A container that runs `#!/proc/self/exe` has the kernel start *our* program once more, from inside, and can then get
-//! hold of its file: if the user outside may write it, so may the container's root (CVE-2019-5736). So what runs from
-//! here on is a copy in memory, sealed against writing by anyone (memfd_create(2), fcntl(2) "File Sealing").
+//! A container that runs `#!/proc/self/exe` has the kernel start *our* program once more, from inside, and can then
+//! open its file. If the user outside may write it, so may the container's root (CVE-2019-5736). So what runs from here
+//! on is a copy in memory, sealed against writing by anyone (memfd_create(2), fcntl(2) "File Sealing").
 
 use std::ffi::CString;
 use std::fs::File;
@@ -51,8 +51,8 @@ pub(super) fn become_a_copy() -> Result<()> {
     Ok(())
 }
 
-/// Seals a copy that is nowhere mapped. While another CPU has a page of it in hand, as one does that is behind with its
-/// lists of new pages, the kernel waits 150 ms and then gives EBUSY. That goes by.
+/// Seals a copy that is nowhere mapped. Another CPU may still hold a page of it, for example in its list of new pages.
+/// Then the kernel waits 150 ms and fails with EBUSY. That goes by.
 fn seal(copy: &OwnedFd) -> rustix::io::Result<()> {
     let until = Instant::now() + Duration::from_secs(30);
     loop {

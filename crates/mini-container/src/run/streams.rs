@@ -1,7 +1,7 @@
 //! What the command has as its standard input, output and error.
 //!
-//! Never a file of the host's. A descriptor is more than what is read from it: a command opens `/proc/self/fd/0` anew
-//! and writes to what it was to read, gives what it was to write a set-user-ID bit by fchmod(2), or goes up from a
+//! Never a file of the host's. A descriptor is more than what is read from it. A command opens `/proc/self/fd/0` anew
+//! and writes to what it was to read. It gives what it was to write a set-user-ID bit by fchmod(2), or goes up from a
 //! directory. At a terminal it reads the caller's keyboard, even through standard error. So a terminal is replaced by
 //! one of the container's own ([`super::console`]), and a file by a pipe, through which the launcher passes on.
 
@@ -114,7 +114,7 @@ impl Streams {
     pub(super) fn pass_on(self) -> Result<Passed> {
         let mut passed = Vec::new();
         for Pipe { numbers, ours, .. } in self.pipes {
-            // Nobody in there can have us wait.
+            // Nobody inside can have us wait.
             fcntl_getfl(&ours)
                 .and_then(|flags| fcntl_setfl(&ours, flags | OFlags::NONBLOCK))
                 .named(|| "fcntl(O_NONBLOCK)".into())?;
@@ -178,7 +178,7 @@ impl Passed {
 }
 
 impl Stream {
-    /// Reads our standard input, unless something is left of it, and writes it in there as far as it is taken.
+    /// Reads our standard input, unless something is left of it, and writes it to the container as far as it is taken.
     fn feed(&mut self) {
         let Some(end) = &self.end else { return };
         let mut is_over = false;
