@@ -1,5 +1,5 @@
-//! iproute2, ping and util-linux are asked what the experiment asks the kernel: by the commands that it shows for doing
-//! the same by hand, typed one after another into one shell. They must be typed right, and show the same.
+//! The commands that the experiment shows under "by hand" are typed into one shell, one after another. They must run, and
+//! iproute2, ping and util-linux must show what the claims say.
 
 use std::io::Write;
 use std::process::{Command, ExitCode, Stdio};
@@ -58,7 +58,7 @@ fn the_commands_by_hand_show_the_same() -> Result<Completion, Failed> {
     let shown = String::from_utf8(shell.wait_with_output()?.stdout)?;
     let shown: Vec<(&str, &str)> = typed.iter().map(String::as_str).zip(shown.split("----\n")).collect();
 
-    // As the claims carries, lost, by-itself, joins and cut-off have it: a reaches b through a whole veth pair, or a bridge.
+    // The claims carries, lost, by-itself, joins and cut-off: a reaches b through a veth pair that is up, or a bridge.
     let answered: Vec<bool> = shown
         .iter()
         .filter(|(command, _)| command.contains("ping"))
@@ -66,7 +66,7 @@ fn the_commands_by_hand_show_the_same() -> Result<Completion, Failed> {
         .collect();
     ensure(answered == [false, true, false, false, true, false], || format!("{answered:?}: {shown:#?}"))?;
     for (command, word, is_there) in [
-        ("name other", "one@other", true),           // born
+        ("name other", "one@other", true),           // pair
         ("ping -c 1 10.0.0.2", "unreachable", true), // carries
         ("-d link show b0", "link-netns a", true),   // across, names
         ("set va up", "NO-CARRIER", true),           // no-carrier
