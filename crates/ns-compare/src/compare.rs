@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use lesson::status::{AS_EXPECTED, UNEXPECTED};
 use ns_core::process::is_capable;
 use ns_core::{Capability, Errno, Error, Fact, Kind, NsFile, NsId, Outcome, Pid, Value, namespace};
-use transcript::{Actor, Event};
+use transcript::{Actor, Event, Table};
 
 use crate::process::{command, is_over};
 
@@ -126,12 +126,12 @@ fn shared(processes: &[Process]) -> Event {
         row
     };
     let heads = ["kind", "isolates", "shared"].into_iter().map(ToString::to_string);
-    Event::Table {
+    Event::Table(Table {
         title: "Which namespaces do they share?".into(),
         columns: heads.chain(processes.iter().map(|process| process.letter.clone())).collect(),
         rows: Kind::ALL.into_iter().map(row).collect(),
         picture: None,
-    }
+    })
 }
 
 /// As [`Kind::isolates`], so short that two processes fit on a screen.
@@ -165,12 +165,12 @@ fn relations(proc: &Path, processes: &[Process]) -> Event {
             members.first().map_or_else(unknown, |process| ask(proc, process.pid, *id));
         vec![(*id).into(), letters.join(" ").into(), owner, user, parent]
     };
-    Event::Table {
+    Event::Table(Table {
         title: "Whose are they, and what is above them?".into(),
         columns: ["namespace", "who", "owner", "its user", "parent"].map(Into::into).to_vec(),
         rows: ids.iter().map(row).collect(),
         picture: None,
-    }
+    })
 }
 
 fn unknown() -> (Value, Value, Value) {
