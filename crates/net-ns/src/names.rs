@@ -34,12 +34,7 @@ const COUNTS: Claim =
 pub(crate) const NAME: Step = Step {
     title: "Ask the kernel for a device of each name, as it stands; most programs would refuse many of them first.",
     calls: &["RTM_NEWLINK(IFLA_IFNAME=…)"],
-    by_hand: &[
-        hand(
-            "ip link add 'a;b' type bridge; ip link add \"$(printf '\\33[31m')\" type bridge; ip link add 'n%d' type bridge",
-        ),
-        hand("ip -brief link | cat -v"),
-    ],
+    by_hand: &[hand("ip link add 'a;b' type bridge; ip link add \"$(printf '\\33[31m')\" type bridge; ip link add 'n%d' type bridge").prints("").in_the_same_shell(), hand("ip -brief link show type bridge | cat -v | cut -d ' ' -f 1").prints("br0\na;b\n^[[31m\nn0"), ],
     claims: &[LENGTH, FORBIDDEN, ESCAPES, A0, COUNTS],
     run: |lab| {
         let net = Netlink::open()?;

@@ -109,7 +109,7 @@ pub(crate) const ORPHAN: Step = Step {
         hand("unshare -Urpf --mount-proc --kill-child sleep 60 &").prints(""),
         hand("init=$(pgrep --parent $!); enter=\"nsenter -t $init -U -m -p --preserve-credentials\"")
             .prints(""),
-        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm; kill $!")
+        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm; kill -KILL $!")
             .prints("…\n… 1 Z sleep\n…"),
     ],
     claims: &[ORPHANS],

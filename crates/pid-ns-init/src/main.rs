@@ -169,7 +169,7 @@ const SEND_SIGTERM: Step = Step {
             "unshare -Urpf --kill-child sh -c 'trap \"echo caught USR1\" USR1; while :; do sleep 1; done' &",
         )
         .prints(""),
-        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid; sleep 2; kill $!")
+        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid; sleep 2; kill -KILL $!")
             .prints("0\ncaught USR1"),
     ],
     claims: &[IMMUNE, CANNOT_SEND],

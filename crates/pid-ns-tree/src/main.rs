@@ -105,7 +105,7 @@ const NEST: Step = Step {
     by_hand: &[
         hand("unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status").prints("NSpid: … … … 1"),
         hand("unshare -Urpf --mount-proc --kill-child unshare -pf sleep 60 & sleep 1").prints(""),
-        hand("grep NSpid /proc/$(pgrep -P $(pgrep -P $!))/status; kill $!").prints("NSpid: … … 1"),
+        hand("grep NSpid /proc/$(pgrep -P $(pgrep -P $!))/status; kill -KILL $!").prints("NSpid: … … 1"),
     ],
     claims: &[ONE_EACH, LISTED],
     run: |lab| {

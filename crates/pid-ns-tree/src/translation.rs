@@ -19,7 +19,7 @@ const TRANSLATED: Claim = Claim::holds_since(
 pub(crate) const ASK_THE_KERNEL: Step = Step {
     title: "Ask the kernel which PID a child of ours has in its own namespace, and who is PID 1 there.",
     calls: &["ioctl(ns, NS_GET_PID_IN_PIDNS, pid)", "ioctl(ns, NS_GET_PID_FROM_PIDNS, 1)"],
-    by_hand: &[hand("unshare -Urpf --kill-child sleep 60 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status; kill $!").prints("NSpid: <pid> 1"), ],
+    by_hand: &[hand("unshare -Urpf --kill-child sleep 60 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status; kill -KILL $!").prints("NSpid: <pid> 1"), ],
     claims: &[TRANSLATED],
     run: |lab| {
         // ENOTTY: before Linux 6.11 there is no such ioctl.

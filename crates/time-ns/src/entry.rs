@@ -42,7 +42,8 @@ const CHILDREN: Claim = Claim::holds(
 pub(crate) const MAKE_A_CHILD: Step = Step {
     title: "Call unshare() for a time namespace, and make a child. Who is in the new namespace?",
     calls: &["unshare(CLONE_NEWTIME)", "readlink(\"/proc/self/ns/time\")", "fork()"],
-    by_hand: &[hand("unshare -Ur --time --fork sh -c 'readlink /proc/$PPID/ns/time /proc/$$/ns/time'")],
+    by_hand: &[hand("unshare -Ur --time --fork sh -c 'readlink /proc/$PPID/ns/time /proc/$$/ns/time'")
+        .prints("time:[<ns A>]\ntime:[<ns B>]")],
     claims: &[CHILDREN],
     run: |lab| {
         lab.compare(CHILDREN, Namespaces::NONE, Namespaces::TIME, make_a_child)?.shows(
@@ -83,7 +84,9 @@ pub(crate) const EXECUTE: Step = Step {
         "clone3(CLONE_VM|CLONE_VFORK)",
         "write(\"/proc/self/timens_offsets\", …)",
     ],
-    by_hand: &[hand("unshare -Ur --time bash -c 'echo monotonic 1 0 > /proc/self/timens_offsets'")],
+    by_hand: &[
+        hand("unshare -Ur --time bash -c 'echo monotonic 1 0 > /proc/self/timens_offsets'").prints("EACCES")
+    ],
     claims: &[EXECVE, TOO_LATE, VFORK],
     run: |lab| {
         let went_on = lab.arms(false, true, |executes| go_on(false, executes))?;
@@ -103,10 +106,7 @@ const SETNS: Claim =
 pub(crate) const VISIT: Step = Step {
     title: "By setns(), enter a time namespace and go back: first from one's own into that same one, then into that of `member`, a process whose clock is a day ahead.",
     calls: &["open(\"/proc/PID/ns/time\")", "setns(ns, CLONE_NEWTIME)", "clock_gettime(CLOCK_MONOTONIC)"],
-    by_hand: &[
-        hand("unshare -Ur --time --fork --boottime 604800 sleep 60 &"),
-        hand("nsenter --user --preserve-credentials --time --target $(pgrep --parent $!) uptime --pretty"),
-    ],
+    by_hand: &[hand("unshare -Ur --time --fork --kill-child --boottime 604800 sleep 60 &").prints(""), hand("nsenter -U --preserve-credentials --time --target $(pgrep --parent $!) uptime --pretty; kill -KILL $!").prints("up … week…"), ],
     claims: &[SETNS],
     run: |lab| {
         let mut member = Child::spawn("member", Namespaces::NONE, |me| {
@@ -132,9 +132,7 @@ const CLONE3: Claim = Claim::holds(
 pub(crate) const CREATE_INSIDE: Step = Step {
     title: "Let clone3() make a child and its time namespace at once, and the child set the offsets.",
     calls: &["clone3(CLONE_NEWTIME)", "write(\"/proc/self/timens_offsets\", \"monotonic 1 0\")"],
-    by_hand: &[hand(
-        "unshare -Ur /usr/bin/python3 -c 'import ctypes,os,struct; ns=lambda: print(os.readlink(\"/proc/self/ns/time\"), flush=True); ns(); ctypes.CDLL(None).syscall(435, struct.pack(\"11Q\",128,0,0,0,17,0,0,0,0,0,0), 88) and os.wait() or (ns(), os.execlp(\"bash\",\"bash\",\"-c\",\"echo monotonic 1 0 > /proc/self/timens_offsets\"))'",
-    )],
+    by_hand: &[hand("unshare -Ur /usr/bin/python3 -c 'import ctypes,os,struct; ns=lambda: print(os.readlink(\"/proc/self/ns/time\"), flush=True); ns(); ctypes.CDLL(None).syscall(435, struct.pack(\"11Q\",128,0,0,0,17,0,0,0,0,0,0), 88) and os.wait() or (ns(), os.execlp(\"bash\",\"bash\",\"-c\",\"echo monotonic 1 0 > /proc/self/timens_offsets\"))'").prints("time:[<ns A>]\ntime:[<ns B>]\nEACCES"), ],
     claims: &[CLONE3],
     run: |lab| {
         lab.compare(CLONE3, Namespaces::NONE, Namespaces::TIME, create_in)?
@@ -154,14 +152,7 @@ const THREADS: Claim = Claim::holds_since(
 pub(crate) const START_A_THREAD: Step = Step {
     title: "Call unshare() for a PID or a time namespace, in which children will be created. Then start a thread, and a program by posix_spawn().",
     calls: &["unshare(…)", "clone3(CLONE_VM|CLONE_THREAD|…)", "clone3(CLONE_VM|CLONE_VFORK)"],
-    by_hand: &[
-        hand(
-            "unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x80); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWTIME",
-        ),
-        hand(
-            "unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x20000000); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWPID",
-        ),
-    ],
+    by_hand: &[hand("unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x80); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWTIME").prints("OK"), hand("unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x20000000); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWPID").prints("…\nRuntimeError: can't start new thread"), ],
     claims: &[THREADS],
     run: |lab| {
         // The kernel says EINVAL; a C library may make EAGAIN of that for a thread, as musl does.
@@ -194,8 +185,9 @@ pub(crate) const CONTAIN: Step = Step {
     title: "Compare our namespaces with a container's: a replica with Docker's default set, without Docker.",
     calls: &["clone3(…)", "readlink(\"/proc/PID/ns/time\")"],
     by_hand: &[
-        hand("unshare -Ur --mount --uts --ipc --pid --net --cgroup --fork readlink /proc/self/ns/time"),
-        hand("readlink /proc/self/ns/time"),
+        hand("unshare -Ur --mount --uts --ipc --pid --net --cgroup --fork readlink /proc/self/ns/time")
+            .prints("time:[<ns A>]"),
+        hand("readlink /proc/self/ns/time").prints("time:[<ns A>]"),
     ],
     claims: &[DOCKER],
     run: |lab| {

@@ -98,7 +98,8 @@ const READ_CLOCKS: Step = Step {
     ],
     by_hand: &[hand(
         "unshare -Ur --time --fork --monotonic 86400 --boottime 604800 cat /proc/uptime; cat /proc/uptime",
-    )],
+    )
+    .prints("<seconds A> …\n<seconds B> …")],
     claims: &[SHIFTED, ALONG],
     run: |lab| {
         let read = lab.arms(None, Some(LAST_WEEK), |offsets| read(&CLOCKS, offsets))?;
@@ -148,7 +149,8 @@ const BOOTED: Claim = Claim::holds(
 const READ_UPTIMES: Step = Step {
     title: "Ask /proc and sysinfo(), inside and outside, for how long the machine has run, and when a child began.",
     calls: &["read(\"/proc/uptime\")", "sysinfo()", "read(\"/proc/stat\")", "read(\"/proc/PID/stat\")"],
-    by_hand: &[hand("unshare -Ur --time --fork --boottime 604800 uptime --pretty; uptime --pretty")],
+    by_hand: &[hand("unshare -Ur --time --fork --boottime 604800 uptime --pretty; uptime --pretty")
+        .prints("up … week…\nup …")],
     claims: &[BOOTED],
     run: |lab| {
         lab.compare(BOOTED, None, Some(LAST_WEEK), |offsets| Ok(facts(&read(&SINCE_BOOT, offsets)?)))?.shows(

@@ -43,9 +43,7 @@ pub(crate) const WRITE_ALL_SORTS: Step = Step {
     title: "Write all sorts of things to the offsets of a namespace that has no member yet. A clock may be given by its \
                number: CLOCK_REALTIME is 0, CLOCK_MONOTONIC 1, CLOCK_BOOTTIME 7.",
     calls: &["unshare(CLONE_NEWTIME)", "write(\"/proc/self/timens_offsets\", …)"],
-    by_hand: &[hand(
-        "unshare -Ur /usr/bin/python3 -c 'import ctypes,os,sys; c=ctypes.CDLL(None,use_errno=True); c.unshare(128); f=os.open(\"/proc/self/timens_offsets\",1); [print(o, os.strerror(c.write(f,o.encode(),len(o)) < 0 and ctypes.get_errno()), sep=\": \") for o in sys.argv[1:]]' \"monotonic 86400 0\" \"7 86400 0\" \"monotonic 1.5 0\" \"monotonic 1 1000000000\" \"realtime 1 0\" \"monotonic 5000000000 0\"",
-    )],
+    by_hand: &[hand("unshare -Ur /usr/bin/python3 -c 'import ctypes,os,sys; c=ctypes.CDLL(None,use_errno=True); c.unshare(128); f=os.open(\"/proc/self/timens_offsets\",1); [print(o, os.strerror(c.write(f,o.encode(),len(o)) < 0 and ctypes.get_errno()), sep=\": \") for o in sys.argv[1:]]' \"7 86400 0\" \"monotonic 1.5 0\" \"realtime 1 0\" \"monotonic 5000000000 0\"").prints("7 86400 0: Success\nmonotonic 1.5 0: EINVAL\nrealtime 1 0: EINVAL\nmonotonic 5000000000 0: ERANGE"), ],
     claims: &[MALFORMED, RANGE],
     run: |lab| {
         let faulty = lab.arms(WELL_FORMED, FAULTY, write_each)?;
@@ -86,14 +84,7 @@ pub(crate) const WRITE_TWICE: Step = Step {
         "fork()",
         "write(…, \"monotonic 2 0\")",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Ur --time --fork --monotonic 1 bash -c 'cat /proc/$PPID/timens_offsets; echo monotonic 2 0 > /proc/$PPID/timens_offsets'",
-        ),
-        hand(
-            "unshare -Ur /usr/bin/python3 -c 'import ctypes,os; c=ctypes.CDLL(None,use_errno=True); c.unshare(128); write=lambda: print(os.strerror(c.write(os.open(\"/proc/self/timens_offsets\",1), b\"monotonic 1 0\", 13) < 0 and ctypes.get_errno()), flush=True); write(); write(); os.fork() or os._exit(0); os.wait(); write()'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Ur --time --fork --monotonic 1 bash -c 'cat /proc/$PPID/timens_offsets; echo monotonic 2 0 > /proc/$PPID/timens_offsets'").prints("monotonic 1 0\nboottime 0 0\nEACCES"), hand("unshare -Ur /usr/bin/python3 -c 'import ctypes,os; c=ctypes.CDLL(None,use_errno=True); c.unshare(128); write=lambda: print(os.strerror(c.write(os.open(\"/proc/self/timens_offsets\",1), b\"monotonic 1 0\", 13) < 0 and ctypes.get_errno()), flush=True); write(); write(); os.fork() or os._exit(0); os.wait(); write()'").prints("Success\nSuccess\nEACCES"), ],
     claims: &[FROZEN],
     run: |lab| {
         lab.compare(FROZEN, false, true, write_twice)?
@@ -116,9 +107,7 @@ pub(crate) const NEST: Step = Step {
         "unshare(CLONE_NEWTIME)",
         "write(…, \"monotonic 500 0\")",
     ],
-    by_hand: &[hand(
-        "unshare -Ur --time --fork --boottime 1000 unshare --time --fork --boottime 500 cat /proc/uptime; cat /proc/uptime",
-    )],
+    by_hand: &[hand("unshare -Ur --time --fork --boottime 86400 unshare --time --fork --boottime 604800 cat /proc/self/timens_offsets").prints("monotonic 0 0\nboottime 604800 0"), hand("unshare -Ur --time --fork --boottime 5184000 unshare --time --fork --boottime 604800 uptime --pretty").prints("up 1 week…"), ],
     claims: &[NESTED],
     run: |lab| {
         lab.compare(NESTED, "monotonic 0 0", "monotonic 1000 0", nest)?.shows(
@@ -142,9 +131,7 @@ pub(crate) const SLEEP_UNTIL_NOW: Step = Step {
         "setns(…)",
         "clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, …)",
     ],
-    by_hand: &[hand(
-        "time unshare -Ur --time --fork --monotonic -2 /usr/bin/python3 -c 'import ctypes,sys; t=int(sys.argv[1]); ctypes.CDLL(None).clock_nanosleep(1, 1, (ctypes.c_long*2)(t//10**9, t%10**9), None)' $(/usr/bin/python3 -c 'import time; print(time.monotonic_ns())')",
-    )],
+    by_hand: &[hand("time unshare -Ur --time --fork --monotonic -2 /usr/bin/python3 -c 'import ctypes,sys; t=int(sys.argv[1]); ctypes.CDLL(None).clock_nanosleep(1, 1, (ctypes.c_long*2)(t//10**9, t%10**9), None)' $(/usr/bin/python3 -c 'import time; print(time.monotonic_ns())')").prints("…\nreal 0m2…s\n…"), ],
     claims: &[DEADLINE],
     run: |lab| {
         lab.compare(DEADLINE, "monotonic 0 0", "monotonic -1 950000000", sleep_until_now)?
@@ -181,8 +168,8 @@ pub(crate) const SET_WITHOUT_PRIVILEGE: Step = Step {
         "clock_settime(CLOCK_REALTIME)",
     ],
     by_hand: &[
-        hand("unshare -Ur date --set \"$(date)\""),
-        hand("unshare -Ur --time --fork --monotonic 1 true && echo OK"),
+        hand("unshare -Ur date --set \"$(date)\"").prints("EPERM\n…"),
+        hand("unshare -Ur --time --fork --monotonic 1 true && echo OK").prints("OK"),
     ],
     claims: &[PRIVILEGE],
     run: |lab| {

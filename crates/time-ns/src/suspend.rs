@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Requirement, Step, hand, inside, outside};
+use lesson::{Claim, Effect, Need, Requirement, Step, hand, inside, outside};
 use ns_core::clock::Clock;
 use ns_core::{Child, Fact, Namespaces, Value};
 
@@ -14,9 +14,7 @@ use crate::{entry, sleep};
 pub(crate) const COMPARE: Step = Step {
     title: "Compare the two clocks that count from boot: they differ by the time that this machine was suspended.",
     calls: &["clock_gettime(CLOCK_MONOTONIC)", "clock_gettime(CLOCK_BOOTTIME)"],
-    by_hand: &[hand(
-        "/usr/bin/python3 -c 'import time; print(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic())'",
-    )],
+    by_hand: &[hand("/usr/bin/python3 -c 'import time; print(round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()))'").prints("<seconds>"), ],
     claims: &[],
     run: |lab| {
         let (monotonic, boottime) = (Clock::Monotonic.now()?, Clock::Boottime.now()?);
@@ -36,7 +34,7 @@ const GOES_ON: Claim = Claim::holds("goes-on", "CLOCK_BOOTTIME goes on while the
 pub(crate) const SUSPEND: Step = Step {
     title: "Suspend the machine. What do the other clocks gain on CLOCK_MONOTONIC, here and in a time namespace?",
     calls: &["write(\"/sys/power/state\", \"mem\")", "clock_gettime(…)"],
-    by_hand: &[hand("sudo rtcwake --mode mem --seconds 10")],
+    by_hand: &[hand("clocks='import time; print(round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()))'").as_root().prints(""), hand("/usr/bin/python3 -c \"$clocks\"; rtcwake --mode mem --seconds 10 >/dev/null; /usr/bin/python3 -c \"$clocks\"").as_root().prints("<seconds A>\n<seconds B>").needs(&[Need::ThrowAway]), ],
     claims: &[STOPS, GOES_ON],
     run: |lab| {
         let gained = lab.arms(false, true, read_around)?;

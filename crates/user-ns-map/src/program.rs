@@ -71,8 +71,9 @@ pub(crate) const WRITE_TOO_MUCH: Step = Step {
     title: "Write five bytes too many, as the program does. In its memory a NUL and part of an error text follow.",
     calls: &["write(fd, \"0 UID 1\\n\" \"uid w\", 14)", "write(fd, \"0 UID 1\\n\" \"\\0uid \", 14)"],
     by_hand: &[
-        hand("unshare --user sleep 9 &"),
-        hand("sleep 1; env printf \"0 $(id -u) 1\\n\\0uid \" > /proc/$!/uid_map; cat /proc/$!/uid_map"),
+        hand("unshare --user sleep 60 &").prints(""),
+        hand("env printf \"0 $(id -u) 1\\n\\0uid \" > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!")
+            .prints("0 <user id> 1"),
     ],
     claims: &[NUL],
     run: |lab| {
