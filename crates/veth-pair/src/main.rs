@@ -1,8 +1,8 @@
 //! What does a veth pair carry between two namespaces?
 //!
-//! A veth pair is two network devices, its ends, which one call creates. Each end may be in a network namespace of its
-//! own. Two processes in two network namespaces exchange datagrams through a pair. Watch the packet counters: what one
-//! end sends, the other receives. The counter of lo stays at 0.
+//! A veth pair is two network devices, its ends, which one call creates. Each end may be in a network namespace of its own.
+//! Two processes in two network namespaces exchange datagrams through a pair. Watch the packet counters: what one end
+//! sends, the other receives. The counter of lo stays at 0.
 //!
 //! Later steps set one end down, put a bridge between two pairs, and delete a pair. No step waits for a datagram that is
 //! lost: once the path is clear, a sends a second datagram. If b answers the second alone, the first was lost.
@@ -36,7 +36,7 @@ const VETH_PAIR: Experiment = Experiment {
         ("veth-pair", "run the experiment"),
         ("veth-pair --sabotage", "the negative control: no claim holds"),
         ("veth-pair --format jsonl | jq .", "the same as data"),
-        ("strace -f veth-pair", "its calls to the kernel, with those that report facts"),
+        ("strace -f veth-pair", "its system calls, with those that report facts"),
     ],
     // The sandbox takes the place of the host: the bridge and the ends on the host are in its network namespace.
     sandbox: Namespaces::NET,
