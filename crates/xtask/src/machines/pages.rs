@@ -110,9 +110,7 @@ pub(super) const PAGES: &[Page] = &[
         name: "raspberry-pi",
         machine: "Raspberry Pi OS",
         skipped: "the memory controller",
-        rows: &[
-            ("root", Emulated("no memory controller", ROOT)),
-        ],
+        rows: &[("root", InVm("Debian 13 without memory, root", DEBIAN))],
         artefacts: &[],
     },
     Page {
