@@ -191,7 +191,7 @@ const OLD_PROC: Claim = Claim::holds(
 );
 const OWN_PROC: Claim = Claim::holds(
     "own-proc",
-    "With the mount namespace entered too, /proc is the container's, and has the numbers of inside.",
+    "With the mount namespace entered too, /proc is the container's, and shows the PIDs inside.",
 )
 .factor("setns(mnt)")
 .notes(&[102])

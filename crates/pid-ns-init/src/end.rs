@@ -71,7 +71,7 @@ pub(crate) const MAKE_A_CHILD_LATER: Step = Step {
 
 const EVERYONE: Claim = Claim::holds(
     "everyone",
-    "kill(-1) from inside hits each member but init and the sender, and nobody outside.",
+    "kill(-1) from inside signals each member but init and the sender, and no process outside.",
 )
 .factor("CLONE_NEWPID")
 .more(&[30]);

@@ -106,7 +106,7 @@ const START: Step = Step {
 
 const NEW_PROC: Claim = Claim::holds(
     "new-proc",
-    "/proc shows the numbers of the namespace once a new procfs is mounted, not before.",
+    "/proc shows the PIDs of the namespace once a new procfs is mounted, not before.",
 )
 .factor("mount -t proc")
 .more(&[24]);
