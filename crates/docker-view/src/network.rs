@@ -80,7 +80,7 @@ const FILES: Claim = Claim::holds(
 .notes(&[79]);
 const NAMES: Claim = Claim::refuted(
     "net-names",
-    "/proc/PID/net/socketstat and /proc/ns tell the networks of two processes apart.",
+    "/proc/PID/net/socketstat and /proc/ns distinguish the networks of two processes.",
     "net-files",
 )
 .factor("CLONE_NEWNET")

@@ -18,13 +18,14 @@ const NUMBERS: Claim = Claim::holds(
 .factor("CLONE_NEWNET")
 .notes(&[80]);
 const OTHERS: Claim =
-    Claim::holds("others", "A device of another network namespace cannot be set up by its number: ENODEV.")
+    Claim::holds("others", "A device of another network namespace cannot be set up by its index: ENODEV.")
         .factor("CLONE_NEWNET")
         .notes(&[80])
         .more(&[56]);
 
 pub(crate) const NUMBER: Step = Step {
-    title: "From inside, make a veth pair of the names d0, which is taken outside, and d0-peer. Then set up outside's d0 by its number.",
+    title: "From inside, make a veth pair of the names d0, which is taken outside, and d0-peer. Then set up \
+            outside's d0 by its index.",
     calls: &["RTM_NEWLINK(\"d0\")", "RTM_SETLINK(index, IFF_UP)"],
     by_hand: &[hand("unshare --net sh -c 'ip link add d0 type veth peer name d0-peer; ip -brief link'")
         .prints("lo DOWN …\nd0-peer@d0 DOWN …\nd0@d0-peer DOWN …")

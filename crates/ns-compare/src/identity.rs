@@ -94,7 +94,7 @@ const REUSED: Claim = Claim::holds(
 .notes(&[18]);
 const SERIAL: Claim = Claim::holds(
     "serial",
-    "Of namespaces made one after another ioctl(NS_GET_ID) gives each a number of its own.",
+    "Of namespaces made one after another ioctl(NS_GET_ID) gives each an ID of its own.",
 )
 .factor("NS_GET_ID")
 .more(&[9])

@@ -76,7 +76,7 @@ const PID: Claim = Claim::holds("pid", "A PID namespace has process IDs of its o
     .requires(&[Requirement::Namespace(Kind::Pid)]);
 
 pub(crate) const ASK_FOR_THE_PID: Step = Step {
-    title: "pid: ask for the number of one process, inside and outside.",
+    title: "pid: ask for the PID of one process, inside and outside.",
     calls: &["unshare(CLONE_NEWPID)", "fork()", "getpid()", "read(\"/proc/PID/status\")"],
     by_hand: &[hand("unshare -Ur --pid --fork grep NSpid /proc/self/status").prints("NSpid: … 1")],
     claims: &[PID],

@@ -182,7 +182,7 @@ const OLD_PROC: Claim = Claim::holds(
 );
 const OWN_PROC: Claim = Claim::holds(
     "own-proc",
-    "After setns() into the mount namespace too, a child's getpid() and /proc/self show the same PID.",
+    "With the mount namespace entered too, /proc is the container's, and shows the PIDs inside.",
 )
 .factor("setns(mnt)")
 .notes(&[102])

@@ -74,7 +74,7 @@ pub(crate) const MAKE_A_CHILD_LATER: Step = Step {
 
 const EVERYONE: Claim = Claim::holds(
     "everyone",
-    "kill(-1) by a member signals the other members except init, and no process outside.",
+    "kill(-1) from inside signals each member but init and the sender, and no process outside.",
 )
 .factor("CLONE_NEWPID")
 .more(&[30]);

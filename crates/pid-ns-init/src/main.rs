@@ -107,7 +107,7 @@ const START: Step = Step {
 
 const NEW_PROC: Claim = Claim::holds(
     "new-proc",
-    "In init, /proc/self leads to its own PID, 1, only after it mounts a new procfs.",
+    "/proc shows the PIDs of the namespace once a new procfs is mounted, not before.",
 )
 .factor("mount -t proc")
 .more(&[24]);

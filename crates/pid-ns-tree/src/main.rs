@@ -100,7 +100,8 @@ const LISTED: Claim = Claim::holds(
 .requires(&[Requirement::Probe(mounts::new_procfs)]);
 
 const NEST: Step = Step {
-    title: "Nest PID namespaces: A in here, B in A, C in B, with one process each. Ask each for its numbers, and who it sees.",
+    title: "Nest PID namespaces: A in ours, B in A, C in B, with one process each. Ask each for its PIDs, \
+            and whom it sees.",
     calls: &["clone3(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "read(\"/proc/self/status\")"],
     by_hand: &[
         hand("unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status").prints("NSpid: … … … 1"),
@@ -118,7 +119,7 @@ const NEST: Step = Step {
             .shows(inside("NSpid of C's first").that(trial::lists(LEVELS.len())))?;
         if mounts {
             lab.table(
-                "Who sees whom, and by which number",
+                "Who sees whom, and by which PID",
                 &["the process", "from here", "from A", "from B", "from C"],
                 reports.treatment().rows(),
             )?;

@@ -10,7 +10,7 @@ use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Pid, Report
 
 const TRANSLATED: Claim = Claim::holds_since(
     "translated",
-    "ioctl(NS_GET_PID_IN_PIDNS) gives the number that a process has in another PID namespace.",
+    "ioctl(NS_GET_PID_IN_PIDNS) returns the PID that a process has in another PID namespace.",
     Kernel(6, 11),
 )
 .factor("CLONE_NEWPID")
@@ -32,7 +32,8 @@ pub(crate) const ASK_THE_KERNEL: Step = Step {
 
 const SENDER: Claim = Claim::holds(
     "sender",
-    "A message's SCM_CREDENTIALS name its sender by the receiver's number for it; for one who has none there, by 0.",
+    "A message's SCM_CREDENTIALS name its sender by its PID in the receiver's namespace; without one there, \
+     by 0.",
 )
 .factor("CLONE_NEWPID")
 .more(&[42]);

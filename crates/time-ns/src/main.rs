@@ -138,10 +138,14 @@ const BOOTED: Claim = Claim::holds(
 .more(&[99])
 .core(&[Row::inside("/proc/uptime", "/proc/uptime, ahead by")])
 .asks(
-    "The boot clock of a process is a week ahead; its /proc was mounted by the host. What does /proc/uptime tell it?",
+    "The boot clock of a process is a week ahead; its /proc was mounted by the host. What does /proc/uptime \
+     show it?",
     &[
-        right("a week more than it tells the host"),
-        wrong("what it tells the host", "a PID namespace needs a procfs of its own, and a time namespace might too"),
+        right("a week more than it shows the host"),
+        wrong(
+            "what it shows the host",
+            "a PID namespace needs a procfs of its own, and a time namespace might too",
+        ),
         wrong("how old its namespace is", "a container's uptime is thought to count from its start"),
     ],
 );

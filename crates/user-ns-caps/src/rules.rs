@@ -20,7 +20,7 @@ const RULES: Claim = Claim::holds(
 .notes(&[111, 123]);
 const NOT_ABOVE: Claim = Claim::holds(
     "not-above",
-    "All capabilities in a user namespace are worth nothing for what an ancestor owns: EPERM.",
+    "All capabilities in a user namespace have no effect on what an ancestor owns: EPERM.",
 )
 .factor("an owner above")
 .notes(&[123])

@@ -18,7 +18,7 @@ const PROCESSES: Claim = Claim::holds(
 )
 .factor("CLONE_NEWPID")
 .notes(&[1])
-.core(&[Row::outside("PIDs that it has", "numbers in NSpid"), Row::inside("getpid()", "getpid()")])
+.core(&[Row::outside("PIDs that it has", "PIDs in NSpid"), Row::inside("getpid()", "getpid()")])
 .asks(
     "A process runs in a container. Which PID has it?",
     &[
@@ -46,7 +46,7 @@ pub(crate) const START: Step = Step {
             lab.keep(child)?;
             Ok(facts)
         })?;
-        let (pids, links) = ("numbers in NSpid", "links that differ from ours");
+        let (pids, links) = ("PIDs in NSpid", "links that differ from ours");
         lab.judge(PROCESSES, seen.only(&[pids, "its PID", "getpid()"]))
             .shows(outside(pids).is(2) & inside("getpid()").is(1))?;
         lab.judge(EIGHT, seen.only(&[links])).shows(outside(links).is(8))
@@ -137,7 +137,7 @@ fn start(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
     let pids = process::pids(Some(child.pid()))?;
     let (ours, theirs) = (namespace::of(None)?, namespace::of(Some(child.pid()))?);
     let facts = vec![
-        Fact::outside("numbers in NSpid", pids.len()),
+        Fact::outside("PIDs in NSpid", pids.len()),
         Fact::outside("its PID", child.pid()),
         child.fact()?,
         Fact::outside("links that differ from ours", theirs.iter().filter(|id| !ours.contains(id)).count()),
