@@ -1,4 +1,4 @@
-//! A setting that no kind of namespace holds: what is written inside is the machine's.
+//! A setting that belongs to no kind of namespace: a write inside changes it for the whole machine.
 
 use anyhow::Result;
 use lesson::{Claim, Need, Requirement, Step, hand, outside};
@@ -11,7 +11,7 @@ use crate::kinds::apart;
 
 const CORE_PATTERN: Claim = Claim::holds(
     "core-pattern",
-    "core_pattern is in no namespace: what root writes in new namespaces of all kinds but user is the whole machine's.",
+    "Root's write to core_pattern in new namespaces of all kinds but user changes it for the whole machine.",
 )
 .factor("core_pattern instead of the hostname")
 .notes(&[3])
@@ -24,7 +24,7 @@ pub(crate) const SET_CORE_PATTERN: Step = Step {
     claims: &[CORE_PATTERN],
     run: |lab| {
         lab.compare(CORE_PATTERN, "hostname", "core_pattern", write_inside)?
-            .shows(outside("it reads what was written inside").is("yes"))
+            .shows(outside("outside reads what was written").is("yes"))
     },
 };
 
@@ -32,13 +32,13 @@ fn changeable() -> ns_core::Result<Option<Unmet>> {
     machine::changeable("/proc/sys/kernel/core_pattern")
 }
 
-/// What is read of a setting outside, after a member of new namespaces has written to it.
+/// Reads a setting outside after a member of new namespaces has written to it.
 fn write_inside(name: &'static str) -> Result<Vec<Fact>> {
     apart(move |me| {
         let path = &format!("/proc/sys/kernel/{name}");
         let namespaces = of_this_kernel().difference(Namespaces::USER);
         let mut member = Child::spawn("member", namespaces, |me| {
-            // Dropped, it is what it was.
+            // Dropping it restores the old value.
             let _setting = Setting::change(path, "inside")?;
             me.report(name, read(path)?)?;
             me.checkpoint()
@@ -47,7 +47,7 @@ fn write_inside(name: &'static str) -> Result<Vec<Fact>> {
         let outside = read(path)?;
         member.wake()?;
         member.pass_on(me)?;
-        me.send(Fact::outside("it reads what was written inside", inside.value == outside.as_str()))?;
+        me.send(Fact::outside("outside reads what was written", inside.value == outside.as_str()))?;
         me.send(inside)
     })
 }
