@@ -74,7 +74,7 @@ pub(crate) const MAKE_A_CHILD_LATER: Step = Step {
 
 const EVERYONE: Claim = Claim::holds(
     "everyone",
-    "kill(-1) by a member signals the other members except init, and no process outside.",
+    "kill(-1) from inside signals each member but init and the sender, and no process outside.",
 )
 .factor("CLONE_NEWPID")
 .more(&[30]);
@@ -109,7 +109,7 @@ pub(crate) const ORPHAN: Step = Step {
         hand("unshare -Urpf --mount-proc --kill-child sleep 60 &").prints(""),
         hand("init=$(pgrep --parent $!); enter=\"nsenter -t $init -U -m -p --preserve-credentials\"")
             .prints(""),
-        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm; kill $!")
+        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm; kill -KILL $!")
             .prints("…\n… 1 Z sleep\n…"),
     ],
     claims: &[ORPHANS],

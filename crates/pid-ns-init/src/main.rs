@@ -107,7 +107,7 @@ const START: Step = Step {
 
 const NEW_PROC: Claim = Claim::holds(
     "new-proc",
-    "In init, /proc/self leads to its own PID, 1, only after it mounts a new procfs.",
+    "/proc shows the PIDs of the namespace once a new procfs is mounted, not before.",
 )
 .factor("mount -t proc")
 .more(&[24]);
@@ -169,7 +169,7 @@ const SEND_SIGTERM: Step = Step {
             "unshare -Urpf --kill-child sh -c 'trap \"echo caught USR1\" USR1; while :; do sleep 1; done' &",
         )
         .prints(""),
-        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid; sleep 2; kill $!")
+        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid; sleep 2; kill -KILL $!")
             .prints("0\ncaught USR1"),
     ],
     claims: &[IMMUNE, CANNOT_SEND],

@@ -17,7 +17,7 @@ const CHOSEN: Claim = Claim::holds(
 .notes(&[82, 83]);
 
 pub(crate) const CHOOSE_TWICE: Step = Step {
-    title: "In A, take the number 777, and ask for it a second time: in the same namespace, and in a new one.",
+    title: "In A, take PID 777, and ask for it a second time: in the same namespace, and in a new one.",
     calls: &["clone3(set_tid = [777])"],
     by_hand: &[],
     claims: &[CHOSEN],
@@ -55,7 +55,8 @@ const LIMIT: Claim = Claim::holds_since(
 .requires(&[Requirement::Probe(a_limit_to_write)]);
 
 pub(crate) const LOWER_PID_MAX: Step = Step {
-    title: "Set pid_max to 400 in a new PID namespace, and read it in A above. Inside, make two processes after PID 398, where numbers wrap.",
+    title: "Set pid_max to 400 in a new PID namespace, and read it in A above. Inside, make two processes \
+            after PID 398, where PIDs wrap.",
     calls: &["write(\"/proc/sys/kernel/pid_max\", \"400\")", "read(\"/proc/sys/kernel/pid_max\")", "fork()"],
     by_hand: &[hand("cat /proc/sys/kernel/pid_max; unshare -Urpf sh -c 'echo 400 > /proc/sys/kernel/pid_max; cat /proc/sys/kernel/pid_max'").prints("<limit>\n400").needs(&[Need::Kernel(6, 14)]), hand("cat /proc/sys/kernel/pid_max").prints("<limit>"), ],
     claims: &[LIMIT],

@@ -100,12 +100,13 @@ const LISTED: Claim = Claim::holds(
 .requires(&[Requirement::Probe(mounts::new_procfs)]);
 
 const NEST: Step = Step {
-    title: "Nest PID namespaces: A in here, B in A, C in B, with one process each. Ask each for its numbers, and who it sees.",
+    title: "Nest PID namespaces: A in ours, B in A, C in B, with one process each. Ask each for its PIDs, \
+            and whom it sees.",
     calls: &["clone3(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "read(\"/proc/self/status\")"],
     by_hand: &[
         hand("unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status").prints("NSpid: … … … 1"),
         hand("unshare -Urpf --mount-proc --kill-child unshare -pf sleep 60 & sleep 1").prints(""),
-        hand("grep NSpid /proc/$(pgrep -P $(pgrep -P $!))/status; kill $!").prints("NSpid: … … 1"),
+        hand("grep NSpid /proc/$(pgrep -P $(pgrep -P $!))/status; kill -KILL $!").prints("NSpid: … … 1"),
     ],
     claims: &[ONE_EACH, LISTED],
     run: |lab| {
@@ -118,7 +119,7 @@ const NEST: Step = Step {
             .shows(inside("NSpid of C's first").that(trial::lists(LEVELS.len())))?;
         if mounts {
             lab.table(
-                "Who sees whom, and by which number",
+                "Who sees whom, and by which PID",
                 &["the process", "from here", "from A", "from B", "from C"],
                 reports.treatment().rows(),
             )?;

@@ -99,10 +99,7 @@ const PARENT: Claim = Claim::holds(
 pub(crate) const ASK_FOR_PARENTS: Step = Step {
     title: "Nest three PID namespaces. Walk up from the innermost, from parent to parent, until the kernel refuses.",
     calls: &["open(\"/proc/PID/ns/pid\")", "ioctl(ns, NS_GET_PARENT)"],
-    by_hand: &[hand(
-        "unshare -Urpf --kill-child unshare -pf sleep 60 & sleep 1; lsns --type pid --tree=parent; kill $!",
-    )
-    .prints("…\n└─… pid 1 … unshare -pf sleep 60\n└─… pid 1 … sleep 60")],
+    by_hand: &[hand("unshare -Urpf --kill-child unshare -pf sleep 60 & sleep 1; lsns --type pid --tree=parent; kill -KILL $!").prints("…\n└─… pid 1 … unshare -pf sleep 60\n└─… pid 1 … sleep 60"), ],
     claims: &[PARENT],
     run: |lab| {
         lab.compare(PARENT, Namespaces::NONE, Namespaces::PID, ask_for_parents)?

@@ -10,7 +10,7 @@ use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Pid, Report
 
 const TRANSLATED: Claim = Claim::holds_since(
     "translated",
-    "ioctl(NS_GET_PID_IN_PIDNS) gives the number that a process has in another PID namespace.",
+    "ioctl(NS_GET_PID_IN_PIDNS) returns the PID that a process has in another PID namespace.",
     Kernel(6, 11),
 )
 .factor("CLONE_NEWPID")
@@ -19,7 +19,7 @@ const TRANSLATED: Claim = Claim::holds_since(
 pub(crate) const ASK_THE_KERNEL: Step = Step {
     title: "Ask the kernel which PID a child of ours has in its own namespace, and who is PID 1 there.",
     calls: &["ioctl(ns, NS_GET_PID_IN_PIDNS, pid)", "ioctl(ns, NS_GET_PID_FROM_PIDNS, 1)"],
-    by_hand: &[hand("unshare -Urpf --kill-child sleep 60 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status; kill $!").prints("NSpid: <pid> 1"), ],
+    by_hand: &[hand("unshare -Urpf --kill-child sleep 60 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status; kill -KILL $!").prints("NSpid: <pid> 1"), ],
     claims: &[TRANSLATED],
     run: |lab| {
         // ENOTTY: before Linux 6.11 there is no such ioctl.
@@ -32,7 +32,8 @@ pub(crate) const ASK_THE_KERNEL: Step = Step {
 
 const SENDER: Claim = Claim::holds(
     "sender",
-    "A message's SCM_CREDENTIALS name its sender by the receiver's number for it; for one who has none there, by 0.",
+    "A message's SCM_CREDENTIALS name its sender by its PID in the receiver's namespace; without one there, \
+     by 0.",
 )
 .factor("CLONE_NEWPID")
 .more(&[42]);

@@ -4,7 +4,7 @@ use std::ffi::CString;
 
 use anyhow::Result;
 use lesson::user::{as_user, by_a_user, in_z};
-use lesson::{Claim, Row, Step, hand, inside, right, wrong};
+use lesson::{Claim, Need, Row, Step, hand, inside, right, wrong};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use ns_core::seccomp::{self, Action, Filter, Rule};
 use ns_core::{
@@ -69,8 +69,10 @@ pub(crate) const REFUSE: Step = Step {
     ],
     by_hand: &[
         // prctl(2) by its number on x86-64, PR_SET_SECCOMP, SECCOMP_MODE_STRICT.
-        hand("perl -e 'syscall(157, 22, 1); getppid(); print \"never\\n\"'; echo $?"),
-        hand("cat /proc/sys/kernel/seccomp/actions_avail"),
+        hand("perl -e 'syscall(157, 22, 1); getppid(); print \"never\\n\"'; echo $?")
+            .prints("137")
+            .needs(&[Need::X86]),
+        hand("cat /proc/sys/kernel/seccomp/actions_avail").prints("kill_process … errno …"),
     ],
     claims: &[STRICT, REFUSED, ANY_ERRNO, KILLS],
     run: |lab| {
@@ -106,10 +108,7 @@ pub(crate) const INSTALL_FILTER: Step = Step {
     calls: &["prctl(PR_SET_NO_NEW_PRIVS, 1)", "unshare(CLONE_NEWUSER)", INSTALL],
     by_hand: &[
         // On x86-64, as an ordinary user: a filter of four instructions that refuses call 121, getpgid(2), with EPERM.
-        hand(
-            "perl -e '$f = pack(\"(SCCL)*\", 0x20,0,0,0, 0x15,0,1,121, 6,0,0,0x50001, 6,0,0,0x7fff0000); $p = pack(\"Sx6P\", 4, $f); print syscall(317, 1, 0, $p), \" $!\\n\"; syscall(157, 38, 1, 0, 0, 0); print syscall(317, 1, 0, $p), \"\\n\", syscall(121, 0), \" $!\\n\"'",
-        ),
-    ],
+        hand("perl -e '$f = pack(\"(SCCL)*\", 0x20,0,0,0, 0x15,0,1,121, 6,0,0,0x50001, 6,0,0,0x7fff0000); $p = pack(\"Sx6P\", 4, $f); print syscall(317, 1, 0, $p), \" $!\\n\"; syscall(157, 38, 1, 0, 0, 0); print syscall(317, 1, 0, $p), \"\\n\", syscall(121, 0), \" $!\\n\"'").prints("-1 EACCES\n0\n-1 EPERM").needs(&[Need::X86]), ],
     claims: &[UNPRIVILEGED, OWN_ROOT],
     run: |lab| {
         lab.compare(UNPRIVILEGED, false, true, install)?.shows(inside(INSTALL).from("EACCES").to("OK"))?;

@@ -68,18 +68,7 @@ pub(crate) const COVER: Step = Step {
         UNMOUNT,
         MOUNT_PROC,
     ],
-    by_hand: &[
-        hand(
-            "unshare -Urm sh -c 'mount --bind /dev/null /proc/version; wc -c /proc/version; unshare -Urm umount /proc/version'",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount --rbind /proc/sys /proc/sys; mount -o remount,bind,ro,nosuid,nodev,noexec /proc/sys; echo 8 > /proc/sys/user/max_uts_namespaces'",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount --bind /dev/null /proc/version; unshare -Urmpf mount -t proc proc /mnt'",
-        ),
-        hand("unshare -Urm sh -c 'unshare -Urmpf mount -t proc proc /mnt; echo $?'"),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount --bind /dev/null /proc/version; wc -c /proc/version; unshare -Urm umount /proc/version'").prints("0 /proc/version\numount: /proc/version: not mounted."), hand("unshare -Urm sh -c 'mount --rbind /proc/sys /proc/sys; mount -o remount,bind,ro,nosuid,nodev,noexec /proc/sys; echo 8 > /proc/sys/user/max_uts_namespaces'").prints("EROFS"), hand("unshare -Urm sh -c 'mount --bind /dev/null /proc/version; unshare -Urmpf mount -t proc proc /mnt'").prints("mount: /mnt: permission denied.\n…"), hand("unshare -Urm sh -c 'unshare -Urmpf mount -t proc proc /mnt; echo $?'").prints("0"), ],
     claims: &[MASKED, READ_ONLY, LOCKED, NO_NEW_PROC],
     run: |lab| {
         lab.compare(MASKED, false, true, mask_and_read)?.shows(inside(READ).is("none"))?;

@@ -50,17 +50,7 @@ pub(crate) const RESTRICT: Step = Step {
         "mount_setattr(\"/dev/null\", MOUNT_ATTR_NODEV)",
         "open(\"/mnt/null\", O_RDWR)",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Urm sh -c 'mount -t tmpfs -o nosuid none /mnt; cp /usr/bin/grep /mnt; /usr/sbin/setcap cap_net_raw=ep /mnt/grep; setpriv --securebits=+noroot setpriv /mnt/grep CapEff /proc/self/status'",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount -t tmpfs -o noexec none /mnt; cp /usr/bin/true /mnt; ls -l /mnt/true; /mnt/true'",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount -t tmpfs none /mnt; touch /mnt/null; mount --bind /dev/null /mnt/null; mount -o remount,bind,nosuid,noexec,nodev /mnt/null; ls -l /mnt/null; echo > /mnt/null'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs -o nosuid none /mnt; cp /usr/bin/grep /mnt; /usr/sbin/setcap cap_net_raw=ep /mnt/grep; setpriv --securebits=+noroot setpriv /mnt/grep CapEff /proc/self/status'").prints("CapEff: 0000000000000000"), hand("unshare -Urm sh -c 'mount -t tmpfs -o noexec none /mnt; cp /usr/bin/true /mnt; stat -c %A /mnt/true; /mnt/true'").prints("-rwxr-xr-x\nEACCES"), hand("unshare -Urm sh -c 'mount -t tmpfs none /mnt; touch /mnt/null; mount --bind /dev/null /mnt/null; mount -o remount,bind,nosuid,noexec,nodev /mnt/null; stat -c %A /mnt/null; echo > /mnt/null'").prints("crw-rw-rw-\nEACCES"), ],
     claims: &[NOSUID, NOEXEC, NODEV],
     run: |lab| {
         let nosuid: &[Restriction] = &[Restriction::NoSuid];

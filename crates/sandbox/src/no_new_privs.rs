@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::{by_a_user, in_z};
-use lesson::{Claim, Row, Step, hand, inside, right, wrong};
+use lesson::{Claim, Need, Row, Step, hand, inside, right, wrong};
 use ns_core::mount::Restriction;
 use ns_core::{Fact, Named, Namespaces, Outcome, process};
 
@@ -41,9 +41,7 @@ pub(crate) const EXECUTE: Step = Step {
         "prctl(PR_SET_NO_NEW_PRIVS, 1)",
         "execve(\"/mnt/program\")",
     ],
-    by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cp /usr/bin/grep /mnt; /usr/sbin/setcap cap_net_raw=ep /mnt/grep; for nnp in \"\" --no-new-privs; do setpriv --securebits=+noroot setpriv $nnp /mnt/grep CapEff /proc/self/status; done'",
-    )],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs none /mnt; cp /usr/bin/grep /mnt; /usr/sbin/setcap cap_net_raw=ep /mnt/grep; for nnp in \"\" --no-new-privs; do setpriv --securebits=+noroot setpriv $nnp /mnt/grep CapEff /proc/self/status; done'").prints("CapEff: 0000000000002000\nCapEff: 0000000000000000"), ],
     claims: &[FILE_CAPABILITIES, set_user_id::IGNORED],
     run: |lab| {
         lab.compare(FILE_CAPABILITIES, false, true, |sets| execute(&[], sets))?
@@ -69,15 +67,9 @@ const FOR_GOOD: Claim = Claim::holds(
 pub(crate) const PASS_ON: Step = Step {
     title: "Set no_new_privs. Ask a child, ask again after execve(), and try to clear it.",
     calls: &["prctl(PR_SET_NO_NEW_PRIVS, 1)", "clone3()", "execve()", "prctl(PR_SET_NO_NEW_PRIVS, 0)"],
-    by_hand: &[
-        hand(
-            "grep NoNewPrivs /proc/self/status; setpriv --no-new-privs sh -c 'grep NoNewPrivs /proc/self/status'",
-        ),
+    by_hand: &[hand("grep NoNewPrivs /proc/self/status; setpriv --no-new-privs sh -c 'grep NoNewPrivs /proc/self/status'").prints("NoNewPrivs: 0\nNoNewPrivs: 1"), 
         // prctl(2) by its number on x86-64.
-        hand(
-            "perl -e 'print syscall(157, 38, 1, 0, 0, 0), \"\\n\"; print syscall(157, 38, 0, 0, 0, 0), \" $!\\n\"'",
-        ),
-    ],
+        hand("perl -e 'print syscall(157, 38, 1, 0, 0, 0), \"\\n\"; print syscall(157, 38, 0, 0, 0, 0), \" $!\\n\"'").prints("0\n-1 EINVAL").needs(&[Need::X86]), ],
     claims: &[INHERITED, FOR_GOOD],
     run: |lab| {
         let [child, after] = inherited::WHERE.map(|at| format!("NoNewPrivs {at}"));

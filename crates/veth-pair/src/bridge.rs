@@ -64,17 +64,7 @@ pub(crate) const JOIN: Step = Step {
         "RTM_SETLINK(pb, IFLA_MASTER=0)",
         "sendto(b)",
     ],
-    by_hand: &[
-        hand("for w in a b; do ip link add p$w type veth peer name ${w}0 netns $w; ip link set p$w up; done"),
-        hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up"),
-        hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up"),
-        hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2"),
-        hand(
-            "ip link add br0 type bridge; ip link set br0 up; ip link set pa master br0; ip link set pb master br0",
-        ),
-        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2; bridge link"),
-        hand("ip link set pb nomaster; nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2"),
-    ],
+    by_hand: &[hand("for w in a b; do ip link add p$w type veth peer name ${w}0 netns $w; ip link set p$w up; done").prints("").in_the_same_shell(), hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up").prints(""), hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up").prints(""), hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2 | grep received").prints("1 packets transmitted, 0 received, …"), hand("ip link add br0 type bridge; ip link set br0 up; ip link set pa master br0; ip link set pb master br0; sleep 1; bridge link").prints("… pa@… master br0 state forwarding …\n… pb@… master br0 state forwarding …"), hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2 | grep received").prints("1 packets transmitted, 1 received, …"), hand("ip link set pb nomaster; nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2 | grep received").prints("1 packets transmitted, 0 received, …"), ],
     claims: &[BY_ITSELF, JOINS, CUT_OFF],
     run: |lab| {
         let mut networks = Networks::new()?;

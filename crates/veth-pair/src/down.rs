@@ -55,9 +55,13 @@ pub(crate) const SET_DOWN: Step = Step {
             two. Let a send one datagram while b0 is down, and one after. Last, create a device in a with b0's index.",
     calls: &["RTM_SETLINK(vb, ~IFF_UP)", "RTM_GETLINK(va)", "sendto(b)"],
     by_hand: &[
-        hand("ip link add va type veth peer name vb; ip link set va up; ip link show va"),
-        hand("ip -n b link set b0 down; ip -n a link show a0"),
-        hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2; ip -n b link set b0 up"),
+        hand("ip link add va type veth peer name vb; ip link set va up; sleep 1; ip -brief link show va")
+            .prints("va@vb LOWERLAYERDOWN … <NO-CARRIER,…")
+            .in_the_same_shell(),
+        hand("ip -n b link set b0 down; sleep 1; ip -n a -brief link show a0")
+            .prints("a0@if… … <NO-CARRIER,…"),
+        hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2 | grep received; ip -n b link set b0 up")
+            .prints("1 packets transmitted, 0 received, …"),
     ],
     claims: &[NO_CARRIER, LOST, ACROSS, MISTAKEN],
     run: |lab| {

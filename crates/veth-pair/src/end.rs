@@ -30,7 +30,9 @@ const BOTH_GO: Claim = Claim::holds(
 pub(crate) const DELETE_ONE: Step = Step {
     title: "Delete a0 in a, and look for b0 in b.",
     calls: &["RTM_DELLINK(a0)", "RTM_GETLINK(b0)"],
-    by_hand: &[hand("ip -n a link delete a0; ip -n b -brief link")],
+    by_hand: &[hand("ip -n a link delete a0; ip -n b -brief link show b0")
+        .prints("Device \"b0\" does not exist.")
+        .in_the_same_shell()],
     claims: &[BOTH_GO],
     run: |lab| lab.compare(BOTH_GO, false, true, look_for_b0)?.shows(outside("b0 exists").is("no")),
 };
@@ -47,9 +49,11 @@ pub(crate) const END_A_NAMESPACE: Step = Step {
             close it. When the second pair is gone, look for the first.",
     calls: &["open(\"/proc/PID/ns/net\")", "exit(0)", "close(ns/net)", "RTM_GETLINK"],
     by_hand: &[
-        hand("unshare --net sleep 60 & sleep 0.1; ip link add out type veth peer name in netns $!"),
-        hand("exec 3< /proc/$!/ns/net; kill $!; sleep 1; ip link show out"),
-        hand("exec 3<&-; sleep 1; ip link show out"),
+        hand("unshare --net sleep 60 & sleep 1; ip link add out type veth peer name in netns $!")
+            .prints("")
+            .in_the_same_shell(),
+        hand("exec 3< /proc/$!/ns/net; kill $!; sleep 1; ip -brief link show out").prints("out@if… DOWN …"),
+        hand("exec 3<&-; sleep 1; ip -brief link show out").prints("Device \"out\" does not exist."),
     ],
     claims: &[NAMESPACE_ENDS],
     run: |lab| {

@@ -1,8 +1,8 @@
 //! What does a veth pair carry between two namespaces?
 //!
-//! A veth pair is two network devices, its ends, which one call creates. Each end may be in a network namespace of its
-//! own. Two processes in two network namespaces exchange datagrams through a pair. Watch the packet counters: what one
-//! end sends, the other receives. The counter of lo stays at 0.
+//! A veth pair is two network devices, its ends, which one call creates. Each end may be in a network namespace of its own.
+//! Two processes in two network namespaces exchange datagrams through a pair. Watch the packet counters: what one end
+//! sends, the other receives. The counter of lo stays at 0.
 //!
 //! Later steps set one end down, put a bridge between two pairs, and delete a pair. No step waits for a datagram that is
 //! lost: once the path is clear, a sends a second datagram. If b answers the second alone, the first was lost.
@@ -36,7 +36,7 @@ const VETH_PAIR: Experiment = Experiment {
         ("veth-pair", "run the experiment"),
         ("veth-pair --sabotage", "the negative control: no claim holds"),
         ("veth-pair --format jsonl | jq .", "the same as data"),
-        ("strace -f veth-pair", "its calls to the kernel, with those that report facts"),
+        ("strace -f veth-pair", "its system calls, with those that report facts"),
     ],
     // The sandbox takes the place of the host: the bridge and the ends on the host are in its network namespace.
     sandbox: Namespaces::NET,
@@ -80,13 +80,7 @@ const CREATE: Step = Step {
     title: "Start processes a and b in new network namespaces. In b, create the bridge `alone`, and the veth pair `one` and \
             `other`.",
     calls: &["clone3(CLONE_NEWNET)", "RTM_NEWLINK(IFLA_INFO_KIND=\"veth\", VETH_INFO_PEER)", "RTM_GETLINK"],
-    by_hand: &[
-        hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows"),
-        hand("mount -t tmpfs tmpfs /run; ip netns add a; ip netns add b"),
-        hand(
-            "ip -n b link add alone type bridge; ip -n b link add one type veth peer name other; ip -n b -brief link",
-        ),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows").prints(""), hand("mount -t tmpfs tmpfs /run; ip netns add a; ip netns add b").prints(""), hand("ip -n b link add alone type bridge; ip -n b link add one type veth peer name other; ip -n b -brief link").prints("lo DOWN …\nalone DOWN …\nother@one DOWN …\none@other DOWN …"), ],
     claims: &[PAIR],
     run: |lab| {
         let networks = Networks::new()?;
@@ -129,11 +123,12 @@ const SEND: Step = Step {
         "recvfrom()",
     ],
     by_hand: &[
-        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2"),
-        hand("ip -n b link add b0 type veth peer name a0 netns a"),
-        hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up"),
-        hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up"),
-        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2; ip -n a -s link show a0"),
+        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2").prints("ENETUNREACH").in_the_same_shell(),
+        hand("ip -n b link add b0 type veth peer name a0 netns a").prints(""),
+        hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up").prints(""),
+        hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up").prints(""),
+        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2 | grep received")
+            .prints("1 packets transmitted, 1 received, 0% packet loss, …"),
     ],
     claims: &[CARRIES],
     run: |lab| {
@@ -163,10 +158,7 @@ const LOOK_FOR_THE_ENDS: Step = Step {
     title: "Create two veth pairs by one call each: `one` and `other` in b, and b0 in b with a0 in a. Look for the far ends, \
             `other` and a0. Read iflink and link-netnsid of `one` and b0.",
     calls: &["RTM_GETLINK", "RTM_GETNSID"],
-    by_hand: &[
-        hand("ip -n b link show; ip -n a link show"),
-        hand("ip -n b -d link show b0; ip -n b netns list-id"),
-    ],
+    by_hand: &[hand("ip -n b -o link show one | cut -d: -f 1,2; ip -n b -o link show b0 | cut -d: -f 1,2; ip -n a -o link show a0 | cut -d: -f 1,2").prints("…: one@other\n<index B>: b0@if<index A>\n<index A>: a0@if<index B>").in_the_same_shell(), hand("ip -n b -d link show b0 | grep -o 'link-netns *[a-z]*'; ip -n b netns list-id").prints("link-netns a\nnsid … (iproute2 netns name: a)"), ],
     claims: &[ACROSS, NAMES],
     run: |lab| {
         let networks = Networks::new()?;

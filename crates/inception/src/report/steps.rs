@@ -179,7 +179,9 @@ impl Reader<'_> {
                     _ => parts.push(Part::Saw { facts: vec![cell] }),
                 }
             }
-            Event::Table { title, columns, rows, picture } => self.table(title, columns, rows, *picture),
+            Event::Table(transcript::Table { title, columns, rows, picture }) => {
+                self.table(title, columns, rows, *picture);
+            }
             Event::Judged { claim, control, treatment, rows, .. } => {
                 if let Some(claim) = Claim::of(self.run, claim, self.lesson) {
                     let mut claim = claim.judged(rows, [control, treatment], &mut self.names);

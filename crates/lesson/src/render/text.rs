@@ -24,7 +24,7 @@ use super::stable::Shown;
 use super::step;
 use super::style::{styled, styled_lines};
 use super::tone;
-use transcript::{Actor, Arm, ClaimHead, Event, Sandbox, Tally, Verdict};
+use transcript::{Actor, Arm, ClaimHead, Event, Sandbox, Table, Tally, Verdict};
 
 /// How wide a verdict is, with a blank after it.
 const WORD: usize = evidence::INDENT;
@@ -119,7 +119,7 @@ impl Page {
                 let line = self.fact(fact);
                 self.wrap(&line, "   - ", "     ")
             }
-            Event::Table { title, columns, rows, .. } => self.table(title, columns, rows),
+            Event::Table(Table { title, columns, rows, .. }) => self.table(title, columns, rows),
             Event::Judged { claim, verdict, expected, control, treatment, .. } => {
                 self.judged(claim, *verdict, *expected, control, treatment)
             }

@@ -18,7 +18,7 @@ const PROCESSES: Claim = Claim::holds(
 )
 .factor("CLONE_NEWPID")
 .notes(&[1])
-.core(&[Row::outside("PIDs that it has", "numbers in NSpid"), Row::inside("getpid()", "getpid()")])
+.core(&[Row::outside("PIDs that it has", "PIDs in NSpid"), Row::inside("getpid()", "getpid()")])
 .asks(
     "A process runs in a container. Which PID has it?",
     &[
@@ -39,19 +39,14 @@ const EIGHT: Claim = Claim::holds(
 pub(crate) const START: Step = Step {
     title: "Start a process in eight new namespaces beside a plain one, and look at both from outside.",
     calls: &["clone3(CLONE_NEWUSER|CLONE_NEWPID|…)", "readlink(\"/proc/PID/ns/…\")"],
-    by_hand: &[
-        hand(
-            "unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 &",
-        ),
-        hand("pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; ls -l /proc/$pid/ns /proc/self/ns"),
-    ],
+    by_hand: &[hand("unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 & sleep 1").prints(""), hand("pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; readlink /proc/$pid/ns/uts /proc/self/ns/uts; kill -KILL $!").prints("NSpid: <pid> 1\nuts:[<ns A>]\nuts:[<ns B>]"), ],
     claims: &[PROCESSES, EIGHT],
     run: |lab| {
         let seen = lab.arms(Namespaces::NONE, all_there_are(), start)?.try_map(|(child, facts)| {
             lab.keep(child)?;
             Ok(facts)
         })?;
-        let (pids, links) = ("numbers in NSpid", "links that differ from ours");
+        let (pids, links) = ("PIDs in NSpid", "links that differ from ours");
         lab.judge(PROCESSES, seen.only(&[pids, "its PID", "getpid()"]))
             .shows(outside(pids).is(2) & inside("getpid()").is(1))?;
         lab.judge(EIGHT, seen.only(&[links])).shows(outside(links).is(8))
@@ -78,9 +73,7 @@ const ALL_BUT_ONE: Claim = Claim::holds(
 pub(crate) const LEAVE_ONE_OUT: Step = Step {
     title: "Leave each namespace out in turn, and ask from inside for six things that are outside.",
     calls: &["clone3(all but one)", "uname()", "msgget()", "kill(pid, 0)", "open()"],
-    by_hand: &[hand(
-        "unshare --map-root-user --fork --pid --mount-proc --ipc --net ip link # and so on, one less each time",
-    )],
+    by_hand: &[hand("unshare --map-root-user --fork --pid --mount-proc --ipc --net ip -brief link  # and so on, one less each time").prints("lo DOWN …"), ],
     claims: &[ALL_BUT_ONE],
     run: |lab| {
         lay_out_the_outside()?;
@@ -144,7 +137,7 @@ fn start(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
     let pids = process::pids(Some(child.pid()))?;
     let (ours, theirs) = (namespace::of(None)?, namespace::of(Some(child.pid()))?);
     let facts = vec![
-        Fact::outside("numbers in NSpid", pids.len()),
+        Fact::outside("PIDs in NSpid", pids.len()),
         Fact::outside("its PID", child.pid()),
         child.fact()?,
         Fact::outside("links that differ from ours", theirs.iter().filter(|id| !ours.contains(id)).count()),

@@ -111,7 +111,9 @@ impl<'a> Numbered<'a> {
         text.push_str("|---|---|---|---|\n");
         for (who, source) in page.rows {
             let Numbers { answered, skipped, run } = self.of(*source)?;
-            let beyond = run.map_or_else(|| "–".into(), |run| run.beyond().to_string());
+            // With nothing beneath there is nothing to compare.
+            let compared = run.filter(|run| run.machine != run.beneath);
+            let beyond = compared.map_or_else(|| "–".into(), |run| run.beyond().to_string());
             writeln!(text, "| {who} | {answered} | {skipped} | {beyond} |")?;
         }
         if let Some((who, source)) = page.rows.first() {

@@ -37,8 +37,8 @@ not. A term is what two or three *words* introduce in a document, an\n\
 abbreviation in capitals, or what a list of the field has (terms.rs).\n\
 Comments need no rows.\n\
 \n\
-How hard a sentence is: its words, 4 for each clause after the first, and 2\n\
-for each word that all texts together have three times at most.\n\
+The difficulty of a sentence is the number of its words. A clause after the\n\
+first adds 4, a comma 1, and a word that all texts have thrice at most adds 2.\n\
 \n\
 Exit status: 0 no fault, 1 a fault, 2 misused.",
 };
@@ -260,7 +260,7 @@ mod tests {
         let files = [("README.md", "One two. One two, three four.\n")];
         let readme = || vec!["README.md".to_string()];
         let (ranked, _) = said(&files, &Words { paths: readme(), hardest: Some(1), ..plain() });
-        assert_eq!(ranked, ["README.md:1: 16: One two, three four."]);
+        assert_eq!(ranked, ["README.md:1: 13: One two, three four."]);
         let (counted, _) = said(&files, &Words { paths: readme(), count: true, ..plain() });
         assert_eq!(counted, ["      6       6 README.md", "      6       6 together"]);
     }
