@@ -128,7 +128,7 @@ fn shared(processes: &[Process]) -> Event {
         row
     };
     let heads = ["kind", "isolates", "shared"].into_iter().map(ToString::to_string);
-    Event::Table {
+    Event::Table(Table {
         title: "The namespaces that they share".into(),
         columns: heads.chain(processes.iter().map(|process| process.letter.clone())).collect(),
         rows: Kind::ALL.into_iter().map(row).collect(),
