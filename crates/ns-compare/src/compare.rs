@@ -167,7 +167,7 @@ fn relations(proc: &Path, processes: &[Process]) -> Event {
             members.first().map_or_else(unknown, |process| ask(proc, process.pid, *id));
         vec![(*id).into(), letters.join(" ").into(), owner, user, parent]
     };
-    Event::Table {
+    Event::Table(Table {
         title: "Their owners and parents".into(),
         columns: ["namespace", "members", "owner", "owner's user", "parent"].map(Into::into).to_vec(),
         rows: ids.iter().map(row).collect(),
