@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use lesson::Help;
 
-use super::refresh::{Mode, refresh};
+use super::refresh::{Mode, refresh, take};
 use super::self_test;
 use crate::console::Console;
 use crate::project::Project;
@@ -23,6 +23,10 @@ pub(crate) const HELP: Help = Help {
         (
             "cargo xtask docs --check",
             "compare, change nothing; exit 1 and show the difference if one is stale",
+        ),
+        (
+            "cargo xtask docs --take target/vm/13/screens",
+            "put the screens of another machine into the docs: of cgroup v2 alone, from scripts/test-vm",
         ),
         ("cargo xtask docs --self-test", "change a character in copies, and see that --check notices"),
     ],
@@ -60,6 +64,9 @@ pub(crate) struct Docs {
     /// Make runs on this machine, whatever machine they were made on
     #[arg(long, conflicts_with = "self_test")]
     here: bool,
+    /// Put the screens in this directory, which another machine made, into the docs
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["names", "check", "here", "self_test"])]
+    take: Option<PathBuf>,
     /// See that --check notices a changed character
     #[arg(long, conflicts_with_all = ["names", "folder"])]
     self_test: bool,
@@ -84,6 +91,9 @@ impl Docs {
             std::path::absolute(&self.folder)?
         };
         ensure!(folder.is_dir(), "--in takes a directory; try --help");
+        if let Some(screens) = &self.take {
+            return take(console, &folder, &std::path::absolute(screens)?);
+        }
         refresh(project, console, mode, &folder, &self.names)
     }
 }
