@@ -140,8 +140,8 @@ const WHOLE_TREE: Claim = Claim::holds(
 .more(&[90]);
 
 pub(crate) const RESTRICT_THE_TOP: Step = Step {
-    title: "Bind a tree recursively, make the bind read-only, and write at its top and at what is mounted below; then make a \
-            copy of the tree read-only by mount_setattr().",
+    title: "Bind a tree recursively, make the bind read-only, and write at its top and at what is mounted \
+            below. Then make a copy of the tree read-only by mount_setattr().",
     calls: &[
         "mount(NULL, \"/mnt/elsewhere\", NULL, MS_REMOUNT|MS_BIND|MS_RDONLY)",
         "mount_setattr(tree, AT_RECURSIVE, MOUNT_ATTR_RDONLY)",

@@ -108,7 +108,8 @@ const LOW_PORTS: Claim = Claim::holds(
 .more(&[61]);
 
 pub(crate) const BE_ROOT: Step = Step {
-    title: "As root of a new user namespace, take port 80 and a raw socket: in the network that was there, and in a new one.",
+    title: "As root of a new user namespace, take port 80 and a raw socket. Do so in the network that was \
+            there, and in a new one.",
     calls: &[
         "unshare(CLONE_NEWUSER)",
         "unshare(CLONE_NEWNET)",

@@ -46,8 +46,8 @@ const NO_ORDER: Claim = Claim::holds(
 
 pub(crate) const ENTER_IN_EACH_ORDER: Step = Step {
     title: "Enter a container's user and UTS namespaces: user first, user last, and both at once. The first \
-            container's user namespace owns its UTS namespace, and the visitor has no capability; the second's UTS \
-            namespace is owned by our user namespace, and the visitor is privileged.",
+            container's user namespace owns its UTS namespace, and the visitor has no capability. The second's \
+            UTS namespace is owned by our user namespace, and the visitor is privileged.",
     calls: &[
         "setns(user, CLONE_NEWUSER)",
         "setns(uts, CLONE_NEWUTS)",
@@ -103,7 +103,8 @@ const STRANGER: Claim = Claim::holds(
 .more(&[2, 19]);
 
 pub(crate) const ENTER_AS_A_STRANGER: Step = Step {
-    title: "Try to enter all eight of a container's, as one who is privileged in ours, and as root of another user namespace, beside the container's.",
+    title: "Try to enter all eight namespaces of a container. Be privileged in ours first, then root of another user \
+            namespace, beside the container's.",
     calls: &["unshare(CLONE_NEWUSER)", "open(\"/proc/PID/ns/uts\")", "setns(ns, CLONE_NEW…)"],
     by_hand: &["unshare -Ur nsenter --uts --target $c hostname"],
     claims: &[STRANGER],

@@ -27,8 +27,8 @@ const UNSHARED: Claim = Claim::holds(
 .more(&[2]);
 
 pub(crate) const ENTER_BESIDE_A_THREAD: Step = Step {
-    title: "Enter each kind of a container's namespaces, from a process with one thread, and from one with two; \
-            the mount namespace also by a thread that has called unshare(CLONE_FS).",
+    title: "Enter each kind of a container's namespaces, from a process with one thread, and from one with \
+            two. Enter the mount namespace also by a thread that has called unshare(CLONE_FS).",
     calls: &["clone3(CLONE_THREAD|…)", "unshare(CLONE_FS)", "setns(ns, CLONE_NEW…)"],
     by_hand: &[
         "unshare -Ur --mount --uts /usr/bin/python3 -c 'import ctypes,os,threading,time; c=ctypes.CDLL(None,use_errno=True); f=lambda k: print(k, c.setns(os.open(\"/proc/self/ns/\"+k,0),0), os.strerror(ctypes.get_errno())); f(\"mnt\"); threading.Thread(target=time.sleep,args=[1]).start(); f(\"uts\"); f(\"mnt\")'",

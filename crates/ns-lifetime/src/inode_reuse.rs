@@ -23,8 +23,8 @@ const HELD: Claim = Claim::holds(
 .notes(&[18]);
 
 pub(crate) const MAKE_IN_A_ROW: Step = Step {
-    title: "Make UTS namespaces in a row, and look for three neighbours with one inode number: keeping all of them, \
-            and letting each go before the next.",
+    title: "Make UTS namespaces in a row, and look for three neighbours with one inode number. First keep \
+            all of them, then let each go before the next.",
     calls: &["clone3(CLONE_NEWUTS)", "fstat(\"/proc/PID/ns/uts\")", "ioctl(uts, NS_GET_ID)"],
     by_hand: &["for n in 1 2 3; do unshare --user --map-root-user --uts readlink /proc/self/ns/uts; done"],
     claims: &[TWINS, HELD],

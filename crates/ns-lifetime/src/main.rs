@@ -90,7 +90,7 @@ const LAST_ENDS: Claim = Claim::holds(
 );
 
 const END: Step = Step {
-    title: "Where one namespace of a kind may live, make one, and try to make another: while its only member \
+    title: "Where one namespace of a kind may live, make one. Try to make another while its only member \
             lives, and when it has ended. So with each of the eight kinds.",
     calls: &["write(\"/proc/sys/user/max_uts_namespaces\", \"1\")", "clone3(CLONE_NEWUTS)", "exit(0)"],
     by_hand: &[

@@ -118,7 +118,8 @@ const REBOOT: Claim = Claim::holds(
 .requires(&[Requirement::Capability(Capability::CAP_SYS_BOOT)]);
 
 pub(crate) const REBOOT_FROM_INSIDE: Step = Step {
-    title: "Let an init that handles SIGHUP and SIGINT restart, halt and power off; beside that a command that a PID namespace does not know, suspend to disk.",
+    title: "Let an init that handles SIGHUP and SIGINT restart, halt and power off. Try a command, too, \
+            that a PID namespace does not know: suspend to disk.",
     calls: &[
         "reboot(RB_SW_SUSPEND)",
         "reboot(RB_AUTOBOOT)",

@@ -114,7 +114,8 @@ const DESCRIPTOR: Claim = Claim::holds(
 .notes(&[95]);
 
 pub(crate) const TAKE_A_DESCRIPTOR: Step = Step {
-    title: "From B, a PID namespace in A, reach a process of A, which has a pipe open: by its PID, and by a pidfd that was inherited.",
+    title: "From B, a PID namespace in A, reach a process of A, which has a pipe open. Do so by its PID, \
+            and by a pidfd that was inherited.",
     calls: &["kill(pid, 0)", "pidfd_getfd(pidfd, fd)", "read(fd)"],
     by_hand: &[],
     claims: &[DESCRIPTOR],
@@ -133,7 +134,8 @@ const SIGIO: Claim = Claim::holds(
 .more(&[29]);
 
 pub(crate) const WRITE_TO_A_READER: Step = Step {
-    title: "From B, a PID namespace in A, signal a process of A, which has asked for SIGIO of a pipe: by its PID, then by a byte.",
+    title: "From B, a PID namespace in A, signal a process of A, which has asked for SIGIO of a pipe. Do so \
+            by its PID, then by a byte.",
     calls: &["fcntl(fd, F_SETOWN, getpid())", "fcntl(fd, F_SETFL, O_ASYNC)", "kill(pid, SIGIO)", "write(fd)"],
     by_hand: &[],
     claims: &[SIGIO],

@@ -76,7 +76,8 @@ const VFORK: Claim = Claim::holds_since(
 .more(&[100]);
 
 pub(crate) const EXECUTE: Step = Step {
-    title: "Call unshare(), set the offsets to a day and a week, and go on: in the same program, and in one that execve() starts in its place. Then let both start a program by posix_spawn() before they go on.",
+    title: "Call unshare(), and set the offsets to a day and a week. Go on in the same program, and in one \
+            that execve() starts in its place. Then let both start a program by posix_spawn() before they go on.",
     calls: &[
         "unshare(CLONE_NEWTIME)",
         "execve(\"/proc/self/exe\")",
@@ -101,7 +102,8 @@ const SETNS: Claim =
         .notes(&[106]);
 
 pub(crate) const VISIT: Step = Step {
-    title: "By setns(), enter a time namespace and go back: first from one's own into that same one, then into that of `member`, a process whose clock is a day ahead.",
+    title: "By setns(), enter a time namespace and go back. Enter first one's own, then that of `member`, a \
+            process whose clock is a day ahead.",
     calls: &["open(\"/proc/PID/ns/time\")", "setns(ns, CLONE_NEWTIME)", "clock_gettime(CLOCK_MONOTONIC)"],
     by_hand: &[
         "unshare -Ur --time --fork --boottime 604800 sleep 60 &",

@@ -55,9 +55,9 @@ const CUT_OFF: Claim =
         .notes(&[78]);
 
 pub(crate) const JOIN: Step = Step {
-    title: "Give a and b a veth pair each that ends in the sandbox: a0 leads to pa, b0 to pb, and beside them is a \
-            bridge, br0. Then a sends its two datagrams to b. The first of the two finds neither pa nor pb a port of br0, or both, or pa \
-            alone; the second always finds both.",
+    title: "Give a and b a veth pair each that ends in the sandbox. a0 leads to pa, b0 to pb, and beside them is \
+            a bridge, br0. Then a sends its two datagrams to b. The first of the two finds neither pa nor pb a \
+            port of br0, or both, or pa alone; the second always finds both.",
     calls: &[
         "RTM_NEWLINK(IFLA_INFO_KIND=\"bridge\")",
         "RTM_SETLINK(pb, IFLA_MASTER=br0)",

@@ -51,9 +51,9 @@ const MISTAKEN: Claim = Claim::holds(
 .requires(&[Requirement::Probe(looks_for_the_far_end)]);
 
 pub(crate) const SET_DOWN: Step = Step {
-    title: "Set one end of a veth pair down, and look at the other: vb and va, both in the sandbox, then b0 and a0, in b \
-            and a. While b0 is down, a sends its first datagram; the second follows when it is up again. Then a also \
-            has a link of the index that b0 has in b.",
+    title: "Set one end of a veth pair down, and look at the other. Take vb and va, both in the sandbox, then b0 \
+            and a0, in b and a. While b0 is down, a sends its first datagram; the second follows when it is up \
+            again. Then a also has a link of the index that b0 has in b.",
     calls: &["RTM_SETLINK(vb, ~IFF_UP)", "RTM_GETLINK(va)", "sendto(b)"],
     by_hand: &[
         "ip link add va type veth peer name vb; ip link set va up; ip link show va",

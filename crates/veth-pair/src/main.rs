@@ -161,8 +161,8 @@ const NAMES: Claim = Claim::holds(
 .more(&[59]);
 
 const LOOK_FOR_THE_ENDS: Step = Step {
-    title: "Look where the ends of both pairs are: `one` and `other`, made in b alone, and b0 and a0, made by one call in b \
-            and in a. By what numbers does the near end, `one` or b0, name the far one?",
+    title: "Look where the ends of both pairs are. `one` and `other` were made in b alone, and b0 and a0 by \
+            one call in b and in a. By what numbers does the near end, `one` or b0, name the far one?",
     calls: &["RTM_GETLINK", "RTM_GETNSID"],
     by_hand: &["ip -n b link show; ip -n a link show", "ip -n b -d link show b0; ip -n b netns list-id"],
     claims: &[ACROSS, NAMES],

@@ -11,9 +11,9 @@ const HEAD: &str = "\
 
 # Every sentence of the notes, and what the kernel says to it
 
-What the study notes say ([notes.md](notes.md)), the claims that put it to the kernel, and what the kernel is expected to
-answer; what each kernel answered is in [kernels.md](kernels.md). A claim that is expected to be *refuted* is a sentence
-that is wrong or too strong: [errata.md](errata.md) says what is so instead.
+What the study notes say ([notes.md](notes.md)), the claims that put it to the kernel, and what the kernel is expected
+to answer. What each kernel answered is in [kernels.md](kernels.md). A claim that is expected to be *refuted* is a
+sentence that is wrong or too strong: [errata.md](errata.md) says what is so instead.
 
 ";
 
