@@ -1,4 +1,4 @@
-//! Markdown on a terminal. The first byte is the width.
+//! Markdown on a terminal. The first byte is the width, and the second says whether it is plain.
 #![no_main]
 #![allow(dead_code)]
 
@@ -8,9 +8,10 @@ use libfuzzer_sys::fuzz_target;
 mod markdown;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((width, text)) = data.split_first() else { return };
+    let [width, plain, text @ ..] = data else { return };
     let text = String::from_utf8_lossy(text);
-    let shown = markdown::render(&text, usize::from(*width));
+    let layout = lesson::render::Layout { width: usize::from(*width), plain: plain % 2 == 1 };
+    let shown = markdown::render(&text, layout);
     let mut rest = shown.chars();
     while let Some(c) = rest.next() {
         if c == '\u{1b}' {

@@ -1,9 +1,9 @@
-//! cpuset.cpus.partition: CPUs that leave the rest of the machine, to a cgroup that has them alone.
+//! cpuset.cpus.partition: CPUs that belong to one cgroup, and that no other cgroup may use.
 
 use std::fs;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Requirement, Step, inside, outside};
+use lesson::{Claim, Requirement, Step, hand, inside, outside};
 use ns_core::cgroup::CgroupParent;
 use ns_core::cgroup::CgroupRequest::ControllerV2;
 use ns_core::probe::{self, Unmet};
@@ -17,23 +17,28 @@ const FILE: &str = "cpuset.cpus.partition";
 
 const PARTITION: Claim = Claim::holds(
     "cpuset-partition",
-    "A partition takes its CPUs from everyone else: a process in a sibling cgroup may not run on them any more.",
+    "A cpuset partition has its CPU alone: a process in a sibling cgroup may no longer run on it.",
 )
 .factor("cpuset.cpus.partition")
+.arms("no partition", "partition")
 .notes(&[41])
 .more(&[117])
 .requires(&[Requirement::ThrowAway, CPUSET_V2, TWO_CPUS, Requirement::Probe(below_a_partition)]);
 
 pub(crate) const TAKE_A_CPU: Step = Step {
-    title: "cpuset: give a cgroup a CPU, and then make it a partition. Where may a process beside it run?",
+    title: "cpuset: give a cgroup a CPU, then make it a partition. See where a process in a sibling may run.",
     calls: &[
         "write(\"…/cpuset.cpus\", \"1\")",
         "write(\"…/cpuset.cpus.partition\", \"root\")",
         "sched_getaffinity()",
     ],
     by_hand: &[
-        "cd $v2; echo +cpuset > cgroup.subtree_control; mkdir new; echo 1 > new/cpuset.cpus; taskset -cp $$",
-        "echo root > new/cpuset.cpus.partition; cat new/cpuset.cpus.partition; taskset -cp $$; rmdir new",
+        hand(
+            "cd $v2; echo +cpuset > cgroup.subtree_control; mkdir new; echo 1 > new/cpuset.cpus; taskset -cp $$",
+        ),
+        hand(
+            "echo root > new/cpuset.cpus.partition; cat new/cpuset.cpus.partition; taskset -cp $$; rmdir new",
+        ),
     ],
     claims: &[PARTITION],
     run: |lab| {
@@ -42,9 +47,9 @@ pub(crate) const TAKE_A_CPU: Step = Step {
     },
 };
 
-const MAY_RUN: &str = "may run on the other's CPU";
+const MAY_RUN: &str = "may run on that CPU";
 
-/// Whether a process may run on the CPU of a cgroup beside its own, which is a partition, or not.
+/// Whether a process may run on the CPU of a sibling cgroup, which is a partition if `partition`.
 fn look_beside(partition: bool) -> Result<Vec<Fact>> {
     let [taker, beside] =
         [create(ControllerV2("cpuset"), "taker")?, create(ControllerV2("cpuset"), "beside")?];
@@ -59,11 +64,11 @@ fn look_beside(partition: bool) -> Result<Vec<Fact>> {
     })?;
     beside.join(child.pid())?;
     child.wake()?;
-    // Where the kernel made it none, it says why there.
+    // Where the kernel makes no partition of it, the file says why.
     Ok(vec![Fact::outside(FILE, taker.read(FILE)?), child.fact()?])
 }
 
-/// Only a partition can be divided; the root of the hierarchy is one.
+/// Only a child of a partition can become one. The root of the hierarchy is a partition.
 fn below_a_partition() -> ns_core::Result<Option<Unmet>> {
     if let Some(unmet) = probe::throw_away()? {
         return Ok(Some(unmet));
@@ -74,7 +79,7 @@ fn below_a_partition() -> ns_core::Result<Option<Unmet>> {
     };
     // The root of the hierarchy has no such file.
     let reads = fs::read_to_string(parent.directory().join(FILE)).unwrap_or("root".into());
-    let what = format!("a cgroup that is a partition: {FILE} of ours reads {:?}", reads.trim());
+    let what = format!("a parent cgroup that is a partition: its {FILE} reads {:?}", reads.trim());
     let remedy = "run as root, in a cgroup below the root of the hierarchy";
     Ok((!matches!(reads.trim(), "root" | "isolated")).then(|| Unmet::new(what, remedy)))
 }

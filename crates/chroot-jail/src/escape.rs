@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Lab, Picture, Requirement, Row, Step, every, inside, right, wrong};
+use lesson::{Claim, Effect, Lab, Picture, Requirement, Row, Step, every, hand, inside, right, wrong};
 use ns_core::{
     Capability, Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, Value, mount, process, root,
 };
@@ -79,16 +79,7 @@ pub(crate) const TRY_THE_WAYS_OUT: Step = Step {
         "setns(/proc/self/ns/mnt, CLONE_NEWNS)",
         "open(\"mnt/outside\")",
     ],
-    by_hand: &[
-        "unshare -Urm bash",
-        "PATH=$PATH:/sbin; mount -t tmpfs x /mnt; cd /mnt; mkdir usr proc dev d; cp -a /bin /lib* . 2>/dev/null",
-        "for i in usr proc dev; do mount --rbind /$i $i; done",
-        "chroot /mnt ls /; chroot /mnt perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
-        "chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F;\n\
-             chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
-        "chroot /mnt nsenter --mount=/proc/self/ns/mnt ls /",
-        "pivot_root . .; umount -l .; perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'; exit",
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("PATH=$PATH:/sbin; mount -t tmpfs x /mnt; cd /mnt; mkdir usr proc dev d; cp -a /bin /lib* . 2>/dev/null").prints(""), hand("for i in usr proc dev; do mount --rbind /$i $i; done").prints(""), hand("chroot /mnt ls -d /etc; chroot /mnt perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls -d /etc\"'").prints("ENOENT\n/etc"), hand("chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F;\nchdir \"..\" for 1..40; chroot \".\"; exec \"ls -d /etc\"'").prints("/etc"), hand("chroot /mnt nsenter --mount=/proc/self/ns/mnt ls -d /etc").prints("/etc"), hand("pivot_root . .; umount -l .; perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls -d /etc\"'; exit").prints("ENOENT"), ],
     claims: &[SECOND_CHROOT, DESCRIPTOR, OWN_NAMESPACE, NO_CAPABILITY, ADMIN],
     run: |lab| {
         // The table comes last, and where all is asked: it answers what is asked here and in the next step.

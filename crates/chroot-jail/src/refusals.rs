@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, first, inside, last};
+use lesson::{Claim, Requirement, Step, first, hand, inside, last};
 use ns_core::{Capability, Child, Fact, Named, Namespaces, Outcome, namespace, process, root};
 
 use crate::jail::{JAIL, OUTSIDE, Wall, make_directory, prisoner};
@@ -24,8 +24,8 @@ pub(crate) const CALL_WITHOUT_PRIVILEGE: Step = Step {
     title: "Call chroot() with the capability, without it, and without it in a new user namespace.",
     calls: &["capset()", "chroot(\"/mnt/jail\")", "unshare(CLONE_NEWUSER)"],
     by_hand: &[
-        "unshare -Ur setpriv --bounding-set -sys_chroot /sbin/chroot / true",
-        "unshare -Ur /sbin/chroot / true && echo OK",
+        hand("unshare -Ur setpriv --bounding-set -sys_chroot /sbin/chroot / true").prints("EPERM"),
+        hand("unshare -Ur /sbin/chroot / true && echo OK").prints("OK"),
     ],
     claims: &[PRIVILEGED, USER_NAMESPACE],
     run: |lab| {
@@ -52,10 +52,7 @@ const NO_USER_NAMESPACE: Claim = Claim::holds(
 pub(crate) const MAKE_A_USER_NAMESPACE: Step = Step {
     title: "Make a user namespace from behind either wall.",
     calls: &["unshare(CLONE_NEWUSER)"],
-    by_hand: &[
-        "unshare -Urm sh -c 'mount --rbind / /mnt; /sbin/chroot /mnt unshare --user true'",
-        "unshare -Urm sh -c 'mount --rbind / /mnt; cd /mnt; /sbin/pivot_root . .; umount -l .; unshare --user true && echo OK'",
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount --rbind / /mnt; /sbin/chroot /mnt unshare --user true'").prints("EPERM"), hand("unshare -Urm sh -c 'mount --rbind / /mnt; cd /mnt; /sbin/pivot_root . .; umount -l .; unshare --user true && echo OK'").prints("OK"), ],
     claims: &[NO_USER_NAMESPACE],
     run: |lab| {
         lab.compare(NO_USER_NAMESPACE, Wall::PivotRoot, Wall::Chroot, make_a_user_namespace)?
@@ -73,7 +70,7 @@ const SEARCH: Claim = Claim::holds(
 pub(crate) const CALL_ON_OTHER_PATHS: Step = Step {
     title: "Call chroot() on what is no directory, or may not be searched.",
     calls: &["chroot(path)"],
-    by_hand: &["unshare -Ur /sbin/chroot /etc/hostname true"],
+    by_hand: &[hand("unshare -Ur /sbin/chroot /etc/hostname true").prints("ENOTDIR")],
     claims: &[SEARCH],
     run: |lab| {
         let long = "x".repeat(300);

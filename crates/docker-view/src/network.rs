@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Lab, Row, Step, every, inside, outside, right, wrong};
+use lesson::{Claim, Lab, Row, Step, every, hand, inside, outside, right, wrong};
 use ns_core::net::Netlink;
 use ns_core::net::plan::{Device, Site, plan};
 use ns_core::{Fact, Kind, NsFile, Value, namespace};
@@ -36,8 +36,13 @@ pub(crate) const FOLLOW_THE_VETH_PAIR: Step = Step {
     title: "Follow the veth pair from inside a container to our side; another has no network but lo.",
     calls: &["recvmsg(NETLINK_ROUTE, RTM_NEWLINK)"],
     by_hand: &[
-        "docker exec $c busybox cat /sys/class/net/eth0/iflink",
-        "ip -o link | grep \"^$(docker exec $c busybox cat /sys/class/net/eth0/iflink):\"",
+        hand("docker exec $c busybox cat /sys/class/net/eth0/iflink")
+            .as_root()
+            .prints("<index>")
+            .in_the_same_shell(),
+        hand("ip -o link | grep \"^$(docker exec $c busybox cat /sys/class/net/eth0/iflink):\"")
+            .as_root()
+            .prints("<index>: veth…@if… …"),
     ],
     claims: &[VETH],
     run: |lab| {
@@ -58,11 +63,17 @@ pub(crate) const PING: Step = Step {
     title: "Ping one container from another, while it is on the bridge and when it is unplugged.",
     calls: &["sendto(ICMP echo request)"],
     by_hand: &[
-        "b=$(docker run --detach box busybox sleep 600)",
-        "a=$(docker inspect --format '{{.NetworkSettings.IPAddress}}' $b)",
-        "docker exec $c busybox ping -c 1 -W 1 $a",
-        "docker network disconnect bridge $b; docker exec $c busybox ping -c 1 -W 1 $a",
-        "docker rm --force $b",
+        hand("b=$(docker run --detach box busybox sleep 600)").as_root().prints("").in_the_same_shell(),
+        hand("a=$(docker inspect --format '{{.NetworkSettings.Networks.bridge.IPAddress}}' $b)")
+            .as_root()
+            .prints(""),
+        hand("docker exec $c busybox ping -c 1 -W 1 $a | grep received")
+            .as_root()
+            .prints("1 packets transmitted, 1 packets received, …"),
+        hand("docker network disconnect bridge $b; docker exec $c busybox ping -c 1 -W 1 $a | grep received")
+            .as_root()
+            .prints("1 packets transmitted, 0 packets received, …"),
+        hand("docker rm --force $b >/dev/null").as_root().prints(""),
     ],
     claims: &[REACH],
     run: |lab| {
@@ -93,7 +104,13 @@ pub(crate) const LISTEN: Step = Step {
         "open(\"/proc/PID/net/tcp\")",
         "readlink(\"/proc/PID/ns/net\")",
     ],
-    by_hand: &["diff /proc/$p/net/route /proc/self/net/route", "cat /proc/$p/net/sockstat"],
+    by_hand: &[
+        hand("cut -f 1 /proc/$p/net/route | sort -u; cut -f 1 /proc/self/net/route | grep docker0")
+            .as_root()
+            .prints("Iface\neth0\ndocker0")
+            .in_the_same_shell(),
+        hand("grep used /proc/$p/net/sockstat").as_root().prints("sockets: used …"),
+    ],
     claims: &[FILES, NAMES],
     run: |lab| {
         let engine = engine(lab)?;

@@ -14,6 +14,8 @@ pub(crate) struct Numbered {
     pub(crate) name: String,
     /// The doc's text; empty while nobody has written it.
     pub(crate) doc: String,
+    /// The text of what the doc leaves out; empty likewise.
+    pub(crate) reference: String,
     /// Its place on the path, from 0: what README.md has no row of comes last.
     pub(crate) place: usize,
     /// The numbers of those to take first.
@@ -45,7 +47,9 @@ pub(crate) fn read(demos: &Path, docs: &Path, readme: &Path) -> Result<BTreeMap<
         }
     }
     for (number, numbered) in &mut list {
-        numbered.doc = text(&docs.join(format!("{number:02}-{}.md", numbered.name)))?;
+        let file = format!("{number:02}-{}.md", numbered.name);
+        numbered.doc = text(&docs.join(&file))?;
+        numbered.reference = text(&docs.join("reference").join(&file))?;
     }
     let mut last = Vec::new();
     let path = path(&text(readme)?);
@@ -109,11 +113,11 @@ fn parse(file: &str, extension: &str) -> Option<(u8, String)> {
 pub(crate) fn as_rust(list: &BTreeMap<u8, Numbered>) -> String {
     let mut text = String::from("&[\n");
     for (number, numbered) in list {
-        let Numbered { name, doc, place, needs } = numbered;
+        let Numbered { name, doc, reference, place, needs } = numbered;
         let question = numbered.question();
         let _ = writeln!(
             text,
-            "    Demo {{ number: {number}, name: {name:?}, question: {question:?}, needs: &{needs:?}, place: {place}, doc: {doc:?} }},"
+            "    Demo {{ number: {number}, name: {name:?}, question: {question:?}, needs: &{needs:?}, place: {place}, doc: {doc:?}, reference: {reference:?} }},"
         );
     }
     text + "]\n"

@@ -22,6 +22,9 @@ pub(crate) struct Demo {
     /// The doc's Markdown text.
     #[serde(skip)]
     pub(crate) doc: &'static str,
+    /// What the doc leaves out, in Markdown: docs/reference/.
+    #[serde(skip)]
+    pub(crate) reference: &'static str,
 }
 
 /// All of them by number, from the names of the files in demos/ and docs/ and the table of README.md (build.rs).

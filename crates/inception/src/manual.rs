@@ -68,7 +68,7 @@ impl TypedValueParser for Names {
 }
 
 /// A doc as a page of section 7, from its second heading on: the first is the question, which is the page's name. The
-/// transcript stays out: the reader's own kernel makes a better one.
+/// screen stays out: the reader's own kernel makes a better one.
 fn page(demo: &Demo) -> String {
     let mut roff = Roff::new();
     let name = format!("inception-{}", demo.name);
@@ -77,7 +77,7 @@ fn page(demo: &Demo) -> String {
     roff.text([roman(format!("{name} - {}", demo.question))]);
     let mut setter = Setter { roff, words: Vec::new(), fonts: Vec::new(), lists: Vec::new() };
     let sections = sections(Parser::new_ext(demo.doc, Options::ENABLE_TABLES));
-    for section in sections.into_iter().filter(|section| !is_transcript(section)) {
+    for section in sections.into_iter().filter(|section| !is_screen(section)) {
         let mut events = section.into_iter();
         while let Some(event) = events.next() {
             setter.set(event, &mut events);
@@ -91,7 +91,11 @@ fn page(demo: &Demo) -> String {
             format!("/usr/share/inception-lab/demos/{}.sh", demo.stem()),
             "the walkthrough, whose commands one may also type",
         ),
-        (format!("/usr/share/doc/inception-lab/docs/{}.md", demo.stem()), "this text, with a transcript"),
+        (format!("/usr/share/doc/inception-lab/docs/{}.md", demo.stem()), "this text, with a screen"),
+        (
+            format!("/usr/share/doc/inception-lab/docs/reference/{}.md", demo.stem()),
+            "what it leaves out: further reasons, every claim, a whole run",
+        ),
         (
             format!("/usr/share/doc/inception-lab/crates/{}/src", demo.name),
             "the experiment, to read from main.rs on",
@@ -119,9 +123,8 @@ fn sections<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Vec<Event<'a>>> 
     sections
 }
 
-fn is_transcript(section: &[Event<'_>]) -> bool {
-    let is_marker =
-        |event: &Event<'_>| matches!(event, Event::Html(text) if text.starts_with("<!-- transcript"));
+fn is_screen(section: &[Event<'_>]) -> bool {
+    let is_marker = |event: &Event<'_>| matches!(event, Event::Html(text) if text.starts_with("<!-- screen"));
     section.iter().any(is_marker)
 }
 

@@ -17,6 +17,10 @@ pub(crate) struct Read {
     #[arg(value_name = "NN|NAME")]
     demo: OsString,
 
+    /// What the doc leaves out: reasons for the further steps, every claim, and a whole run
+    #[arg(long)]
+    reference: bool,
+
     /// One section alone, by its heading
     #[arg(long, value_name = "HEADING")]
     section: Option<String>,
@@ -29,15 +33,20 @@ impl Read {
     /// Shows the doc.
     pub(crate) fn run(&self) -> Result<u8> {
         let demo = demos::named(&self.demo)?;
-        ensure!(!demo.doc.is_empty(), "docs/{}.md is not written yet", demo.stem());
+        let (text, file) = if self.reference {
+            (demo.reference, format!("docs/reference/{}.md", demo.stem()))
+        } else {
+            (demo.doc, format!("docs/{}.md", demo.stem()))
+        };
+        ensure!(!text.is_empty(), "{file} is not written yet");
         if let Some(status) = page(&self.screen)? {
             return Ok(status);
         }
         let stdout = BufferedStdout::open(&self.screen)?;
         let text = match &self.section {
-            None => demo.doc,
-            Some(heading) => markdown::section(demo.doc, heading)
-                .with_context(|| format!("docs/{}.md has no section '{heading}'", demo.stem()))?,
+            None => text,
+            Some(heading) => markdown::section(text, heading)
+                .with_context(|| format!("{file} has no section '{heading}'"))?,
         };
         stdout.show(&markdown::render(text, self.screen.layout()))?;
         Ok(status::AS_EXPECTED)

@@ -194,8 +194,8 @@ mod tests {
 
     const LAYOUT: Layout = Layout { width: 100, plain: false };
     const DEMOS: [Demo; 2] = [
-        Demo { number: 5, name: "cgroup-limits", question: "", needs: &[], place: 0, doc: "" },
-        Demo { number: 11, name: "pid-ns-init", question: "", needs: &[], place: 0, doc: "" },
+        Demo { number: 5, name: "cgroup-limits", question: "", needs: &[], place: 0, doc: "", reference: "" },
+        Demo { number: 11, name: "pid-ns-init", question: "", needs: &[], place: 0, doc: "", reference: "" },
     ];
     const HOLDS: Option<ClaimResult> = Some(ClaimResult::Judged { verdict: Verdict::Holds, expected: true });
     const REFUTED: Option<ClaimResult> =

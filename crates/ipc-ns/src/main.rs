@@ -14,7 +14,7 @@ mod posix;
 mod processes;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Row, Step, every, first, inside, right, wrong};
+use lesson::{Claim, Experiment, Row, Step, every, first, hand, inside, right, wrong};
 use ns_core::ipc::{self, SysV};
 use ns_core::{Fact, Namespaces, Outcome, Value, namespace};
 
@@ -114,11 +114,7 @@ const LOOK_FOR_OBJECTS: Step = Step {
         "msgget(0x1ab, 0)",
         "msgctl(ID, IPC_STAT)",
     ],
-    by_hand: &[
-        "unshare --user --map-root-user --ipc --mount --uts bash  # the session's shell",
-        "ipcmk --queue; ipcmk --semaphore 1; ipcmk --shmem 4096; ipcs",
-        "unshare --ipc ipcs; unshare --ipc ipcs --queues --id 0; ipcs --queues --id 0",
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --ipc --mount --uts bash  # the session's shell").prints(""), hand("ipcmk --queue; ipcmk --semaphore 1; ipcmk --shmem 4096; ipcs | grep -c 0x").prints("Message queue id: 0\nSemaphore id: 0\nShared memory id: 0\n3"), hand("unshare --ipc ipcs | grep -c 0x; unshare --ipc ipcs --queues --id 0; ipcs --queues --id 0 | grep Queue").prints("0\nipcs: id 0 not found\nMessage Queue msqid=0"), ],
     claims: &[BY_KEY, BY_ID, LISTED],
     run: |lab| {
         lab.compare(BY_KEY, Namespaces::NONE, Namespaces::IPC, |namespaces| look(namespaces, by_key))?
@@ -151,7 +147,9 @@ const UNSHARED: Claim =
 const USE_ONE_KEY: Step = Step {
     title: "Send a message. Let a child in a new IPC namespace make a queue of the same key, send another, and receive.",
     calls: &["msgget(0x1ab, IPC_CREAT|IPC_EXCL)", "msgsnd(…, \"from the child\")", "msgrcv(…)"],
-    by_hand: &["unshare --ipc sh -c 'ipcmk --queue; ipcs --queues'; ipcs --queues"],
+    by_hand: &[hand("unshare --ipc sh -c 'ipcmk --queue; ipcs --queues | grep 0x'; ipcs --queues | grep 0x")
+        .prints("Message queue id: 0\n0x<key A> 0 root …\n0x<key B> 0 root …")
+        .in_the_same_shell()],
     claims: &[SAME_KEY, FIRST_ID, UNSHARED],
     run: |lab| {
         lab.compare(SAME_KEY, Namespaces::NONE, Namespaces::IPC, same_key)?.shows(

@@ -5,10 +5,11 @@ use ns_core::Namespaces;
 use ns_core::probe::Unmet;
 
 use crate::claim::Claim;
+use crate::hand::Hand;
 use crate::lab::Lab;
 use crate::refusal;
 use crate::requirement::Requirement;
-use transcript::{ClaimHead, Event};
+use transcript::{ClaimHead, Event, Hands};
 
 /// A question to the kernel, and the steps that answer it.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ pub struct Step {
     pub title: &'static str,
     /// The system calls that it makes, as typed.
     pub calls: &'static [&'static str],
-    /// The same by hand: shell commands.
-    pub by_hand: &'static [&'static str],
+    /// The same by hand: shell commands, which are one session, and what they print.
+    pub by_hand: &'static [Hand],
     /// The claims that it judges, in that order. It is left out where this machine can be asked none of them.
     pub claims: &'static [Claim],
     /// Does it.
@@ -61,12 +62,38 @@ pub(crate) struct Chosen {
     pub(crate) number: usize,
     pub(crate) step: &'static Step,
     pub(crate) claims: Vec<Claim>,
+    /// The step in whose shell the commands are typed, if that is another.
+    pub(crate) shell: Option<usize>,
+}
+
+impl Chosen {
+    /// The event that announces it.
+    pub(crate) fn announcement(&self) -> Event {
+        let Chosen { number, step, claims, shell } = self;
+        Event::Step {
+            number: *number,
+            title: step.title.into(),
+            calls: step.calls.iter().map(ToString::to_string).collect(),
+            by_hand: Hands { typed: step.by_hand.iter().map(Hand::data).collect(), shell: *shell },
+            claims: claims.iter().map(|claim| claim.id.into()).collect(),
+        }
+    }
 }
 
 impl Experiment {
     /// All claims, in the order in which they are judged.
     pub fn claims(&self) -> impl Iterator<Item = &'static Claim> + use<> {
         self.steps.iter().flat_map(|step| step.claims)
+    }
+
+    /// The step in whose shell the commands of the step `number` are typed, if they go on in that of another: the last
+    /// before it in which the same user begins one.
+    pub(crate) fn shell(&self, number: usize) -> Option<usize> {
+        let first = self.steps[number - 1].by_hand.first().filter(|first| first.goes_on())?;
+        let begins = |step: &Step| {
+            step.by_hand.first().is_some_and(|hand| !hand.goes_on() && hand.is_root() == first.is_root())
+        };
+        (1..number).rev().find(|earlier| begins(&self.steps[earlier - 1]))
     }
 
     /// What transcripts say of its claims, in that order.
@@ -77,17 +104,11 @@ impl Experiment {
 }
 
 impl Lab {
-    /// Does a step, whose number is `number`, for those of its claims that were `chosen`. It shows what it is for,
-    /// skips the claims that this machine cannot be asked, and runs it for the others.
-    pub(crate) fn perform(&mut self, Chosen { number, step, claims }: &Chosen) -> Result<()> {
-        let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
-        self.emit(&Event::Step {
-            number: *number,
-            title: step.title.into(),
-            calls: owned(step.calls),
-            by_hand: owned(step.by_hand),
-            claims: claims.iter().map(|claim| claim.id.into()).collect(),
-        })?;
+    /// Does a step for those of its claims that were `chosen`. It shows what it is for, skips the claims that this
+    /// machine cannot be asked, and runs it for the others.
+    pub(crate) fn perform(&mut self, chosen: &Chosen) -> Result<()> {
+        let Chosen { step, claims, .. } = chosen;
+        self.emit(&chosen.announcement())?;
         self.let_go();
         self.leave(step.claims)?;
         self.open(claims);

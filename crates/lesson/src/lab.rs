@@ -10,7 +10,7 @@ use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
 use ns_core::net::plan::Device;
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, Reporter, Value, namespace, process};
-use transcript::{Actor, Event, Kernel, Picture, Tally, Verdict};
+use transcript::{Actor, Event, Kernel, Picture, Table, Tally, Verdict};
 
 use crate::claim::Claim;
 use crate::render::{Nobody, Renderer};
@@ -189,7 +189,7 @@ impl Lab {
             "table '{title}': a row has another length"
         );
         let columns = columns.iter().map(ToString::to_string).collect();
-        self.emit(&Event::Table { title: title.into(), columns, rows, picture })
+        self.emit(&Event::Table(Table { title: title.into(), columns, rows, picture }))
     }
 
     /// What several steps share, such as a container that all of them look at: made by the first that asks for it, and

@@ -14,7 +14,7 @@ use crate::driver;
 use crate::experiment::{Experiment, first_unmet};
 use crate::help::complain;
 use crate::lab::Lab;
-use crate::list::list_claims;
+use crate::list::{list_claims, list_steps};
 use crate::origin;
 use crate::output;
 use crate::pager;
@@ -40,6 +40,8 @@ pub fn main_with<More: clap::Args>(
     let ended = signals::start_afresh().and_then(|()| host::remember()).map_err(Into::into).and_then(|()| {
         if settings.list_claims {
             list_claims(experiment, &settings).map(|()| AS_EXPECTED)
+        } else if settings.list_steps {
+            list_steps(experiment, &settings).map(|()| AS_EXPECTED)
         } else {
             instead(&more, &settings).unwrap_or_else(|| {
                 require_a_class(settings.notes.as_deref(), settings.pause || settings.predict)?;

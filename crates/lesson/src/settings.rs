@@ -77,6 +77,10 @@ pub struct Settings {
     /// List the claims, and judge none
     #[arg(long)]
     pub list_claims: bool,
+
+    /// List the steps, what to type by hand and what that prints, and run none
+    #[arg(long, conflicts_with = "list_claims")]
+    pub list_steps: bool,
 }
 
 /// How text looks.

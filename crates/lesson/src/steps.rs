@@ -75,7 +75,8 @@ impl Steps {
         let steps = (1..).zip(experiment.steps).filter(|(number, _)| is_chosen(*number));
         let chosen = steps.map(|(number, step)| {
             let is_asked = |claim: &&Claim| !is_core || !claim.core.is_empty();
-            Chosen { number, step, claims: step.claims.iter().filter(is_asked).copied().collect() }
+            let claims = step.claims.iter().filter(is_asked).copied().collect();
+            Chosen { number, step, claims, shell: experiment.shell(number) }
         });
         Ok(chosen.filter(|chosen| !is_core || !chosen.claims.is_empty()).collect())
     }

@@ -29,12 +29,16 @@ pub fn in_words(unmet: &Unmet) -> String {
     format!("{unmet}; to get it: {}", remedy(unmet))
 }
 
+/// Where sudo(8) gives root.
+const ELSEWHERE: &str = "in a terminal without no_new_privs, ";
+
 /// How to get it, in one line.
 pub fn remedy(unmet: &Unmet) -> String {
     let remedy = plain_remedy(unmet);
     // Where no program gives privilege, one that needs sudo(8) cannot be followed.
     let sudo_fails = remedy.contains("sudo") && nix::sys::prctl::get_no_new_privs() == Ok(true);
-    if sudo_fails { format!("in a terminal without no_new_privs, {remedy}") } else { remedy }
+    // A remedy that was asked for once may be part of another.
+    if sudo_fails && !remedy.starts_with(ELSEWHERE) { format!("{ELSEWHERE}{remedy}") } else { remedy }
 }
 
 fn plain_remedy(unmet: &Unmet) -> String {
@@ -130,6 +134,11 @@ fn controller(name: &str, instead: &Elsewhere) -> String {
         // A Raspberry Pi's firmware adds cgroup_disable=memory in front of what its cmdline.txt says.
         Elsewhere::Off if name == "memory" => {
             "boot with cgroup_enable=memory on the kernel's command line (Raspberry Pi: cmdline.txt)".into()
+        }
+        // From 6.12 on /proc/cgroups lists no memory controller where the kernel has none for v1, on or off.
+        Elsewhere::Unknown if name == "memory" => {
+            "boot with cgroup_enable=memory on the kernel's command line (Raspberry Pi: cmdline.txt), or a kernel that has it"
+                .into()
         }
         Elsewhere::Off => format!("boot without cgroup_disable={shown} on the kernel's command line"),
         Elsewhere::Unknown => "a kernel that has it".into(),
@@ -245,6 +254,15 @@ mod tests {
     }
 
     #[test]
+    fn that_sudo_fails_is_said_once() {
+        // It is this thread's alone.
+        nix::sys::prctl::set_no_new_privs().unwrap();
+        let once = remedy(&Unmet::new("root", "sudo true"));
+        assert_eq!(once, "in a terminal without no_new_privs, sudo true");
+        assert_eq!(remedy(&Unmet::new("root", once.clone())), once);
+    }
+
+    #[test]
     fn settings_are_set_to_what_permits() {
         let remedy = |name: &str, value| remedy(&Unmet::Setting { name: name.into(), value });
         assert_eq!(
@@ -262,6 +280,10 @@ mod tests {
     fn a_memory_controller_that_is_off_is_turned_on_where_it_can_be() {
         let off = |name: &str| remedy(&Unmet::Controller { name: name.into(), instead: Elsewhere::Off });
         assert!(off("memory").contains("cgroup_enable=memory") && off("memory").contains("cmdline.txt"));
+        let unlisted = Unmet::Controller { name: "memory".into(), instead: Elsewhere::Unknown };
+        assert!(
+            remedy(&unlisted).contains("cgroup_enable=memory") && remedy(&unlisted).contains("cmdline.txt")
+        );
         assert_eq!(off("pids"), "boot without cgroup_disable=pids on the kernel's command line");
     }
 

@@ -4,7 +4,8 @@ use lesson::render::{Cast, Jsonl, Junit, OneScreen, Renderer, Tap, Text};
 use ns_core::{Fact, Kind, Value, is_deceptive};
 use proptest::prelude::*;
 use transcript::{
-    Actor, Arm, ClaimHead, DeclaredAnswer, Event, Expectation, Origin, Row, SCHEMA, Sandbox, Tally, Verdict,
+    About, Actor, Arm, ClaimHead, DeclaredAnswer, Event, Expectation, Hand, Hands, Origin, Row, SCHEMA,
+    Sandbox, Table, Tally, Verdict,
 };
 
 /// Text of others: pieces that a terminal obeys, that turn the direction or hide, and any characters.
@@ -83,7 +84,13 @@ fn events(text: &[String]) -> Vec<Event> {
             number: 1,
             title: next(),
             calls: vec![next(), next()],
-            by_hand: vec![next()],
+            by_hand: Hands {
+                typed: vec![Hand {
+                    command: next(),
+                    about: About { prints: Some(vec![next()]), ..About::default() },
+                }],
+                shell: None,
+            },
             claims: vec!["a".into()],
         },
         Event::Actor(Actor {
@@ -93,12 +100,12 @@ fn events(text: &[String]) -> Vec<Event> {
             pid_namespaces: Vec::new(),
         }),
         Event::Saw(facts(&mut next).remove(0)),
-        Event::Table {
+        Event::Table(Table {
             title: next(),
             columns: vec![next(), next()],
             rows: vec![vec![Value::Name(next()), Value::Text(next())]],
             picture: None,
-        },
+        }),
         Event::Judged {
             claim: "a".into(),
             verdict: Verdict::Inconclusive,

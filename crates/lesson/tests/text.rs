@@ -4,7 +4,8 @@ use lesson::render::{Cast, Jsonl, OneScreen, Renderer, Text};
 use ns_core::{Errno, Fact, Kind, NsId, Outcome, Value};
 use snapbox::{assert_data_eq, file};
 use transcript::{
-    Actor, Arm, ClaimHead, Event, Expectation, Kernel, Origin, Row, SCHEMA, Sandbox, Tally, Verdict,
+    About, Actor, Arm, ClaimHead, Event, Expectation, Hand, Hands, Kernel, Origin, Row, SCHEMA, Sandbox,
+    Table, Tally, Verdict,
 };
 
 /// A transcript with every event in it.
@@ -61,7 +62,13 @@ fn events() -> Vec<Event> {
             number: 1,
             title: "Set the hostname in a child, once without a namespace and once in a new one.".into(),
             calls: vec!["clone3(CLONE_NEWUTS)".into(), "sethostname(\"test\")".into()],
-            by_hand: vec!["unshare --user --map-root-user --uts sh -c 'hostname test; hostname'".into()],
+            by_hand: Hands {
+                typed: vec![Hand {
+                    command: "unshare --user --map-root-user --uts sh -c 'hostname test; hostname'".into(),
+                    about: About { prints: Some(vec!["test".into()]), ..About::default() },
+                }],
+                shell: None,
+            },
             claims: Vec::new(),
         },
         Event::Actor(Actor {
@@ -107,7 +114,7 @@ fn events() -> Vec<Event> {
             rows: Vec::new(),
         },
         Event::Saw(Fact::outside("uname -r", Value::Name("\x1b[2Jevil".into()))),
-        Event::Table {
+        Event::Table(Table {
             title: "A grid".into(),
             columns: vec!["write".into(), "answer".into()],
             rows: vec![
@@ -115,7 +122,7 @@ fn events() -> Vec<Event> {
                 vec!["junk".into(), "EINVAL".into()],
             ],
             picture: None,
-        },
+        }),
         Event::Skipped {
             claim: "asks".into(),
             missing: "CAP_SYS_ADMIN".into(),

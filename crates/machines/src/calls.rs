@@ -47,3 +47,22 @@ pub(crate) const CALLS: &[(&str, &[c_long])] = &[
 const MKNOD: &[c_long] = &[libc::SYS_mknod, libc::SYS_mknodat];
 #[cfg(not(target_arch = "x86_64"))]
 const MKNOD: &[c_long] = &[libc::SYS_mknodat];
+
+/// Those that came after Linux 4.18, which distributions for servers kept for years.
+pub(crate) const AFTER_4_18: &[c_long] = &[
+    libc::SYS_clone3,
+    libc::SYS_close_range,
+    libc::SYS_faccessat2,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_io_uring_setup,
+    libc::SYS_landlock_create_ruleset,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_openat2,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+];

@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags};
 use ns_core::poll_until;
 use residue::{Run as Residue, SETTLE, settled};
 use rustix::process::{Pid as RawPid, PidfdFlags, pidfd_open};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use transcript::{ClaimResult, Reader, Run};
 
 use crate::machine::{BECOME, Machine};
@@ -32,12 +32,25 @@ pub struct Ran {
     pub same: usize,
     /// How many were skipped, with a cause and a remedy.
     pub skipped: usize,
+    /// Those, each by its id with what is missing and how to get it.
+    pub skips: Vec<Skip>,
     /// The others, a line each.
     pub wrong: Vec<String>,
     /// How it broke off, hung, panicked, or what it left, a line each.
     pub broken: Vec<String>,
     /// How long it took.
     pub took: Duration,
+}
+
+/// A claim that was skipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skip {
+    /// The claim: its id, and in a [`Row`](crate::Row) the experiment's name before it.
+    pub claim: String,
+    /// What is missing.
+    pub missing: String,
+    /// How to get it.
+    pub remedy: String,
 }
 
 /// Runs `program` on a machine, which `maker`, the test program, makes.
@@ -211,7 +224,11 @@ fn judge(ran: &mut Ran, machine: &Machine, Ended { status, said, complained, .. 
         {
             ran.wrong.push(format!("{}: skipped for '{missing}', to get it: '{remedy}'", claim.head.id));
         }
-        Some(ClaimResult::Skipped { .. }) => ran.skipped += 1,
+        Some(ClaimResult::Skipped { missing, remedy }) => {
+            ran.skipped += 1;
+            let (missing, remedy) = (missing.clone(), remedy.clone());
+            ran.skips.push(Skip { claim: claim.head.id.clone(), missing, remedy });
+        }
         // It broke off before, which is reported.
         None => {}
     });

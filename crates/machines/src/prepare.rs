@@ -1,9 +1,11 @@
 //! What is done to a process before it becomes an experiment. Each change is this process's alone, or of a mount namespace
 //! of its own, and ends with it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use caps::Capability;
 use libc::c_long;
@@ -18,6 +20,24 @@ use ns_core::{Errno, Error, Kind, Named, Namespaces, Result, capabilities, proce
 /// An ordinary user, whom no system gives to anyone.
 pub(crate) const STRANGER: u32 = 64_321;
 
+/// The capabilities that Docker leaves to root in a container.
+const OF_DOCKER: [Capability; 14] = [
+    Capability::CAP_AUDIT_WRITE,
+    Capability::CAP_CHOWN,
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_FOWNER,
+    Capability::CAP_FSETID,
+    Capability::CAP_KILL,
+    Capability::CAP_MKNOD,
+    Capability::CAP_NET_BIND_SERVICE,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_SETFCAP,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_SETUID,
+    Capability::CAP_SYS_CHROOT,
+];
+
 /// The cgroups of machines are called so, with the PID of who was put into it.
 pub(crate) const CGROUP: &str = "machine-";
 
@@ -30,6 +50,46 @@ pub(crate) fn refuse(numbers: &[c_long], errno: Errno) -> Result<()> {
 pub(crate) fn refuse_as_docker() -> Result<()> {
     refuse(&[libc::SYS_setns, libc::SYS_mount, libc::SYS_unshare], Errno::EPERM)?;
     refuse_kinds(Namespaces::all(), Errno::EPERM)
+}
+
+/// What `docker run` gives a root that asks for nothing more.
+pub(crate) fn run_as_docker() -> Result<()> {
+    read_only_settings()?;
+    read_only_cgroups()?;
+    let others = ns_core::probe::deprived_of(0).into_iter().filter(|own| !OF_DOCKER.contains(own));
+    deprive(&others.collect::<Vec<_>>())?;
+    refuse_as_docker()
+}
+
+/// An ordinary user where AppArmor leaves a new user namespace without capabilities: the setting that says so, and the
+/// answers of the calls that every experiment begins with.
+pub(crate) fn restrict_as_apparmor() -> Result<()> {
+    own_mounts()?;
+    let (settings, ours) = (Path::new("/proc/sys/kernel"), Path::new("/run/kernel"));
+    tmpfs(Path::new("/run"))?;
+    fs::create_dir(ours).named(|| "mkdir /run/kernel".into())?;
+    let entries = fs::read_dir(settings).named(|| "ls /proc/sys/kernel".into())?;
+    let setting = "apparmor_restrict_unprivileged_userns";
+    // A machine that has the setting keeps its own.
+    for entry in entries.filter_map(std::result::Result::ok).filter(|entry| entry.file_name() != setting) {
+        let (from, to) = (entry.path(), ours.join(entry.file_name()));
+        let made = if from.is_dir() { fs::create_dir(&to) } else { fs::write(&to, "") };
+        made.named(|| format!("create {}", to.display()))?;
+        bind(&from, &to)?;
+    }
+    let setting = ours.join(setting);
+    fs::write(&setting, "1\n").named(|| format!("echo 1 > {}", setting.display()))?;
+    bind(ours, settings)?;
+    let denied = [
+        libc::SYS_chroot,
+        libc::SYS_pivot_root,
+        libc::SYS_setdomainname,
+        libc::SYS_sethostname,
+        libc::SYS_umount2,
+    ];
+    refuse(&[libc::SYS_mount], Errno::EACCES)?;
+    refuse(&denied, Errno::EPERM)?;
+    become_stranger()
 }
 
 /// Filters that answer as a kernel does that has no namespaces of these kinds, or none for this user.
@@ -83,6 +143,18 @@ pub(crate) fn forbid(kind: Kind) -> Result<()> {
     inside_a_user_namespace()?;
     let path = format!("/proc/sys/user/max_{kind}_namespaces");
     fs::write(&path, "0").named(|| format!("echo 0 > {path}"))
+}
+
+/// An ordinary user of a host with many: no other processes to be seen, no privilege by execve(2), no user namespaces.
+pub(crate) fn be_a_guest() -> Result<()> {
+    hide_processes()?;
+    let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+    unshare(CloneFlags::CLONE_NEWUSER).named(|| "unshare(CLONE_NEWUSER)".into())?;
+    IdMaps::own(uid, uid, gid).write_for(None)?;
+    let path = "/proc/sys/user/max_user_namespaces";
+    // The capabilities of this user namespace end with execve(2): the user is not its root.
+    fs::write(path, "0").named(|| format!("echo 0 > {path}"))?;
+    no_new_privs()
 }
 
 /// The caller as root of a user namespace that maps no other ID.
@@ -143,6 +215,55 @@ pub(crate) fn no_cgroups() -> Result<()> {
     own_mounts()?;
     let place = "/sys/fs/cgroup";
     umount2(place, nix::mount::MntFlags::MNT_DETACH).named(|| format!("umount -l {place}"))
+}
+
+/// No hierarchy of the memory controller, as after `cgroup_disable=memory` on the kernel's command line.
+pub(crate) fn no_memory_controller() -> Result<()> {
+    own_mounts()?;
+    let mounts = fs::read_to_string("/proc/self/mounts").named(|| "cat /proc/self/mounts".into())?;
+    let place = mounts.lines().find_map(|line| {
+        let words: Vec<_> = line.split(' ').collect();
+        let is_it = *words.get(2)? == "cgroup" && words.get(3)?.split(',').any(|option| option == "memory");
+        is_it.then(|| words[1].to_string())
+    });
+    let place =
+        place.ok_or_else(|| Error::Input("the memory controller has no hierarchy of its own".into()))?;
+    umount2(place.as_str(), nix::mount::MntFlags::MNT_DETACH).named(|| format!("umount -l {place}"))?;
+    let listed = fs::read_to_string("/proc/cgroups").named(|| "cat /proc/cgroups".into())?;
+    let off = listed.lines().map(|line| match line.strip_prefix("memory\t") {
+        Some(rest) => format!("memory\t{}0\n", rest.trim_end_matches(|c: char| c.is_ascii_digit())),
+        None => format!("{line}\n"),
+    });
+    let kept = Path::new("/run");
+    tmpfs(kept)?;
+    let file = kept.join("cgroups");
+    fs::write(&file, off.collect::<String>()).named(|| "write /run/cgroups".into())?;
+    bind(&file, Path::new("/proc/cgroups"))
+}
+
+/// No program but those of busybox, which is $BUSYBOX or the one of this machine.
+pub(crate) fn busybox_alone() -> Result<()> {
+    let busybox = std::env::var_os("BUSYBOX").map_or_else(|| PathBuf::from("/bin/busybox"), PathBuf::from);
+    let program = fs::read(&busybox).named(|| format!("cat {}", busybox.display()))?;
+    let listed = Command::new(&busybox).arg("--list").output().named(|| "busybox --list".into())?;
+    let applets = String::from_utf8_lossy(&listed.stdout).into_owned();
+    own_mounts()?;
+    let mut done = BTreeSet::new();
+    for place in ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local"] {
+        // Most of them are links to the first.
+        let Ok(place) = fs::canonicalize(place) else { continue };
+        if done.insert(place.clone()) {
+            tmpfs(&place)?;
+        }
+    }
+    let kept = Path::new("/bin/busybox");
+    fs::write(kept, program).named(|| "cp busybox /bin".into())?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(kept, mode).named(|| "chmod 755 /bin/busybox".into())?;
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        symlink(kept, Path::new("/bin").join(applet)).named(|| format!("ln -s busybox /bin/{applet}"))?;
+    }
+    Ok(())
 }
 
 /// A procfs of our own over /proc, which shows an ordinary user the own processes alone.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::Ran;
+use crate::experiment::{Ran, Skip};
 use crate::machine::Machine;
 
 /// What came of all experiments that ran on a machine.
@@ -24,6 +24,9 @@ pub struct Row {
     pub broken: usize,
     /// The longest run, in milliseconds.
     pub slowest_ms: u64,
+    /// Those that were skipped.
+    #[serde(default)]
+    pub skips: Vec<Skip>,
     /// What is not as promised, a line each, with the experiment's name.
     pub faults: Vec<String>,
 }
@@ -42,6 +45,8 @@ impl Row {
         self.experiments += 1;
         self.same += ran.same;
         self.skipped += ran.skipped;
+        let named = |skip: &Skip| Skip { claim: format!("{experiment}/{}", skip.claim), ..skip.clone() };
+        self.skips.extend(ran.skips.iter().map(named));
         self.wrong += ran.wrong.len();
         self.broken += usize::from(!ran.broken.is_empty());
         self.slowest_ms = self.slowest_ms.max(u64::try_from(ran.took.as_millis()).unwrap_or(u64::MAX));

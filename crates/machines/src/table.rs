@@ -6,14 +6,9 @@ use ns_core::{Errno, Kind, Namespaces, Result};
 
 use crate::calls::CALLS;
 use crate::machine::Machine;
+use crate::make::{By, filtered, machine};
+use crate::people::people;
 use crate::{hidden, prepare};
-
-/// Whether only root can make a machine.
-#[derive(Clone, Copy)]
-enum By {
-    Root,
-    Anyone,
-}
 
 /// Every machine, the plain one first.
 pub fn machines() -> Vec<Machine> {
@@ -23,24 +18,8 @@ pub fn machines() -> Vec<Machine> {
     all.extend(kinds());
     all.extend(filters());
     all.extend(deprived());
+    all.extend(people());
     all
-}
-
-fn machine(
-    name: impl Into<String>,
-    how: impl Into<String>,
-    by: By,
-    prepare: impl Fn() -> Result<()> + 'static,
-) -> Machine {
-    Machine {
-        name: name.into(),
-        how: how.into(),
-        needs_root: matches!(by, By::Root),
-        named_by: None,
-        sudo_works: true,
-        hides: None,
-        prepare: Box::new(prepare),
-    }
 }
 
 fn surroundings() -> Vec<Machine> {
@@ -168,18 +147,6 @@ fn kinds() -> Vec<Machine> {
             .named_by(kind.link(), format!("max_{kind}_namespaces is 0"))
     });
     absent.into_iter().chain(unknown).chain([of_a_user]).chain(forbidden).collect()
-}
-
-/// A machine with a seccomp filter. Who is no root has to set no_new_privs for it.
-fn filtered(
-    name: impl Into<String>,
-    how: impl Into<String>,
-    by: By,
-    prepare: impl Fn() -> Result<()> + 'static,
-) -> Machine {
-    let of_root = nix::unistd::geteuid().is_root() && matches!(by, By::Anyone);
-    let machine = machine(name, how, by, prepare).named_by("all system calls", "Seccomp");
-    if of_root { machine } else { machine.without_sudo() }
 }
 
 fn filters() -> Vec<Machine> {

@@ -43,7 +43,7 @@ fn lines_of_view_fit(experiment: &Experiment, view: &[&str]) -> Result<(), Faile
         for line in text.lines() {
             is_command = match line.trim_start() {
                 // What is typed stays whole where it cannot be broken without saying something else.
-                typed if typed.starts_with("by hand  $ ") => true,
+                typed if typed.starts_with("by hand  ") => true,
                 shown if shown.is_empty() || shown.starts_with("- ") => false,
                 _ => is_command,
             };

@@ -12,6 +12,7 @@ mod docs;
 mod kernels;
 mod kills;
 mod licences;
+mod machines;
 mod new;
 mod own_box;
 mod pairs;
@@ -43,6 +44,7 @@ const HELP: Help = Help {
         ("cargo xtask claims", "write docs/claims.md"),
         ("cargo xtask kernels", "write docs/kernels.md"),
         ("cargo xtask reliability", "write docs/reliability.md"),
+        ("cargo xtask machines", "write the numbers of docs/machines.md"),
         ("cargo xtask words", "words, sentences and terms of all that a person reads"),
     ],
     after: "Each command has its own --help. scripts/ has what starts machines and\n\
@@ -58,6 +60,7 @@ const COMMANDS: &[(&str, Help)] = &[
     ("pairs", pairs::HELP),
     ("kernels", kernels::HELP),
     ("reliability", reliability::HELP),
+    ("machines", machines::HELP),
     ("vms", vms::HELP),
     ("new", new::HELP),
     ("check", check::HELP),
@@ -81,6 +84,7 @@ enum Command {
     Pairs(pairs::Pairs),
     Kernels(kernels::Kernels),
     Reliability(reliability::Reliability),
+    Machines(machines::Machines),
     Vms(vms::Vms),
     New(new::New),
     Check(check::Check),
@@ -99,6 +103,7 @@ impl Command {
             Command::Pairs(_) => pairs::HELP.name,
             Command::Kernels(_) => kernels::HELP.name,
             Command::Reliability(_) => reliability::HELP.name,
+            Command::Machines(_) => machines::HELP.name,
             Command::Vms(_) => vms::HELP.name,
             Command::New(_) => new::HELP.name,
             Command::Check(_) => check::HELP.name,
@@ -117,6 +122,7 @@ impl Command {
             Command::Pairs(pairs) => pairs.run(project, console),
             Command::Kernels(kernels) => kernels.run(project, console),
             Command::Reliability(reliability) => reliability.run(project, console),
+            Command::Machines(machines) => machines.run(project, console),
             Command::Vms(vms) => vms.run(project, console),
             Command::New(new) => new.run(project, console),
             Command::Check(check) => check.run(project, console),

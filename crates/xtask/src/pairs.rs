@@ -23,9 +23,10 @@ pub(crate) const HELP: Help = Help {
 \x20 - the demo may be executed, and ends with `finish NAME`;\n\
 \x20 - the document's first line is the experiment's question, and the demo's\n\
 \x20   help says the same;\n\
-\x20 - every claim stands in the document word for word;\n\
-\x20 - the document has its parts, in their order; the idea fits one screen,\n\
-\x20   and there are two things to try;\n\
+\x20 - every claim stands in docs/reference/NN-NAME.md word for word;\n\
+\x20 - both documents have their parts, in their order; the idea fits one\n\
+\x20   screen, the whole has at most 1,500 words, each step of the screen has\n\
+\x20   a heading, and there are two things to try;\n\
 \x20 - README.md leads to program, demo and document.\n\
 The claims are asked of the programs, which are built first where they are\n\
 not.\n\
@@ -102,7 +103,7 @@ impl Said {
     }
 
     /// What the demo and the document say otherwise.
-    fn faults(&self, Seen { demo, doc, text }: &Seen) -> Vec<String> {
+    fn faults(&self, Seen { demo, doc, text, reference }: &Seen) -> Vec<String> {
         let Said { name, question, .. } = self;
         let mut faults = Vec::new();
         if text.lines().next() != Some(&format!("# {question}")) {
@@ -118,9 +119,10 @@ impl Said {
         }
         // Word for word, however the lines are broken.
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text = words(text);
-        for sentence in self.sentences.iter().filter(|sentence| !text.contains(&words(sentence))) {
-            faults.push(format!("{doc}: lacks the claim '{sentence}'; cargo xtask docs {name}"));
+        let reference = words(reference);
+        for sentence in self.sentences.iter().filter(|sentence| !reference.contains(&words(sentence))) {
+            faults
+                .push(format!("{doc}: its reference lacks the claim '{sentence}'; cargo xtask docs {name}"));
         }
         faults
     }
@@ -157,7 +159,12 @@ mod tests {
     }
 
     fn seen(text: &str) -> Seen {
-        Seen { demo: "demos/01-x.sh".into(), doc: "docs/01-x.md".into(), text: text.into() }
+        Seen {
+            demo: "demos/01-x.sh".into(),
+            doc: "docs/01-x.md".into(),
+            text: text.into(),
+            reference: text.into(),
+        }
     }
 
     #[test]
@@ -165,7 +172,9 @@ mod tests {
         assert_eq!(said().faults(&seen("# Who?\n\nA sentence of\n  several words.\n")), Vec::<String>::new());
         assert_eq!(
             said().faults(&seen("# Who?\n\nA sentence of many words.\n")),
-            ["docs/01-x.md: lacks the claim 'A sentence of several words.'; cargo xtask docs x"]
+            [
+                "docs/01-x.md: its reference lacks the claim 'A sentence of several words.'; cargo xtask docs x"
+            ]
         );
     }
 

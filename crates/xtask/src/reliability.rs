@@ -6,4 +6,5 @@ mod faults;
 mod names;
 mod write;
 
+pub(crate) use data::lines;
 pub(crate) use write::{HELP, Reliability};

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Row, Step, outside, right, wrong};
+use lesson::{Claim, Experiment, Row, Step, hand, outside, right, wrong};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::unlink;
@@ -56,7 +56,8 @@ const MAKE_A_FILE: Step = Step {
         "open(\"/dev/shm/file\", O_CREAT)",
     ],
     by_hand: &[
-        "unshare -Urm sh -c 'mount -t tmpfs tmpfs /dev/shm; touch /dev/shm/file; ls /dev/shm'; ls /dev/shm/file",
+        hand("unshare -Urm sh -c 'mount -t tmpfs tmpfs /dev/shm; touch /dev/shm/file; ls /dev/shm'; ls /dev/shm/file")
+            .prints("file\nENOENT"),
     ],
     claims: &[STAYS],
     run: |lab| {

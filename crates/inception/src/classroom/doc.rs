@@ -13,9 +13,9 @@ pub(super) fn on_notes(doc: &str, numbers: &[u16]) -> Vec<String> {
     items.iter().filter(is_meant).map(|item| without_signs(item.trim_start_matches("- "))).collect()
 }
 
-/// The paragraphs of the doc's *Why* that name one of the claims `about`, and none that is yet `to_come`; without signs.
-pub(super) fn why(doc: &str, about: &[&str], to_come: &[&str]) -> Vec<String> {
-    let text = section(doc, "Why").unwrap_or_default();
+/// The paragraphs of a section that name one of the claims `about`, and none that is yet `to_come`; without signs.
+pub(super) fn why(doc: &str, heading: &str, about: &[&str], to_come: &[&str]) -> Vec<String> {
+    let text = section(doc, heading).unwrap_or_default();
     let names = |paragraph: &str, ids: &[&str]| ids.iter().any(|id| paragraph.contains(&format!("*{id}*")));
     let paragraphs = text.split("\n\n").filter(|it| names(it, about) && !names(it, to_come));
     paragraphs.map(without_signs).collect()
@@ -71,11 +71,11 @@ mod tests {
 
     #[test]
     fn why_is_told_of_what_was_shown_and_of_nothing_to_come() {
-        assert_eq!(why(DOC, &["first-one"], &["second"]), ["One. Of first-one."]);
+        assert_eq!(why(DOC, "Why", &["first-one"], &["second"]), ["One. Of first-one."]);
         assert_eq!(
-            why(DOC, &["first-one", "second"], &[]),
+            why(DOC, "Why", &["first-one", "second"], &[]),
             ["One. Of first-one.", "Two. first-one, and second."]
         );
-        assert!(why(DOC, &["third"], &[]).is_empty());
+        assert!(why(DOC, "Why", &["third"], &[]).is_empty());
     }
 }

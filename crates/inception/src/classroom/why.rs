@@ -35,7 +35,12 @@ pub(super) fn show(demo: &Demo, run: &Run, page: &Page<'_>) -> Result<()> {
     let to_come: Vec<&str> =
         run.claims.iter().map(|claim| claim.head.id.as_str()).filter(|id| !page.has_shown(id)).collect();
     let numbers: Vec<u16> = shown.iter().flat_map(|claim| claim.notes.clone()).collect();
-    for part in [doc::why(demo.doc, &ids, &to_come), doc::on_notes(demo.doc, &numbers)].concat() {
+    let reasons = [
+        doc::why(demo.doc, "Step by step", &ids, &to_come),
+        doc::why(demo.reference, "Why", &ids, &to_come),
+        doc::on_notes(demo.doc, &numbers),
+    ];
+    for part in reasons.concat() {
         let part = format!("\n{}", layout.wrap(&part, "   ", "   "));
         // What does not fit any more is left to the doc.
         if text.lines().count() + part.lines().count() + more.lines().count() < page.room() {

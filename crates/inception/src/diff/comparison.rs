@@ -1,7 +1,7 @@
 //! What all transcripts say to each claim, and why they differ.
 
 use super::transcript::Transcript;
-use transcript::{ClaimHead, ClaimResult, Expectation, Run};
+use transcript::{ClaimHead, ClaimResult, Expectation, Kernel, Run};
 
 /// What all transcripts say.
 pub(super) struct Comparison<'a> {
@@ -41,11 +41,45 @@ pub(super) enum CellState<'a> {
 
 /// Why the cells of a row differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reason {
-    pub(super) explained: bool,
+pub(super) enum Reason {
+    /// The claim holds from a kernel on.
+    Since { kernel: Kernel, said: String },
+    /// The claim may come out either way.
+    Varies { why: String, said: String },
+    /// Some could not be asked.
+    Skipped { on: String, missing: String, remedy: String },
+    /// Nothing that the claim says explains it.
+    Unexplained { needs_sentence: bool, lines: Vec<String> },
+}
+
+impl Reason {
+    pub(super) const fn is_explained(&self) -> bool {
+        !matches!(self, Reason::Unexplained { .. })
+    }
+
     /// Whether it cannot be understood without the claim's sentence.
-    needs_sentence: bool,
-    pub(super) lines: Vec<String>,
+    const fn needs_sentence(&self) -> bool {
+        match self {
+            Reason::Since { .. } | Reason::Varies { .. } => true,
+            Reason::Skipped { .. } => false,
+            Reason::Unexplained { needs_sentence, .. } => *needs_sentence,
+        }
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        match self {
+            Reason::Since { kernel, said } => vec![format!("holds since {kernel}"), said.clone()],
+            Reason::Varies { why, said } => vec![format!("varies: {why}"), said.clone()],
+            Reason::Skipped { on, missing, remedy } => {
+                vec![format!("skipped on {on}"), format!("missing: {missing}"), format!("fix: {remedy}")]
+            }
+            Reason::Unexplained { lines, .. } => lines.clone(),
+        }
+    }
+
+    fn unexplained(line: String) -> Reason {
+        Reason::Unexplained { needs_sentence: false, lines: vec![line] }
+    }
 }
 
 pub(super) fn rows(transcripts: &[Transcript]) -> Vec<Row<'_>> {
@@ -127,26 +161,22 @@ impl Row<'_> {
         for cell in &self.cells {
             // All that became so for the same reason are named at once.
             let on = self.on(columns, |other| other.state == cell.state);
-            let (explained, lines) = match cell.state {
+            reasons.push(match cell.state {
                 CellState::Settled(ClaimResult::Judged { .. }) => continue,
                 CellState::Settled(ClaimResult::Skipped { missing, remedy }) => {
-                    let lines = [
-                        format!("skipped on {on}"),
-                        format!("missing: {missing}"),
-                        format!("to get it: {remedy}"),
-                    ];
-                    (true, lines.to_vec())
+                    Reason::Skipped { on, missing: missing.clone(), remedy: remedy.clone() }
                 }
-                CellState::Broken(why) => (false, vec![format!("broken on {on}: {why}")]),
-                CellState::Undeclared => (false, vec![format!("not declared on {on}, by another build")]),
-                CellState::NotRun => (false, vec![format!("not run on {on}")]),
-            };
-            reasons.push(Reason { explained, needs_sentence: false, lines });
+                CellState::Broken(why) => Reason::unexplained(format!("broken on {on}: {why}")),
+                CellState::Undeclared => {
+                    Reason::unexplained(format!("not declared on {on}, by another build"))
+                }
+                CellState::NotRun => Reason::unexplained(format!("not run on {on}")),
+            });
         }
         if self.cells.iter().any(|cell| self.is_of_another_build(cell)) {
             let on = self.on(columns, |cell| self.is_of_another_build(cell));
             let lines = vec![format!("declared otherwise on {on}, by another build")];
-            reasons.push(Reason { explained: false, needs_sentence: true, lines });
+            reasons.push(Reason::Unexplained { needs_sentence: true, lines });
         }
         each_once(reasons)
     }
@@ -160,14 +190,15 @@ impl Row<'_> {
         let said = |word: &&str| format!("{word} on {}", self.on(columns, |cell| cell.word() == *word));
         let said = words.iter().map(said).collect::<Vec<_>>().join("; ");
         let expect = &self.head.expect;
-        let may_differ = matches!(expect, Expectation::HoldsSince(_) | Expectation::Varies { .. });
-        let explained = may_differ && !judged().any(|cell| cell.is_unexpected());
-        let lines = match expect {
-            Expectation::HoldsSince(kernel) if explained => vec![format!("holds since {kernel}"), said],
-            _ if explained => vec![expect.to_string(), said],
-            _ => vec![said, format!("the claim says: {expect}")],
-        };
-        Some(Reason { explained, needs_sentence: true, lines })
+        let is_unexpected = judged().any(|cell| cell.is_unexpected());
+        Some(match expect {
+            Expectation::HoldsSince(kernel) if !is_unexpected => Reason::Since { kernel: *kernel, said },
+            Expectation::Varies { why } if !is_unexpected => Reason::Varies { why: why.clone(), said },
+            _ => Reason::Unexplained {
+                needs_sentence: true,
+                lines: vec![said, format!("the claim says: {expect}")],
+            },
+        })
     }
 
     /// The columns whose cells are so.
@@ -192,7 +223,7 @@ impl<'a> Comparison<'a> {
                 }
             }
         }
-        all.sort_by_key(|(reason, _)| !reason.explained);
+        all.sort_by_key(|(reason, _)| !reason.is_explained());
         all
     }
 
@@ -201,7 +232,7 @@ impl<'a> Comparison<'a> {
     }
 
     pub(super) fn unexplained(&self) -> usize {
-        self.count(|row| row.reasons(&self.columns).iter().any(|reason| !reason.explained))
+        self.count(|row| row.reasons(&self.columns).iter().any(|reason| !reason.is_explained()))
     }
 
     /// All in one line.
@@ -223,7 +254,7 @@ impl<'a> Comparison<'a> {
 
 /// The claims of these rows: with their sentences, or else an experiment a line.
 pub(super) fn claims(reason: &Reason, rows: &[&Row<'_>]) -> Vec<String> {
-    if reason.needs_sentence {
+    if reason.needs_sentence() {
         let claim = |row: &&Row<'_>| format!("{} {}: {}", row.experiment, row.head.id, row.head.text);
         return rows.iter().map(claim).collect();
     }

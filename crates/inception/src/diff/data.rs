@@ -53,8 +53,8 @@ impl Comparison<'_> {
                 experiment: row.experiment,
                 head: row.head,
                 differs: row.differs(),
-                explained: row.differs().then(|| reasons.iter().all(|reason| reason.explained)),
-                because: reasons.iter().map(|reason| reason.lines.join("; ")).collect(),
+                explained: row.differs().then(|| reasons.iter().all(super::comparison::Reason::is_explained)),
+                because: reasons.iter().map(|reason| reason.lines().join("; ")).collect(),
                 verdicts,
             };
             text += &(serde_json::to_string(&line)? + "\n");

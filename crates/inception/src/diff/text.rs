@@ -15,10 +15,13 @@ impl Comparison<'_> {
         let shown: Vec<_> = self.rows.iter().filter(|row| all || row.differs()).collect();
         let mut text = if shown.is_empty() { String::new() } else { self.table(&shown, layout) + "\n" };
         for (reason, rows) in self.reasons() {
-            let (word, style) =
-                if reason.explained { ("EXPLAINED", tone::good()) } else { ("UNEXPLAINED", tone::bad()) };
+            let (word, style) = if reason.is_explained() {
+                ("EXPLAINED", tone::good())
+            } else {
+                ("UNEXPLAINED", tone::bad())
+            };
             let claims = claims(&reason, &rows).into_iter().map(|claim| format!("- {claim}"));
-            let lines = reason.lines.iter().cloned().chain(claims).map(|line| printable(&line));
+            let lines = reason.lines().into_iter().chain(claims).map(|line| printable(&line));
             text += &(item(word, &lines.collect::<Vec<_>>().join("\n"), style, layout) + "\n");
         }
         let line = wrap(&format!("inception: {}", self.in_short()), layout.width, "", "  ");

@@ -181,7 +181,7 @@ impl Demo {
             elapsed: (!stable).then(|| seconds(elapsed(account))),
             has_core,
             more: more(&steps),
-            why: why::section(account.demo.doc, &rows),
+            why: why::of(account.demo.doc, account.demo.reference, &rows),
             id,
             steps,
             pictures,

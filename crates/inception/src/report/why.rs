@@ -1,4 +1,4 @@
-//! The section *Why* of a lesson's document, as HTML for a page that travels alone.
+//! The reasons that a lesson's documents give, as HTML for a page that travels alone.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,16 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 use crate::markdown;
 
-/// The section below its heading, if the document has it. Links into the project and pictures stay behind, since the
-/// page goes where those are not. The id of a claim, which the documents set in italics, leads to its row: `rows` has
-/// the address of each.
-pub(super) fn section(doc: &str, rows: &BTreeMap<String, String>) -> Option<Safe> {
-    let markdown = markdown::section(doc, "Why")?;
-    let events = Parser::new_ext(markdown, Options::ENABLE_TABLES);
+/// *Step by step* of the doc and *Why* of its reference, without these headings, if there is either. Links into the
+/// project and pictures stay behind, since the page goes where those are not. The id of a claim, which the documents set
+/// in italics, leads to its row: `rows` has the address of each.
+pub(super) fn of(doc: &str, reference: &str, rows: &BTreeMap<String, String>) -> Option<Safe> {
+    let sections = [markdown::section(doc, "Step by step"), markdown::section(reference, "Why")];
+    let markdown = sections.into_iter().flatten().collect::<Vec<_>>().join("\n");
+    if markdown.is_empty() {
+        return None;
+    }
+    let events = Parser::new_ext(&markdown, Options::ENABLE_TABLES);
     let mut kept: Vec<Event<'_>> = Vec::new();
     let mut links = Vec::new();
     let mut is_title = false;
@@ -60,13 +64,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_section_stands_alone() {
-        let doc = "# Title\n\n## Why\n\nSee *is-one*, *this* & [code](../x.rs), <https://kernel.org>.\n\n<!-- block -->\n\
+    fn the_reasons_stand_alone() {
+        let doc = "# Title\n\n## Step by step\n\n### Step 1: a\n\nFirst.\n\n## Try it\n\nno\n";
+        let reference = "# Title\n\n## Why\n\nSee *is-one*, *this* & [code](../x.rs), <https://kernel.org>.\n\n<!-- block -->\n\
                    ### More\n\n![a figure](f.svg)\n\n## Manual pages\n\nnone\n";
         let rows = BTreeMap::from([("is-one".to_string(), "demo.is-one".to_string())]);
-        let expected = "<p>See <em><a href=\"#demo.is-one\">is-one</a></em>, <em>this</em> &amp; code, \
+        let expected = "<h4>Step 1: a</h4>\n<p>First.</p>\n<p>See <em><a href=\"#demo.is-one\">is-one</a></em>, <em>this</em> &amp; code, \
                         <a href=\"https://kernel.org\">https://kernel.org</a>.</p>\n<h4>More</h4>\n<p>a figure</p>\n";
-        assert_eq!(section(doc, &rows).unwrap().to_string(), expected);
-        assert!(section("# Title\n\nno such section\n", &rows).is_none());
+        assert_eq!(of(doc, reference, &rows).unwrap().to_string(), expected);
+        assert!(of("# Title\n\nno such section\n", "", &rows).is_none());
     }
 }

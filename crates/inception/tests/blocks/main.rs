@@ -1,4 +1,4 @@
-//! Every console block of README.md and docs/ is run, and prints what stands there.
+//! Every console block of README.md, docs/ and docs/machines/ is run, and prints what stands there.
 //!
 //! docs/STYLE.md says how a block is written. A trial a session: the blocks that share a shell. What a machine lacks is
 //! seen as an ignored trial, with the reason and the remedy. The transcripts between markers are cargo xtask docs' affair.
@@ -6,8 +6,8 @@
 #[path = "../built/mod.rs"]
 mod built;
 mod page;
-mod session;
-mod value;
+#[path = "../shell/mod.rs"]
+mod shell;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,10 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use page::{Block, NEEDS, PACKAGES, Session};
-use session::Place;
-use value::{Found, LEFT_OUT, Reading};
+use page::{Block, Entry, NEEDS, Session};
+use shell::machine::{self, PACKAGES};
+use shell::run::{self, Place, Printed, Script};
+use shell::value::{self, Found, LEFT_OUT, Reading};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -71,10 +72,8 @@ impl Session {
 
     /// Whether `program` is a word of a command.
     fn types(&self, program: &str) -> bool {
-        let is_in = |command: &str| {
-            command.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').any(|word| word == program)
-        };
-        self.blocks.iter().flat_map(|block| &block.entries).any(|entry| is_in(&entry.command))
+        let mut entries = self.blocks.iter().flat_map(|block| &block.entries);
+        entries.any(|entry| machine::types(&entry.command, program))
     }
 
     fn machine(&self) -> bool {
@@ -90,10 +89,11 @@ impl Session {
 
 fn all_sessions(checkout: &Path) -> Vec<Result<Session, String>> {
     let mut pages = vec![checkout.join("README.md")];
-    let listed = fs::read_dir(checkout.join("docs")).expect("docs/ can be listed");
-    pages.extend(
-        listed.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "md")),
-    );
+    for folder in ["docs", "docs/reference", "docs/machines"] {
+        let listed = fs::read_dir(checkout.join(folder)).expect("it can be listed");
+        let files = listed.flatten().map(|entry| entry.path());
+        pages.extend(files.filter(|path| path.extension().is_some_and(|e| e == "md")));
+    }
     pages[1..].sort();
     let read = |path: &PathBuf| {
         let name = path.strip_prefix(checkout).expect("it is in the checkout").display().to_string();
@@ -118,40 +118,19 @@ fn missing(place: &Place, session: &Session) -> Option<String> {
     if let Some((_, what)) = lacking.next() {
         return Some(format!("needs {what}"));
     }
-    let mut lacking = PACKAGES.iter().filter(|(program, _)| session.types(program) && !has(program));
+    let mut lacking = PACKAGES.iter().filter(|(program, _)| session.types(program) && !machine::has(program));
     lacking.next().map(|(program, package)| format!("needs {program}: apt install {package}"))
 }
 
 fn is_there(place: &Place, need: &str) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let kinds: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(2)).collect();
-    let own = || fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     match need {
-        "cgroup" if place.root => kinds.contains(&"cgroup2"),
-        "cgroup" => v2().is_some_and(|v2| {
-            let mine = own().lines().find_map(|line| line.strip_prefix("0::").map(str::to_string));
-            let files = mine.map(|mine| format!("{v2}{mine}/cgroup.procs"));
-            files.is_some_and(|files| fs::OpenOptions::new().write(true).open(files).is_ok())
-        }),
-        "controllers" => kinds.contains(&"cgroup2") && !kinds.contains(&"cgroup"),
-        "docker" => place.root && has("dockerd") && has("docker"),
+        "cgroup" => machine::has_a_cgroup(place.root),
+        "controllers" => machine::has_controllers(),
+        "docker" => machine::has_docker(place.root),
         "solutions" => Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../solutions")).is_dir(),
-        "systemd" => Path::new("/run/systemd/system").is_dir(),
-        program => has(program),
+        "systemd" => machine::has_systemd(),
+        program => machine::has(program),
     }
-}
-
-/// Where cgroup v2 is mounted.
-fn v2() -> Option<String> {
-    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
-    let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?;
-    line.split(' ').nth(1).map(str::to_string)
-}
-
-fn has(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(more).any(|directory| directory.join(program).is_file())
 }
 
 fn check(place: &Place, session: &Session, number: usize) -> Result<(), Failed> {
@@ -159,14 +138,38 @@ fn check(place: &Place, session: &Session, number: usize) -> Result<(), Failed> 
     static ALONE: RwLock<()> = RwLock::new(());
     let printed = if session.needs("docker") {
         let _alone = ALONE.write();
-        session::run(place, session, number)?
+        print(place, session, number)?
     } else {
         let _beside_others = ALONE.read();
-        session::run(place, session, number)?
+        print(place, session, number)?
     };
     compare(session, &printed)?;
     every_character_counts(session, &printed)?;
     Ok(())
+}
+
+/// Runs the commands of all blocks, and says what each printed.
+fn print(place: &Place, session: &Session, number: usize) -> Result<Vec<String>, String> {
+    let entries: Vec<&Entry> = session.blocks.iter().flat_map(|block| &block.entries).collect();
+    let script = Script {
+        commands: entries.iter().map(|entry| entry.command.as_str()).collect(),
+        before: session.blocks[0].says.after.as_deref(),
+        as_root: session.as_root(),
+        docker: session.needs("docker"),
+        cgroup: session.needs("cgroup"),
+        machine: session.machine(),
+        may_leave: false,
+    };
+    let printed = run::run(place, &script, number)?;
+    for (entry, Printed { status, text }) in entries.iter().zip(&printed) {
+        if entry.prints.is_none() && *status != 0 {
+            return Err(format!(
+                "{}:{}: exit status {status}; it printed:\n{text}",
+                session.page, entry.line
+            ));
+        }
+    }
+    Ok(printed.into_iter().map(|printed| printed.text).collect())
 }
 
 /// Compares what each command printed with what stands below it.
@@ -174,7 +177,7 @@ fn compare(session: &Session, printed: &[String]) -> Result<(), String> {
     let mut found = Found::default();
     let mut printed = printed.iter();
     for block in &session.blocks {
-        let reading = Reading { values: &block.says.values, columns: block.says.columns };
+        let reading = Reading { values: &block.says.values, columns: block.says.columns, abridged: false };
         for entry in &block.entries {
             let text = printed.next().expect("a text for each command");
             let Some(said) = &entry.prints else { continue };
@@ -313,7 +316,7 @@ fn checks_of_the_checker() -> Vec<Trial> {
 /// Who runs a session that is not root's.
 fn id() -> String {
     let uid = nix::unistd::getuid().as_raw();
-    if uid == 0 { session::STRANGER.to_string() } else { uid.to_string() }
+    if uid == 0 { run::STRANGER.to_string() } else { uid.to_string() }
 }
 
 fn ran(page: &str) -> Result<Vec<String>, String> {
@@ -327,5 +330,5 @@ fn ran(page: &str) -> Result<Vec<String>, String> {
         at_most: Duration::from_secs(5),
     };
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    session::run(&place, &page::sessions("page", page)?.remove(0), number)
+    print(&place, &page::sessions("page", page)?.remove(0), number)
 }

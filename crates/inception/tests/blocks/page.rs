@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::value::Kind;
+use crate::shell::value::{self, Kind};
 
 /// Blocks that are run in one shell, one after another.
 #[derive(Debug)]
@@ -60,17 +60,6 @@ pub(crate) const NEEDS: &[(&str, &str)] = &[
     ("jq", "jq: apt install jq"),
     ("solutions", "the solutions, which students do not get: docs/teacher.md"),
     ("systemd", "systemd as init: scripts/vm 13"),
-];
-
-/// Programs that commands need and not every machine has, with Debian's packages.
-pub(crate) const PACKAGES: &[(&str, &str)] = &[
-    ("hostname", "hostname"),
-    ("ip", "iproute2"),
-    ("perl", "perl"),
-    ("pgrep", "procps"),
-    ("ping", "iputils-ping"),
-    ("ps", "procps"),
-    ("strace", "strace"),
 ];
 
 /// The sessions of a page; its transcripts are left to cargo xtask docs.
@@ -210,12 +199,7 @@ fn plain(body: &[&str], first: usize) -> Vec<Entry> {
 /// A value that is declared and not there was mistyped on one side.
 fn every_value_occurs(block: &Block, body: &[&str]) -> Result<(), String> {
     let printed = || block.entries.iter().filter_map(|entry| entry.prints.as_ref()).flatten();
-    match block
-        .says
-        .values
-        .keys()
-        .find(|value| !printed().any(|line| crate::value::find(line, value).is_some()))
-    {
+    match block.says.values.keys().find(|value| !printed().any(|line| value::find(line, value).is_some())) {
         Some(value) if block.says.not_run.is_none() => {
             Err(format!("{value:?} is declared, and is not in the {} lines of the block", body.len()))
         }

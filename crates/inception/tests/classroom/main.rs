@@ -548,7 +548,7 @@ fn why_is_of_this_step_and_without_signs(person: &Person) -> Result<(), Failed> 
     desk.press("n");
     desk.ends_with(&prompt_at("step 3, 1 of 2"))?;
     desk.press("w");
-    desk.shows("- SIGTERM from outside, which init does not handle, is dropped, and kill()", 1)?;
+    desk.shows("- SIGTERM from outside is dropped if init has no handler for it, and kill()", 1)?;
     desk.shows("The rules stand in pid_namespaces(7), signal(7), kill(2).", 1)?;
     desk.shows("More: inception read pid-ns-init", 1)?;
     desk.ends_with(&prompt_at("step 3, 1 of 2"))?;

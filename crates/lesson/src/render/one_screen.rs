@@ -139,7 +139,7 @@ impl<W: Write> OneScreen<W> {
                 self.out.write_all(text.as_bytes())?;
                 self.out.flush()?;
             }
-            Event::Actor(_) | Event::Saw(_) | Event::Table { .. } => {}
+            Event::Actor(_) | Event::Saw(_) | Event::Table(_) => {}
         }
         Ok(())
     }

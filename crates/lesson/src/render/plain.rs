@@ -1,7 +1,7 @@
 //! Text of ours in ASCII: for screen readers, which name or drop what they do not know, and for terminals that cannot
 //! show it. What the kernel said stays as it is.
 
-use transcript::{Actor, Arm, ClaimHead, DeclaredAnswer, Event, Expectation, Row};
+use transcript::{Actor, Arm, ClaimHead, DeclaredAnswer, Event, Expectation, Hand, Row, Table};
 
 /// The same words in ASCII. A character that has no counterpart stays.
 pub fn in_ascii(text: &str) -> String {
@@ -45,11 +45,15 @@ pub(super) fn event(event: &Event) -> Event {
         }
         Event::Step { title, calls, by_hand, .. } => {
             set(title);
-            calls.iter_mut().chain(by_hand).for_each(set);
+            calls.iter_mut().for_each(set);
+            for Hand { command, about } in &mut by_hand.typed {
+                set(command);
+                about.prints.iter_mut().flatten().for_each(set);
+            }
         }
         Event::Actor(Actor { label, .. }) => set(label),
         Event::Saw(fact) => set(&mut fact.what),
-        Event::Table { title, columns, .. } => {
+        Event::Table(Table { title, columns, .. }) => {
             set(title);
             columns.iter_mut().for_each(set);
         }

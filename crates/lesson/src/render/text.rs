@@ -6,13 +6,11 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::slice;
 
 use ns_core::printable;
 use ns_core::{Fact, Value};
 use owo_colors::Style;
 
-use super::command;
 use super::evidence::{self, Shows};
 use super::head::sentence;
 use super::item::item;
@@ -23,9 +21,10 @@ use super::plain;
 use super::renderer::Renderer;
 use super::skips::Skips;
 use super::stable::Shown;
+use super::step;
 use super::style::{styled, styled_lines};
 use super::tone;
-use transcript::{Actor, Arm, ClaimHead, Event, Sandbox, Tally, Verdict};
+use transcript::{Actor, Arm, ClaimHead, Event, Sandbox, Table, Tally, Verdict};
 
 /// How wide a verdict is, with a blank after it.
 const WORD: usize = evidence::INDENT;
@@ -113,14 +112,14 @@ impl Page {
             Event::Step { number, title, calls, by_hand, .. } => {
                 self.values.begin_step();
                 self.step = *number;
-                self.step_head(*number, title, calls, by_hand)
+                step::head(*number, title, calls, by_hand, self.layout)
             }
             Event::Actor(actor) => self.actor(actor),
             Event::Saw(fact) => {
                 let line = self.fact(fact);
                 self.wrap(&line, "   - ", "     ")
             }
-            Event::Table { title, columns, rows, .. } => self.table(title, columns, rows),
+            Event::Table(Table { title, columns, rows, .. }) => self.table(title, columns, rows),
             Event::Judged { claim, verdict, expected, control, treatment, .. } => {
                 self.judged(claim, *verdict, *expected, control, treatment)
             }
@@ -142,30 +141,6 @@ impl Page {
         }
         if self.sabotage {
             text += &styled_lines(&self.wrap(NEGATIVE_CONTROL, "", "  "), tone::bad());
-        }
-        text
-    }
-
-    fn step_head(&self, number: usize, goal: &str, calls: &[String], by_hand: &[String]) -> String {
-        let head = format!("{number}. ");
-        let goal = self.wrap(goal, &head, &" ".repeat(head.len()));
-        let mut text = format!("\n{}\n", styled(goal.trim_end(), tone::heading()));
-        let set = |calls: &[String], head| lines::calls(calls, self.layout.width, head, "            ");
-        let calls = match calls {
-            [] => String::new(),
-            [first, rest @ ..] if self.layout.plain => {
-                let rest = rest.iter().map(|call| set(slice::from_ref(call), "            "));
-                set(slice::from_ref(first), "   calls    ") + &rest.collect::<String>()
-            }
-            all => set(all, "   calls    "),
-        };
-        text += &styled_lines(&calls, tone::faint());
-        for (at, command) in by_hand.iter().enumerate() {
-            let head = if at == 0 { "   by hand  $ " } else { "            $ " };
-            text += &styled_lines(
-                &command::lines(command, self.layout.width, head, "                "),
-                tone::faint(),
-            );
         }
         text
     }

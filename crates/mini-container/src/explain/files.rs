@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, inside};
+use lesson::{Claim, Requirement, Step, hand, inside};
 use ns_core::mount::Tree;
 use ns_core::probe::Unmet;
 use ns_core::{Fact, Named, Outcome};
@@ -23,7 +23,8 @@ const DEVICES: Claim =
 pub(crate) const LIST_DEVICES: Step = Step {
     title: "Look for devices in a new /dev, and in the host's.",
     calls: &["mount(\"tmpfs\", \"/dev\")", "open_tree(\"/dev/null\", OPEN_TREE_CLONE)", "move_mount()"],
-    by_hand: &["find /dev -maxdepth 1 -type b -o -maxdepth 1 -type c"],
+    by_hand: &[hand("ls -l /dev/null /dev/zero")
+        .prints("crw-rw-rw- … 1, 3 … /dev/null\ncrw-rw-rw- … 1, 5 … /dev/zero")],
     claims: &[DEVICES],
     run: |lab| {
         lab.compare(DEVICES, false, true, list_devices)?
@@ -51,11 +52,7 @@ pub(crate) const COVER_PROC: Step = Step {
         "write(\"/proc/sys/kernel/hostname\")",
         "read(\"/proc/interrupts\")",
     ],
-    by_hand: &[
-        "unshare -Urpf --uts --mount-proc sh -c 'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; \
-         echo lab > /proc/sys/kernel/hostname'",
-        "unshare -Urpf --mount-proc sh -c 'mount --bind /dev/null /proc/interrupts; wc -c < /proc/interrupts'",
-    ],
+    by_hand: &[hand("unshare -Urpf --uts --mount-proc sh -c 'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; echo lab > /proc/sys/kernel/hostname'").prints("EROFS"), hand("unshare -Urpf --mount-proc sh -c 'mount --bind /dev/null /proc/interrupts; wc -c < /proc/interrupts'").prints("0"), ],
     claims: &[READ_ONLY, MASKED],
     run: |lab| {
         let used = lab.arms(false, true, use_proc)?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Picture, Requirement, Row, Step, inside, outside, right, wrong};
+use lesson::{Claim, Lab, Picture, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{
     Child, Errno, Error, Fact, Kind, Named, Namespaces, Outcome, Pid, Reporter, Spawn, Value, ipc, mount,
@@ -39,10 +39,7 @@ const EIGHT: Claim = Claim::holds(
 pub(crate) const START: Step = Step {
     title: "Start a process in eight new namespaces beside a plain one, and look at both from outside.",
     calls: &["clone3(CLONE_NEWUSER|CLONE_NEWPID|…)", "readlink(\"/proc/PID/ns/…\")"],
-    by_hand: &[
-        "unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 &",
-        "pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; ls -l /proc/$pid/ns /proc/self/ns",
-    ],
+    by_hand: &[hand("unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 & sleep 1").prints(""), hand("pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; readlink /proc/$pid/ns/uts /proc/self/ns/uts; kill -KILL $!").prints("NSpid: <pid> 1\nuts:[<ns A>]\nuts:[<ns B>]"), ],
     claims: &[PROCESSES, EIGHT],
     run: |lab| {
         let seen = lab.arms(Namespaces::NONE, all_there_are(), start)?.try_map(|(child, facts)| {
@@ -76,9 +73,7 @@ const ALL_BUT_ONE: Claim = Claim::holds(
 pub(crate) const LEAVE_ONE_OUT: Step = Step {
     title: "Leave each namespace out in turn, and ask from inside for six things that are outside.",
     calls: &["clone3(all but one)", "uname()", "msgget()", "kill(pid, 0)", "open()"],
-    by_hand: &[
-        "unshare --map-root-user --fork --pid --mount-proc --ipc --net ip link # and so on, one less each time",
-    ],
+    by_hand: &[hand("unshare --map-root-user --fork --pid --mount-proc --ipc --net ip -brief link  # and so on, one less each time").prints("lo DOWN …"), ],
     claims: &[ALL_BUT_ONE],
     run: |lab| {
         lay_out_the_outside()?;

@@ -1,7 +1,7 @@
 //! What PID 1 of a container does: an init.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, inside};
+use lesson::{Claim, Requirement, Step, hand, inside};
 use ns_core::Signal::{SIGTERM, SIGWINCH};
 use ns_core::probe::{self, Unmet};
 use ns_core::{Child, Fact, Namespaces, Outcome, Refused, Reporter, Spawn, mount, signals};
@@ -19,7 +19,11 @@ const FORWARDED: Claim = Claim::holds(
 pub(crate) const STOP: Step = Step {
     title: "Send SIGTERM to PID 1 of a container, as docker stop does, and then SIGWINCH, which the command handles.",
     calls: &["kill(pid, SIGTERM)", "sigwait()", "kill(command, SIGTERM)", "waitpid(-1)"],
-    by_hand: &["mini-container run rootfs sleep 60 & sleep 1; kill $!; wait $!; echo $?"],
+    by_hand: &[
+        hand("mkdir -p rootfs/bin; cp /usr/bin/busybox rootfs/bin/; ln -s busybox rootfs/bin/sleep")
+            .prints(""),
+        hand("mini-container run rootfs sleep 60 & sleep 1; kill $!; wait $!; echo $?").prints("143"),
+    ],
     claims: &[FORWARDED],
     run: |lab| {
         lab.compare(FORWARDED, false, true, stop)?.shows(inside("the command").is("ended with status 143"))

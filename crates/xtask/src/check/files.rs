@@ -15,7 +15,8 @@ pub(crate) const HELP: Help = Help {
     about: "what is missing of an experiment, a line each",
     examples: &[("cargo xtask check", "of all"), ("cargo xtask check dev-shm", "of one")],
     after: "An experiment NAME has crates/NAME (Cargo.toml, src/main.rs,\n\
-tests/promises.rs), demos/NN-NAME.sh, docs/NN-NAME.md and a row in README.md.\n\
+tests/promises.rs), demos/NN-NAME.sh, docs/NN-NAME.md,\n\
+docs/reference/NN-NAME.md and a row in README.md.\n\
 Nothing is built and nothing run; `cargo xtask pairs` asks the programs as\n\
 well.\n\
 \n\
@@ -88,6 +89,8 @@ pub(crate) struct Seen {
     pub(crate) doc: String,
     /// The document's text.
     pub(crate) text: String,
+    /// The text of its reference, docs/reference/NN-NAME.md.
+    pub(crate) reference: String,
 }
 
 impl Seen {
@@ -109,7 +112,8 @@ impl Seen {
             ));
         };
         let numbers_differ = demo.number != doc.number;
-        let (demo, doc) = (format!("demos/{}", demo.file), format!("docs/{}", doc.file));
+        let file = &doc.file;
+        let (demo, doc) = (format!("demos/{}", demo.file), format!("docs/{file}"));
         let mut faults = Vec::new();
         if numbers_differ {
             faults.push(format!("{name}: {demo} and {doc} have different numbers; rename one"));
@@ -124,6 +128,12 @@ impl Seen {
         }
         let text = project.read(&doc)?;
         faults.extend(parts::faults(&doc, &text)?);
+        let path = format!("docs/reference/{file}");
+        if !project.root.join(&path).exists() {
+            return Ok((None, [faults, vec![format!("{path}: is missing")]].concat()));
+        }
+        let reference = project.read(&path)?;
+        faults.extend(parts::faults_of_reference(&path, &reference));
         let readme = project.read("README.md")?;
         // The backtick begins the command line that runs it.
         for path in [format!("`{name}"), demo.clone(), doc.clone()] {
@@ -131,7 +141,7 @@ impl Seen {
                 faults.push(format!("README.md: does not lead to {path}; add it"));
             }
         }
-        Ok((Some(Seen { demo, doc, text }), faults))
+        Ok((Some(Seen { demo, doc, text, reference }), faults))
     }
 }
 
@@ -173,6 +183,7 @@ mod tests {
             ("crates/dev-shm/tests/promises.rs", "crates/dev-shm/tests/promises.rs: is missing"),
             ("crates/dev-shm/Cargo.toml", "crates/dev-shm/Cargo.toml: is missing"),
             ("demos/04-dev-shm.sh", numbered),
+            ("docs/reference/04-dev-shm.md", "docs/reference/04-dev-shm.md: is missing"),
         ] {
             let (_folder, project) = project();
             fs::remove_file(project.root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -185,7 +196,8 @@ mod tests {
         type Case = (&'static str, fn(&str) -> String, &'static str);
         let alter: &[Case] = &[
             ("demos/04-dev-shm.sh", |it| format!("{it}echo\n"), "does not end with the experiment"),
-            ("docs/04-dev-shm.md", |it| it.replace("## Why", "## Because"), "its headings are not"),
+            ("docs/04-dev-shm.md", |it| it.replace("## Try", "## Do"), "its headings are not"),
+            ("docs/reference/04-dev-shm.md", |it| it.replace("## Why", "## Because"), "its headings are not"),
             ("README.md", |it| it.replace("docs/04-dev-shm.md", ""), "does not lead to docs/04-dev-shm.md"),
             ("README.md", |it| it.replace("`dev-shm`", ""), "does not lead to `dev-shm"),
             ("crates/dev-shm/Cargo.toml", |it| it.replace("lesson", "lessons"), "does not depend on lesson"),

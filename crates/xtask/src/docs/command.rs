@@ -12,13 +12,13 @@ use crate::project::Project;
 
 pub(crate) const HELP: Help = Help {
     name: "cargo xtask docs",
-    about: "refresh what docs/NN-NAME.md quotes from the experiments",
+    about: "refresh what documents quote from the experiments",
     examples: &[
         ("cargo xtask docs", "refresh all"),
         ("cargo xtask docs uts-demo", "refresh one"),
         (
             "cargo xtask docs --here uts-demo",
-            "make its transcript on this machine, though it was made on another kind",
+            "make its runs on this machine, though they were made on another kind",
         ),
         (
             "cargo xtask docs --check",
@@ -26,21 +26,24 @@ pub(crate) const HELP: Help = Help {
         ),
         ("cargo xtask docs --self-test", "change a character in copies, and see that --check notices"),
     ],
-    after: "A document quotes between markers:\n\
+    after: "A document quotes between markers. In docs/NN-NAME.md:\n\
+\x20 <!-- screen of CONDITIONS, sum SUM: written by cargo xtask docs -->        NAME --stable\n\
+In docs/reference/NN-NAME.md:\n\
 \x20 <!-- claims: written by cargo xtask docs -->                               NAME --list-claims\n\
 \x20 <!-- transcript of CONDITIONS, sum SUM: written by cargo xtask docs -->    NAME --all --stable\n\
+And each ends with:\n\
 \x20 <!-- end -->\n\
 CONDITIONS are the kernel, the privilege, and the cgroups, such as 'kernel\n\
 6.18, root, hybrid, cgroup paths: 2'. Where they end with an engine, such as\n\
 ', Docker 20.10', the run is one in scripts/docker-lab, with an engine of that\n\
-version. Elsewhere a run may rightly read otherwise: the transcript is then\n\
-left as it is, and a line says so. SUM, which is cksum(1)'s, says whether it\n\
-is as it was written. 'transcript' alone is filled in on whatever machine this\n\
+version. Elsewhere a run may rightly read otherwise: it is then left as it is,\n\
+and a line says so. SUM, which is cksum(1)'s, says whether it is as it was\n\
+written. 'screen' or 'transcript' alone is filled in on whatever machine this\n\
 is. The claims are the same everywhere, and always compared.\n\
 \n\
 A figure that a document shows, figures/NN-NAME-NUMBER.svg, is one that\n\
-`inception report NAME --stable --pictures` draws. It belongs to the\n\
-transcript: it is drawn on the same CONDITIONS, and SUM is that of both.\n\
+`inception report NAME --stable --pictures` draws. It belongs to the run: it\n\
+is drawn on the same CONDITIONS, and SUM is that of both.\n\
 \n\
 Exit status: 0 refreshed, or as it should be; 1 stale, or a run was not as\n\
 expected; 2 misused or broken.",
@@ -54,7 +57,7 @@ pub(crate) struct Docs {
     /// Compare, and change nothing
     #[arg(long, conflicts_with_all = ["here", "self_test"])]
     check: bool,
-    /// Make transcripts on this machine, whatever machine they were made on
+    /// Make runs on this machine, whatever machine they were made on
     #[arg(long, conflicts_with = "self_test")]
     here: bool,
     /// See that --check notices a changed character

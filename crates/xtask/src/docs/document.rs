@@ -2,27 +2,54 @@
 
 use anyhow::{Result, ensure};
 
-const CLAIMS: &str = "<!-- claims: written by cargo xtask docs -->";
-const TRANSCRIPT: &str = "<!-- transcript";
+const CLAIMS: &str = "<!-- claims";
 const WRITTEN: &str = ": written by cargo xtask docs -->";
 const END: &str = "<!-- end -->";
+
+/// What a document quotes of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// The core on one screen: docs/NN-NAME.md.
+    Screen,
+    /// Every step and every claim, beside the list of claims: docs/reference/NN-NAME.md.
+    Whole,
+}
+
+impl Run {
+    /// How its marker begins.
+    const fn marker(self) -> &'static str {
+        match self {
+            Run::Screen => "<!-- screen",
+            Run::Whole => "<!-- transcript",
+        }
+    }
+
+    /// The options that it is made with, as a reader would type them.
+    pub(crate) const fn options(self) -> &'static [&'static str] {
+        match self {
+            Run::Screen => &["--stable", "--width", "80"],
+            Run::Whole => &["--all", "--stable", "--width", "80"],
+        }
+    }
+}
 
 /// A document's text, cut at its markers.
 #[derive(Debug)]
 pub(crate) struct Document<'a> {
     lines: Vec<&'a str>,
-    claims: Block,
-    transcript: Block,
-    /// The conditions that its transcript was made under, if it tells them, and the sum.
+    claims: Option<Block>,
+    kind: Run,
+    run: Block,
+    /// The conditions that its run was made under, if it tells them, and the sum.
     pub(crate) made: Option<Made>,
 }
 
-/// A transcript's origin, as its marker tells it.
+/// A run's origin, as its marker tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Made {
     /// The kernel, the privilege, the cgroups, and perhaps the engine.
     pub(crate) conditions: String,
-    /// cksum(1)'s of the transcript and the document's figures.
+    /// cksum(1)'s of the run and the document's figures.
     pub(crate) sum: String,
 }
 
@@ -37,25 +64,29 @@ impl Document<'_> {
     /// Finds the markers.
     ///
     /// # Errors
-    /// When there is not one of each, with its end.
-    pub(crate) fn parse(text: &str) -> Result<Document<'_>> {
+    /// When there is not one of each that the document is to have, with its end.
+    pub(crate) fn parse(text: &str, kind: Run) -> Result<Document<'_>> {
         let lines: Vec<_> = text.lines().collect();
-        let claims = block(&lines, |line| line == CLAIMS);
-        let transcript = block(&lines, |line| origin(line).is_some());
-        let (Some(claims), Some(transcript)) = (claims, transcript) else {
-            anyhow::bail!(
-                "needs one 'claims' and one 'transcript' marker, each with its '{END}'; see --help"
-            );
+        let run = block(&lines, |line| origin(line, kind).is_some());
+        let claims = block(&lines, |line| line.strip_prefix(CLAIMS) == Some(WRITTEN));
+        let Some(run) = run else {
+            anyhow::bail!("needs one '{} …' marker with its '{END}'; see --help", kind.marker());
         };
-        let apart = claims.end < transcript.marker || transcript.end < claims.marker;
-        ensure!(apart, "a marker stands before the '{END}' of another");
-        let made = origin(lines[transcript.marker]).and_then(made);
-        Ok(Document { lines, claims, transcript, made })
+        ensure!(
+            claims.is_some() == (kind == Run::Whole),
+            "the claims stand in docs/reference/, once, with their '{END}'; see --help"
+        );
+        if let Some(claims) = claims {
+            let apart = claims.end < run.marker || run.end < claims.marker;
+            ensure!(apart, "a marker stands before the '{END}' of another");
+        }
+        let made = origin(lines[run.marker], kind).and_then(made);
+        Ok(Document { lines, claims, kind, run, made })
     }
 
-    /// The transcript as it stands there, without the fence around it.
-    pub(crate) fn transcript(&self) -> String {
-        let inside = &self.lines[self.transcript.marker + 1..self.transcript.end];
+    /// The run as it stands there, without the fence around it.
+    pub(crate) fn run(&self) -> String {
+        let inside = &self.lines[self.run.marker + 1..self.run.end];
         inside.iter().filter(|line| !line.starts_with("```")).map(|line| format!("{line}\n")).collect()
     }
 
@@ -64,21 +95,24 @@ impl Document<'_> {
         self.lines.iter().filter_map(|line| figure(line)).collect()
     }
 
-    /// Its text with these claims, and with this transcript in the place of its own, if there is one.
-    pub(crate) fn with(&self, claims: &str, transcript: Option<(&Made, &str)>) -> String {
+    /// Its text with these claims, and with this run in the place of its own, if there is one.
+    pub(crate) fn with(&self, claims: &str, run: Option<(&Made, &str)>) -> String {
         let mut text = String::new();
         let mut add = |line: &str| {
             text.push_str(line);
             text.push('\n');
         };
+        let claims_at = self.claims.map(|block| block.marker);
+        let ends = [Some(self.run.end), self.claims.map(|block| block.end)];
         let mut inside = false;
         for (index, line) in self.lines.iter().enumerate() {
-            inside &= ![self.claims.end, self.transcript.end].contains(&index);
-            let quote = if index == self.claims.marker {
+            inside &= !ends.contains(&Some(index));
+            let quote = if Some(index) == claims_at {
                 Some(((*line).to_string(), "text", claims))
-            } else if index == self.transcript.marker {
-                transcript.map(|(Made { conditions, sum }, text)| {
-                    (format!("{TRANSCRIPT} of {conditions}, sum {sum}{WRITTEN}"), "console", text)
+            } else if index == self.run.marker {
+                run.map(|(Made { conditions, sum }, text)| {
+                    let marker = format!("{} of {conditions}, sum {sum}{WRITTEN}", self.kind.marker());
+                    (marker, "console", text)
                 })
             } else {
                 None
@@ -105,9 +139,9 @@ fn block(lines: &[&str], begins: impl Fn(&str) -> bool) -> Option<Block> {
     Some(Block { marker, end })
 }
 
-/// What a transcript's marker tells between its first word and its last; empty where it tells nothing.
-fn origin(line: &str) -> Option<&str> {
-    let told = line.strip_prefix(TRANSCRIPT)?.strip_suffix(WRITTEN)?;
+/// What a run's marker tells between its first word and its last; empty where it tells nothing.
+fn origin(line: &str, kind: Run) -> Option<&str> {
+    let told = line.strip_prefix(kind.marker())?.strip_suffix(WRITTEN)?;
     (told.is_empty() || told.starts_with(" of ")).then_some(told)
 }
 
@@ -118,7 +152,8 @@ fn made(told: &str) -> Option<Made> {
 }
 
 fn figure(line: &str) -> Option<&str> {
-    let path = line.strip_prefix("![")?.strip_suffix(')')?.rsplit_once("](figures/")?.1;
+    let path = line.strip_prefix("![")?.strip_suffix(')')?.rsplit_once("](")?.1;
+    let path = path.strip_prefix("../").unwrap_or(path).strip_prefix("figures/")?;
     (path.ends_with(".svg") && !path.contains(')')).then_some(path)
 }
 
@@ -135,7 +170,7 @@ old claims
 ```
 <!-- end -->
 
-![A tree](figures/11-a-1.svg)
+![A tree](../figures/11-a-1.svg)
 
 <!-- transcript of kernel 6.1, root, v2, cgroup paths: 1, sum 42: written by cargo xtask docs -->
 ```console
@@ -149,19 +184,19 @@ After.
 
     #[test]
     fn what_stands_between_the_markers_is_told() {
-        let document = Document::parse(TEXT).unwrap();
+        let document = Document::parse(TEXT, Run::Whole).unwrap();
         let made = document.made.as_ref().unwrap();
         assert_eq!(
             (made.conditions.as_str(), made.sum.as_str()),
             ("kernel 6.1, root, v2, cgroup paths: 1", "42")
         );
-        assert_eq!(document.transcript(), "$ a\nHOLDS\n");
+        assert_eq!(document.run(), "$ a\nHOLDS\n");
         assert_eq!(document.figures(), ["11-a-1.svg"]);
     }
 
     #[test]
     fn claims_are_set_and_a_transcript_of_other_conditions_stays() {
-        let document = Document::parse(TEXT).unwrap();
+        let document = Document::parse(TEXT, Run::Whole).unwrap();
         assert_eq!(document.with("old claims\n", None), TEXT);
         assert_eq!(document.with("new\nclaims\n", None), TEXT.replace("old claims", "new\nclaims"));
         let made = Made { conditions: "kernel 6.12, user, v1, cgroup paths: 2".into(), sum: "7".into() };
@@ -175,12 +210,12 @@ After.
     fn empty_blocks_are_filled() {
         let empty = "<!-- claims: written by cargo xtask docs -->\n<!-- end -->\n\
                      <!-- transcript: written by cargo xtask docs -->\n<!-- end -->\n";
-        let document = Document::parse(empty).unwrap();
+        let document = Document::parse(empty, Run::Whole).unwrap();
         assert_eq!(document.made, None);
         let made = Made { conditions: "c".into(), sum: "1".into() };
         let filled = document.with("claim\n", Some((&made, "$ a\n")));
-        let document = Document::parse(&filled).unwrap();
-        assert_eq!((document.transcript().as_str(), document.made), ("$ a\n", Some(made)));
+        let document = Document::parse(&filled, Run::Whole).unwrap();
+        assert_eq!((document.run().as_str(), document.made), ("$ a\n", Some(made)));
     }
 
     #[test]
@@ -193,7 +228,20 @@ After.
             TEXT.replace("<!-- end -->\n\n![", "!["),
             TEXT.replace("<!-- transcript of", "<!-- transcript at"),
         ] {
-            assert!(Document::parse(&bad).is_err(), "{bad}");
+            assert!(Document::parse(&bad, Run::Whole).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_doc_has_its_screen_and_no_claims() {
+        let text = "# A?\n\n<!-- screen: written by cargo xtask docs -->\n<!-- end -->\n";
+        let document = Document::parse(text, Run::Screen).unwrap();
+        let made = Made { conditions: "c".into(), sum: "1".into() };
+        let filled = document.with("", Some((&made, "$ a\n")));
+        let document = Document::parse(&filled, Run::Screen).unwrap();
+        assert_eq!((document.run().as_str(), document.made), ("$ a\n", Some(made)));
+        assert!(Document::parse(text, Run::Whole).is_err() && Document::parse(TEXT, Run::Screen).is_err());
+        let both = format!("{text}<!-- claims: written by cargo xtask docs -->\n<!-- end -->\n");
+        assert!(Document::parse(&both, Run::Screen).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Claims, a transcript of a run, and figures: made anew, and set in their places or compared.
+//! A screen, claims, a whole run, and figures: made anew, and set in their places or compared.
 
 use std::fs;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use super::document::{Document, Made};
+use super::document::{Document, Made, Run};
 use crate::console::Console;
 use crate::difference;
 use crate::project::{self, Numbered, Project};
@@ -48,8 +48,9 @@ pub(super) fn refresh(
         work: tempfile::tempdir()?,
     };
     let (mut stale, mut skipped, mut changed) = (0, 0, 0);
-    for document in &documents {
-        match workshop.treat(document, console)? {
+    let pages = documents.iter().flat_map(|document| [(document, Run::Screen), (document, Run::Whole)]);
+    for (document, kind) in pages {
+        match workshop.treat(document, kind, console)? {
             Treated::AsItShouldBe => {}
             Treated::Changed => changed += 1,
             Treated::Stale => stale += 1,
@@ -59,18 +60,18 @@ pub(super) fn refresh(
             Treated::KeptAndStale => (skipped, stale) = (skipped + 1, stale + 1),
         }
     }
-    let all = documents.len();
+    let all = 2 * documents.len();
     if stale > 0 {
         console.complain(format!("stale: {stale} of {all} documents; run: cargo xtask docs"));
         return Ok(1);
     }
     if mode == Mode::Check {
         console.say(format!(
-            "{all} documents quote what is so; transcripts of other conditions, not compared: {skipped}"
+            "{all} documents quote what is so; runs of other conditions, not compared: {skipped}"
         ))?;
     } else {
         console.say(format!(
-            "{changed} of {all} documents refreshed; transcripts of other conditions, left alone: {skipped}"
+            "{changed} of {all} documents refreshed; runs of other conditions, left alone: {skipped}"
         ))?;
     }
     Ok(0)
@@ -89,7 +90,7 @@ fn chosen(all: &[Numbered], folder: &Path, names: &[String]) -> Result<Vec<Numbe
         .collect()
 }
 
-/// What became of a document. Kept: its transcript is of other conditions, and was left as it is.
+/// What became of a document. Kept: its run is of other conditions, and was left as it is.
 #[derive(Debug)]
 enum Treated {
     AsItShouldBe,
@@ -112,11 +113,15 @@ struct Workshop<'a> {
 }
 
 impl Workshop<'_> {
-    fn treat(&self, numbered: &Numbered, console: &mut Console<'_>) -> Result<Treated> {
-        let path = self.folder.join(&numbered.file);
-        let shown = self.shown.join(&numbered.file).display().to_string();
+    fn treat(&self, numbered: &Numbered, kind: Run, console: &mut Console<'_>) -> Result<Treated> {
+        let file = match kind {
+            Run::Screen => PathBuf::from(&numbered.file),
+            Run::Whole => Path::new("reference").join(&numbered.file),
+        };
+        let path = self.folder.join(&file);
+        let shown = self.shown.join(&file).display().to_string();
         let (name, text) = (numbered.name.as_str(), project::read(&path)?);
-        let document = match Document::parse(&text) {
+        let document = match Document::parse(&text, kind) {
             Ok(document) => document,
             Err(error) => {
                 console.complain(format!("{shown}: {error}"));
@@ -133,21 +138,18 @@ impl Workshop<'_> {
 
         let elsewhere =
             document.made.as_ref().filter(|made| made.conditions != here && self.mode != Mode::Here);
-        let (mut figures_differ, mut transcript) = (false, None);
+        let (mut figures_differ, mut run) = (false, None);
         if let Some(made) = elsewhere {
-            console.say(format!(
-                "skip: {shown}: its transcript was made on {}; this is {here}",
-                made.conditions
-            ))?;
-            if made.sum != sum(&document.transcript(), &document, &self.folder.join("figures"))? {
+            console.say(format!("skip: {shown}: its run was made on {}; this is {here}", made.conditions))?;
+            if made.sum != sum(&document.run(), &document, &self.folder.join("figures"))? {
                 console.say(format!(
-                    "{shown}: its transcript or a figure is not as it was written; restore it, or make it here: \
+                    "{shown}: its run or a figure is not as it was written; restore it, or make it here: \
                      cargo xtask docs --here {name}"
                 ))?;
                 return Ok(Treated::KeptAndStale);
             }
         } else {
-            let Some(seen) = self.run(name, engine.is_some(), console)? else {
+            let Some(seen) = self.run(name, kind, engine.is_some(), console)? else {
                 return Ok(Treated::Broken);
             };
             let drawn = self.draw(name, &document)?;
@@ -160,10 +162,10 @@ impl Workshop<'_> {
                 };
                 figures_differ |= self.place_figure(figure, &now, console)?;
             }
-            transcript = Some((Made { sum: sum(&seen, &document, &drawn)?, conditions: here }, seen));
+            run = Some((Made { sum: sum(&seen, &document, &drawn)?, conditions: here }, seen));
         }
 
-        let new = document.with(&claims, transcript.as_ref().map(|(made, seen)| (made, seen.as_str())));
+        let new = document.with(&claims, run.as_ref().map(|(made, seen)| (made, seen.as_str())));
         let kept = elsewhere.is_some();
         if new == text && !figures_differ {
             return Ok(if kept { Treated::Kept } else { Treated::AsItShouldBe });
@@ -179,12 +181,11 @@ impl Workshop<'_> {
     }
 
     /// The command and what it says on standard output, as a reader would type it; `None` if not all was as expected.
-    fn run(&self, name: &str, in_lab: bool, console: &mut Console<'_>) -> Result<Option<String>> {
+    fn run(&self, name: &str, kind: Run, in_lab: bool, console: &mut Console<'_>) -> Result<Option<String>> {
         let program = self.project.program(name);
         // In a session of its own: what init or a container's engine starts may be in session 0, and would say so.
         let words = ["setsid", "--wait"].into_iter().map(Into::into).chain([program.into_os_string()]);
-        let words = words
-            .chain(["--all", "--stable", "--width", "80", "--color", "never"].into_iter().map(Into::into));
+        let words = words.chain(kind.options().iter().chain(&["--color", "never"]).map(Into::into));
         let mut command = if in_lab {
             let mut command = self.project.command(self.project.root.join("scripts/docker-lab"));
             command.env("DOCKER_LAB", self.work.path().join("lab")).arg("run").args(words);
@@ -197,18 +198,19 @@ impl Workshop<'_> {
         let (seen, status) = project::text_of(&mut command, name)?;
         if status != 0 {
             console.complain(format!(
-                "{name} exited {status}; a transcript is made of a run in which all was as expected"
+                "{name} exited {status}; what is quoted is a run in which all was as expected"
             ));
             return Ok(None);
         }
-        Ok(Some(format!("$ {name} --all --stable --width 80\n{seen}")))
+        Ok(Some(format!("$ {name} {}\n{seen}", kind.options().join(" "))))
     }
 
     /// Draws the experiment's figures, if the document shows any. Gives where they are.
     fn draw(&self, name: &str, document: &Document<'_>) -> Result<PathBuf> {
         let drawn = self.work.path().join("figures").join(name);
-        fs::create_dir_all(&drawn)?;
-        if !document.figures().is_empty() {
+        // Both documents of an experiment may show them.
+        if !document.figures().is_empty() && !drawn.exists() {
+            fs::create_dir_all(&drawn)?;
             let into = drawn.to_str().context("the temporary directory's path is no text")?;
             let (_, status) =
                 self.project.ask("inception", &["report", name, "--stable", "--pictures", into])?;
@@ -260,9 +262,9 @@ fn engine_of(version: &str) -> Option<String> {
     Some(format!("Docker {}.{}", numbers.next()?, numbers.next()?))
 }
 
-/// cksum(1)'s sum of a transcript and of the document's figures, which are in that directory.
-fn sum(transcript: &str, document: &Document<'_>, figures: &Path) -> Result<String> {
-    let mut bytes = transcript.as_bytes().to_vec();
+/// cksum(1)'s sum of a run and of the document's figures, which are in that directory.
+fn sum(run: &str, document: &Document<'_>, figures: &Path) -> Result<String> {
+    let mut bytes = run.as_bytes().to_vec();
     for figure in document.figures() {
         // One that is not there makes another sum.
         bytes.extend(fs::read(figures.join(figure)).unwrap_or_default());
@@ -294,13 +296,12 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_is_that_of_the_transcript_and_its_figures() {
+    fn the_sum_is_that_of_the_run_and_its_figures() {
         assert_eq!(cksum(b"123456789").unwrap(), "930766865");
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("1-a.svg"), "456789").unwrap();
-        let text = "![x](figures/1-a.svg)\n<!-- claims: written by cargo xtask docs -->\n<!-- end -->\n\
-                    <!-- transcript: written by cargo xtask docs -->\n<!-- end -->\n";
-        let document = Document::parse(text).unwrap();
+        let text = "![x](figures/1-a.svg)\n<!-- screen: written by cargo xtask docs -->\n<!-- end -->\n";
+        let document = Document::parse(text, Run::Screen).unwrap();
         assert_eq!(sum("123", &document, folder.path()).unwrap(), "930766865");
     }
 }

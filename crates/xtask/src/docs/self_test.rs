@@ -1,4 +1,4 @@
-//! A character is changed in copies of a document, and has to be noticed.
+//! A character is changed in copies of two documents, and has to be noticed.
 
 use std::fs;
 
@@ -16,6 +16,7 @@ type Alter = fn(&str) -> String;
 const CASES: &[(Alter, bool, u8, &str)] = &[
     (as_it_is, false, 0, "a document as it is passes"),
     (claims, false, 1, "one character of the claims is noticed"),
+    (screen, false, 1, "one character of the screen is noticed"),
     (transcript, false, 1, "one character of the transcript is noticed"),
     (elsewhere, false, 0, "a transcript of another machine passes"),
     (
@@ -34,12 +35,16 @@ pub(super) fn run(project: &Project, console: &mut Console<'_>) -> Result<u8> {
         .iter()
         .find(|it| it.name == SAMPLE)
         .with_context(|| format!("there is no docs/NN-{SAMPLE}.md"))?;
-    let text = project.read(&format!("docs/{}", sample.file))?;
+    let doc = project.read(&format!("docs/{}", sample.file))?;
+    let text = project.read(&format!("docs/reference/{}", sample.file))?;
     for (alter, figure, expected, shows) in CASES {
         let copy = tempfile::tempdir()?;
-        let altered = alter(&text);
-        ensure!(*expected == 0 || *figure || altered != text, "{shows}: nothing was changed");
-        project::write(&copy.path().join(&sample.file), &altered)?;
+        let altered = (alter(&doc), alter(&text));
+        let changed = altered.0 != doc || altered.1 != text;
+        ensure!(*expected == 0 || *figure || changed, "{shows}: nothing was changed");
+        fs::create_dir(copy.path().join("reference"))?;
+        project::write(&copy.path().join(&sample.file), &altered.0)?;
+        project::write(&copy.path().join("reference").join(&sample.file), &altered.1)?;
         fs::create_dir(copy.path().join("figures"))?;
         for entry in fs::read_dir(project.root.join("docs/figures"))? {
             let entry = entry?;
@@ -67,6 +72,10 @@ fn as_it_is(text: &str) -> String {
 
 fn claims(text: &str) -> String {
     after(text, "<!-- claims", |text| text.replacen("expected: ", "3xpected: ", 1))
+}
+
+fn screen(text: &str) -> String {
+    after(text, "<!-- screen", |text| text.replacen("HOLDS", "HOLD5", 1))
 }
 
 fn transcript(text: &str) -> String {

@@ -19,8 +19,9 @@ pub(crate) const HELP: Help = Help {
         ),
     ],
     after: "Written are crates/NAME (Cargo.toml, src/main.rs, tests/promises.rs),\n\
-demos/NN-NAME.sh, docs/NN-NAME.md and a row of README.md. Its one claim, about\n\
-/dev/shm, is to become yours: docs/contributor.md says how.\n\
+demos/NN-NAME.sh, docs/NN-NAME.md, docs/reference/NN-NAME.md and a row of\n\
+README.md. Its one claim, about /dev/shm, is to become yours:\n\
+docs/contributor.md says how.\n\
 \n\
 Exit status: 0 written; 1 the self-test failed; 2 misused.",
 };

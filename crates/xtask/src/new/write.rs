@@ -14,6 +14,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("crates/@name@/tests/promises.rs", include_str!("../../template/promises.rs")),
     ("demos/@number@-@name@.sh", include_str!("../../template/demo.sh")),
     ("docs/@number@-@name@.md", include_str!("../../template/doc.md")),
+    ("docs/reference/@number@-@name@.md", include_str!("../../template/reference.md")),
 ];
 
 const ROW: &str = include_str!("../../template/row.md");

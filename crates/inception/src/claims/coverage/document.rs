@@ -1,6 +1,8 @@
 //! The coverage as a document of Markdown.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+
 use transcript::Expectation;
 
 use super::judges::{Coverage, Judge, Row};
@@ -9,56 +11,118 @@ use crate::markup::marked_up;
 const HEAD: &str = "\
 <!-- Written by cargo xtask claims: change nothing here by hand. -->
 
-# Every sentence of the notes, and what the kernel says to it
+# Every sentence of the notes, and the claims that test it
 
-What the study notes say ([notes.md](notes.md)), the claims that put it to the kernel, and what the kernel is expected
-to answer. What each kernel answered is in [kernels.md](kernels.md). A claim that is expected to be *refuted* is a
-sentence that is wrong or too strong: [errata.md](errata.md) says what is so instead.
+First the numbers, then the sentences that are wrong or too strong, then a register of all. The sentences are those of the
+study notes ([notes.md](notes.md)). A claim's own sentence stands in the reference of its experiment, where its link leads.
+[kernels.md](kernels.md) has what each kernel answered, and [errata.md](errata.md) more on what is wrong.
+
+## In numbers
 
 ";
 
 impl Coverage {
-    /// The document: a table a section, with a line a claim.
+    /// The document: a summary, and a table a section, with a line a sentence.
     pub(super) fn markdown(&self) -> String {
         let mut text = String::from(HEAD);
         for line in self.in_short() {
             let _ = writeln!(text, "- {line}");
         }
+        text += "\n| section | sentences | claims | expected to be refuted |\n| --- | --- | --- | --- |\n";
         for rows in self.sections() {
-            let _ = writeln!(text, "\n## {}\n", marked_up(&rows[0].sentence.section));
-            text += "| notes | sentence | claim | expected |\n| --- | --- | --- | --- |\n";
-            for line in rows.iter().flat_map(Row::lines) {
+            let section = marked_up(&rows[0].sentence.section);
+            let judges = || rows.iter().flat_map(|row| &row.judged_by);
+            let claims: BTreeSet<_> = judges().map(Judge::key).collect();
+            let refuted: BTreeSet<_> =
+                judges().filter(|it| it.correction().is_some()).map(Judge::key).collect();
+            let _ = writeln!(text, "| {section} | {} | {} | {} |", rows.len(), claims.len(), refuted.len());
+        }
+        text += "\n## Wrong or too strong\n\n| notes | often stated | what is so |\n| --- | --- | --- |\n";
+        for line in self.rows.iter().flat_map(|row| self.corrected(row)) {
+            let _ = writeln!(text, "| {} |", line.join(" | "));
+        }
+        text += "\n## The register\n";
+        for rows in self.sections() {
+            let _ = writeln!(text, "\n### {}\n", marked_up(&rows[0].sentence.section));
+            text += "| notes | sentence | claims that test it | expected |\n| --- | --- | --- | --- |\n";
+            for line in rows.iter().map(Row::cells) {
                 let _ = writeln!(text, "| {} |", line.join(" | "));
             }
         }
         text
     }
+
+    /// The claims of a sentence that are expected to be refuted, each with the claim that says it right.
+    fn corrected(&self, row: &Row) -> Vec<[String; 3]> {
+        let line = |judge: &Judge| {
+            let correction = judge.correction()?;
+            let all = self.rows.iter().flat_map(|row| &row.judged_by);
+            let right = all.filter(|it| it.demo.name == judge.demo.name).find(|it| it.head.id == correction);
+            let right =
+                right.map_or_else(|| format!("*{}*", marked_up(correction)), |it| marked_up(&it.head.text));
+            Some([
+                format!("**{}**", row.sentence.number),
+                format!("{} ({})", marked_up(&judge.head.text), judge.experiment()),
+                right,
+            ])
+        };
+        row.judged_by.iter().filter_map(line).collect()
+    }
+}
+
+impl Judge {
+    fn key(&self) -> (&str, &str) {
+        (self.demo.name, &self.head.id)
+    }
+
+    /// The id of the claim that says it right, if this one is expected to be refuted.
+    fn correction(&self) -> Option<&str> {
+        match &self.head.expect {
+            Expectation::Refuted { correction } => Some(correction),
+            _ => None,
+        }
+    }
+
+    /// The experiment, with a link to its claims.
+    fn experiment(&self) -> String {
+        match self.demo.reference {
+            "" => self.demo.name.to_string(),
+            _ => format!("[{}](reference/{}.md#the-claims)", self.demo.name, self.demo.stem()),
+        }
+    }
 }
 
 impl Row {
-    /// The lines of a table of Markdown: one a claim, the first with the sentence.
-    fn lines(&self) -> Vec<[String; 4]> {
+    /// The line of a table of Markdown.
+    fn cells(&self) -> [String; 4] {
         // The list is Markdown itself.
-        let mut said = [format!("**{}**", self.sentence.number), self.sentence.text.replace('|', "\\|")];
+        let [number, sentence] =
+            [format!("**{}**", self.sentence.number), self.sentence.text.replace('|', "\\|")];
         if let Some(why) = self.why_not() {
-            let [number, text] = said;
-            return vec![[number, text, format!("*{}*", why.replace('|', "\\|")), String::new()]];
+            return [number, sentence, format!("*{}*", why.replace('|', "\\|")), String::new()];
         }
-        let mut lines = Vec::new();
-        for Judge { demo, head } in &self.judged_by {
-            let experiment = match demo.doc {
-                "" => demo.name.to_string(),
-                _ => format!("[{}]({}.md)", demo.name, demo.stem()),
-            };
-            let claim = format!("{experiment} *{}*: {}", marked_up(&head.id), marked_up(&head.text));
-            let expected = match &head.expect {
-                Expectation::Refuted { correction } => format!("refuted; see *{}*", marked_up(correction)),
-                other => marked_up(&other.to_string()),
-            };
-            let [number, text] = std::mem::take(&mut said);
-            lines.push([number, text, claim, expected]);
-        }
-        lines
+        let of_one = |judges: &[Judge]| {
+            let ids: Vec<_> = judges.iter().map(|it| format!("*{}*", marked_up(&it.head.id))).collect();
+            format!("{}: {}", judges[0].experiment(), ids.join(", "))
+        };
+        let claims: Vec<_> =
+            self.judged_by.chunk_by(|one, next| one.demo.name == next.demo.name).map(of_one).collect();
+        let others = self.judged_by.iter().filter(|it| it.head.expect != Expectation::Holds);
+        let others: Vec<_> = others
+            .map(|it| {
+                let said = match &it.head.expect {
+                    Expectation::Refuted { .. } => "refuted".into(),
+                    other => other.to_string(),
+                };
+                format!("*{}*: {}", marked_up(&it.head.id), marked_up(&said))
+            })
+            .collect();
+        let expected = match (others.len(), self.judged_by.len()) {
+            (0, _) => "holds".into(),
+            (some, all) if some == all => others.join("; "),
+            _ => format!("holds; but {}", others.join("; ")),
+        };
+        [number, sentence, claims.join("; "), expected]
     }
 }
 
@@ -68,7 +132,7 @@ mod tests {
     use crate::claims::notes::{Family, Number};
 
     #[test]
-    fn a_document_has_a_line_a_claim() {
+    fn a_document_has_a_line_a_sentence() {
         let sentences =
             vec![sentence(Number(Family::Notes, 1), None), sentence(Number(Family::More, 2), None)];
         let text = coverage(&[1], &[], sentences).markdown();
@@ -77,7 +141,7 @@ mod tests {
             tail,
             [
                 "| **M2** | The sentence M2. | *open: judged by no claim yet* |  |",
-                "| **N1** | The sentence N1. | [pid-ns-init](11-pid-ns-init.md) *immune*: It is immune. | holds |",
+                "| **N1** | The sentence N1. | [pid-ns-init](reference/11-pid-ns-init.md#the-claims): *immune* | holds |",
             ]
         );
     }

@@ -5,7 +5,15 @@ use crate::claims::notes::{Number, Sentence};
 use crate::demos::Demo;
 use transcript::{Claim, ClaimHead};
 
-const DEMO: Demo = Demo { number: 11, name: "pid-ns-init", question: "", needs: &[], place: 0, doc: "# A" };
+const DEMO: Demo = Demo {
+    number: 11,
+    name: "pid-ns-init",
+    question: "",
+    needs: &[],
+    place: 0,
+    doc: "# A",
+    reference: "# A",
+};
 
 /// A sentence of the notes.
 pub(super) fn sentence(number: Number, reason: Option<&str>) -> Sentence {

@@ -1,4 +1,4 @@
-//! Running a session, in a place from which nothing gets out.
+//! Running commands in one shell, in a place from which nothing gets out.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::page::{Entry, Session};
-
 /// A user and group that no system gives to anyone; the one of scripts/ordinary.
 pub(crate) const STRANGER: u32 = 64_321;
 /// What every process of a session has in its environment.
-const TOKEN: &str = "INCEPTION_BLOCK";
+const TOKEN: &str = "INCEPTION_SHELL";
 /// Stands in the output after what a command printed.
 const MARK: char = '\u{1e}';
 
@@ -25,6 +23,31 @@ pub(crate) struct Place {
     pub(crate) root: bool,
     /// A session that takes longer has failed.
     pub(crate) at_most: Duration,
+}
+
+/// Commands that are typed into one shell, one after another.
+#[derive(Debug, Default)]
+pub(crate) struct Script<'a> {
+    pub(crate) commands: Vec<&'a str>,
+    /// What is done before the first, and not shown.
+    pub(crate) before: Option<&'a str>,
+    /// Whether the shell is root's.
+    pub(crate) as_root: bool,
+    /// Whether a Docker engine is to run.
+    pub(crate) docker: bool,
+    /// Whether an ordinary user gets a cgroup.
+    pub(crate) cgroup: bool,
+    /// Whether it sees the machine's own processes.
+    pub(crate) machine: bool,
+    /// Whether what it leaves behind is ended, and is no fault.
+    pub(crate) may_leave: bool,
+}
+
+/// What a command printed, and its exit status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Printed {
+    pub(crate) status: i32,
+    pub(crate) text: String,
 }
 
 /// A directory of a session's own, and all of its processes.
@@ -54,51 +77,39 @@ impl Drop for Scratch {
     }
 }
 
-/// Runs the commands of all blocks, and says what each printed.
+/// Runs the commands, and says what each printed. `number` is no other session's of this process.
 ///
 /// # Errors
 /// What went wrong, if it is not a matter of what was printed: it took too long, a command read the next one as its
 /// input, or something was left behind.
-pub(crate) fn run(place: &Place, session: &Session, number: usize) -> Result<Vec<String>, String> {
-    let entries: Vec<&Entry> = session.blocks.iter().flat_map(|block| &block.entries).collect();
-    let docker = session.needs("docker");
+pub(crate) fn run(place: &Place, script: &Script<'_>, number: usize) -> Result<Vec<Printed>, String> {
+    let commands = &script.commands;
     let scratch = scratch(place, number).map_err(|error| format!("a scratch directory: {error}"))?;
     let output = scratch.path.join("output");
-    let mut child =
-        start(place, session, &scratch, &output, docker).map_err(|error| format!("starting: {error}"))?;
+    let mut child = start(place, script, &scratch, &output).map_err(|error| format!("starting: {error}"))?;
     let mut stdin = child.stdin.take().expect("its standard input is a pipe");
     let mut watch =
         Watch { child: &mut child, output, at_most: place.at_most, until: Instant::now() + place.at_most };
     // The shells that the commands start read on where the first one stopped, so a mark is printed by whichever reads.
-    let script: String =
-        entries.iter().enumerate().map(|(at, entry)| typed(at + 1, &entry.command)).collect();
+    let lines: String = (1..).zip(commands).map(|(at, command)| typed(at, command)).collect();
     // What runs before the first command is the session's frame.
-    let before = session.blocks[0].says.after.as_deref().unwrap_or(":");
-    let met = stdin.write_all(typed(0, before).as_bytes());
+    let met = stdin.write_all(typed(0, script.before.unwrap_or(":")).as_bytes());
     watch.wait_for(0)?;
     let frame = processes(&scratch.token);
-    let fed = met.and_then(|()| stdin.write_all(script.as_bytes()));
-    watch.wait_for(entries.len())?;
-    let left = left_behind(&scratch.token, &frame);
+    let fed = met.and_then(|()| stdin.write_all(lines.as_bytes()));
+    watch.wait_for(commands.len())?;
+    let left = if script.may_leave { Vec::new() } else { left_behind(&scratch.token, &frame) };
     drop(stdin);
     watch.wait_for_the_end()?;
     let text = watch.printed()?;
     drop(scratch);
 
     fed.map_err(|error| format!("the shell stopped reading: {error}; it printed:\n{text}"))?;
-    let printed = split(&text, entries.len())?;
+    let printed = split(&text, commands.len())?;
     if !left.is_empty() {
         return Err(format!("left behind:\n{}", left.join("\n")));
     }
-    for (entry, (status, _)) in entries.iter().zip(&printed) {
-        if entry.prints.is_none() && *status != 0 {
-            return Err(format!(
-                "{}:{}: exit status {status}; it printed:\n{text}",
-                session.page, entry.line
-            ));
-        }
-    }
-    Ok(printed.into_iter().map(|(_, text)| text).collect())
+    Ok(printed)
 }
 
 /// A session that runs, and the file that it prints to.
@@ -155,7 +166,7 @@ fn typed(at: usize, command: &str) -> String {
 }
 
 /// What stands between the marks.
-fn split(text: &str, commands: usize) -> Result<Vec<(i32, String)>, String> {
+fn split(text: &str, commands: usize) -> Result<Vec<Printed>, String> {
     let mut printed = Vec::new();
     let mut rest = text;
     for at in 0..=commands {
@@ -163,7 +174,7 @@ fn split(text: &str, commands: usize) -> Result<Vec<(i32, String)>, String> {
             || format!("command {at} did not end, or read the next one as its input; it printed:\n{text}");
         let (before, after) = rest.split_once(&format!("{MARK}{at} ")).ok_or_else(missing)?;
         let (status, after) = after.split_once(MARK).ok_or_else(missing)?;
-        printed.push((status.parse().map_err(|_| missing())?, as_typed(before)));
+        printed.push(Printed { status: status.parse().map_err(|_| missing())?, text: as_typed(before) });
         rest = after;
     }
     printed.remove(0);
@@ -176,7 +187,7 @@ fn as_typed(text: &str) -> String {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
-        let plain = line.strip_prefix("/bin/").unwrap_or(line);
+        let plain = line.strip_prefix("/usr/bin/").or_else(|| line.strip_prefix("/bin/")).unwrap_or(line);
         let rest = plain.strip_prefix("bash: line ").and_then(|rest| rest.split_once(": "));
         let Some((_, message)) = rest.filter(|(number, _)| digits(number)) else {
             lines.push(line.into());
@@ -192,7 +203,7 @@ fn as_typed(text: &str) -> String {
 }
 
 fn scratch(place: &Place, number: usize) -> std::io::Result<Scratch> {
-    let name = format!("inception-block-{}-{number}", std::process::id());
+    let name = format!("inception-shell-{}-{number}", std::process::id());
     let path = std::env::temp_dir().join(&name);
     fs::create_dir(&path)?;
     let scratch = Scratch { path, token: name };
@@ -212,19 +223,13 @@ fn scratch(place: &Place, number: usize) -> std::io::Result<Scratch> {
     Ok(scratch)
 }
 
-fn start(
-    place: &Place,
-    session: &Session,
-    scratch: &Scratch,
-    output: &Path,
-    docker: bool,
-) -> std::io::Result<Child> {
-    let as_root = session.as_root();
+fn start(place: &Place, script: &Script<'_>, scratch: &Scratch, output: &Path) -> std::io::Result<Child> {
+    let Script { as_root, docker, .. } = *script;
     let mut line: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| line.extend(words.iter().map(ToString::to_string));
     // What is killed with us takes its PID namespace along.
     add(&["setpriv", "--pdeathsig", "KILL", "--"]);
-    if place.root && !session.machine() {
+    if place.root && !script.machine {
         add(&["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
     }
     let ordinary = place.checkout.join("scripts/ordinary").display().to_string();
@@ -232,13 +237,13 @@ fn start(
     if docker {
         add(&[&lab, "run"]);
     } else if place.root && !as_root {
-        if session.machine() {
+        if script.machine {
             let who = STRANGER.to_string();
             add(&["setpriv", "--reuid", &who, "--regid", &who, "--clear-groups", "--inh-caps=-all", "--"]);
         } else {
             add(&[&ordinary]);
         }
-        if session.needs("cgroup") {
+        if script.cgroup {
             add(&["--cgroup"]);
         }
         for directory in ["work", "home", "tmp"] {

@@ -1,4 +1,4 @@
-//! Comparing what a page says with what was printed.
+//! Comparing what is said of a command with what it printed.
 //!
 //! Character by character, but for the values that the page declares to differ from run to run. Such a value is a
 //! sample, and stands for any of its kind; where the same sample stands twice, the same was printed twice.
@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Path,
     /// Whatever stands there, at least one character.
     Words,
+    /// The same. Two samples that are called alike but for their last letter, `<pid A>` and `<pid B>`, are two.
+    Lettered,
 }
 
 impl Kind {
@@ -45,12 +47,18 @@ impl Kind {
             }
             Kind::Name => !text.is_empty() && !text.contains([' ', '\t', '\'', '"', '(', ')', '[', ']', '/']),
             Kind::Path => text.starts_with('/') && !text.contains([' ', '\t']),
-            Kind::Words => !text.trim().is_empty(),
+            Kind::Words | Kind::Lettered => !text.trim().is_empty(),
         }
     }
 
-    fn distinct(self) -> bool {
-        matches!(self, Kind::Pid | Kind::Inode)
+    fn distinct(self, one: &str, other: &str) -> bool {
+        match self {
+            Kind::Pid | Kind::Inode => true,
+            Kind::Lettered => {
+                one.rsplit_once(' ').map(|(word, _)| word) == other.rsplit_once(' ').map(|(word, _)| word)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -76,7 +84,10 @@ impl Found {
         if let Some((_, before)) = self.0.get(sample) {
             return (before == text).then(|| self.clone());
         }
-        let taken = kind.distinct() && self.0.values().any(|(other, value)| *other == kind && value == text);
+        let taken = self
+            .0
+            .iter()
+            .any(|(known, (other, value))| *other == kind && value == text && kind.distinct(known, sample));
         (!taken && kind.accepts(text)).then(|| {
             let mut found = self.clone();
             found.0.insert(sample.into(), (kind, text.into()));
@@ -89,10 +100,17 @@ impl Found {
 pub(crate) struct Reading<'a> {
     pub(crate) values: &'a BTreeMap<String, Kind>,
     pub(crate) columns: bool,
+    /// Whether it is abridged: `…` in a line is any text, a line `…` any lines. An errno's name is its message, and alone
+    /// on a line any line that has it. `<word>` is a sample of any text, `<word A>` and `<word B>` are two.
+    pub(crate) abridged: bool,
 }
 
 #[derive(Debug)]
 enum Piece {
+    /// Any text, or none.
+    Any,
+    /// An errno, by its name or by its message.
+    Errno(String, String),
     Same(char),
     Sample(String, Kind),
     /// Blanks, at least so many.
@@ -101,6 +119,8 @@ enum Piece {
 
 /// A line that stands for any number of lines.
 pub(crate) const LEFT_OUT: &str = "[…]";
+/// The same where what is said is abridged, and any text in a line.
+const ABRIDGED: &str = "…";
 
 impl Reading<'_> {
     /// What the samples are if `said` agrees with `printed`.
@@ -108,7 +128,7 @@ impl Reading<'_> {
         let Some((first, rest)) = said.split_first() else {
             return printed.is_empty().then(|| found.clone());
         };
-        if first == LEFT_OUT {
+        if first == LEFT_OUT || (self.abridged && first == ABRIDGED) {
             return (0..=printed.len()).find_map(|skipped| self.agree(rest, &printed[skipped..], found));
         }
         let (line, lines) = printed.split_first()?;
@@ -127,7 +147,21 @@ impl Reading<'_> {
                 .iter()
                 .filter(|(value, _)| find_at(line, value, at))
                 .max_by_key(|(value, _)| value.len());
-            if let Some((value, kind)) = sample {
+            let errno = errno_at(line, at).filter(|_| self.abridged);
+            let word = word_at(rest).filter(|_| self.abridged);
+            if self.abridged && rest.starts_with(ABRIDGED) {
+                pieces.push(Piece::Any);
+                at += ABRIDGED.len();
+            } else if let Some((name, message)) = errno {
+                at += name.len();
+                let alone = name == line;
+                pieces.extend(alone.then_some(Piece::Any));
+                pieces.push(Piece::Errno(name, message));
+                pieces.extend(alone.then_some(Piece::Any));
+            } else if let Some((word, kind)) = word {
+                at += word.len();
+                pieces.push(Piece::Sample(word.into(), kind));
+            } else if let Some((value, kind)) = sample {
                 pieces.push(Piece::Sample(value.clone(), *kind));
                 at += value.len();
             } else if self.columns && rest.starts_with(' ') {
@@ -153,12 +187,46 @@ fn find_at(line: &str, value: &str, at: usize) -> bool {
     line[at..].starts_with(value) && find(&line[from..], value) == Some(at - from)
 }
 
+/// A sample that begins there: `<word>`, or with a letter behind it.
+fn word_at(rest: &str) -> Option<(&str, Kind)> {
+    let (word, _) = rest.strip_prefix('<')?.split_once('>')?;
+    let (plain, kind) = match word.rsplit_once(' ') {
+        Some((plain, letter)) if letter.len() == 1 && letter.bytes().all(|b| b.is_ascii_uppercase()) => {
+            (plain, Kind::Lettered)
+        }
+        _ => (word, Kind::Words),
+    };
+    let is_word = !plain.is_empty() && plain.chars().all(|c| c.is_ascii_lowercase() || c == ' ');
+    is_word.then(|| (&rest[..word.len() + 2], kind))
+}
+
+/// The errno whose name stands there as a word, and its message.
+fn errno_at(line: &str, at: usize) -> Option<(String, String)> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if line[..at].chars().next_back().is_some_and(word) {
+        return None;
+    }
+    let name: String = line[at..].chars().take_while(|c| word(*c)).collect();
+    let named = |code: &i32| format!("{:?}", nix::errno::Errno::from_raw(*code)) == name;
+    let code = (1..134).find(named).filter(|_| name.starts_with('E'))?;
+    let message = std::io::Error::from_raw_os_error(code).to_string();
+    Some((name, message.split(" (os error").next().unwrap_or_default().to_string()))
+}
+
 fn fits(pieces: &[Piece], text: &str, found: &Found) -> Option<Found> {
     let Some((first, rest)) = pieces.split_first() else {
         return text.is_empty().then(|| found.clone());
     };
     match first {
         Piece::Same(c) => fits(rest, text.strip_prefix(*c)?, found),
+        Piece::Any => {
+            let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            starts.collect::<Vec<_>>().into_iter().find_map(|at| fits(rest, &text[at..], found))
+        }
+        Piece::Errno(name, message) => {
+            let after = text.strip_prefix(message.as_str()).or_else(|| text.strip_prefix(name.as_str()))?;
+            fits(rest, after, found)
+        }
         Piece::Blanks(least) => {
             let after = text.trim_start_matches(' ');
             (text.len() - after.len() >= *least).then(|| fits(rest, after, found))?
