@@ -79,8 +79,8 @@ fn forbidden(refused: &Refused, makes_a_process: bool) -> Option<String> {
         // They explain any call.
         (_, Unmet::Setting { .. } | Unmet::Kind(_)) => lesson::unmet::in_words(&unmet),
         (Errno::EPERM, _) if call.starts_with("mount -t proc") => {
-            "a part of /proc is covered here, as in a container, and then the kernel gives no other; run outside of it, \
-             or give it --privileged (podman: --security-opt unmask=ALL)"
+            "a part of /proc is covered here, as in a container, so the kernel mounts no new one; run \
+             outside of it, or give it --privileged (podman: --security-opt unmask=ALL)"
                 .into()
         }
         (Errno::EPERM, _) if call.contains("id_map") && lacks_setfcap => {
