@@ -7,8 +7,8 @@ stage 'Who hears a hostname?' "$@"
 needs unshare:util-linux nsenter:util-linux hostname:hostname
 needs_user_namespaces
 
-say 'A UTS namespace begins with a copy of its creator'\''s names. A new name stays in it: the last line below is the same
-as the first. In "unshare -Ur", -U creates a user namespace, and -r makes you root in it.'
+say 'A UTS namespace begins with a copy of its creator'\''s names. A new name stays in it: the last line below is the
+same as the first. In "unshare -Ur", -U creates a user namespace, and -r makes you root in it.'
 try 'hostname; unshare -Ur --uts sh -c '\''hostname; hostname inside; hostname'\''; hostname'
 
 say 'The namespace exists as long as a member. This one has the hostname "container".'

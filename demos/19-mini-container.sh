@@ -28,7 +28,8 @@ try 'unshare -Ur setpriv --bounding-set -sys_admin sh -c '\''grep CapBnd /proc/s
 unshare --user grep CapBnd /proc/self/status'\'
 
 say 'So a container needs more: a root directory of its own, few capabilities, a filter of system calls, limits, an init.
-That is what "mini-container run" does. It needs a directory with programs; here are three of this machine, with their libraries.'
+That is what "mini-container run" does. It needs a directory with programs; here are three of this machine,
+with their libraries.'
 # shellcheck disable=SC2034 # the commands use it
 rootfs=$(mktemp -d "${TMPDIR:-/tmp}/inception-demo.XXXXXX")
 afterwards 'rm -rf --one-file-system "$rootfs"'
