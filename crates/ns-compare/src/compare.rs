@@ -128,7 +128,7 @@ fn shared(processes: &[Process]) -> Event {
         row
     };
     let heads = ["kind", "isolates", "shared"].into_iter().map(ToString::to_string);
-    Event::Table {
+    Event::Table(Table {
         title: "The namespaces that they share".into(),
         columns: heads.chain(processes.iter().map(|process| process.letter.clone())).collect(),
         rows: Kind::ALL.into_iter().map(row).collect(),
@@ -167,7 +167,7 @@ fn relations(proc: &Path, processes: &[Process]) -> Event {
             members.first().map_or_else(unknown, |process| ask(proc, process.pid, *id));
         vec![(*id).into(), letters.join(" ").into(), owner, user, parent]
     };
-    Event::Table {
+    Event::Table(Table {
         title: "Their owners and parents".into(),
         columns: ["namespace", "members", "owner", "owner's user", "parent"].map(Into::into).to_vec(),
         rows: ids.iter().map(row).collect(),

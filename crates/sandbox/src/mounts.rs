@@ -14,14 +14,14 @@ use crate::no_new_privs::execute;
 use crate::program::{self, NET_RAW, PROGRAM};
 use crate::user::{CAN_GAIN, DEV_NULL};
 
-/// Where a copy of the mount of /dev/null is put.
+/// The mount point for a copy of the mount of /dev/null.
 const NULL: &str = "/mnt/null";
 const EXECVE: &str = "execve(\"/mnt/program\")";
 const OPEN: &str = "open(\"/mnt/null\")";
 
 const NOSUID: Claim = Claim::holds(
     "nosuid",
-    "From a nosuid mount, execve() gives no file capabilities, and the program runs without them.",
+    "On a nosuid mount, execve() succeeds, and ignores the file capabilities of the program.",
 )
 .factor("MS_NOSUID")
 .more(&[128])
@@ -29,20 +29,22 @@ const NOSUID: Claim = Claim::holds(
 
 const NOEXEC: Claim = Claim::holds(
     "noexec",
-    "From a noexec mount a program cannot be executed, though its mode allows it: EACCES.",
+    "execve() of a program on a noexec mount fails with EACCES, although its mode allows execution.",
 )
 .factor("MS_NOEXEC")
 .more(&[128])
 .requires(&[program::ROOM]);
 
-const NODEV: Claim =
-    Claim::holds("nodev", "On a nodev mount a device cannot be opened, though its mode allows it: EACCES.")
-        .factor("MS_NODEV")
-        .more(&[128])
-        .requires(DEV_NULL);
+const NODEV: Claim = Claim::holds(
+    "nodev",
+    "open() of a device on a nodev mount fails with EACCES, although its mode allows it.",
+)
+.factor("MS_NODEV")
+.more(&[128])
+.requires(DEV_NULL);
 
 pub(crate) const RESTRICT: Step = Step {
-    title: "In Z, execute a program from a mount with nosuid and from one with noexec, and open a device on one with nodev.",
+    title: "In Z, execute a program on a nosuid mount, then on a noexec mount. Open a device on a nodev mount.",
     calls: &[
         "fsmount(\"tmpfs\", MOUNT_ATTR_NOSUID)",
         "fsmount(\"tmpfs\", MOUNT_ATTR_NOEXEC)",

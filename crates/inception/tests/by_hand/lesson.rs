@@ -14,7 +14,6 @@ pub(crate) struct Session {
     pub(crate) as_root: bool,
     /// Each command, with the number of its step.
     pub(crate) typed: Vec<(usize, Hand)>,
-    pub(crate) needs: Vec<Need>,
 }
 
 impl Session {
@@ -25,24 +24,35 @@ impl Session {
         format!("{}/{steps}{}", self.experiment, if self.as_root { " as root" } else { "" })
     }
 
+    /// What its first command needs, and with it all. A later one that needs more is left out where that is missing.
+    pub(crate) fn needs(&self) -> &[Need] {
+        &self.typed[0].1.about.needs
+    }
+
     /// How many of its commands have no declared output.
     pub(crate) fn unknown(&self) -> usize {
         self.typed.iter().filter(|(_, hand)| hand.about.prints.is_none()).count()
     }
 }
 
-/// The experiments in a folder: the programs that list steps.
-pub(crate) fn experiments(programs: &Path) -> Vec<PathBuf> {
-    let listed = std::fs::read_dir(programs).expect("the folder of the programs can be listed");
-    let mut all: Vec<PathBuf> =
-        listed.flatten().map(|entry| entry.path()).filter(|path| is_one(path)).collect();
+/// The experiments: the programs in a folder that a checkout has walkthroughs of.
+///
+/// # Panics
+/// When one of them lists no steps.
+pub(crate) fn experiments(checkout: &Path, programs: &Path) -> Vec<PathBuf> {
+    let listed = std::fs::read_dir(checkout.join("demos")).expect("the walkthroughs can be listed");
+    let name = |path: &Path| {
+        let stem = path.file_stem()?.to_str()?;
+        let (number, name) = stem.split_once('-')?;
+        number.bytes().all(|byte| byte.is_ascii_digit()).then(|| name.to_string())
+    };
+    let mut all: Vec<PathBuf> = (listed.flatten())
+        .filter_map(|entry| name(&entry.path()))
+        .map(|name| programs.join(name))
+        .filter(|program| program.is_file())
+        .collect();
     all.sort();
     all
-}
-
-fn is_one(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    !matches!(name, "inception" | "xtask") && !name.contains('.') && path.is_file() && steps(path).is_some()
 }
 
 fn steps(program: &Path) -> Option<String> {
@@ -64,13 +74,11 @@ pub(crate) fn sessions(program: &Path) -> Vec<Session> {
             let is_same =
                 |session: &&mut Session| session.shell == shell && session.as_root == hand.about.root;
             if let Some(session) = sessions.iter_mut().find(is_same) {
-                session.needs.extend(&hand.about.needs);
                 session.typed.push((number, hand));
             } else {
                 let (experiment, as_root) = (name.clone(), hand.about.root);
-                let needs = hand.about.needs.clone();
                 let typed = vec![(number, hand)];
-                sessions.push(Session { experiment, shell, as_root, typed, needs });
+                sessions.push(Session { experiment, shell, as_root, typed });
             }
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! A trial is a session: the commands of a step, in one shell, as the user whom they are for. What a machine lacks is seen
 //! as an ignored trial, with the reason. A command without a declared output is not run; how many there are is counted.
-//! BY_HAND_RESULTS=FILE writes what became of each session, a JSON object a line; BY_HAND_AS=root or user runs the
-//! sessions of the one alone, BY_HAND_ALL=1 those without a declared output too.
+//! BY_HAND_RESULTS=FILE adds to that what became of each session, a JSON object a line; BY_HAND_AS=root or user runs the
+//! sessions of the one alone, BY_HAND_ALL=1 those without a declared output too. BY_HAND_CHECKOUT is where the
+//! walkthroughs are, for a test that was carried to another machine.
 
 #[path = "../built/mod.rs"]
 mod built;
@@ -50,17 +51,20 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let results = std::env::var_os("BY_HAND_RESULTS").map(|path| {
-        Mutex::new(File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy())))
+        let file = File::options().append(true).create(true).open(&path);
+        Mutex::new(file.unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy())))
     });
     let driver = driver();
     let bench = Arc::new(Bench {
-        checkout: checkout(&driver),
+        checkout: checkout(),
         programs: built::programs(&driver),
         root: nix::unistd::getuid().is_root(),
         results,
     });
-    let sessions: Vec<Session> =
-        lesson::experiments(&bench.programs).iter().flat_map(|program| lesson::sessions(program)).collect();
+    let sessions: Vec<Session> = lesson::experiments(&bench.checkout, &bench.programs)
+        .iter()
+        .flat_map(|program| lesson::sessions(program))
+        .collect();
     let mut trials = checks(&sessions);
     for (number, session) in sessions.into_iter().enumerate() {
         let bench = bench.clone();
@@ -82,11 +86,13 @@ fn driver() -> PathBuf {
         .expect("inception is built")
 }
 
-fn checkout(driver: &Path) -> PathBuf {
-    let cargo = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-    let here = Path::new(&cargo).join("../..");
-    here.canonicalize()
-        .unwrap_or_else(|_| driver.parent().and_then(Path::parent).unwrap_or(Path::new("/")).into())
+/// The one that cargo says; of a test that was carried to another machine, the one that its caller says.
+fn checkout() -> PathBuf {
+    let carried = std::env::var_os("BY_HAND_CHECKOUT").map(PathBuf::from);
+    carried.unwrap_or_else(|| {
+        let cargo = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+        Path::new(&cargo).join("../..").canonicalize().expect("the checkout is there")
+    })
 }
 
 /// Runs a session where that is possible, and compares.
@@ -95,12 +101,14 @@ fn look(bench: &Bench, session: &Session, number: usize) -> Result<Completion, F
         bench.tell(session, &json!({"result": "skipped", "why": why}));
         return Ok(Completion::ignored_with(why));
     }
-    let commands: Vec<&str> = session.typed.iter().map(|(_, hand)| hand.command.as_str()).collect();
+    let can = |hand: &Hand| hand.about.needs.iter().all(|need| is_there(bench, *need));
+    let typed: Vec<&(usize, Hand)> = session.typed.iter().filter(|(_, hand)| can(hand)).collect();
+    let commands: Vec<&str> = typed.iter().map(|(_, hand)| hand.command.as_str()).collect();
     let script = Script {
         as_root: session.as_root,
-        cgroup: session.needs.iter().any(|need| matches!(need, Need::Cgroup | Need::Controllers)),
-        docker: session.needs.contains(&Need::Docker),
-        machine: session.needs.iter().any(|need| matches!(need, Need::Systemd)),
+        cgroup: session.needs().iter().any(|need| matches!(need, Need::Cgroup | Need::Controllers)),
+        docker: session.needs().contains(&Need::Docker),
+        machine: session.needs().iter().any(|need| matches!(need, Need::Systemd)),
         may_leave: true,
         before: None,
         commands,
@@ -110,21 +118,24 @@ fn look(bench: &Bench, session: &Session, number: usize) -> Result<Completion, F
     let place = Place { checkout: checkout.clone(), programs: programs.clone(), root: *root, at_most };
     /// What changes the whole machine, or starts an engine, is typed alone.
     static ALONE: RwLock<()> = RwLock::new(());
-    let is_alone = script.docker || session.needs.contains(&Need::ThrowAway);
+    let is_alone = script.docker || session.needs().contains(&Need::ThrowAway);
     let (_alone, _beside) = if is_alone { (Some(ALONE.write()), None) } else { (None, Some(ALONE.read())) };
     let printed = run::run(&place, &script, number).inspect_err(|why| {
         bench.tell(session, &json!({"result": "failed", "why": why}));
     })?;
     let mut found = Found::default();
-    let faults: String = (session.typed.iter().zip(&printed))
+    let faults: String = (typed.iter().zip(&printed))
         .filter_map(|((step, hand), printed)| fault(*step, hand, printed, &mut found))
         .collect();
-    let typed = session.typed.iter().zip(&printed);
-    let typed = typed.map(|((step, hand), Printed { status, text })| {
+    let left_out = session.typed.len() - typed.len();
+    let typed = typed.iter().zip(&printed).map(|((step, hand), Printed { status, text })| {
         json!({"step": step, "command": hand.command, "printed": text, "status": status})
     });
     let result = if faults.is_empty() { "passed" } else { "failed" };
-    bench.tell(session, &json!({"result": result, "why": faults, "typed": typed.collect::<Vec<_>>()}));
+    bench.tell(
+        session,
+        &json!({"result": result, "why": faults, "left_out": left_out, "typed": typed.collect::<Vec<_>>()}),
+    );
     if faults.is_empty() { Ok(Completion::Completed) } else { Err(faults.into()) }
 }
 
@@ -171,7 +182,7 @@ fn missing(bench: &Bench, session: &Session) -> Option<String> {
     if session.as_root && asked("BY_HAND_AS", "user") {
         return Some("root types it".into());
     }
-    if let Some(need) = session.needs.iter().find(|need| !is_there(bench, **need)) {
+    if let Some(need) = session.needs().iter().find(|need| !is_there(bench, **need)) {
         return Some(format!("needs {}", need.sentence()));
     }
     let mut lacking = PACKAGES.iter().filter(|(program, _)| {
@@ -192,6 +203,7 @@ fn is_there(bench: &Bench, need: Need) -> bool {
         }
         Need::X86 => cfg!(target_arch = "x86_64"),
         Need::Docker => machine::has_docker(bench.root),
+        Need::Capabilities => machine::has_every_capability(),
         Need::Kernel(major, minor) => machine::kernel() >= (major, minor),
     }
 }
@@ -201,6 +213,9 @@ impl Bench {
     fn tell(&self, session: &Session, what: &Value) {
         let Some(results) = &self.results else { return };
         let mut line = json!({
+            "left_out": 0,
+            "kernel": machine::release(),
+            "user": if session.as_root { "root" } else { "an ordinary user" },
             "session": session.name(),
             "commands": session.typed.len(),
             "unknown": session.unknown(),
