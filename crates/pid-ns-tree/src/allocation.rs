@@ -137,8 +137,8 @@ fn ns_last_pid() -> ns_core::Result<Option<Unmet>> {
     }))
 }
 
-/// What prevents this process from writing pid_max: a limit of the whole machine. Root of a user namespace may open the file
-/// for writing only if the limit belongs to the PID namespace.
+/// What prevents this process from writing pid_max: a limit of the whole machine. Root of a user namespace may open the
+/// file for writing only if the limit belongs to the PID namespace.
 fn a_limit_to_write() -> ns_core::Result<Option<Unmet>> {
     let mut probe = Child::spawn("probe", Namespaces::NONE, |me| {
         sandbox::enter(Namespaces::USER | Namespaces::PID)?;

@@ -12,7 +12,8 @@ use crate::trial::{in_a, own_pids, pid_of};
 const LEVEL: &str = "level";
 const MADE: &str = "levels created";
 const NEXT: &str = "the next level";
-/// Too many namespaces give ENOSPC as well (max_pid_namespaces in namespaces(7)), so one more is created at the first level.
+/// Too many namespaces give ENOSPC as well (max_pid_namespaces in namespaces(7)), so one more is created at the first
+/// level.
 const BESIDE: &str = "one more at level 1";
 
 const DEEPEST: Claim = Claim::holds(

@@ -1,10 +1,11 @@
 //! One process, how many PIDs?
 //!
-//! PID namespaces form a tree. A process has a PID in its own namespace and in each ancestor. Watch the direction: by PIDs,
-//! signals and procfs, a process reaches its own namespace and those below. Only an inherited descriptor reaches a process
-//! above.
+//! PID namespaces form a tree. A process has a PID in its own namespace and in each ancestor. Watch the direction: by
+//! PIDs, signals and procfs, a process reaches its own namespace and those below. Only an inherited descriptor reaches
+//! a process above.
 //!
-//! In most steps a PID namespace A is around both arms, in the place of the host's. What an arm adds to A is the factor.
+//! In most steps a PID namespace A is around both arms, in the place of the host's. What an arm adds to A is the
+//! factor.
 
 mod adoption;
 mod allocation;

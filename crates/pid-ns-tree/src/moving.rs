@@ -136,7 +136,7 @@ pub(crate) const COME_BACK: Step = Step {
     claims: &[UNDO, AGAIN],
     run: |lab| {
         let came_back = lab.arms(false, true, come_back)?;
-        // Two PIDs: on the host and in A.
+        // Two PIDs: in the experiment's namespace and in A.
         lab.judge(UNDO, came_back.only(&[CHILD])).shows(inside(CHILD).that(lists(2)))?;
         lab.judge(AGAIN, came_back.only(&[UNSHARE_AGAIN]))
             .shows(inside(UNSHARE_AGAIN).from("EINVAL").to("OK"))
@@ -189,7 +189,7 @@ pub(crate) const RECOVER_FROM_ENOMEM: Step = Step {
     },
 };
 
-/// The caller keeps its PID and namespace. Its next child has three PIDs: on the host, in A, and in the new namespace.
+/// The caller keeps its PID and namespace. Its next child has three PIDs: in the experiment's namespace, A and the new one.
 fn moves_the_child_only() -> Effect {
     inside(CHANGED).is(false) & inside(MOVED).is(false) & inside(CHILD).that(lists(3))
 }

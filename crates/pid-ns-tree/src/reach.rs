@@ -134,7 +134,7 @@ const SIGIO: Claim = Claim::holds(
 .more(&[29]);
 
 pub(crate) const WRITE_TO_A_READER: Step = Step {
-    title: "From B, a PID namespace in A, send `SIGIO` to a process of A: by kill(), then by a write to a pipe for which it requested `SIGIO`.",
+    title: "In A, let a process request `SIGIO` for a pipe. From B, a PID namespace in A, send it `SIGIO`: by kill(), then by a write to the pipe.",
     calls: &["fcntl(fd, F_SETOWN, getpid())", "fcntl(fd, F_SETFL, O_ASYNC)", "kill(pid, SIGIO)", "write(fd)"],
     by_hand: &[],
     claims: &[SIGIO],

@@ -21,8 +21,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// A is a new PID namespace in both arms. B and C are new `namespaces`. With `mounts`, each process but the outermost
-    /// mounts a procfs.
+    /// A is a new PID namespace in both arms. B and C are new `namespaces`. With `mounts`, each process but the
+    /// outermost mounts a procfs.
     pub(crate) fn grow(namespaces: Namespaces, mounts: bool) -> Result<Tree> {
         let mut outermost = Child::spawn(LEVELS[0], Namespaces::NONE, move |me| {
             Growing { tag: getpid(), namespaces, mounts }.grow_from(0, me)
@@ -98,8 +98,8 @@ struct Growing {
 }
 
 impl Growing {
-    /// Each process is the parent of the next. The innermost reports its PIDs first. Then each reports the processes in its
-    /// procfs, the outermost first.
+    /// Each process is the parent of the next. The innermost reports its PIDs first. Then each reports the processes in
+    /// its procfs, the outermost first.
     fn grow_from(self, level: usize, me: &mut Reporter) -> ns_core::Result<()> {
         let name = CString::new(self.name(level)).unwrap_or_default();
         nix::sys::prctl::set_name(&name).named(|| format!("prctl(PR_SET_NAME, {name:?})"))?;

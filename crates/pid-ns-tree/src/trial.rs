@@ -3,8 +3,8 @@
 use anyhow::Result;
 use ns_core::{Child, Error, Fact, Namespaces, Pid, Reporter, Value, process};
 
-/// Runs `body` as the init of A, a PID namespace around the arm. The sandbox owns A, so that an ordinary user may enter it
-/// again. When the init ends, the kernel kills every orphan in A.
+/// Runs `body` as the init of A, a PID namespace around the arm. The sandbox owns A, so that an ordinary user may enter
+/// it again. When the init ends, the kernel kills every orphan in A.
 pub(crate) fn in_a(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
     Ok(Child::spawn("init of A", Namespaces::PID, body)?.facts()?)
 }

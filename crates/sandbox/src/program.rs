@@ -60,8 +60,8 @@ pub(crate) fn end_with_privileges() {
     std::process::exit(ANSWER | root | net_raw | sys_admin);
 }
 
-/// The privileges of a child that runs `before`, and then executes `path`, which is this program. If execve() fails, its
-/// result instead.
+/// The privileges of a child that runs `before`, and then executes `path`, which is this program. If execve() fails,
+/// its result instead.
 pub(crate) fn executed(
     path: &Path,
     before: impl FnOnce() -> Result<()>,

@@ -25,8 +25,8 @@ pub(crate) fn no_new_privs(sets: bool) -> ns_core::Result<()> {
 pub(crate) fn can_gain() -> ns_core::Result<Option<Unmet>> {
     let is_set = rustix::thread::no_new_privs().named(|| "prctl(PR_GET_NO_NEW_PRIVS)".into())?;
     Ok(is_set.then(|| {
-        let remedy = "start from another terminal: an editor, a snap or a service may set it";
-        Unmet::new("a process without no_new_privs: it is already set here", remedy)
+        let remedy = "start it from another terminal: an editor's, a snap's or a service's may set it";
+        Unmet::new("a run without no_new_privs, which is set here already", remedy)
     }))
 }
 

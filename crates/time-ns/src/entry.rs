@@ -90,10 +90,10 @@ pub(crate) const EXECUTE: Step = Step {
     ],
     claims: &[EXECVE, TOO_LATE, VFORK],
     run: |lab| {
-        let continued = lab.arms(false, true, |executes| continue_after(false, executes))?;
+        let continued = lab.arms(false, true, |executes| proceed(false, executes))?;
         lab.judge(EXECVE, continued.only(&[AHEAD])).shows(inside(AHEAD).is("86400 s"))?;
         lab.judge(TOO_LATE, continued.only(&[WRITE])).shows(inside(WRITE).is("EACCES"))?;
-        let spawned = lab.arms(true, false, |executes| continue_after(true, executes))?;
+        let spawned = lab.arms(true, false, |executes| proceed(true, executes))?;
         lab.judge(VFORK, spawned.only(&[SPAWN, AHEAD]))
             .shows(inside(AHEAD).is("0 s") & inside(SPAWN).from("EINVAL").to("OK"))
     },
@@ -105,7 +105,7 @@ const SETNS: Claim =
         .notes(&[106]);
 
 pub(crate) const VISIT: Step = Step {
-    title: "Enter a time namespace by setns(), and return: first the caller's own, then that of `member`, whose clock is a day ahead.",
+    title: "Call setns() with a time namespace, and return: first the caller's own, then that of `member`, whose clock is a day ahead.",
     calls: &["open(\"/proc/PID/ns/time\")", "setns(ns, CLONE_NEWTIME)", "clock_gettime(CLOCK_MONOTONIC)"],
     by_hand: &[hand("unshare -Ur --time --fork --kill-child --boottime 604800 sleep 60 &").prints(""), hand("nsenter -U --preserve-credentials --time --target $(pgrep --parent $!) uptime --pretty; kill -KILL $!").prints("up … week…"), ],
     claims: &[SETNS],
@@ -236,7 +236,7 @@ fn create_a_child(namespaces: Namespaces) -> Result<Vec<Fact>> {
 }
 
 /// A process calls unshare(), and continues: as it is, or after execve(). With `spawns`, it starts a program before.
-fn continue_after(spawns: bool, executes: bool) -> Result<Vec<Fact>> {
+fn proceed(spawns: bool, executes: bool) -> Result<Vec<Fact>> {
     let mut caller = Child::spawn("caller", Namespaces::NONE, |me| {
         namespace::unshare(Namespaces::TIME)?;
         clock::write_offsets(LAST_WEEK)?;
@@ -263,7 +263,8 @@ pub(crate) fn report(me: &mut Reporter) -> ns_core::Result<()> {
 /// A visitor enters the time namespace of `host` (`None`: its own), reads the clock, and returns.
 fn visit(host: Option<Pid>) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
-        // The visitor could not return to the host's time namespace, over which it has no privilege. So it starts in a new one.
+        // The visitor could not return to the host's time namespace, over which it has no privilege. So it starts in a
+        // new one.
         enter_new(None)?;
         let (home, away) = (NsFile::of(None, Kind::Time)?, NsFile::of(host, Kind::Time)?);
         me.report(AHEAD, seconds(shift::between(&home, &away)?))?;
@@ -308,7 +309,8 @@ fn start_after_unshare(namespaces: Namespaces) -> Result<Vec<Fact>> {
     Ok(child.facts()?)
 }
 
-/// Starts a program by posix_spawn(), and waits for its end. posix_spawn() waits in vfork() until the program's execve().
+/// Starts a program by posix_spawn(), and waits for its end. posix_spawn() waits in vfork() until the program's
+/// execve().
 fn spawn_a_program() -> ns_core::Result<Outcome> {
     // This program with --version: it exists, and ends at once.
     let mut program = Command::new("/proc/self/exe");

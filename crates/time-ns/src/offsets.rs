@@ -190,8 +190,8 @@ fn write_each(texts: &[&str]) -> Result<Vec<Fact>> {
     Ok(writer.facts()?)
 }
 
-/// How many of the answers are `errno`: `none of 6`, `3 of 6`, or `all of 6`. If one is neither `errno` nor OK, this is the
-/// result.
+/// How many of the answers are `errno`: `none of 6`, `3 of 6`, or `all of 6`. If one is neither `errno` nor OK, this is
+/// the result.
 fn count(answers: &[Fact], errno: &str) -> Fact {
     let what = format!("refused with {errno}");
     if let Some(other) = answers.iter().find(|answer| answer.value != "OK" && answer.value != errno) {

@@ -1,7 +1,7 @@
 //! By how many seconds a clock inside is ahead of the same clock outside: the exact number.
 //!
-//! A reading inside, minus the offset, lies between two readings outside. All offsets here are whole seconds. So if less
-//! than a second passes between the two readings outside, one offset alone fits.
+//! A reading inside, minus the offset, lies between two readings outside. All offsets here are whole seconds. So if
+//! less than a second passes between the two readings outside, one offset alone fits.
 
 use nix::unistd::{SysconfVar, getpid, sysconf};
 use ns_core::clock::{self, Clock};
@@ -81,8 +81,8 @@ pub(crate) fn report(me: &mut Reporter, gauges: &[Gauge]) -> Result<()> {
     }
 }
 
-/// By how many seconds CLOCK_MONOTONIC in the time namespace `away` is ahead of `home`. The caller is in `home`. It enters
-/// `away`, reads the clock, and returns.
+/// By how many seconds CLOCK_MONOTONIC in the time namespace `away` is ahead of `home`. The caller is in `home`. It
+/// enters `away`, reads the clock, and returns.
 pub(crate) fn between(home: &NsFile, away: &NsFile) -> Result<i64> {
     measure(|| {
         let before = Clock::Monotonic.now()?;

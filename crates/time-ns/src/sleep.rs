@@ -23,11 +23,12 @@ pub(crate) fn suspendable() -> Result<Option<Unmet>> {
     })
 }
 
-/// Suspends the machine to RAM, and returns when it wakes. Its real-time clock wakes it after `at_most`, if nothing does
-/// so before.
+/// Suspends the machine to RAM, and returns when it wakes. Its real-time clock wakes it after `at_most`, if nothing
+/// does so before.
 ///
 /// # Errors
-/// [`ns_core::Error::Unmet`] for a machine that must not be thrown away; EBUSY when a device or a task cannot be suspended.
+/// [`ns_core::Error::Unmet`] for a machine that must not be thrown away; EBUSY when a device or a task cannot be
+/// suspended.
 pub(crate) fn suspend_to_ram(at_most: Duration) -> Result<()> {
     probe::require(suspendable()?)?;
     // Without such a clock, something else must wake the machine. An old alarm must be cleared before a new one is set.

@@ -1,5 +1,5 @@
-//! Which clocks count while the machine is suspended. The step suspends the machine, so it runs only on a machine that may
-//! be thrown away.
+//! Which clocks count while the machine is suspended. The step suspends the machine, so it runs only on a machine that
+//! may be thrown away.
 
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ fn counts_the_sleep(what: &str) -> Effect {
     outside(what).that(asleep) & inside(what).that(asleep)
 }
 
-/// What two clocks gained on CLOCK_MONOTONIC while the machine was suspended, or was not: outside, and in a time namespace
-/// with offsets.
+/// What two clocks gained on CLOCK_MONOTONIC while the machine was suspended, or was not: outside, and in a time
+/// namespace with offsets.
 fn read_around(sleeps: bool) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("inside", Namespaces::NONE, |me| {
         entry::enter_new(Some(LAST_WEEK))?;

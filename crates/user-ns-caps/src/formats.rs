@@ -35,7 +35,8 @@ pub(crate) const REGISTER_A_FORMAT: Step = Step {
     by_hand: &[hand("f=$(mktemp); printf INCEPTION > $f; chmod +x $f; /usr/bin/python3 -c \"import os; os.execv('$f', ['program'])\"").prints("…\nOSError: … ENOEXEC…"), hand("unshare -Urm sh -c \"mount -t binfmt_misc none /mnt; echo :ours:M::INCEPTION::/nowhere: > /mnt/register; /usr/bin/python3 -c \\\"import os; os.execv('$f', ['program'])\\\"\"; rm $f").prints("…\nFileNotFoundError: … ENOENT…").needs(&[Need::Kernel(6, 7)]), ],
     claims: &[OWN_FORMATS],
     run: |lab| {
-        // With the format registered, the kernel looks for the interpreter: ENOENT. Without it, the format is unknown: ENOEXEC.
+        // With the format registered, the kernel looks for the interpreter: ENOENT. Without it, the format is unknown:
+        // ENOEXEC.
         lab.compare(OWN_FORMATS, false, true, register)?.shows(
             inside(MOUNT).from("EPERM").to("OK")
                 & inside(EXECVE).from("ENOEXEC").to("ENOENT")

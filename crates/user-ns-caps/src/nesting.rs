@@ -89,7 +89,7 @@ const UNMAPPED: Claim = Claim::holds(
 .notes(&[117])
 .more(&[72]);
 
-/// Whether this user may have enough user namespaces: 36 levels, and ended ones, which count for a moment more.
+/// Whether this user may have enough user namespaces: 36 levels. Ended ones still count for a moment.
 pub(crate) fn room_for_all() -> ns_core::Result<Option<Unmet>> {
     let file = "/proc/sys/user/max_user_namespaces";
     let text = std::fs::read_to_string(file).named(|| format!("cat {file}"))?;

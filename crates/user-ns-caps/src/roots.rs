@@ -1,4 +1,4 @@
-//! The root *directory*, which user_namespaces(7) lists as isolated; and the user IDs that a process can change to.
+//! The root *directory*, which user_namespaces(7) lists as isolated. Then the user IDs that a process can change to.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

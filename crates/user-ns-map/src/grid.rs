@@ -116,7 +116,7 @@ struct Grid {
     answers: Vec<Answer>,
 }
 
-/// The maps that an ordinary user may write, those that only root may, and those that no one may.
+/// The maps that an ordinary user may write, those for root only, and those that the kernel always rejects.
 fn attempts() -> Result<Vec<Attempt>> {
     let (ok, eperm, einval) = (Outcome::Done, Outcome::Failed(Errno::EPERM), Outcome::Failed(Errno::EINVAL));
     let attempt = |shown: &str, text: &str, which_is: &'static str, user: Outcome, root: Outcome| {

@@ -1,7 +1,7 @@
 //! Who is root inside, and who decides?
 //!
-//! An ordinary user creates a user namespace. No ID is mapped in it until the ID maps are written. Watch the ID outside:
-//! it stays the same, whatever getuid() returns inside.
+//! An ordinary user creates a user namespace. No ID is mapped in it until the ID maps are written. Watch the ID
+//! outside: it stays the same, whatever getuid() returns inside.
 //!
 //! The children of an ordinary user do all of this. Started by root, the experiment becomes user 1000 for them. It
 //! stays root only where a step asks what root can do and a user cannot.

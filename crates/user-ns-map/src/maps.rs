@@ -47,8 +47,8 @@ pub(crate) fn rows(file: &str, map: &str) -> Vec<Vec<Value>> {
     let row = |line: &str| -> Option<Vec<Value>> {
         let numbers: Vec<u32> = line.split(' ').map(|number| number.parse().ok()).collect::<Option<_>>()?;
         let &[inside, outside, length] = numbers.as_slice() else { return None };
-        let ours = outside == ids.uid || outside == ids.gid;
-        let outside = if ours { id(outside) } else { outside.into() };
+        let of_user = outside == ids.uid || outside == ids.gid;
+        let outside = if of_user { id(outside) } else { outside.into() };
         Some(vec![file.into(), inside.into(), outside, length.into()])
     };
     map.split(", ").filter_map(row).collect()

@@ -17,7 +17,7 @@ pub(crate) struct Matrix([[bool; 4]; 4]);
 
 /// Lets all four set the hostname in turn. In the control, they share the namespace of this process.
 pub(crate) fn take_turns(namespaces: Namespaces) -> Result<Matrix> {
-    uts::set_hostname("nobody")?;
+    uts::set_hostname("unset")?;
     let first = Child::spawn(NAMES[1], namespaces, |me| set_and_read(me, 1))?;
     let host = first.pid();
     let guest = Child::spawn(NAMES[2], Namespaces::NONE, |me| {

@@ -1,4 +1,4 @@
-//! How long a name may be, who may set it, and the release that uname(2) returns, which is not of the namespace.
+//! How long a name may be, and who may set it. Then the release of uname(2), which does not belong to the namespace.
 
 use std::fs::OpenOptions;
 

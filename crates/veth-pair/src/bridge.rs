@@ -57,7 +57,7 @@ const CUT_OFF: Claim = Claim::holds(
 
 pub(crate) const JOIN: Step = Step {
     title: "Give a and b a veth pair each to the sandbox: a0 to pa, b0 to pb. Create the bridge br0 there. Let a send its \
-            two datagrams to b: the first while neither, both or only pa is a port of br0, the second with both.",
+            first datagram to b while neither, both or only pa is a port of br0. Let it send its second with both as ports.",
     calls: &[
         "RTM_NEWLINK(IFLA_INFO_KIND=\"bridge\")",
         "RTM_SETLINK(pb, IFLA_MASTER=br0)",

@@ -105,8 +105,8 @@ fn state_of_va(vb_is: Set) -> Result<[Fact; 2]> {
 /// a sends to b. b0 is set up or down for the first datagram, and up for the second.
 fn send(b0_is: Set) -> Result<Sent> {
     let mut networks = Networks::new()?;
-    // This bridge takes the index that a0 has in a, so that b0 gets another. If iflink of a0 were its own index, the kernel
-    // would take a0 for a device without a lower one, and show DOWN for that reason.
+    // This bridge takes the index that a0 has in a, so that b0 gets another. If iflink of a0 were its own index, the
+    // kernel would take a0 for a device without a lower one, and show DOWN for that reason.
     networks.b.net.create_bridge(&LinkName::new("alone")?)?;
     networks.connect()?;
     let Networks { a, b } = &networks;

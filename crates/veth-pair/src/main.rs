@@ -1,11 +1,11 @@
 //! What does a veth pair carry between two namespaces?
 //!
-//! A veth pair is two network devices, its ends, which one call creates. Each end may be in a network namespace of its own.
-//! Two processes in two network namespaces exchange datagrams through a pair. Watch the packet counters: what one end
-//! sends, the other receives. The counter of lo stays at 0.
+//! A veth pair is two network devices, its ends, which one call creates. Each end may be in a network namespace of its
+//! own. Two processes in two network namespaces exchange datagrams through a pair. Watch the packet counters: what one
+//! end sends, the other receives. The counter of lo stays at 0.
 //!
-//! Later steps set one end down, put a bridge between two pairs, and delete a pair. No step waits for a datagram that is
-//! lost: once the path is clear, a sends a second datagram. If b answers the second alone, the first was lost.
+//! Later steps set one end down, put a bridge between two pairs, and delete a pair. No step waits for a datagram that
+//! is lost: once the path is clear, a sends a second datagram. If b answers the second alone, the first was lost.
 
 mod bridge;
 mod datagrams;

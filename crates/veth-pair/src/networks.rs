@@ -102,8 +102,8 @@ impl Networks {
         let (a0, b0) = (a.link(&a.end)?, b.link(&b.end)?);
         for (network, near, far, neighbour) in [(a, &a0, &b0, B), (b, &b0, &a0, A)] {
             network.net.set_up(near.index)?;
-            // Without this entry the kernel sends an ARP request first, and keeps the datagram until the reply. It repeats
-            // the request after a second. A datagram sent while the far end was down would then still arrive.
+            // Without this entry the kernel sends an ARP request first, and keeps the datagram until the reply. It
+            // repeats the request after a second. A datagram sent while the far end was down would then still arrive.
             let hardware = far.address.context("a veth end has a hardware address")?;
             network.net.add_neighbour(near.index, neighbour.into(), hardware)?;
         }
