@@ -86,8 +86,8 @@ impl Experiment {
         self.steps.iter().flat_map(|step| step.claims)
     }
 
-    /// The step in whose shell the commands of the step `number` are typed, if they go on in that of another: the last
-    /// before it in which the same user begins one.
+    /// The step in whose shell the commands of the step `number` are typed, if they go on in that of another. It is the
+    /// last before it in which the same user begins one.
     pub(crate) fn shell(&self, number: usize) -> Option<usize> {
         let first = self.steps[number - 1].by_hand.first().filter(|first| first.goes_on())?;
         let begins = |step: &Step| {

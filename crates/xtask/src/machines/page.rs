@@ -14,7 +14,7 @@ pub(super) const END: &str = "<!-- until here -->";
 /// A screen.
 const COLUMNS: usize = 80;
 const LINES: usize = 34;
-/// As many causes are told.
+/// At most so many causes are shown.
 const CAUSES: usize = 3;
 /// As many experiments are named.
 const EXPERIMENTS: usize = 4;

@@ -84,7 +84,7 @@ fn our_words(block: &mut Block) -> bool {
 /// All files with prose, below the project's directory, in their order.
 fn files(project: &Project) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "solutions", "fuzz", "scripts", "demos"] {
+    for folder in ["", "docs", "docs/machines", "docs/reference", "solutions", "fuzz", "scripts", "demos"] {
         list(project, folder, folder == "scripts", &mut found)?;
     }
     list(project, "crates", true, &mut found)?;
