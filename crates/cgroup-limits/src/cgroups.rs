@@ -1,4 +1,4 @@
-//! The cgroups that the steps make.
+//! The cgroups that the steps create.
 
 use anyhow::Result;
 use lesson::Lab;
@@ -6,32 +6,32 @@ use ns_core::cgroup::CgroupRequest::{self, AnyV2, Controller};
 use ns_core::cgroup::{Cgroup, CgroupParent, Version};
 use ns_core::{Fact, Outcome};
 
-/// A new cgroup there.
+/// Creates a cgroup below the one that `request` finds.
 pub(crate) fn create(request: CgroupRequest<'_>, purpose: &str) -> Result<Cgroup> {
     Ok(CgroupParent::require(request)?.create(purpose)?)
 }
 
-/// Shows the version of the cgroups that have a controller here.
+/// Shows which version of cgroups has a controller on this machine.
 pub(crate) fn show_version(lab: &mut Lab, controller: &str) -> Result<()> {
     let version = CgroupParent::require(Controller(controller))?.version();
-    lab.saw(Fact::outside(format!("{controller}: the version of the cgroup"), version.to_string()))
+    lab.saw(Fact::outside(format!("{controller}: cgroup version"), version.to_string()))
 }
 
-/// How the kernel answers when a cgroup enables a controller for its children.
+/// What the kernel answers when a cgroup enables a controller for its children.
 pub(crate) fn enable(cgroup: &Cgroup, controller: &str) -> Result<Fact> {
     let answer = Outcome::of(cgroup.enable(controller))?;
     Ok(Fact::outside(format!("echo +{controller} > cgroup.subtree_control"), answer))
 }
 
-/// A cgroup and one below it.
+/// A cgroup and its child.
 pub(crate) struct Pair {
-    // The child goes first.
+    // The child is dropped first: a cgroup that has a child cannot be removed.
     pub(crate) below: Cgroup,
     pub(crate) above: Cgroup,
 }
 
 impl Pair {
-    /// Both with a controller.
+    /// Both have the controller.
     pub(crate) fn with(controller: &str) -> Result<Pair> {
         let above = create(Controller(controller), "above")?;
         if above.version() == Version::V2 {
@@ -40,7 +40,7 @@ impl Pair {
         Ok(Pair { below: above.child(&"below".parse()?)?, above })
     }
 
-    /// Both of version 2, the one below without a controller.
+    /// Both are of version 2. The child has no controller.
     pub(crate) fn bare() -> Result<Pair> {
         let above = create(AnyV2, "above")?;
         Ok(Pair { below: above.child(&"below".parse()?)?, above })

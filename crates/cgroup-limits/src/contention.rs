@@ -1,6 +1,6 @@
-//! One CPU that two processes want: what cpu.weight gives to each, and what cpu.pressure counts.
+//! Two processes that need the same CPU: what cpu.weight gives to each, and what cpu.pressure counts.
 //!
-//! Both spin until they are killed, each pinned to that CPU. A busy machine takes from both alike.
+//! Both processes spin until they are killed, pinned to that CPU. Other load on the machine affects both alike.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -20,93 +20,85 @@ use crate::requirements::{ANY_V2, CPU, CPUSET};
 
 const WEIGHT: Claim = Claim::holds(
     "cpu-weight",
-    "cpu: a busy CPU is shared by cpu.weight: at 100 beside 1000, a process gets less than half of the other's time.",
+    "cpu: on a busy CPU, a cpu.weight of 100 gets less than half of the CPU time of 1000.",
 )
 .factor("a cpu.weight of 1000 for the other")
+.arms("weights 1:1", "weights 1:10")
 .notes(&[40])
 .more(&[112])
 .requires(&[CPU]);
 
 pub(crate) const SHARE_CPU: Step = Step {
-    title: "cpu: let two processes spin on one CPU, in two cgroups of the same weight, and of 1 to 10.",
+    title: "cpu: let two processes spin on one CPU, in cgroups of the same weight. Then make the second weight 10 times as large.",
     calls: &["write(\"…/cpu.weight\", \"1000\")", "sched_setaffinity()", "clock_getcpuclockid()"],
-    by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir one ten"),
-        hand("test -n \"$v1\" && echo 10240 > ten/cpu.shares || echo 1000 > ten/cpu.weight"),
-        hand(
-            "for g in one ten; do sh -c \"echo \\$\\$ > $g/cgroup.procs; taskset -cp 0 \\$\\$; while :; do :; done\" & done; sleep 3",
-        ),
-        hand("for p in $(jobs -p); do cut -d ' ' -f 1 /proc/$p/schedstat; done  # in ns"),
-        hand("kill $(jobs -p); wait; rmdir one ten"),
-    ],
+    by_hand: &[hand("mkdir one ten; echo 1000 > ten/cpu.weight; spin='taskset -cp 0 $$ >/dev/null; while :; do :; done'").as_root().prints("").in_the_same_shell(), hand("sh -c \"echo \\$\\$ > one/cgroup.procs; $spin\" & sh -c \"echo \\$\\$ > ten/cgroup.procs; $spin\" & sleep 3; grep usage_usec one/cpu.stat ten/cpu.stat").as_root().prints("one/cpu.stat:usage_usec …\nten/cpu.stat:usage_usec …"), hand("echo 1 > one/cgroup.kill; echo 1 > ten/cgroup.kill; sleep 1; rmdir one ten").as_root().prints(""), ],
     claims: &[WEIGHT],
     run: |lab| lab.compare(WEIGHT, 1, 10, spin_beside)?.shows(outside(LESS_THAN_HALF).is("yes")),
 };
 
-const LESS_THAN_HALF: &str = "the first gets less than half of the other's time";
+const LESS_THAN_HALF: &str = "first has less than half of the other's time";
 
 const PRESSURE: Claim = Claim::holds(
     "cpu-pressure",
-    "Pressure needs no controller: where two processes want one CPU, cpu.pressure counts that one waits while one runs.",
+    "Without a controller, cpu.pressure counts the time in which one process waits for a CPU while another runs.",
 )
-.factor("a second process that wants the CPU")
+.factor("a second process that needs the CPU")
+.arms("one process", "two processes")
 .more(&[136])
 .requires(&[ANY_V2, Requirement::Probe(pressure)]);
 
 pub(crate) const PRESS: Step = Step {
-    title: "Let one process spin on a CPU, and then two on the same. For how long does one wait (some), and for how long all (full)?",
+    title: "Let one process spin on a CPU, and then two. Read for how long one waits (some), and for how long all wait (full).",
     calls: &["sched_setaffinity()", "read(\"…/cpu.pressure\")", "clock_getcpuclockid()"],
     by_hand: &[
-        hand(
-            "cd $v2; mkdir new; for i in 1 2; do sh -c 'echo $$ > new/cgroup.procs; taskset -cp 0 $$; while :; do :; done' & done",
-        ),
-        hand(
-            "cat new/cpu.pressure; sleep 1; cat new/cpu.pressure; grep usage new/cpu.stat  # total and usage_usec are in µs",
-        ),
-        hand("kill $(jobs -p); wait; rmdir new"),
+        hand("mkdir new; for i in 1 2; do sh -c \"echo \\$\\$ > new/cgroup.procs; $spin\" & done")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("grep some new/cpu.pressure; sleep 1; grep some new/cpu.pressure; grep usage_usec new/cpu.stat")
+            .as_root()
+            .prints("some … total=…\nsome … total=…\nusage_usec …"),
+        hand("echo 1 > new/cgroup.kill; sleep 1; rmdir new").as_root().prints(""),
     ],
     claims: &[PRESSURE],
     run: |lab| lab.compare(PRESSURE, false, true, press)?.shows(outside(ONE_WAITED).is("yes")),
 };
 
-const ONE_WAITED: &str = "one waited while one ran";
+const ONE_WAITED: &str = "one waits while one runs";
 
 const KEPT: Claim = Claim::holds_since(
     "affinity-kept",
-    "A move to another cpuset keeps what sched_setaffinity() asked for, as far as it may run there.",
+    "A process that sched_setaffinity() pins to one CPU stays pinned when it moves to a cpuset with more CPUs.",
     Kernel(6, 2),
 )
 .factor("sched_setaffinity() to one CPU before the move")
+.arms("not pinned", "pinned")
 .notes(&[41])
 .requires(&[CPUSET, TWO_CPUS]);
 
 pub(crate) const MOVE_WHO_IS_PINNED: Step = Step {
-    title: "cpuset: pin a process to one CPU, move it to a cpuset that has all, and ask where it may run.",
+    title: "cpuset: pin a process to one CPU, and move it to a cpuset with all CPUs. Call sched_getaffinity().",
     calls: &["sched_setaffinity()", "write(\"…/new/cgroup.procs\", \"PID\")", "sched_getaffinity()"],
-    by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpuset); cd ${v1:-$v2}; mkdir new"),
-        hand("test -z \"$v1\" || for f in cpuset.cpus cpuset.mems; do cat $f > new/$f; done"),
-        hand("taskset -c 0 sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$'; rmdir new"),
-    ],
+    by_hand: &[hand("mkdir new; cat cpuset.cpus.effective > new/cpuset.cpus; taskset -c 0 sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$'; rmdir new").as_root().prints("pid …'s current affinity list: 0…").in_the_same_shell(), ],
     claims: &[KEPT],
     run: |lab| lab.compare(KEPT, false, true, move_pinned)?.shows(inside(MAY_USE).is(1)),
 };
 
-const MAY_USE: &str = "CPUs that it may use after the move";
+const MAY_USE: &str = "CPUs allowed after the move";
 
-/// CPU time of both together after which they are compared, time and again.
+/// The two are compared each time when they have used this CPU time together.
 const PART: Duration = Duration::from_millis(40);
-/// How many looks in a row have to agree, and how many there are at most.
+/// How many comparisons in a row must agree, and how many there are at most.
 const AGREED: u32 = 3;
 const LOOKS: u32 = 25;
-/// CPU time for which pressure is looked at, and how often it is seen whether that is over.
+/// The CPU time for which pressure is measured, and the interval at which its end is checked.
 const ENOUGH: Duration = Duration::from_millis(50);
 const MOMENT: Duration = Duration::from_millis(10);
 
-/// Two processes that spin on the same CPU, in cgroups of which the second has so many times the first's weight.
+/// Two processes spin on the same CPU. The weight of the second cgroup is `times` that of the first.
 fn spin_beside(times: u64) -> Result<Vec<Fact>> {
     let [first, second] = [create(Controller("cpu"), "first")?, create(Controller("cpu"), "second")?];
-    // What a new cgroup has.
+    // The default of a new cgroup.
     let (file, weight) = match second.version() {
         Version::V1 => ("cpu.shares", 1024),
         Version::V2 => ("cpu.weight", 100),
@@ -116,12 +108,12 @@ fn spin_beside(times: u64) -> Result<Vec<Fact>> {
     let one = spin_in(&first, "first", cpu, spin)?;
     let beside = one.pid();
     let mut other = spin_in(&second, "second", cpu, move |me| {
-        let before = [used(beside)?, used(OURSELVES)?];
+        let before = [used(beside)?, used(CALLER)?];
         let (mut both, mut less, mut agreed) = (Duration::ZERO, false, 0);
         for look in 1..=LOOKS {
             let until = both + PART;
             let [others, own] = loop {
-                let spent = [used(beside)? - before[0], used(OURSELVES)? - before[1]];
+                let spent = [used(beside)? - before[0], used(CALLER)? - before[1]];
                 if spent[0] + spent[1] >= until {
                     break spent;
                 }
@@ -129,7 +121,8 @@ fn spin_beside(times: u64) -> Result<Vec<Fact>> {
             both = others + own;
             agreed = if (2 * others < own) == less { agreed + 1 } else { 1 };
             less = 2 * others < own;
-            // What an emulated CPU lost meanwhile was charged to who ran. The scheduler makes up for that, so looks differ.
+            // Time that an emulated CPU loses is charged to the process that runs. The scheduler compensates later, so one
+            // comparison is not enough.
             if agreed == AGREED || look == LOOKS {
                 me.report("CPU time of the first", nanoseconds(others))?;
                 me.report("CPU time of the second", nanoseconds(own))?;
@@ -144,18 +137,19 @@ fn spin_beside(times: u64) -> Result<Vec<Fact>> {
     Ok(last.into_iter().map(|fact| Fact::outside(fact.what, fact.value)).collect())
 }
 
-/// What the pressure of a cgroup counts while one member spins on a CPU, or two.
+/// What cpu.pressure of a cgroup counts while one or two members spin on a CPU.
 ///
-/// `some` is the time in which a member waits for a CPU, `full` that in which none runs meanwhile: what is outside takes
-/// the CPU then. So the difference is the time in which one waits while one runs. A busy machine makes none of it.
+/// `some` is the time in which a member waits for a CPU. `full` is the part of it in which no member runs, because a
+/// process outside has the CPU. So the difference is the time in which one member waits while another runs. Other load
+/// on the machine does not add to it.
 fn press(two: bool) -> Result<Vec<Fact>> {
     let cgroup = create(AnyV2, "pressed")?;
     let cpu = a_cpu()?;
     let second = two.then(|| spin_in(&cgroup, "second", cpu, spin)).transpose()?;
     let mut first = spin_in(&cgroup, "first", cpu, |me| {
-        // It says that time goes by, so that nobody has to sleep, and never waits itself.
+        // It reports at intervals, so that the parent does not have to sleep. It never waits itself.
         let mut said = Instant::now();
-        while used(OURSELVES)? < LONG {
+        while used(CALLER)? < LONG {
             if said.elapsed() >= MOMENT {
                 said = Instant::now();
                 me.report("it", "spins")?;
@@ -165,7 +159,7 @@ fn press(two: bool) -> Result<Vec<Fact>> {
     })?;
     let members: Vec<Pid> = second.iter().chain([&first]).map(Child::pid).collect();
     let cpu_time = || members.iter().try_fold(Duration::ZERO, |sum, pid| Ok::<_, Error>(sum + used(*pid)?));
-    // Pressure is read around the CPU time, so that no delay of ours makes less of it.
+    // Pressure is read before and after the CPU time, so that a delay here cannot make it smaller.
     let (before, began) = (Pressure::of(&cgroup)?, cpu_time()?);
     let ran = loop {
         first.fact()?;
@@ -206,7 +200,7 @@ impl Pressure {
     }
 }
 
-/// Where a process may run that moved to a cpuset of all CPUs, pinned to one before that, or not.
+/// How many CPUs a process may use after a move to a cpuset of all CPUs. If `pinned`, it is pinned to one before.
 fn move_pinned(pinned: bool) -> Result<Vec<Fact>> {
     let cgroup = create(Controller("cpuset"), "all")?;
     let cpu = a_cpu()?;
@@ -214,7 +208,7 @@ fn move_pinned(pinned: bool) -> Result<Vec<Fact>> {
         if pinned {
             stay_on(cpu)?;
         }
-        me.report("CPUs that it may use before", number_of_cpus()?)?;
+        me.report("CPUs allowed before", number_of_cpus()?)?;
         me.checkpoint()?;
         me.report(MAY_USE, number_of_cpus()?)
     })?;
@@ -224,13 +218,13 @@ fn move_pinned(pinned: bool) -> Result<Vec<Fact>> {
     Ok(vec![before, child.fact()?])
 }
 
-/// How many there are without a limit is this machine's.
+/// Without a limit the number depends on the machine.
 fn number_of_cpus() -> ns_core::Result<Value> {
     let cpus = i64::try_from(allowed()?.len()).unwrap_or(i64::MAX);
     Ok(if cpus == 1 { Value::Number(1) } else { Value::Count(cpus) })
 }
 
-/// A member of `cgroup` that does `body` on one CPU. It is killed when this is dropped.
+/// A member of `cgroup` that runs `body` on one CPU. Dropping the [`Child`] kills it.
 fn spin_in(
     cgroup: &Cgroup,
     label: &str,
@@ -239,7 +233,7 @@ fn spin_in(
 ) -> Result<Child> {
     let mut child = Child::spawn(label, Namespaces::NONE, move |me| {
         me.checkpoint()?;
-        // After the move: before Linux 6.2 a move to another cpuset forgets it.
+        // After the move: before Linux 6.2 a move to another cpuset resets the affinity.
         stay_on(cpu)?;
         me.report("it", "spins")?;
         body(me)
@@ -250,11 +244,11 @@ fn spin_in(
     Ok(child)
 }
 
-/// More CPU time than anyone lets a spinner have.
+/// More CPU time than any step lets a process use.
 const LONG: Duration = Duration::from_secs(30);
 
 fn spin(_: &mut Reporter) -> ns_core::Result<()> {
-    while used(OURSELVES)? < LONG {}
+    while used(CALLER)? < LONG {}
     Ok(())
 }
 
@@ -265,12 +259,12 @@ fn a_cpu() -> Result<usize> {
 fn stay_on(cpu: usize) -> ns_core::Result<()> {
     let mut wanted = CpuSet::new();
     wanted.set(cpu).named(|| "CPU_SET()".into())?;
-    sched_setaffinity(OURSELVES, &wanted).named(|| "sched_setaffinity()".into())
+    sched_setaffinity(CALLER, &wanted).named(|| "sched_setaffinity()".into())
 }
 
-const OURSELVES: Pid = Pid::from_raw(0);
+const CALLER: Pid = Pid::from_raw(0);
 
-/// The CPU time that a process has had.
+/// The CPU time that a process has used.
 fn used(of: Pid) -> ns_core::Result<Duration> {
     let clock = clock_getcpuclockid(of).named(|| format!("clock_getcpuclockid({of})"))?;
     clock_gettime(clock).named(|| "clock_gettime()".into()).map(Duration::from)
@@ -283,7 +277,7 @@ fn nanoseconds(time: Duration) -> Value {
 /// Lines `some` and `full`, each with `total=`, in µs (Documentation/accounting/psi.rst).
 const PRESSURE_FILE: &str = "cpu.pressure";
 
-/// Kernels have it built in and off. Before Linux 5.13 they count no `full` for the CPU.
+/// Some kernels have it built in and switched off. Before Linux 5.13 they count no `full` for the CPU.
 fn pressure() -> ns_core::Result<Option<Unmet>> {
     let Ok(parent) = CgroupParent::find(AnyV2)? else { return Ok(None) };
     let text = fs::read_to_string(parent.directory().join(PRESSURE_FILE)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! cpu and cpuset: how much time there is, and on which CPUs. Nobody is refused anything; a process waits.
+//! cpu and cpuset: how much CPU time a process gets, and on which CPUs. Past cpu.max no call fails: the process waits.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::requirements::{self, CPU};
 
 const MAX: Claim = Claim::holds(
     "cpu-max",
-    "cpu: a process that uses more CPU time than cpu.max gives is throttled: cpu.stat counts it in nr_throttled.",
+    "cpu: a process that needs more CPU time than cpu.max allows is throttled, and nr_throttled in cpu.stat increases.",
 )
 .factor("cpu.max")
 .notes(&[40])
@@ -24,34 +24,26 @@ const MAX: Claim = Claim::holds(
 .requires(&[CPU])
 .core(&[Row::first("nr_throttled")])
 .asks(
-    "cpu.max is 2 ms in every 20 ms. A process has work for 20 ms of CPU time. What happens?",
+    "cpu.max is 2 ms in every 20 ms. A process needs 20 ms of CPU time. What happens?",
     &[
         right("it is throttled, and cpu.stat counts that"),
-        wrong("it runs at full speed while nobody else wants the CPU", "that is so for cpu.weight"),
-        wrong("SIGXCPU ends it", "ulimit -t does so"),
+        wrong("it runs at full speed while no other process needs the CPU", "cpu.weight works like that"),
+        wrong("SIGXCPU ends it", "past a limit by ulimit -t, SIGXCPU ends a process"),
     ],
 );
 const ABOVE: Claim = Claim::holds(
     "cpu-above",
-    "A cpu.max above holds a process too, and is counted there: below, nr_throttled stays 0.",
+    "When an ancestor's cpu.max throttles a process, nr_throttled increases in the ancestor, and not in the process's cgroup.",
 )
-.factor("cpu.max of the cgroup above")
+.factor("cpu.max of the parent")
 .notes(&[40, 51])
 .more(&[112])
 .requires(&[CPU]);
 
 pub(crate) const LIMIT_CPU: Step = Step {
-    title: "cpu: allow 2 ms in every 20 ms, and let a process use 20 ms of CPU time.",
+    title: "cpu: allow 2 ms of CPU time in every 20 ms, and let a process use 20 ms.",
     calls: &["write(\"…/cpu.max\", \"2000 20000\")", "read(\"…/cpu.stat\")"],
-    by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir new"),
-        hand(
-            "test -n \"$v1\" && echo 20000 > new/cpu.cfs_period_us && echo 2000 > new/cpu.cfs_quota_us || echo 2000 20000 > new/cpu.max",
-        ),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; i=0; while [ $i -lt 9999 ]; do i=$((i+1)); done'; cat new/cpu.stat; rmdir new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo 2000 20000 > new/cpu.max").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; i=0; while [ $i -lt 9999 ]; do i=$((i+1)); done'; grep nr_throttled new/cpu.stat; rmdir new").as_root().prints("nr_throttled …"), ],
     claims: &[MAX, ABOVE],
     run: |lab| {
         show_version(lab, "cpu")?;
@@ -64,40 +56,33 @@ pub(crate) const LIMIT_CPU: Step = Step {
 
 pub(crate) const TWO_CPUS: Requirement = Requirement::Probe(|| {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok((cpus < 2).then(|| Unmet::new("a second CPU", "run it where there are two, and without taskset")))
+    Ok((cpus < 2).then(|| Unmet::new("a second CPU", "run it on a machine with two CPUs, without taskset")))
 });
 
 const CPUSET: Claim = Claim::holds(
     "cpuset",
-    "cpuset: a process may run on the CPUs of the cgroup alone; sched_setaffinity() to another is EINVAL.",
+    "cpuset: a process runs only on the CPUs of its cgroup; sched_setaffinity() to another fails with EINVAL.",
 )
 .factor("cpuset.cpus")
 .notes(&[41])
 .requires(&[requirements::CPUSET, TWO_CPUS]);
 
 pub(crate) const LIMIT_CPUSET: Step = Step {
-    title: "cpuset: allow one CPU, and ask for another.",
+    title: "cpuset: allow one CPU, and call sched_setaffinity() with another.",
     calls: &["write(\"…/cpuset.cpus\", \"0\")", "sched_getaffinity()", "sched_setaffinity()"],
-    by_hand: &[
-        hand(
-            "v1=$(findmnt -nfo TARGET -t cgroup -O cpuset); cd ${v1:-$v2}; test -n \"$v1\" || echo +cpuset > cgroup.subtree_control",
-        ),
-        hand("mkdir new; echo 0 > new/cpuset.cpus; test -z \"$v1\" || cat cpuset.mems > new/cpuset.mems"),
-        hand("sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$; taskset -cp 1 $$'; rmdir new"),
-    ],
+    by_hand: &[hand("mkdir new; echo 0 > new/cpuset.cpus; sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$; taskset -cp 1 $$'; rmdir new").as_root().prints("pid …'s current affinity list: 0\n…\ntaskset: …: EINVAL\n…").in_the_same_shell(), ],
     claims: &[CPUSET],
     run: |lab| {
         show_version(lab, "cpuset")?;
-        lab.compare(CPUSET, false, true, run_elsewhere)?.shows(
-            inside("CPUs that it may use").is(1) & inside("sched_setaffinity() to another").is("EINVAL"),
-        )
+        lab.compare(CPUSET, false, true, run_elsewhere)?
+            .shows(inside("CPUs allowed").is(1) & inside("sched_setaffinity() to another CPU").is("EINVAL"))
     },
 };
 
-/// A tenth of one CPU, in short periods, so that nobody has to wait long.
+/// A tenth of one CPU. The periods are short, so that the run is short too.
 const QUOTA: Duration = Duration::from_millis(2);
 const PERIOD: Duration = Duration::from_millis(20);
-/// CPU time that takes ten such periods. It is the process's own time, of which a busy machine takes nothing.
+/// CPU time that takes ten such periods. It counts only while the process runs, so other load does not matter.
 const WORK: Duration = Duration::from_millis(20);
 
 fn burn_within(limited: bool) -> Result<Fact> {
@@ -109,7 +94,7 @@ fn burn_within(limited: bool) -> Result<Fact> {
     throttled("nr_throttled", &cgroup)
 }
 
-/// In a cgroup of which the one above is limited, or not.
+/// As [`burn_within`], in a child cgroup whose parent has the limit.
 fn burn_below(limited: bool) -> Result<[Fact; 2]> {
     let pair = Pair::with("cpu")?;
     if limited {
@@ -119,7 +104,7 @@ fn burn_below(limited: bool) -> Result<[Fact; 2]> {
     Ok([throttled("nr_throttled above", &pair.above)?, throttled("nr_throttled below", &pair.below)?])
 }
 
-/// Lets a process in `cgroup` use up its [`WORK`].
+/// Has a process in `cgroup` use CPU time: [`WORK`].
 fn burn_in(cgroup: &Cgroup) -> Result<()> {
     let mut child = Child::spawn("burner", Namespaces::NONE, |me| {
         me.checkpoint()?;
@@ -134,13 +119,14 @@ fn burn_in(cgroup: &Cgroup) -> Result<()> {
     Ok(())
 }
 
-/// Whether the cgroup was throttled. How often depends on what else runs here.
+/// Whether the cgroup was throttled. How often depends on the other load of the machine.
 fn throttled(what: &str, cgroup: &Cgroup) -> Result<Fact> {
     let count = cgroup.flat_keyed("cpu.stat")?.get("nr_throttled").copied().context("nr_throttled")?;
     Ok(Fact::outside(what, if count == 0 { Value::Number(0) } else { "more than 0".into() }))
 }
 
-/// Where a process may run, and whether it may on our second CPU: in a cgroup that has our first alone, or all.
+/// On how many CPUs a process may run, and whether it may run on the second. If `limited`, its cgroup has the first CPU
+/// alone.
 fn run_elsewhere(limited: bool) -> Result<Vec<Fact>> {
     let cgroup = create(Controller("cpuset"), "limited")?;
     let cpus = allowed()?;
@@ -151,14 +137,14 @@ fn run_elsewhere(limited: bool) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("runner", Namespaces::NONE, move |me| {
         me.checkpoint()?;
         let cpus = allowed()?.len();
-        // How many there are without a limit is this machine's.
+        // Without a limit the number depends on the machine.
         let count = i64::try_from(cpus).unwrap_or(i64::MAX);
         let count = if count == 1 { Value::Number(1) } else { Value::Count(count) };
-        me.report("CPUs that it may use", count)?;
+        me.report("CPUs allowed", count)?;
         let mut wanted = CpuSet::new();
         wanted.set(other).named(|| "CPU_SET()".into())?;
         let moved = sched_setaffinity(Pid::from_raw(0), &wanted).named(|| "sched_setaffinity()".into());
-        me.report("sched_setaffinity() to another", Outcome::of(moved)?)
+        me.report("sched_setaffinity() to another CPU", Outcome::of(moved)?)
     })?;
     cgroup.join(child.pid())?;
     child.wake()?;

@@ -1,4 +1,4 @@
-//! Freezing and killing: what is done to all of a cgroup at once, and needs no controller on version 2.
+//! Freezing and killing all processes of a cgroup at once. Version 2 needs no controller for it.
 
 use anyhow::{Result, bail};
 use lesson::{Claim, Row, Step, every, first, hand, outside, right, wrong};
@@ -19,17 +19,14 @@ const NO_CONTROLLER: Claim =
         .asks(
             "What does `echo +freezer > cgroup.subtree_control` give in version 2?",
             &[
-                right("EINVAL, as any unknown name"),
-                wrong(
-                    "OK",
-                    "in version 1 it is a controller, and the list of controllers is often given for both",
-                ),
-                wrong("ENOENT", "that is the answer for a controller that the cgroup lacks"),
+                right("EINVAL, as for any unknown name"),
+                wrong("OK", "it is a controller in version 1, and one list is often given for both versions"),
+                wrong("ENOENT", "a controller that the kernel has and the cgroup lacks gives ENOENT"),
             ],
         );
 const FREEZES: Claim = Claim::holds(
     "freezes",
-    "Every v2 cgroup below the root has cgroup.freeze, without a controller: all below stand still until it is 0 again.",
+    "cgroup v2 freezes without a controller: 1 in cgroup.freeze stops the processes below until it is 0.",
 )
 .factor("cgroup.freeze")
 .notes(&[42])
@@ -38,37 +35,40 @@ const FREEZES: Claim = Claim::holds(
 .arms("not frozen", "frozen")
 .core(&[Row::outside("process answers", "the process answers")])
 .asks(
-    "No controller is enabled. 1 is written to cgroup.freeze of a cgroup. What does a process in a cgroup below do?",
+    "No controller is enabled. 1 is written to cgroup.freeze of a cgroup. What does a process in its child cgroup do?",
     &[
-        right("it stands still, until 0 is written"),
-        wrong("it goes on: only direct members stop", "cgroup.procs does list direct members alone"),
-        wrong("it goes on: there is no such file without a controller", "in version 1 freezing takes a controller"),
-        wrong("it stops, as by SIGSTOP, and any SIGCONT wakes it", "a frozen process looks like a stopped one"),
+        right("it stops, until 0 is written"),
+        wrong("it continues: only direct members stop", "cgroup.procs lists direct members alone"),
+        wrong("it continues: without a controller the file does not exist", "version 1 needs a controller for it"),
+        wrong("it stops, as by SIGSTOP, and SIGCONT resumes it", "a frozen process looks like a stopped one"),
     ],
 );
 const MOVED_IN: Claim = Claim::holds(
     "frozen-moved",
-    "A process that is moved into a frozen cgroup freezes, and thaws when moved out.",
+    "A process freezes when it moves into a frozen cgroup, and thaws when it moves out.",
 )
 .factor("a move into a frozen cgroup")
+.arms("not frozen", "frozen")
 .more(&[110])
 .requires(&[ANY_V2]);
 const KILLED: Claim = Claim::holds(
     "frozen-killed",
-    "A frozen process of version 2 dies of SIGKILL at once; a signal that it handles waits for the thaw.",
+    "In cgroup v2, SIGKILL ends a frozen process at once; a SIGUSR1 that it handles waits for the thaw.",
 )
 .factor("SIGKILL instead of SIGUSR1")
+.arms("SIGUSR1", "SIGKILL")
 .notes(&[42])
 .more(&[110])
 .requires(&[ANY_V2]);
 const KILL: Claim =
-    Claim::holds("kill", "A 1 in cgroup.kill kills every process in the cgroup and below, by SIGKILL.")
+    Claim::holds("kill", "1 in cgroup.kill sends SIGKILL to every process in the cgroup and below.")
         .factor("echo 1 > cgroup.kill")
+        .arms("nothing", "cgroup.kill")
         .more(&[109])
         .requires(&[ANY_V2]);
 
 pub(crate) const FREEZE_AND_KILL: Step = Step {
-    title: "Freeze a cgroup: does a process in it or below go on? Move one in, send signals, kill all. No controller is needed.",
+    title: "Freeze a cgroup without a controller. Move a process in, send signals to a frozen one, and kill all members.",
     calls: &[
         "write(\"…/cgroup.subtree_control\", \"+freezer\")",
         "write(\"…/cgroup.freeze\", \"1\")",
@@ -76,35 +76,27 @@ pub(crate) const FREEZE_AND_KILL: Step = Step {
         "kill(PID, SIGKILL)",
         "write(\"…/cgroup.kill\", \"1\")",
     ],
-    by_hand: &[
-        hand(
-            "cd $v2; mkdir new new/below; echo +freezer > new/cgroup.subtree_control; sleep 99 & echo $! > new/below/cgroup.procs",
-        ),
-        hand(
-            "echo 1 > new/cgroup.freeze; sleep 1; cat new/below/cgroup.events; ps -o pid,stat,wchan:20,args $!",
-        ),
-        hand("kill $!; sleep 1; jobs; echo 0 > new/cgroup.freeze; rmdir new/below new"),
-    ],
+    by_hand: &[hand("mkdir new new/below; sleep 60 & echo $! > new/below/cgroup.procs; echo 1 > new/cgroup.freeze; sleep 1; grep frozen new/below/cgroup.events").as_root().prints("frozen 1").in_the_same_shell(), hand("kill $!; sleep 1; jobs; echo 0 > new/cgroup.freeze; sleep 1; rmdir new/below new").as_root().prints("[1]+ Terminated sleep 60"), ],
     claims: &[NO_CONTROLLER, FREEZES, MOVED_IN, KILLED, KILL],
     run: |lab| {
-        // A controller that there is, and that the cgroup lacks, would be ENOENT. The one below has none at all.
+        // A controller that the kernel has and the cgroup lacks would give ENOENT. The child has no controller.
         lab.compare(NO_CONTROLLER, "nonsense", "freezer", |name| enable(&Pair::bare()?.below, name))?
             .shows(first().from("EINVAL").to("ENOENT"))?;
         lab.compare(FREEZES, false, true, freeze_above)?.shows(
-            outside("frozen, in cgroup.events below").is("yes")
+            outside("cgroup.events: frozen").is("yes")
                 & outside("the process answers").is("no")
                 & outside("it answers after the thaw").is("yes"),
         )?;
         lab.compare(MOVED_IN, false, true, move_in_and_out)?.shows(
-            outside("the process answers").is("no") & outside("it answers when moved out").is("yes"),
+            outside("the process answers").is("no") & outside("it answers once moved out").is("yes"),
         )?;
         lab.compare(KILLED, Signal::SIGUSR1, Signal::SIGKILL, signal_while_frozen)?
-            .shows(first().is("it ends"))?;
+            .shows(first().is("process ends"))?;
         lab.compare(KILL, false, true, kill_above)?.shows(every().is("killed by SIGKILL"))
     },
 };
 
-/// One that says a word when it is woken.
+/// A process that reports when it is woken.
 fn answerer(label: &str) -> Result<Child> {
     let answers = |me: &mut Reporter| {
         me.checkpoint()?;
@@ -114,20 +106,20 @@ fn answerer(label: &str) -> Result<Child> {
     Ok(Child::spawn(label, Namespaces::NONE, answers)?)
 }
 
-/// Whether `child`, who was woken, answers while another one does.
+/// Whether `child`, which was woken, reports in the time that another process takes for it.
 fn answers_in_time(child: &mut Child, is_frozen: bool) -> Result<bool> {
     if !is_frozen {
         child.fact()?;
         return Ok(true);
     }
-    // Created, heard and gone: in that time a process that can run would have said its word too.
+    // While another process is created and reports, a child that can run would have reported too.
     let mut other = answerer("another")?;
     other.wake()?;
     other.fact()?;
     Ok(child.has_message()?)
 }
 
-/// A process below a cgroup that is frozen, or not.
+/// A process in a child cgroup, whose parent is frozen if `freezes`.
 fn freeze_above(freezes: bool) -> Result<[Fact; 3]> {
     let Pair { below, above } = &Pair::bare()?;
     let mut child = answerer("sleeper")?;
@@ -141,27 +133,27 @@ fn freeze_above(freezes: bool) -> Result<[Fact; 3]> {
     above.thaw()?;
     let after = answers || child.fact()?.what == "the process answers";
     Ok([
-        Fact::outside("frozen, in cgroup.events below", frozen),
+        Fact::outside("cgroup.events: frozen", frozen),
         Fact::outside("the process answers", answers),
         Fact::outside("it answers after the thaw", after),
     ])
 }
 
-/// A process that is moved into a cgroup that is frozen already, or is not, and out again.
+/// A process moves into a cgroup, which is frozen if `freezes`, and out again.
 fn move_in_and_out(freezes: bool) -> Result<[Fact; 2]> {
     let [cold, warm] = [create(AnyV2, "cold")?, create(AnyV2, "warm")?];
     if freezes {
         cold.freeze()?;
     }
-    let mut child = answerer("traveller")?;
+    let mut child = answerer("mover")?;
     cold.join(child.pid())?;
-    // The cgroup counts as frozen again once the newcomer is.
+    // The cgroup counts as frozen again once its new member is.
     let frozen = freezes && cold.freeze().is_ok();
     child.wake()?;
     let answers = answers_in_time(&mut child, frozen)?;
     warm.join(child.pid())?;
     let after = answers || child.fact()?.what == "the process answers";
-    Ok([Fact::outside("the process answers", answers), Fact::outside("it answers when moved out", after)])
+    Ok([Fact::outside("the process answers", answers), Fact::outside("it answers once moved out", after)])
 }
 
 /// What a signal does to a process that is frozen and handles SIGUSR1.
@@ -182,42 +174,42 @@ fn signal_while_frozen(signal: Signal) -> Result<[Fact; 2]> {
     Ok([Fact::outside(format!("while frozen, after {signal}"), result), child.next("after the thaw")?])
 }
 
-/// Looks until one of three things is so.
+/// Reads the state of a process until it has ended, the signal is pending, or the signal is handled.
 fn result_of(child: &Child, signal: Signal) -> Result<&'static str> {
     let bit = 1_u64 << (signal as i32 - 1);
     for _ in 0..1_000_000 {
         let status = process::status(Some(child.pid()))?;
         let pending = (status.sigpnd | status.shdpnd) & bit != 0;
-        // Whom a signal has woken runs until that is done. So who sleeps is done with it, or does not heed it.
+        // A process that a signal wakes runs until it has handled the signal. So one that sleeps has handled it.
         match (status.state.chars().next(), pending) {
-            (Some('Z'), _) => return Ok("it ends"),
-            (Some('S'), true) => return Ok("it waits"),
-            (Some('S'), false) => return Ok("it acts on it"),
+            (Some('Z'), _) => return Ok("process ends"),
+            (Some('S'), true) => return Ok("signal waits"),
+            (Some('S'), false) => return Ok("signal handled"),
             _ => {}
         }
         std::thread::yield_now();
     }
-    bail!("{signal} neither waits nor does anything");
+    bail!("{signal}: the process neither ends nor sleeps");
 }
 
-/// Two processes, one in a cgroup and one below, and what they have to say after a kill, or without.
+/// Two processes, one in a cgroup and one in its child: how each ends, after cgroup.kill if `kills`.
 fn kill_above(kills: bool) -> Result<Vec<Fact>> {
     let pair = Pair::bare()?;
     let member = |label: &str, cgroup: &Cgroup| -> Result<Child> {
         let child = Child::spawn(label, Namespaces::NONE, |me| {
             me.checkpoint()?;
-            me.report("", "lives on")
+            me.report("", "survives")
         })?;
         cgroup.join(child.pid())?;
         Ok(child)
     };
-    let mut members = [member("the one in it", &pair.above)?, member("the one below", &pair.below)?];
+    let mut members = [member("member", &pair.above)?, member("member below", &pair.below)?];
     if kills {
         pair.above.limit("cgroup.kill", 1)?;
     }
     let mut facts = Vec::new();
     for child in &mut members {
-        // Who was killed hears no more of it, and says how it ended.
+        // Fails if the child was killed. Then the fact is how it ended.
         let _ = child.wake();
         let end = format!("end of {}", child.label());
         facts.push(child.next(end)?);

@@ -1,10 +1,11 @@
 //! What does a limit do?
 //!
-//! A limit is a number in a file of a cgroup, and each kind answers in its own way when it is hit: fork() fails, a
-//! process is killed, or it is made to wait. Watch for the answer, and for who gets it: it is not always the one who
-//! did too much. And the number in the file is not the whole truth: what holds is the least of all above.
+//! A limit is a number in a file of a cgroup. What happens at the limit depends on the resource: fork() fails, the
+//! kernel kills a process, or a process waits. Watch which process is affected: it is not always the one that used too
+//! much. The ancestors can have limits too. The strictest one applies.
 //!
-//! Nothing is judged by a clock. Where a limit makes a process wait, the kernel's own count tells, or who comes first.
+//! No claim is judged by elapsed time. Where a limit makes a process wait, the claim reads a counter of the kernel, or
+//! looks which of two processes is done first.
 
 mod cgroups;
 mod contention;
@@ -22,22 +23,25 @@ mod swap;
 mod tree;
 
 use anyhow::Result;
-use lesson::{Experiment, Step, hand};
+use lesson::{Experiment, Need, Step, hand};
 use ns_core::cgroup::{EnabledControllers, Layout};
 use ns_core::{Capability, Fact, Namespaces, Value, probe};
 
 const CGROUP_LIMITS: Experiment = Experiment {
     name: "cgroup-limits",
     question: "What does a limit do?",
-    setup: "A process does too much, without a limit and with one.",
+    setup: "A process uses too much of a resource, without a limit and with one.",
     arms: ["no limit", "limit"],
-    in_short: "past a limit fork() fails, a process is killed, or it waits. The strictest limit above applies.",
+    in_short: "past a limit, fork() fails, a process is killed, or it waits. The strictest ancestor limit applies.",
     notes: "What is a cgroup?",
     man: &["cgroups(7)", "cpuset(7)", "sched_setaffinity(2)", "systemd.resource-control(5)"],
     examples: &[
-        ("cgroup-limits", "run the experiment in the nearest cgroup that may be written"),
-        ("systemd-run --user --scope -p Delegate=yes cgroup-limits", "as an ordinary user of systemd"),
-        ("cgroup-limits --sabotage", "without the factors: no claim holds"),
+        ("cgroup-limits", "run the experiment, below the nearest cgroup that you may write to"),
+        (
+            "systemd-run --user --scope -p Delegate=yes cgroup-limits",
+            "run it as an ordinary user, in a cgroup that systemd delegates",
+        ),
+        ("cgroup-limits --sabotage", "run the negative control: without the factors, no claim holds"),
     ],
     sandbox: Namespaces::NONE,
     requires: &[],
@@ -81,19 +85,18 @@ fn main() -> std::process::ExitCode {
 const LIST_THE_CONTROLLERS: Step = Step {
     title: "Compare the notes' list of controllers with this machine's.",
     calls: &["read(\"…/cgroup.controllers\")", "read(\"/proc/self/mountinfo\")"],
-    by_hand: &[hand("v2=$(findmnt -nfo TARGET -t cgroup2); cat $v2/cgroup.controllers; cat /proc/cgroups")],
+    by_hand: &[hand("systemd-run --quiet --scope -p Delegate=yes bash  # a shell of your own, for all that follows").as_root().prints("").needs(&[Need::Systemd, Need::Controllers]), hand("cd /sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup); mkdir shell; echo $$ > shell/cgroup.procs; cat cgroup.controllers").as_root().prints("cpuset cpu io memory … pids…"), hand("echo +cpu +cpuset +io +memory +pids > cgroup.subtree_control; cut -f 1 /proc/cgroups | tail -n +2 | xargs").as_root().prints("cpuset cpu cpuacct blkio memory devices freezer …"), ],
     claims: &[],
     run: |lab| {
         lab.once(|_| enable_the_rest())?;
         let layout = Layout::detect()?;
-        lab.saw(Fact::outside("the layout of this machine", layout.kind().to_string()))?;
+        lab.saw(Fact::outside("cgroup layout", layout.kind().to_string()))?;
         let columns = ["controller", "in the notes", "in cgroup.controllers", "mounted on v1"];
-        lab.table("Controllers, and where this machine has them", &columns, list(&layout))
+        lab.table("Controllers of the notes, and of this machine", &columns, list(&layout))
     },
 };
 
-/// On a machine to throw away the root enables for its children what systemd does not, so that every claim can be
-/// asked there.
+/// On a disposable machine, enables in the root what systemd does not enable. Then every claim can be asked there.
 fn enable_the_rest() -> Result<Option<EnabledControllers>> {
     if probe::throw_away()?.or(probe::capability(Capability::CAP_SYS_ADMIN)).is_some() {
         return Ok(None);
@@ -104,7 +107,7 @@ fn enable_the_rest() -> Result<Option<EnabledControllers>> {
     Ok(Some(EnabledControllers::in_the_root(&rest)?))
 }
 
-/// The notes' controllers, and those besides, with where this machine has them.
+/// The controllers of the notes and two newer ones, and whether this machine has them on version 1 or 2.
 fn list(layout: &Layout) -> Vec<Vec<Value>> {
     let controllers =
         ["cpu", "cpuset", "freezer", "hugetlb", "io", "memory", "perf_event", "pids", "rdma", "misc", "dmem"];

@@ -1,6 +1,6 @@
-//! memory: what a cgroup is charged for, and what happens when it is too much.
+//! memory: what is charged to a cgroup, and what happens past its limit.
 //!
-//! What is killed here is always a child of ours, in a cgroup of ours, for a limit of a few mebibytes.
+//! Only children of this experiment are killed, in cgroups of this experiment, at limits of a few MiB.
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;
@@ -22,28 +22,29 @@ use crate::requirements::{MEMORY, MEMORY_V2};
 use crate::swap::{self, Swap};
 
 pub(crate) const MIB: usize = 1 << 20;
-/// A limit that a small process fits in, and a need that does not.
+/// A limit that a small process stays below, and an amount that exceeds it.
 const LIMIT: usize = 8 * MIB;
 const TOO_MUCH: usize = 32 * MIB;
 
-/// What becomes of a process that takes [`TOO_MUCH`].
+/// The fact that says how a process ends that takes [`TOO_MUCH`].
 pub(crate) const RESULT: &str = "after 32 MiB";
 
-/// A limit of a cgroup above leaves room for what the steps take. Looked up and not tried: there the OOM killer could choose
-/// whom it likes.
+/// The limits of the ancestors leave room for what the steps use. They are read and not tried: past the limit of an
+/// ancestor, the OOM killer could choose any process there.
 pub(crate) const ROOM: Requirement = Requirement::Probe(room_for_all);
 
 const TOUCHED: Claim = Claim::holds(
     "memory-touched",
-    "memory: what is charged is what was touched, page by page, and not what was asked for.",
+    "memory: allocated memory is charged when the process writes to its pages, and not before.",
 )
 .factor("a write to every page")
+.arms("allocated", "written to")
 .notes(&[45])
 .more(&[113])
 .requires(&[MEMORY, ROOM]);
 const MAX: Claim = Claim::holds(
     "memory-max",
-    "memory: the only process of a cgroup, if it touches more than memory.max, is killed by SIGKILL; no call fails.",
+    "memory: without swap, a cgroup's only process that touches more than memory.max is killed by SIGKILL; no call fails.",
 )
 .factor("memory.max")
 .notes(&[45])
@@ -54,14 +55,14 @@ const MAX: Claim = Claim::holds(
     "The only process of a cgroup touches 32 MiB. memory.max is 8 MiB, and there is no swap. What happens?",
     &[
         right("the kernel kills it: SIGKILL"),
-        wrong("malloc() or mmap() fails with ENOMEM", "ulimit -v does so, and the manual page of malloc() says it"),
-        wrong("SIGSEGV", "it touches memory that it may not have"),
-        wrong("it waits until there is memory", "memory.high does slow it down"),
+        wrong("malloc() or mmap() fails with ENOMEM", "past a limit by ulimit -v it does, and malloc(3) lists ENOMEM"),
+        wrong("SIGSEGV", "a process gets SIGSEGV when it touches memory that it may not use"),
+        wrong("it waits until there is memory", "memory.high makes a process wait"),
     ],
 );
 const COUNTED: Claim = Claim::holds(
     "memory-counted",
-    "The OOM killer did it, and the cgroup says so: a kill is counted as oom_kill in memory.events.",
+    "memory: a kill by the OOM killer is counted as oom_kill in memory.events, or in memory.oom_control of v1.",
 )
 .factor("memory.max")
 .notes(&[45])
@@ -69,50 +70,45 @@ const COUNTED: Claim = Claim::holds(
 .requires(&[MEMORY, ROOM]);
 const KERNEL: Claim = Claim::holds(
     "memory-kernel",
-    "Kernel memory counts as well: a process that fills pipes past memory.max is killed, without a page of its own.",
+    "Kernel memory counts too: a process that fills pipes past memory.max is killed by SIGKILL.",
 )
 .factor("memory.max")
 .notes(&[45])
 .requires(&[MEMORY, ROOM, Requirement::Probe(kernel_memory_is_counted)]);
 const VICTIM: Claim = Claim::holds(
     "memory-victim",
-    "The OOM killer picks by size and oom_score_adj: at 1000 an idle member is killed before one that takes more.",
+    "The OOM killer weighs size and oom_score_adj: at 1000, an idle process is killed before a larger one.",
 )
-.factor("oom_score_adj of 1000 for the idle one")
+.factor("oom_score_adj of 1000 for the idle process")
+.arms("0", "1000")
 .notes(&[45])
 .requires(&[MEMORY, ROOM]);
 const RECLAIMED: Claim = Claim::holds(
     "memory-reclaimed",
-    "Before anyone is killed, the page cache is reclaimed: a process writes 32 MiB to a file within 8 MiB.",
+    "The kernel frees page cache before it kills: a process can write a 32 MiB file within 8 MiB.",
 )
 .factor("pages of a file instead of its own")
+.arms("own pages", "file pages")
 .notes(&[45])
 .more(&[113])
 .requires(&[MEMORY, ROOM, A_DISK]);
 const MEMINFO: Claim = Claim::holds(
     "meminfo",
-    "/proc/meminfo knows no limit: read inside a cgroup of 8 MiB, MemTotal is the whole machine's.",
+    "/proc/meminfo ignores the limit of a cgroup: where memory.max is 8 MiB, MemTotal is not 8 MiB.",
 )
 .factor("/proc/meminfo instead of memory.max")
+.arms("memory.max", "/proc/meminfo")
 .notes(&[45])
 .requires(&[MEMORY, Requirement::Probe(meminfo_is_the_kernels)]);
 
 pub(crate) const LIMIT_MEMORY: Step = Step {
-    title: "memory: limit a cgroup to 8 MiB, and touch 32 MiB in it: a process's own, then the kernel's.",
+    title: "memory: limit a cgroup to 8 MiB. Touch 32 MiB in it, then write 32 MiB to pipes.",
     calls: &["write(\"…/memory.max\", \"8388608\")", "mmap()", "write(pipe)", "read(\"…/memory.events\")"],
-    by_hand: &[
-        hand(
-            "v1=$(findmnt -nfo TARGET -t cgroup -O memory); cd ${v1:-$v2}; mkdir new; test -n \"$v1\" && max=memory.limit_in_bytes || max=memory.max",
-        ),
-        hand("echo 8M > new/$max; swapoff --all  # or, on version 2: echo 0 > new/memory.swap.max"),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M | wc -c'; grep -rs ^oom_kill new; rmdir new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M | wc -c'; grep '^oom_kill ' new/memory.events; rmdir new").as_root().prints("0\nKilled\noom_kill 1"), ],
     claims: &[TOUCHED, MAX, COUNTED, KERNEL],
     run: |lab| {
         show_version(lab, "memory")?;
-        // A shell has to fit in.
+        // A shell needs more than the small limit.
         lab.leave_a_member(Controller("memory"), "limited", |it| {
             it.limit(it.file(InterfaceFile::MEMORY), 2 * LIMIT)
         })?;
@@ -126,68 +122,54 @@ pub(crate) const LIMIT_MEMORY: Step = Step {
 };
 
 pub(crate) const READ_MEMINFO: Step = Step {
-    title: "From a cgroup that is limited to 8 MiB, ask how much memory there is: its limit, then /proc/meminfo.",
+    title: "Limit a cgroup to 8 MiB. In it, read the limit and then /proc/meminfo.",
     calls: &["read(\"…/memory.max\")", "read(\"/proc/meminfo\")"],
-    by_hand: &[hand(
-        "mkdir new; echo 8M > new/$max; sh -c 'echo $$ > new/cgroup.procs; head -n 1 /proc/meminfo'; cat new/$max; rmdir new",
-    )],
+    by_hand: &[hand("mkdir new; echo 8M > new/memory.max; sh -c 'echo $$ > new/cgroup.procs; head -n 1 /proc/meminfo'; cat new/memory.max; rmdir new").as_root().prints("MemTotal: … kB\n8388608").in_the_same_shell(), ],
     claims: &[MEMINFO],
     run: |lab| {
         lab.compare(MEMINFO, Source::Limit, Source::Meminfo, read_within)?
-            .shows(inside("it says 8 MiB").is("no"))
+            .shows(inside("shows 8 MiB").is("no"))
     },
 };
 
 pub(crate) const CHOOSE_A_VICTIM: Step = Step {
-    title: "Fill a cgroup with pages of a file, and then with those of two processes. Who is killed, if anyone?",
+    title: "Fill a cgroup with pages of a file. Then exceed its limit with two processes, and see which is killed.",
     calls: &["write(file)", "fdatasync(file)", "write(\"/proc/PID/oom_score_adj\", \"1000\")"],
-    by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O memory); cd ${v1:-$v2}; mkdir new; echo 8M > new/$max"),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=32 oflag=dsync'; rm /var/tmp/file",
-        ),
-        hand(
-            "echo 32M > new/$max; sh -c 'echo $$ > new/cgroup.procs; echo 1000 > /proc/self/oom_score_adj; a=$(head -c 8M /dev/zero | tr \"\\0\" x); kill -STOP $$' &",
-        ),
-        hand(
-            "sleep 1; sh -c 'echo $$ > new/cgroup.procs; head -c 28M /dev/zero | tail -c 28M | wc -c'; jobs; kill $!; rmdir new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=32 oflag=dsync 2>&1 | tail -n 1'; rm /var/tmp/file; grep '^oom_kill ' new/memory.events").as_root().prints("33554432 bytes (34 MB, 32 MiB) copied, …\noom_kill 0"), hand("echo 32M > new/memory.max; sh -c 'echo $$ > new/cgroup.procs; echo 1000 > /proc/self/oom_score_adj; a=$(head -c 8M /dev/zero | tr \"\\0\" x); kill -STOP $$' &").as_root().prints(""), hand("sleep 1; sh -c 'echo $$ > new/cgroup.procs; head -c 28M /dev/zero | tail -c 28M | wc -c'; grep '^oom_kill ' new/memory.events; sleep 1; rmdir new").as_root().prints("29360128\noom_kill 1"), ],
     claims: &[RECLAIMED, VICTIM],
     run: |lab| {
         if let Some((directory, _)) = io::disk() {
             lab.compare(RECLAIMED, Pages::Own, Pages::OfAFile, |pages| fill(&directory, pages))?
-                .shows(inside(RESULT).from("killed by SIGKILL").to("lives on"))?;
+                .shows(inside(RESULT).from("killed by SIGKILL").to("survives"))?;
         }
         lab.compare(VICTIM, false, true, take_beside_an_idle_one)?
-            .shows(outside("who is killed first").is("the idle one"))
+            .shows(outside("killed first").is("the idle process"))
     },
 };
 
 const STAYS: Claim = Claim::holds(
     "memory-stays",
-    "A page is charged to the cgroup in which it was touched first, and stays so when the process moves.",
+    "A page stays charged to the cgroup where the process first touched it, even after the process moves.",
 )
 .factor("a move after the touch")
+.arms("move first", "touch first")
 .more(&[114])
 .requires(&[MEMORY, ROOM]);
 
 pub(crate) const MOVE_AN_OWNER: Step = Step {
-    title: "Let a process touch 16 MiB, and move it to another cgroup before or after that.",
+    title: "Let a process touch 16 MiB. Move it to another cgroup before that, and then after that.",
     calls: &["write(\"…/new/cgroup.procs\", \"PID\")", "read(\"…/memory.current\")"],
     by_hand: &[],
     claims: &[STAYS],
     run: |lab| {
-        lab.compare(STAYS, false, true, charged_to_whom)?.shows(
-            outside("16 MiB are charged to the old one").is("yes")
-                & outside("16 MiB are charged to the new one").is("no"),
-        )
+        lab.compare(STAYS, false, true, charged_to_whom)?
+            .shows(outside("16 MiB charged to old").is("yes") & outside("16 MiB charged to new").is("no"))
     },
 };
 
 const GROUP: Claim = Claim::holds(
     "memory-group",
-    "With memory.oom.group the OOM killer kills the whole cgroup: a member that took nothing dies too.",
+    "With memory.oom.group at 1, the OOM killer also kills a member that allocates nothing.",
 )
 .factor("memory.oom.group")
 .notes(&[45])
@@ -195,7 +177,7 @@ const GROUP: Claim = Claim::holds(
 .requires(&[MEMORY_V2, ROOM]);
 const HIGH: Claim = Claim::holds(
     "memory-high",
-    "memory.high kills nobody: past it a process goes on, and memory.events counts `high`.",
+    "Past memory.high, a process continues and is not killed, and memory.events counts `high`.",
 )
 .factor("memory.high")
 .notes(&[45])
@@ -203,26 +185,15 @@ const HIGH: Claim = Claim::holds(
 .requires(&[MEMORY_V2, ROOM]);
 
 pub(crate) const ANSWER_OTHERWISE: Step = Step {
-    title: "Ask for other answers than to kill the largest: memory.oom.group, memory.high.",
+    title: "Exceed memory.max where memory.oom.group is 1. Then exceed memory.high.",
     calls: &["write(\"…/memory.oom.group\", \"1\")", "write(\"…/memory.high\", \"32M\")"],
-    by_hand: &[
-        hand(
-            "cd $v2; mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max; echo 1 > new/memory.oom.group",
-        ),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M; echo never said'; cat new/memory.events; rmdir new",
-        ),
-        hand(
-            "mkdir new; echo 16M > new/memory.high; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=64'",
-        ),
-        hand("cat new/memory.current new/memory.events; rm /var/tmp/file; rmdir new"),
-    ],
+    by_hand: &[hand("mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max; echo 1 > new/memory.oom.group").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M; echo never said'; grep oom_ new/memory.events; rmdir new").as_root().prints("oom_kill …\noom_group_kill 1"), hand("mkdir new; echo 16M > new/memory.high; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=64 2>/dev/null'").as_root().prints(""), hand("cat new/memory.current; grep -E '^(high|oom_kill) ' new/memory.events; rm /var/tmp/file; rmdir new").as_root().prints("1…\nhigh …\noom_kill 0"), ],
     claims: &[GROUP, HIGH],
     run: |lab| {
         lab.compare(GROUP, false, true, take_beside_another)?
             .shows(inside(FRUGAL).is("killed by SIGKILL"))?;
         lab.compare(HIGH, false, true, grow_a_little)?.shows(
-            inside(RESULT).is("lives on")
+            inside(RESULT).is("survives")
                 & outside("memory.events counts high").is("yes")
                 & outside("oom_kill").is(0),
         )
@@ -231,15 +202,16 @@ pub(crate) const ANSWER_OTHERWISE: Step = Step {
 
 const SWAP: Claim = Claim::holds(
     "memory-swap",
-    "memory.max counts no swap: with space there a process outgrows it, unless memory.swap.max forbids.",
+    "memory.max does not count swap: with swap space, a process can exceed it, unless memory.swap.max is 0.",
 )
 .factor("memory.swap.max of 0")
+.arms("swap allowed", "no swap")
 .notes(&[45])
 .more(&[113])
 .requires(&[MEMORY_V2, Requirement::ThrowAway, Requirement::Probe(swap::missing)]);
 
 pub(crate) const OUTGROW_INTO_SWAP: Step = Step {
-    title: "Give the machine swap space, and let a process outgrow memory.max: with swap allowed to it, and forbidden.",
+    title: "Give the machine swap space. Let a process exceed memory.max, with swap allowed and with swap forbidden.",
     calls: &["swapon()", "write(\"…/memory.swap.max\", \"0\")", "write(\"…/memory.reclaim\", \"1M\")"],
     by_hand: &[],
     claims: &[SWAP],
@@ -249,14 +221,14 @@ pub(crate) const OUTGROW_INTO_SWAP: Step = Step {
     },
 };
 
-/// What the steps take at once, and a little more.
+/// What the steps use at once, and a little more.
 const NEEDED: usize = 48 * MIB;
 
 fn room_for_all() -> ns_core::Result<Option<Unmet>> {
     probe::memory(NEEDED)
 }
 
-/// Machines were started so that memory of the kernel's is not charged to cgroups.
+/// With the boot option cgroup.memory=nokmem, kernel memory is not charged to cgroups.
 fn kernel_memory_is_counted() -> ns_core::Result<Option<Unmet>> {
     let line = fs::read_to_string("/proc/cmdline").named(|| "cat /proc/cmdline".into())?;
     let off =
@@ -265,14 +237,14 @@ fn kernel_memory_is_counted() -> ns_core::Result<Option<Unmet>> {
     Ok(off.then(|| Unmet::new(what, "boot without that option")))
 }
 
-/// LXC and others mount a file over it that shows the limit: theirs, and no answer of the kernel's.
+/// LXC and others mount a file over /proc/meminfo that shows the limit. That file is not the kernel's answer.
 fn meminfo_is_the_kernels() -> ns_core::Result<Option<Unmet>> {
     let covered = mount::at(None, Path::new("/proc/meminfo"))?.is_some();
     let what = "the kernel's /proc/meminfo: something is mounted over it here";
     Ok(covered.then(|| Unmet::new(what, "run on the host")))
 }
 
-/// Takes memory in a cgroup that is limited, or not.
+/// Has a process run `take` in a cgroup, which has a limit if `limited`.
 fn take_within(limited: bool, take: fn() -> ns_core::Result<()>) -> Result<[Fact; 2]> {
     let cgroup = create(Controller("memory"), "limited")?;
     cgroup.forbid_swap()?;
@@ -282,13 +254,13 @@ fn take_within(limited: bool, take: fn() -> ns_core::Result<()>) -> Result<[Fact
     take_in(&cgroup, take)
 }
 
-/// What becomes of a process that does `take` in `cgroup`, and how often the OOM killer has killed.
+/// How a process in `cgroup` ends that runs `take`, and how many processes the OOM killer has killed.
 pub(crate) fn take_in(cgroup: &Cgroup, take: impl Fn() -> ns_core::Result<()>) -> Result<[Fact; 2]> {
     let mut child = Child::spawn("taker", Namespaces::NONE, move |me| {
         can_be_killed()?;
         me.checkpoint()?;
         take()?;
-        me.report("", "lives on")
+        me.report("", "survives")
     })?;
     cgroup.join(child.pid())?;
     child.wake()?;
@@ -297,16 +269,16 @@ pub(crate) fn take_in(cgroup: &Cgroup, take: impl Fn() -> ns_core::Result<()>) -
     Ok([result, oom_kills(cgroup)?])
 }
 
-/// Whoever was started with a negative oom_score_adj has protection from the OOM killer, which children inherit. It can
-/// be given up by anybody.
+/// A negative oom_score_adj protects from the OOM killer, and children inherit it. A process may raise its own without
+/// privileges.
 fn can_be_killed() -> ns_core::Result<()> {
     let file = "/proc/self/oom_score_adj";
     let text = fs::read_to_string(file).named(|| format!("cat {file}"))?;
     if text.starts_with('-') { fs::write(file, "0").named(|| format!("echo 0 > {file}")) } else { Ok(()) }
 }
 
-/// As [`take_in`] one that takes a MiB after the other, where it may not swap, or may. After each the kernel is told to
-/// make room (memory.reclaim): left to itself it may find the disk too slow, and kill though there is swap space.
+/// Like [`take_in`], but the process takes one MiB after the other, and may not swap if `swap_forbidden`. After each MiB
+/// memory.reclaim makes the kernel swap. Otherwise the disk may be too slow, and the kernel kills despite swap space.
 fn grow_slowly(swap_forbidden: bool) -> Result<[Fact; 2]> {
     let cgroup = create(ControllerV2("memory"), "limited")?;
     cgroup.limit("memory.max", LIMIT)?;
@@ -320,13 +292,13 @@ fn grow_slowly(swap_forbidden: bool) -> Result<[Fact; 2]> {
             memory.resize(memory.len() + MIB, 1_u8);
             me.report("touched", std::hint::black_box(&memory).len())?;
         }
-        me.report("", "lives on")
+        me.report("", "survives")
     })?;
     cgroup.join(child.pid())?;
     for _ in 0..TOO_MUCH / MIB {
         child.wake()?;
         let Message::Fact(_) = child.recv()? else { break };
-        // EAGAIN where nothing could be swapped out: then the limit will tell.
+        // EAGAIN where nothing can be swapped out. Then the limit applies.
         let _ = cgroup.write("memory.reclaim", "1M");
     }
     let result = child.next(RESULT)?;
@@ -339,20 +311,20 @@ fn oom_kills(cgroup: &Cgroup) -> Result<Fact> {
     Ok(Fact::outside("oom_kill", Value::Number(i64::try_from(cgroup.oom_kills()?)?)))
 }
 
-/// Takes memory of its own, and writes to each page of it.
+/// Allocates memory, and writes to each page of it.
 pub(crate) fn touch() -> ns_core::Result<()> {
     std::hint::black_box(vec![1_u8; TOO_MUCH]);
     Ok(())
 }
 
-/// Where a process looks for how much memory there is.
+/// Where a process reads how much memory there is.
 #[derive(Clone, Copy)]
 enum Source {
     Limit,
     Meminfo,
 }
 
-/// What a process in a limited cgroup reads there.
+/// What a process in a limited cgroup reads from `source`.
 fn read_within(source: Source) -> Result<Vec<Fact>> {
     let cgroup = create(Controller("memory"), "limited")?;
     let limit = cgroup.file(InterfaceFile::MEMORY);
@@ -368,7 +340,7 @@ fn read_within(source: Source) -> Result<Vec<Fact>> {
             Some(kibibytes) => kibibytes.parse().unwrap_or(0) * 1024,
             None => text.trim().parse().unwrap_or(0),
         };
-        me.report("it says 8 MiB", bytes == LIMIT)?;
+        me.report("shows 8 MiB", bytes == LIMIT)?;
         me.report(what, Value::Name(format!("{} MiB", bytes / MIB)))
     })?;
     cgroup.join(child.pid())?;
@@ -383,7 +355,7 @@ enum Pages {
     OfAFile,
 }
 
-/// What becomes of a process that takes [`TOO_MUCH`] of those pages within [`LIMIT`].
+/// How a process ends that takes [`TOO_MUCH`] of these pages where the limit is [`LIMIT`].
 fn fill(directory: &Path, pages: Pages) -> Result<[Fact; 2]> {
     let cgroup = create(Controller("memory"), "limited")?;
     cgroup.forbid_swap()?;
@@ -395,7 +367,7 @@ fn fill(directory: &Path, pages: Pages) -> Result<[Fact; 2]> {
             let block = vec![1_u8; MIB];
             for at in 0..TOO_MUCH / MIB {
                 file.write_all_at(&block, (at * MIB) as u64).named(|| "pwrite(file)".into())?;
-                // What the disk has can be taken back at once.
+                // The kernel can free a page at once when the disk has it.
                 file.sync_data().named(|| "fdatasync(file)".into())?;
             }
             Ok(())
@@ -403,7 +375,7 @@ fn fill(directory: &Path, pages: Pages) -> Result<[Fact; 2]> {
     })
 }
 
-/// Takes memory that only the kernel can reach: pipes full of data.
+/// Takes kernel memory: pipes full of data.
 fn fill_pipes() -> ns_core::Result<()> {
     let mut pipes = Vec::new();
     let mut written = 0;
@@ -413,7 +385,7 @@ fn fill_pipes() -> ns_core::Result<()> {
         // The most that an ordinary user may ask for by default (pipe(7)).
         fcntl(&write, FcntlArg::F_SETPIPE_SZ(1 << 20)).named(|| "fcntl(F_SETPIPE_SZ)".into())?;
         let block = [1; 4096];
-        // Full is EAGAIN.
+        // EAGAIN: the pipe is full.
         while let Ok(length) = nix::unistd::write(write.as_fd(), &block) {
             written += length;
         }
@@ -422,28 +394,28 @@ fn fill_pipes() -> ns_core::Result<()> {
     Ok(())
 }
 
-/// What is charged to a cgroup for 32 MiB that are asked for, and then touched or not.
+/// What is charged to a cgroup for 32 MiB that are allocated, and touched if `touches`.
 fn charged_for(touches: bool) -> Result<Vec<Fact>> {
     let cgroup = create(Controller("memory"), "charged")?;
     let mut child = Child::spawn("owner", Namespaces::NONE, move |me| {
         me.checkpoint()?;
-        // Zeroes that nobody wrote are not there yet.
+        // A page of zeroes does not exist until it is written to.
         let mut memory = std::hint::black_box(vec![0_u8; TOO_MUCH]);
         if touches {
             memory.fill(1);
         }
-        me.report("asked for", format!("{} MiB", std::hint::black_box(&memory).len() / MIB))?;
+        me.report("allocated", format!("{} MiB", std::hint::black_box(&memory).len() / MIB))?;
         me.stay()
     })?;
     cgroup.join(child.pid())?;
     let before = in_use(&cgroup)?;
     child.wake()?;
-    let asked = child.fact()?;
+    let allocated = child.fact()?;
     let more = in_use(&cgroup)?.saturating_sub(before);
-    Ok(vec![asked, Fact::outside("charged 32 MiB more", more >= TOO_MUCH)])
+    Ok(vec![allocated, Fact::outside("charged 32 MiB more", more >= TOO_MUCH)])
 }
 
-/// To whom the memory is charged of a process that moves before it touches it, or after.
+/// Which cgroup is charged for the memory of a process that moves before or after it touches the memory.
 fn charged_to_whom(moves_late: bool) -> Result<[Fact; 2]> {
     let [old, new] = [create(Controller("memory"), "old")?, create(Controller("memory"), "new")?];
     let mut child = Child::spawn("mover", Namespaces::NONE, |me| {
@@ -460,15 +432,14 @@ fn charged_to_whom(moves_late: bool) -> Result<[Fact; 2]> {
     child.fact()?;
     new.join(child.pid())?;
     Ok([
-        Fact::outside("16 MiB are charged to the old one", in_use(&old)? >= 16 * MIB),
-        Fact::outside("16 MiB are charged to the new one", in_use(&new)? >= 16 * MIB),
+        Fact::outside("16 MiB charged to old", in_use(&old)? >= 16 * MIB),
+        Fact::outside("16 MiB charged to new", in_use(&new)? >= 16 * MIB),
     ])
 }
 
-const FRUGAL: &str = "end of the one that takes nothing";
+const FRUGAL: &str = "end of the idle member";
 
-/// One that takes too much, and one beside it that takes nothing: what becomes of the second, with memory.oom.group or
-/// without.
+/// One member takes too much, and another takes nothing. How each ends, with memory.oom.group if `grouped`.
 fn take_beside_another(grouped: bool) -> Result<[Fact; 2]> {
     let cgroup = create(ControllerV2("memory"), "limited")?;
     cgroup.forbid_swap()?;
@@ -478,17 +449,18 @@ fn take_beside_another(grouped: bool) -> Result<[Fact; 2]> {
     }
     let mut frugal = Child::spawn("frugal", Namespaces::NONE, |me| {
         me.checkpoint()?;
-        me.report("", "lives on")
+        me.report("", "survives")
     })?;
     cgroup.join(frugal.pid())?;
-    // Of its count nothing is shown: with the group the kernel may count the largest twice.
+    // Its oom_kill is not shown: with memory.oom.group the kernel may count the largest process twice.
     let [taker, _] = take_in(&cgroup, touch)?;
-    // Who was killed hears no more of it.
+    // Fails if the child was killed.
     let _ = frugal.wake();
-    Ok([frugal.next(FRUGAL)?, Fact { what: "end of the one that takes too much".into(), ..taker }])
+    Ok([frugal.next(FRUGAL)?, Fact { what: "end of the allocating member".into(), ..taker }])
 }
 
-/// Who is killed when one takes 28 MiB of 32, beside an idle one that has 8 already, with oom_score_adj at 1000 or not.
+/// Which process is killed first when one takes 28 MiB of 32, and an idle one has 8 MiB. If `adjusted`, the idle one has
+/// an oom_score_adj of 1000.
 fn take_beside_an_idle_one(adjusted: bool) -> Result<Fact> {
     let cgroup = create(Controller("memory"), "limited")?;
     cgroup.forbid_swap()?;
@@ -504,7 +476,7 @@ fn take_beside_an_idle_one(adjusted: bool) -> Result<Fact> {
         let own = std::hint::black_box(vec![1_u8; 8 * MIB]);
         me.report("has", own.len())?;
         me.checkpoint()?;
-        me.report("", "lives on")
+        me.report("", "survives")
     })?;
     cgroup.join(idle.pid())?;
     idle.wake()?;
@@ -513,32 +485,32 @@ fn take_beside_an_idle_one(adjusted: bool) -> Result<Fact> {
         can_be_killed()?;
         me.checkpoint()?;
         std::hint::black_box(vec![1_u8; 28 * MIB]);
-        me.report("", "lives on")
+        me.report("", "survives")
     })?;
     cgroup.join(taker.pid())?;
     taker.wake()?;
     let taken = taker.next("after 28 MiB")?.value;
-    // Who was killed hears no more of it.
+    // Fails if the child was killed.
     let _ = idle.wake();
-    let left = idle.next("end of the idle one")?.value;
-    // The taker goes on until one of the two is killed. Where both are, the idle one's memory came back too late.
+    let left = idle.next("end of the idle process")?.value;
+    // The taker continues until one of the two is killed. If both are, the memory of the idle one was freed too late.
     let killed = Value::from(ExitStatus::Killed(Signal::SIGKILL));
     let first = match (left == killed, taken == killed) {
-        (true, _) => "the idle one",
-        (false, true) => "the one that takes 28 MiB",
-        (false, false) => "nobody",
+        (true, _) => "the idle process",
+        (false, true) => "the larger process",
+        (false, false) => "none",
     };
-    Ok(Fact::outside("who is killed first", first))
+    Ok(Fact::outside("killed first", first))
 }
 
-/// A process that grows a little past 32 MiB, where that is memory.high, or nothing is.
+/// A process grows a little past 32 MiB. That is memory.high if `limited`.
 fn grow_a_little(limited: bool) -> Result<Vec<Fact>> {
     let cgroup = create(ControllerV2("memory"), "limited")?;
     cgroup.forbid_swap()?;
     if limited {
         cgroup.limit("memory.high", TOO_MUCH)?;
     }
-    // Little, because the further it is past the limit the longer it has to wait: up to two seconds at a time.
+    // Only a little: the further a process is past memory.high, the longer it waits, up to two seconds at a time.
     let mut facts = Vec::from(take_in(&cgroup, touch)?);
     let high = cgroup.flat_keyed("memory.events")?.get("high").copied().unwrap_or(0);
     facts.push(Fact::outside("memory.events counts high", high > 0));

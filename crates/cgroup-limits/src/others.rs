@@ -13,12 +13,12 @@ use crate::cgroups::{create, enable};
 use crate::perf::PageFaults;
 use crate::requirements::ANY_V2;
 
-/// Version 1 takes a controller away from version 2.
+/// A controller that version 1 has is missing in version 2.
 const NO_V1_PERF: Requirement = Requirement::Probe(|| {
     let on_v1 = Layout::detect()?.v1("perf_event").is_some();
     Ok(on_v1.then(|| Unmet::new("perf_event on cgroup v2", "boot with cgroup v2 alone, as Debian does")))
 });
-/// To count what others do is root's by default.
+/// By default only root may count the events of other processes.
 const COUNTING: Requirement = Requirement::Probe(|| {
     let Ok(parent) = CgroupParent::find(AnyV2)? else { return Ok(None) };
     Ok(match PageFaults::of(parent.create("probe")?.fd()) {
@@ -29,25 +29,25 @@ const COUNTING: Requirement = Requirement::Probe(|| {
 
 const PERF: Claim = Claim::holds(
     "perf-event",
-    "perf_event cannot be enabled for children, though the kernel has it: ENOENT, where an unknown name is EINVAL.",
+    "perf_event cannot be enabled for children: the kernel answers ENOENT, where an unknown name gives EINVAL.",
 )
 .factor("the name perf_event")
+.arms("nonsense", "perf_event")
 .notes(&[46])
 .requires(&[ANY_V2, NO_V1_PERF]);
 const PERF_COUNTS: Claim = Claim::holds(
     "perf-counts",
-    "perf_event_open() with the directory of a cgroup counts page faults of its members, and of nobody else.",
+    "perf_event_open() on a cgroup's directory counts the page faults of members, and not of a process outside.",
 )
 .factor("membership")
+.arms("not a member", "member")
 .notes(&[46])
 .requires(&[ANY_V2, NO_V1_PERF, COUNTING]);
 
 pub(crate) const COUNT_EVENTS: Step = Step {
-    title: "Ask what perf_event can, which few use: enable it, and count what members of a cgroup do.",
+    title: "perf_event: try to enable it for children. Then count the page faults of a cgroup's members.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+perf_event\")", "perf_event_open(cgroup)"],
-    by_hand: &[hand(
-        "cd $v2; mkdir new; echo +perf_event > new/cgroup.subtree_control; echo +nonsense > new/cgroup.subtree_control; rmdir new",
-    )],
+    by_hand: &[hand("mkdir new; echo +perf_event > new/cgroup.subtree_control; echo +nonsense > new/cgroup.subtree_control; rmdir new").as_root().prints("ENOENT\nEINVAL").in_the_same_shell(), ],
     claims: &[PERF, PERF_COUNTS],
     run: |lab| {
         lab.compare(PERF, "nonsense", "perf_event", |name| enable(&create(AnyV2, "controllers")?, name))?
@@ -60,21 +60,21 @@ pub(crate) const COUNT_EVENTS: Step = Step {
 const POOL: &str = "/proc/sys/vm/nr_hugepages";
 const HUGE: u64 = 2 << 20;
 
-/// A pool of huge pages is the machine's.
+/// The pool of huge pages belongs to the whole machine.
 const HUGETLB_HERE: Requirement = Requirement::Probe(|| {
     Ok(CgroupParent::find(ControllerV2("hugetlb"))?.err().or(machine::changeable(POOL)?))
 });
 
 const HUGETLB: Claim = Claim::holds(
     "hugetlb",
-    "hugetlb: with hugetlb.2MB.max at 0, fallocate() gets no huge page, though the machine has free ones: ENOSPC.",
+    "hugetlb: where hugetlb.2MB.max is 0, fallocate() of a huge page fails with ENOSPC, although pages are free.",
 )
 .factor("hugetlb.2MB.max of 0")
 .notes(&[43])
 .requires(&[HUGETLB_HERE]);
 
 pub(crate) const TAKE_A_HUGE_PAGE: Step = Step {
-    title: "Give the machine four huge pages, and take one: without a limit, and where hugetlb.2MB.max is 0.",
+    title: "hugetlb: give the machine four huge pages. Take one, without a limit and where hugetlb.2MB.max is 0.",
     calls: &["write(\"…/hugetlb.2MB.max\", \"0\")", "fallocate(memfd with MFD_HUGETLB)"],
     by_hand: &[],
     claims: &[HUGETLB],
@@ -88,21 +88,22 @@ const RDMA_HERE: Requirement = Requirement::CgroupParent(ControllerV2("rdma"));
 
 const RDMA: Claim = Claim::holds(
     "rdma",
-    "rdma: the cgroups below have rdma.max, for RDMA devices, once the controller is enabled for them.",
+    "rdma: a child cgroup has rdma.max once its parent enables the controller for children.",
 )
 .factor("+rdma")
+.arms("not enabled", "enabled")
 .notes(&[48])
 .requires(&[RDMA_HERE]);
 
 pub(crate) const ENABLE_RDMA: Step = Step {
-    title: "Look for rdma.max in a cgroup of which the one above has enabled the controller, or has not.",
+    title: "rdma: look for rdma.max in a child cgroup, before and after its parent enables the controller.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+rdma\")", "open(\"…/below/rdma.max\")"],
     by_hand: &[],
     claims: &[RDMA],
     run: |lab| lab.compare(RDMA, false, true, read_rdma_max)?.shows(first().from("ENOENT").to("OK")),
 };
 
-/// The page faults that are counted for a cgroup, while a process inside or outside of it has some.
+/// Whether a cgroup counts the page faults of a process, which is a member if `joins`.
 fn count_page_faults(joins: bool) -> Result<Vec<Fact>> {
     let cgroup = create(AnyV2, "counted")?;
     let mut child = Child::spawn("toucher", Namespaces::NONE, |me| {
@@ -121,7 +122,7 @@ fn count_page_faults(joins: bool) -> Result<Vec<Fact>> {
     Ok(facts)
 }
 
-/// Asks for a huge page, from within the cgroup.
+/// Allocates a huge page in a member of a cgroup.
 fn take_a_huge_page(limited: bool) -> Result<Fact> {
     let cgroup = create(ControllerV2("hugetlb"), "limited")?;
     if limited {

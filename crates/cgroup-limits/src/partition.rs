@@ -1,4 +1,4 @@
-//! cpuset.cpus.partition: CPUs that leave the rest of the machine, to a cgroup that has them alone.
+//! cpuset.cpus.partition: CPUs that belong to one cgroup, and that no other cgroup may use.
 
 use std::fs;
 
@@ -17,28 +17,22 @@ const FILE: &str = "cpuset.cpus.partition";
 
 const PARTITION: Claim = Claim::holds(
     "cpuset-partition",
-    "A partition takes its CPUs from everyone else: a process in a sibling cgroup may not run on them any more.",
+    "A cpuset partition has its CPU alone: a process in a sibling cgroup may no longer run on it.",
 )
 .factor("cpuset.cpus.partition")
+.arms("no partition", "partition")
 .notes(&[41])
 .more(&[117])
 .requires(&[Requirement::ThrowAway, CPUSET_V2, TWO_CPUS, Requirement::Probe(below_a_partition)]);
 
 pub(crate) const TAKE_A_CPU: Step = Step {
-    title: "cpuset: give a cgroup a CPU, and then make it a partition. Where may a process beside it run?",
+    title: "cpuset: give a cgroup a CPU, then make it a partition. See where a process in a sibling may run.",
     calls: &[
         "write(\"…/cpuset.cpus\", \"1\")",
         "write(\"…/cpuset.cpus.partition\", \"root\")",
         "sched_getaffinity()",
     ],
-    by_hand: &[
-        hand(
-            "cd $v2; echo +cpuset > cgroup.subtree_control; mkdir new; echo 1 > new/cpuset.cpus; taskset -cp $$",
-        ),
-        hand(
-            "echo root > new/cpuset.cpus.partition; cat new/cpuset.cpus.partition; taskset -cp $$; rmdir new",
-        ),
-    ],
+    by_hand: &[hand("top=/sys/fs/cgroup/new; mkdir $top; echo 1 > $top/cpuset.cpus; taskset -cp $$").as_root().prints("pid …'s current affinity list: 0,1…").in_the_same_shell(), hand("echo root > $top/cpuset.cpus.partition; cat $top/cpuset.cpus.partition; taskset -cp $$; rmdir $top").as_root().prints("root\npid …'s current affinity list: 0…"), ],
     claims: &[PARTITION],
     run: |lab| {
         lab.compare(PARTITION, false, true, look_beside)?
@@ -46,9 +40,9 @@ pub(crate) const TAKE_A_CPU: Step = Step {
     },
 };
 
-const MAY_RUN: &str = "may run on the other's CPU";
+const MAY_RUN: &str = "may run on that CPU";
 
-/// Whether a process may run on the CPU of a cgroup beside its own, which is a partition, or not.
+/// Whether a process may run on the CPU of a sibling cgroup, which is a partition if `partition`.
 fn look_beside(partition: bool) -> Result<Vec<Fact>> {
     let [taker, beside] =
         [create(ControllerV2("cpuset"), "taker")?, create(ControllerV2("cpuset"), "beside")?];
@@ -63,11 +57,11 @@ fn look_beside(partition: bool) -> Result<Vec<Fact>> {
     })?;
     beside.join(child.pid())?;
     child.wake()?;
-    // Where the kernel made it none, it says why there.
+    // Where the kernel makes no partition of it, the file says why.
     Ok(vec![Fact::outside(FILE, taker.read(FILE)?), child.fact()?])
 }
 
-/// Only a partition can be divided; the root of the hierarchy is one.
+/// Only a child of a partition can become one. The root of the hierarchy is a partition.
 fn below_a_partition() -> ns_core::Result<Option<Unmet>> {
     if let Some(unmet) = probe::throw_away()? {
         return Ok(Some(unmet));
@@ -78,7 +72,7 @@ fn below_a_partition() -> ns_core::Result<Option<Unmet>> {
     };
     // The root of the hierarchy has no such file.
     let reads = fs::read_to_string(parent.directory().join(FILE)).unwrap_or("root".into());
-    let what = format!("a cgroup that is a partition: {FILE} of ours reads {:?}", reads.trim());
+    let what = format!("a parent cgroup that is a partition: its {FILE} reads {:?}", reads.trim());
     let remedy = "run as root, in a cgroup below the root of the hierarchy";
     Ok((!matches!(reads.trim(), "root" | "isolated")).then(|| Unmet::new(what, remedy)))
 }

@@ -1,22 +1,22 @@
-//! Events of the kernel, counted for the members of a cgroup: perf_event_open(2).
+//! Kernel events, counted for the members of a cgroup: perf_event_open(2).
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use ns_core::{Error, Named, Result, sys};
 
-/// A count of the page faults that the members of a cgroup have had since this was made.
+/// Counts the page faults of the members of a cgroup, from its creation on.
 #[derive(Debug)]
 pub(crate) struct PageFaults {
-    /// An event of a cgroup belongs to a CPU, so there is one for each.
+    /// An event of a cgroup counts on one CPU, so each CPU has one.
     events: Vec<OwnedFd>,
 }
 
 impl PageFaults {
-    /// Begins to count for the cgroup whose directory is `cgroup`, in the hierarchy that has perf_event.
+    /// Begins to count for a cgroup. `cgroup` is its directory, in the hierarchy that has perf_event.
     ///
     /// # Errors
-    /// EACCES where /proc/sys/kernel/perf_event_paranoid leaves it to CAP_PERFMON; EBADF for a cgroup of a hierarchy
-    /// without perf_event; ENOENT or ENOSYS where the kernel cannot count.
+    /// EACCES where /proc/sys/kernel/perf_event_paranoid requires CAP_PERFMON. EBADF for a cgroup of a hierarchy
+    /// without perf_event. ENOENT or ENOSYS where the kernel cannot count.
     pub(crate) fn of(cgroup: BorrowedFd<'_>) -> Result<PageFaults> {
         let online = "/sys/devices/system/cpu/online";
         let text = std::fs::read_to_string(online).named(|| format!("cat {online}"))?;
@@ -29,7 +29,7 @@ impl PageFaults {
         Ok(PageFaults { events: cpus.into_iter().map(open).collect::<Result<_>>()? })
     }
 
-    /// How many there were.
+    /// The number of page faults so far.
     ///
     /// # Errors
     /// Those of read(2).

@@ -1,4 +1,4 @@
-//! pids: how many processes there may be. The limit is on fork(2), and on nothing else.
+//! pids: the number of processes in a cgroup. The limit applies to fork(2), and not to moves.
 
 use std::fs;
 
@@ -13,30 +13,27 @@ use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, Value};
 use crate::cgroups::{Pair, create, show_version};
 use crate::requirements::{PIDS, PIDS_V2};
 
-/// Limits that are there already, of cgroups above or of the user, leave room for what the steps fork.
+/// The limits of the ancestors and of the user leave room for the forks of the steps.
 pub(crate) const ROOM: Requirement = Requirement::Probe(room_for_nine);
 
 const MAX: Claim =
-    Claim::holds("pids-max", "pids: past pids.max fork() fails with EAGAIN, and nobody is killed.")
+    Claim::holds("pids-max", "pids: past pids.max, fork() fails with EAGAIN, and no process is killed.")
         .factor("pids.max")
         .notes(&[47])
         .requires(&[PIDS, ROOM])
-        .core(&[Row::inside("fork(), past 4", "fork()")])
+        .core(&[Row::inside("fork() past 4", "fork()")])
         .asks(
-            "pids.max is 4, and four processes are there. One of them calls fork(). What happens?",
+            "pids.max is 4, and the cgroup has 4 processes. One of them calls fork(). What happens?",
             &[
                 right("fork() fails with EAGAIN"),
-                wrong("the new process is killed", "a memory limit is known to kill"),
+                wrong("the new process is killed", "a memory limit kills a process"),
                 wrong("fork() waits until one of them ends", "a CPU limit makes a process wait"),
-                wrong(
-                    "fork() fails with ENOMEM",
-                    "a limit is taken for a shortage, and fork(2) lists ENOMEM",
-                ),
+                wrong("fork() fails with ENOMEM", "fork(2) lists ENOMEM, for a shortage of memory"),
             ],
         );
 const BELOW: Claim = Claim::holds(
     "pids-below",
-    "A pids.max below the number of members is taken: they live on, and none of them can fork.",
+    "The kernel accepts a pids.max below the number of members: none ends, and fork() fails with EAGAIN.",
 )
 .factor("a pids.max of 2 for four")
 .notes(&[47])
@@ -44,44 +41,38 @@ const BELOW: Claim = Claim::holds(
 .requires(&[PIDS, ROOM]);
 const MOVED_IN: Claim = Claim::holds(
     "pids-moved-in",
-    "pids.max refuses forks, and no moves: a process is moved in although the limit is reached.",
+    "At pids.max, fork() fails with EAGAIN, but a process can still be moved into the cgroup.",
 )
-.factor("a move instead of a fork")
+.factor("a move instead of fork()")
+.arms("fork()", "move")
 .more(&[115])
 .requires(&[PIDS]);
 const COUNTED_WHERE: Claim = Claim::holds_since(
     "pids-counted-where",
-    "pids.events counts a refused fork in the cgroup whose limit was hit, not in that of the process.",
+    "When an ancestor's pids.max refuses a fork(), the ancestor's pids.events counts it, not that of the process's cgroup.",
     Kernel(6, 11),
 )
-.factor("the limit of the cgroup above")
+.factor("pids.max of the parent instead")
+.arms("limit below", "limit above")
 .notes(&[47])
 .more(&[115])
 .requires(&[PIDS_V2, ROOM, Requirement::Probe(events_are_of_the_subtree)]);
 
 pub(crate) const LIMIT_PIDS: Step = Step {
-    title: "pids: limit a cgroup to 4 processes, and fork past that. Set the limit below the number of members; move one in.",
+    title: "pids: limit a cgroup to 4 processes, and fork a 5th. Lower the limit below the number of members. Move a process in.",
     calls: &["write(\"…/pids.max\", \"4\")", "fork()", "read(\"…/pids.current\")", "read(\"…/pids.events\")"],
-    by_hand: &[
-        hand(
-            "v2=$(findmnt -nfo TARGET -t cgroup2); v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir new  # as root",
-        ),
-        hand(
-            "echo 4 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'",
-        ),
-        hand("cat new/pids.events; sleep 2; rmdir new"),
-    ],
+    by_hand: &[hand("mkdir new; echo 4 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'").as_root().prints("…: Cannot fork").in_the_same_shell(), hand("cat new/pids.events; sleep 2; rmdir new").as_root().prints("max 1"), ],
     claims: &[MAX, BELOW, MOVED_IN, COUNTED_WHERE],
     run: |lab| {
         show_version(lab, "pids")?;
         lab.leave_a_member(Controller("pids"), "limited", |it| it.limit(it.file(InterfaceFile::PIDS), 4))?;
         lab.compare(MAX, false, true, fork_past_a_limit)?
-            .shows(inside("fork()").is("EAGAIN") & inside("children, besides itself").is(3))?;
+            .shows(inside("fork()").is("EAGAIN") & inside("children created").is(3))?;
         lab.compare(BELOW, false, true, lower_the_limit)?
             .shows(outside("pids.current").is(4) & inside("fork()").is("EAGAIN"))?;
         lab.compare(MOVED_IN, false, true, add_one)?
             .shows(first().from("EAGAIN").to("OK") & outside("pids.current").is(2))?;
-        // Of a limit in the cgroup itself the cgroups above are told too, in the file that counts the whole subtree.
+        // In the control both count it: pids.events of an ancestor covers its whole subtree.
         lab.compare(COUNTED_WHERE, false, true, count_a_refused_fork)?.shows(
             outside("pids.events above counts it").is("yes")
                 & outside("pids.events below counts it").is("no"),
@@ -92,17 +83,17 @@ pub(crate) const LIMIT_PIDS: Step = Step {
 fn room_for_nine() -> ns_core::Result<Option<Unmet>> {
     let Ok(parent) = CgroupParent::find(Controller("pids"))? else { return Ok(None) };
     let cgroup = parent.create("probe")?;
-    // To its end: no child of it is left to be counted.
+    // This waits for the end of the process, so that no child of it is counted later.
     let answer = match forked_in(&cgroup, 8) {
         Ok(facts) => facts.first().map_or("nothing".into(), |fact| fact.value.to_string()),
         refused => Outcome::of(refused)?.to_string(),
     };
     let what = format!("room for nine processes: fork() gives {answer}");
-    let remedy = "raise pids.max of the cgroups above, or the limit on processes (ulimit -u)";
+    let remedy = "raise pids.max of the ancestors, or the user's limit on processes (ulimit -u)";
     Ok((answer != "OK").then(|| Unmet::new(what, remedy)))
 }
 
-/// An option of the mount gives pids.events its old meaning back.
+/// The mount option pids_localevents gives pids.events the meaning that it had before Linux 6.11.
 fn events_are_of_the_subtree() -> ns_core::Result<Option<Unmet>> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").named(|| "cat /proc/self/mountinfo".into())?;
     let local = mounts.contains("pids_localevents");
@@ -118,21 +109,21 @@ fn fork_past_a_limit(limited: bool) -> Result<Vec<Fact>> {
     Ok(forked_in(&cgroup, 6)?)
 }
 
-/// A process in `cgroup` that forks until it has `wanted` children, or is refused one.
+/// Has a process in `cgroup` fork until it has `wanted` children, or until fork() fails.
 pub(crate) fn forked_in(cgroup: &Cgroup, wanted: usize) -> ns_core::Result<Vec<Fact>> {
     let mut parent = Child::spawn("parent", Namespaces::NONE, move |me| {
         me.checkpoint()?;
         let mut children = Vec::new();
         let answer = have_children(&mut children, wanted)?;
         me.report("fork()", answer)?;
-        me.report("children, besides itself", children.len())
+        me.report("children created", children.len())
     })?;
     cgroup.join(parent.pid())?;
     parent.wake()?;
     parent.facts()
 }
 
-/// Four processes in a cgroup whose limit is then lowered to two, or not.
+/// Has four processes in a cgroup. Its limit is then lowered to two, if `lowers`.
 fn lower_the_limit(lowers: bool) -> Result<Vec<Fact>> {
     let cgroup = create(Controller("pids"), "limited")?;
     let mut parent = Child::spawn("parent", Namespaces::NONE, |me| {
@@ -157,7 +148,7 @@ fn lower_the_limit(lowers: bool) -> Result<Vec<Fact>> {
     Ok(facts)
 }
 
-/// A second process, by a fork or by a move, where one is allowed.
+/// Adds a second process, by fork() or by a move, where pids.max is 1.
 fn add_one(moves: bool) -> Result<Vec<Fact>> {
     let cgroup = create(Controller("pids"), "limited")?;
     cgroup.limit("pids.max", 1)?;
@@ -179,7 +170,7 @@ fn add_one(moves: bool) -> Result<Vec<Fact>> {
     Ok(vec![answer, max, Fact::outside("pids.current", number(&cgroup, "pids.current")?)])
 }
 
-/// Who counts it when a fork is refused for a limit of the cgroup itself, or of the one above.
+/// Which pids.events counts a refused fork(), by the limit of the cgroup itself or of its parent.
 fn count_a_refused_fork(limited_above: bool) -> Result<Vec<Fact>> {
     let pair = Pair::with("pids")?;
     let limited = if limited_above { &pair.above } else { &pair.below };

@@ -1,4 +1,4 @@
-//! memory.high makes who is past it wait, and memory.low keeps what is below it from being taken: version 2 has both.
+//! memory.high makes a process wait, and memory.low protects pages from being freed. Only version 2 has both.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -20,7 +20,7 @@ use crate::requirements::MEMORY_V2;
 
 const WAITS: Claim = Claim::holds(
     "memory-high-waits",
-    "Past memory.high a process is made to wait: it touches memory, asks for nothing, and sleeps.",
+    "Past memory.high, a process sleeps while it touches memory, although it makes no blocking call.",
 )
 .factor("memory.high")
 .notes(&[45])
@@ -28,23 +28,18 @@ const WAITS: Claim = Claim::holds(
 .requires(&[MEMORY_V2, ROOM]);
 
 pub(crate) const WAIT_PAST_HIGH: Step = Step {
-    title: "memory: let a process touch 33 MiB where memory.high is 32 MiB. Count how often it slept meanwhile.",
+    title: "memory: let a process touch 33 MiB where memory.high is 32 MiB. Count how often it sleeps meanwhile.",
     calls: &["write(\"…/memory.high\", \"33554432\")", "mmap()", "getrusage(RUSAGE_SELF)"],
-    by_hand: &[
-        hand("cd $v2; mkdir new; echo 32M > new/memory.high; echo 0 > new/memory.swap.max"),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; time head -c 16500k /dev/zero | tail -c 33M | wc -c'; cat new/memory.events; rmdir new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo 32M > new/memory.high; echo 0 > new/memory.swap.max").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; head -c 33M /dev/zero | timeout 5 tail -c 33M | wc -c'; grep '^high ' new/memory.events; rmdir new").as_root().prints("…\nhigh …"), ],
     claims: &[WAITS],
     run: |lab| lab.compare(WAITS, false, true, touch_past_high)?.shows(inside(SLEPT).is("yes")),
 };
 
-const SLEPT: &str = "it slept";
+const SLEPT: &str = "it sleeps";
 
 const LOW: Claim = Claim::holds(
     "memory-low",
-    "memory.low protects: when the cgroup above runs short, its pages of files stay, and a sibling gives up its own.",
+    "At the parent's limit, a cgroup within memory.low keeps most of its file pages, and its sibling loses half.",
 )
 .factor("memory.low")
 .notes(&[45])
@@ -52,19 +47,9 @@ const LOW: Claim = Claim::holds(
 .requires(&[MEMORY_V2, ROOM, A_DISK]);
 
 pub(crate) const PROTECT: Step = Step {
-    title: "memory: fill two siblings with 8 MiB of a file each, protect one by memory.low, and limit the cgroup above to 10 MiB.",
+    title: "memory: protect one of two siblings by memory.low. Write a file of 8 MiB in each, then limit the parent to 10 MiB.",
     calls: &["write(\"…/above/one/memory.low\", \"8388608\")", "write(\"…/above/memory.max\", \"10485760\")"],
-    by_hand: &[
-        hand(
-            "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.low",
-        ),
-        hand(
-            "for g in one other; do sh -c \"echo \\$\\$ > new/$g/cgroup.procs; dd if=/dev/zero of=/var/tmp/$g bs=1M count=8 conv=fsync\"; done",
-        ),
-        hand(
-            "echo 10M > new/memory.max; grep '^file ' new/*/memory.stat; rm /var/tmp/one /var/tmp/other; rmdir new/* new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.low").as_root().prints("").in_the_same_shell(), hand("for g in one other; do sh -c \"echo \\$\\$ > new/$g/cgroup.procs; dd if=/dev/zero of=/var/tmp/$g bs=1M count=8 conv=fsync 2>/dev/null\"; done").as_root().prints(""), hand("echo 10M > new/memory.max; grep '^file ' new/*/memory.stat; rm /var/tmp/one /var/tmp/other; rmdir new/*/ new").as_root().prints("new/one/memory.stat:file …\nnew/other/memory.stat:file …"), ],
     claims: &[LOW],
     run: |lab| {
         let Some((directory, _)) = io::disk() else { return Ok(()) };
@@ -75,46 +60,36 @@ pub(crate) const PROTECT: Step = Step {
 
 const MIN: Claim = Claim::holds(
     "memory-min",
-    "memory.low yields where nothing else can be taken; memory.min does not, and who wants more is killed instead.",
+    "The kernel frees pages within memory.low if it must; within memory.min it keeps them, and kills a process instead.",
 )
 .factor("memory.min instead of memory.low")
+.arms("memory.low", "memory.min")
 .notes(&[45])
 .more(&[137])
 .requires(&[MEMORY_V2, ROOM, A_DISK]);
 
 pub(crate) const PROTECT_FOR_GOOD: Step = Step {
-    title: "memory: protect 8 MiB of a file by memory.low, then by memory.min. A sibling wants 12 MiB, where both have 16 MiB.",
+    title: "memory: protect 8 MiB of a file by memory.low, then by memory.min. Let a sibling take 12 MiB, where 16 MiB is the limit.",
     calls: &["write(\"…/above/one/memory.min\", \"8388608\")", "mmap()"],
-    by_hand: &[
-        hand(
-            "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.min",
-        ),
-        hand(
-            "sh -c 'echo $$ > new/one/cgroup.procs; dd if=/dev/zero of=/var/tmp/one bs=1M count=8 conv=fsync'",
-        ),
-        hand("echo 16M > new/memory.max; echo 0 > new/memory.swap.max"),
-        hand(
-            "sh -c 'echo $$ > new/other/cgroup.procs; head -c 12M /dev/zero | tail -c 12M | wc -c'; rm /var/tmp/one; rmdir new/* new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.min").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/one/cgroup.procs; dd if=/dev/zero of=/var/tmp/one bs=1M count=8 conv=fsync 2>/dev/null'").as_root().prints(""), hand("echo 16M > new/memory.max; echo 0 > new/memory.swap.max").as_root().prints(""), hand("sh -c 'echo $$ > new/other/cgroup.procs; head -c 12M /dev/zero | tail -c 12M | wc -c'; rm /var/tmp/one; rmdir new/*/ new; exit").as_root().prints("0\nKilled"), ],
     claims: &[MIN],
     run: |lab| {
         let Some((directory, _)) = io::disk() else { return Ok(()) };
         lab.compare(MIN, "memory.low", "memory.min", |file| take_beside(&directory, file))?
-            .shows(inside(WANTS).from("lives on").to("killed by SIGKILL") & outside(KEEPS).is("yes"))
+            .shows(inside(WANTS).from("survives").to("killed by SIGKILL") & outside(KEEPS).is("yes"))
     },
 };
 
 const WANTS: &str = "after 12 MiB";
 
-const KEEPS: &str = "one keeps seven eighths of its pages";
-const GIVES_UP: &str = "the other gives up half of its pages, or more";
+const KEEPS: &str = "one keeps 7/8 of its pages";
+const GIVES_UP: &str = "other loses half or more";
 
-/// Where memory.high is; past it a process waits the longer the further it goes, up to two seconds at a time.
+/// The value of memory.high. The further a process is past it, the longer it waits, up to two seconds at a time.
 const HIGH: usize = 32 * MIB;
 const A_LITTLE: usize = MIB;
 
-/// Whether a process sleeps while it touches a little more than [`HIGH`], where that is memory.high, or nothing is.
+/// Whether a process sleeps while it touches a little more than [`HIGH`]. That is memory.high if `limited`.
 fn touch_past_high(limited: bool) -> Result<Vec<Fact>> {
     let cgroup = create(ControllerV2("memory"), "limited")?;
     cgroup.forbid_swap()?;
@@ -136,22 +111,22 @@ fn touch_past_high(limited: bool) -> Result<Vec<Fact>> {
     Ok(child.facts()?)
 }
 
-/// How often this process has given its CPU away by itself, to wait for something: getrusage(2), `ru_nvcsw`.
+/// How often this process gave up its CPU to wait for something: `ru_nvcsw` of getrusage(2).
 fn sleeps() -> ns_core::Result<i64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF).named(|| "getrusage(RUSAGE_SELF)".into())?;
     Ok(usage.voluntary_context_switches())
 }
 
-/// Pages of a file that a sibling has, and what the cgroup above two of them may have in the end.
+/// The file pages of each sibling, and the limit that their parent gets in the end.
 const PAGES: usize = 8 * MIB;
 const ABOVE: usize = 10 * MIB;
-/// What a process wants beside such pages, and what the cgroup above may have then: all of it, and not both.
+/// What a process in the other sibling takes, and the limit of the parent: enough for either, and not for both.
 const WANTED: usize = 12 * MIB;
 const FOR_BOTH: usize = 16 * MIB;
 
 /// Two siblings.
 struct Siblings {
-    // They go before the one above.
+    // Both are dropped before their parent.
     one: Cgroup,
     other: Cgroup,
     above: Cgroup,
@@ -166,7 +141,7 @@ impl Siblings {
     }
 }
 
-/// Who gives up pages when the cgroup above two siblings runs short: one is protected, or not.
+/// Which sibling loses pages at the limit of their parent. One is protected if `protected`.
 fn run_short(directory: &Path, protected: bool) -> Result<Vec<Fact>> {
     let Siblings { one, other, above } = &Siblings::new()?;
     if protected {
@@ -184,12 +159,12 @@ fn run_short(directory: &Path, protected: bool) -> Result<Vec<Fact>> {
     ])
 }
 
-/// What becomes of a process that wants memory which a sibling has, whose pages are protected by `file`.
+/// How a process ends that needs memory, where `file` protects the pages of a sibling.
 fn take_beside(directory: &Path, file: &str) -> Result<Vec<Fact>> {
     let Siblings { one, other, above } = &Siblings::new()?;
     one.limit(file, PAGES)?;
     let _file = fill(one, directory)?;
-    // Now, since who writes to a file under a small limit is made to wait for the disk.
+    // Not earlier: under a small limit, a process that writes to a file waits for the disk.
     above.limit("memory.max", FOR_BOTH)?;
     let before = in_use(one)?;
     let [result, _] = take_in(other, || {
@@ -204,7 +179,7 @@ fn take_beside(directory: &Path, file: &str) -> Result<Vec<Fact>> {
     ])
 }
 
-/// Has a process in `cgroup` write a file, whose pages stay as long as it is open.
+/// Has a process in `cgroup` write a file. Its pages stay as long as the file is open.
 fn fill(cgroup: &Cgroup, directory: &Path) -> Result<File> {
     let file = io::nameless(directory, OFlags::empty())?;
     let mut writer = Child::spawn("writer", Namespaces::NONE, |me| {
@@ -213,7 +188,7 @@ fn fill(cgroup: &Cgroup, directory: &Path) -> Result<File> {
         for at in 0..PAGES / MIB {
             file.write_all_at(&block, (at * MIB) as u64).named(|| "pwrite(file)".into())?;
         }
-        // What the disk has can be taken back at once.
+        // The kernel can free a page at once when the disk has it.
         file.sync_data().named(|| "fdatasync(file)".into())
     })?;
     cgroup.join(writer.pid())?;

@@ -1,4 +1,4 @@
-//! What the steps require: a controller in a cgroup in which others can be made.
+//! What the steps require: a cgroup that has a controller and in which child cgroups can be created.
 
 use lesson::Requirement;
 use ns_core::cgroup::CgroupRequest::{AnyV2, Controller, ControllerV2};

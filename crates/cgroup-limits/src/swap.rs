@@ -1,4 +1,4 @@
-//! Swap space for a machine that is thrown away: swapon(2), mkswap(8).
+//! Swap space, on a disposable machine: swapon(2), mkswap(8).
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use ns_core::probe::{self, Unmet};
 use ns_core::{Capability, Error, Named, Result, sys};
 
-/// Where the file is: on a disk also where /tmp is none.
+/// The directory of the swap file. It is on a disk, even where /tmp is not.
 const DIRECTORY: &str = "/var/tmp";
 const PAGE: usize = 4096;
 
-/// What the caller lacks to add swap space. `None` if nothing.
+/// What the caller lacks to add swap space: `None` if it lacks nothing.
 ///
 /// # Errors
 /// When /proc is no procfs.
@@ -22,28 +22,28 @@ pub(crate) fn missing() -> Result<Option<Unmet>> {
     })
 }
 
-/// Swap space that is there until this is dropped.
+/// Swap space. Dropping this removes it.
 #[derive(Debug)]
 pub(crate) struct Swap {
     path: PathBuf,
 }
 
 impl Swap {
-    /// Adds about `bytes` of swap space, in a file of /var/tmp. It needs a name: swapon(2) takes no file without.
+    /// Adds about `bytes` of swap space, in a file of /var/tmp. swapon(2) takes a path, so the file has a name.
     ///
     /// # Errors
-    /// [`Error::Input`] for a machine that is not to be thrown away; EPERM without CAP_SYS_ADMIN; EINVAL on a file
-    /// system whose files cannot be swapped to; ENOSPC.
+    /// [`Error::Unmet`] if the machine is not disposable, or without CAP_SYS_ADMIN. EINVAL on a filesystem that does
+    /// not support swap files. ENOSPC. [`Error::Input`] for too many bytes.
     pub(crate) fn on(bytes: usize) -> Result<Swap> {
         probe::require(missing()?)?;
         let path = Path::new(DIRECTORY).join(format!("inception-swap-{}", std::process::id()));
         let call = || format!("write(\"{}\")", path.display());
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(&path).named(call)?;
-        // From here on it is removed again, whatever fails.
+        // From here on the file is removed, also after an error.
         let swap = Swap { path: path.clone() };
         let pages = bytes.div_ceil(PAGE);
-        // Written, not skipped: a file with holes is refused.
+        // Every page is written: swapon(2) refuses a file with holes.
         for page in 0..pages {
             file.write_all_at(&[0; PAGE], (page * PAGE) as u64).named(call)?;
         }
@@ -62,7 +62,7 @@ impl Swap {
 
 impl Drop for Swap {
     fn drop(&mut self) {
-        // Drop has no one to tell. A file in use as swap space cannot be removed.
+        // Drop cannot report an error. A file in use as swap space cannot be removed.
         let _ = sys::c_string(&self.path).map(|path| sys::swapoff(&path));
         let _ = std::fs::remove_file(&self.path);
     }

@@ -1,4 +1,4 @@
-//! Limits above limits: what the file says, and what holds.
+//! The limits of a cgroup and its ancestors: what the file reads, and which limit applies.
 
 use anyhow::Result;
 use lesson::{Claim, Lab, Picture, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
@@ -15,7 +15,7 @@ use crate::pids::{ROOM, forked_in};
 use crate::requirements::{CPU, CPUSET_V2, MEMORY, PIDS};
 
 const CANNOT_EXCEED: Claim =
-    Claim::refuted("cannot-exceed", "The limit of a cgroup cannot exceed that of the cgroup above.", "least")
+    Claim::refuted("cannot-exceed", "The limit of a cgroup cannot exceed its parent's limit.", "least")
         .factor("50 instead of 3, where 4 is above")
         .notes(&[51])
         .more(&[115])
@@ -23,21 +23,21 @@ const CANNOT_EXCEED: Claim =
         .arms("3 below", "50 below")
         .core(&[Row::first("write, 4 above")])
         .asks(
-            "pids.max is 4. In a cgroup below, 50 is written to pids.max. What happens?",
+            "pids.max of a cgroup is 4. 50 is written to pids.max of its child. What happens?",
             &[
-                right("it is taken, and reads as 50"),
-                wrong("EINVAL", "some limits of version 1 are refused so"),
+                right("the write succeeds, and the file reads 50"),
+                wrong("the write fails with EINVAL", "version 1 refuses some limits with EINVAL"),
                 wrong(
-                    "it is taken, and reads as 4",
-                    "a limit that cannot bind looks like a mistake that the kernel would mend",
+                    "the write succeeds, and the file reads 4",
+                    "a limit without effect looks like a mistake that the kernel would correct",
                 ),
             ],
         );
 const LEAST: Claim = Claim::holds(
     "least",
-    "A larger pids.max below is taken and read back, and changes nothing: the strictest ancestor limit applies.",
+    "A pids.max larger than the parent's is accepted, but has no effect: the strictest ancestor limit applies.",
 )
-.factor("pids.max of the cgroup above")
+.factor("pids.max of the parent")
 .notes(&[51])
 .more(&[115])
 .requires(&[PIDS, ROOM])
@@ -47,52 +47,44 @@ const LEAST: Claim = Claim::holds(
     Row::inside("6 forks below", "fork()"),
 ])
 .asks(
-    "pids.max reads 50 in the cgroup below, and 4 above. How many processes can there be below?",
+    "pids.max reads 4 in a cgroup, and 50 in its child. How many processes can the child have?",
     &[
-        right("four, as above allows"),
-        wrong("50", "a process is a member of the cgroup below, and that one's file says 50"),
-        wrong("54", "each of the two is taken for a contingent of its own"),
-        wrong("none, until the two agree", "a limit that cannot bind looks like a mistake"),
+        right("four, as the parent allows"),
+        wrong("50", "the processes are members of the child, and its file says 50"),
+        wrong("54", "the two limits look like separate quotas, which add up"),
+        wrong("none, until the two agree", "a limit above the parent's looks like a mistake"),
     ],
 );
 const LEAST_MEMORY: Claim = Claim::holds(
     "least-memory",
-    "Allowed 1 GiB of memory below a cgroup of 8 MiB, a process is killed for the 8.",
+    "Where memory.max is 1 GiB and the parent's is 8 MiB, a process that touches 32 MiB is killed.",
 )
-.factor("memory.max of the cgroup above")
+.factor("memory.max of the parent")
 .notes(&[51])
 .requires(&[MEMORY, memory::ROOM]);
 const CPUS: Claim = Claim::holds(
     "least-cpus",
-    "cpuset.cpus is what was asked for, cpuset.cpus.effective what is left of it by the cgroups above.",
+    "cpuset.cpus reads as written; cpuset.cpus.effective has only those CPUs that the parent has too.",
 )
-.factor("cpuset.cpus of the cgroup above")
+.factor("cpuset.cpus of the parent")
 .notes(&[41, 51])
 .requires(&[CPUSET_V2, Requirement::Probe(two_neighbours)]);
 
 pub(crate) const GIVE_MORE_BELOW: Step = Step {
-    title: "In a cgroup called above make one called below. Give below more than above has, read it back, and hit the limit.",
+    title: "Create a cgroup called above, and its child called below. Give the child the larger limit, read it back, and exceed both.",
     calls: &["write(\"…/above/pids.max\", \"4\")", "write(\"…/above/below/pids.max\", \"50\")", "fork()"],
-    by_hand: &[
-        hand(
-            "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir -p new/below; test -n \"$v1\" || echo +pids > new/cgroup.subtree_control",
-        ),
-        hand("echo 4 > new/pids.max; echo 50 > new/below/pids.max; cat new/below/pids.max"),
-        hand(
-            "sh -c 'echo $$ > new/below/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'; sleep 2; rmdir new/below new",
-        ),
-    ],
+    by_hand: &[hand("mkdir -p new/below; echo +pids > new/cgroup.subtree_control; echo 4 > new/pids.max; echo 50 > new/below/pids.max; cat new/below/pids.max").as_root().prints("50").in_the_same_shell(), hand("sh -c 'echo $$ > new/below/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'; sleep 2; rmdir new/below new").as_root().prints("…: Cannot fork"), ],
     claims: &[CANNOT_EXCEED, LEAST, LEAST_MEMORY, CPUS],
     run: |lab| {
-        // The effect would be that a larger one is refused.
+        // The sentence would hold if a larger limit were refused.
         lab.compare(CANNOT_EXCEED, 3, 50, give_below)?.shows(first().from("OK").to("EINVAL"))?;
         lab.compare(LEAST, false, true, fork_below)?
             .shows(outside("cat below/pids.max").is("50") & inside("fork()").is("EAGAIN"))?;
         draw(lab)?;
         lab.compare(LEAST_MEMORY, false, true, take_below)?.shows(inside(RESULT).is("killed by SIGKILL"))?;
         lab.compare(CPUS, false, true, read_effective_cpus)?.shows(
-            outside("cpuset.cpus below is what was written").is("yes")
-                & outside("cpuset.cpus.effective below is what above has").is("yes"),
+            outside("cpuset.cpus is as written").is("yes")
+                & outside("effective CPUs are the parent's").is("yes"),
         )?;
         show_more_below(lab)
     },
@@ -100,32 +92,37 @@ pub(crate) const GIVE_MORE_BELOW: Step = Step {
 
 const ROUNDED: Claim = Claim::holds(
     "rounded",
-    "A memory limit is kept in whole pages: a page and a byte are read back as one page.",
+    "A memory limit is rounded down to whole pages: a page and a byte read back as one page.",
 )
 .factor("a byte more than a page")
+.arms("a page", "a page + 1 byte")
 .notes(&[45])
 .requires(&[MEMORY]);
 const NONSENSE: Claim = Claim::holds(
     "nonsense",
-    "A CPU quota of less than 1 ms is out of range: EINVAL, and the limit that was there stays.",
+    "A CPU quota of 0.5 ms is out of range: the write fails with EINVAL, and the old limit stays.",
 )
 .factor("a quota of 0.5 ms")
+.arms("50 ms", "0.5 ms")
 .notes(&[40])
 .requires(&[CPU]);
 
 pub(crate) const WRITE_NO_LIMIT: Step = Step {
-    title: "Write to memory.max what is no whole page, and to cpu.max and others what is no limit.",
+    title: "Write to memory.max more than a whole page. Write values out of range to cpu.max and other files.",
     calls: &["write(\"…/memory.max\", \"4097\")", "write(\"…/cpu.max\", \"500 100000\")"],
     by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir new"),
-        hand("test -n \"$v1\" && echo 500 > new/cpu.cfs_quota_us || echo 500 100000 > new/cpu.max"),
-        hand("rmdir new"),
+        hand("mkdir new; echo 10000 > new/memory.max; cat new/memory.max")
+            .as_root()
+            .prints("8192")
+            .in_the_same_shell(),
+        hand("echo 500 100000 > new/cpu.max; echo -1 > new/memory.max; rmdir new")
+            .as_root()
+            .prints("EINVAL\nEINVAL"),
     ],
     claims: &[ROUNDED, NONSENSE],
     run: |lab| {
-        lab.compare(ROUNDED, 0, 1, write_a_page_and)?.shows(
-            outside("bytes less than were written").is(1) & outside("read back as whole pages").is(1),
-        )?;
+        lab.compare(ROUNDED, 0, 1, write_a_page_and)?
+            .shows(outside("bytes rounded off").is(1) & outside("pages read back").is(1))?;
         lab.compare(NONSENSE, Quota::Good, Quota::TooSmall, write_quota)?
             .shows(outside("answer").is("EINVAL") & outside("the limit stays").is("yes"))?;
         show_answers(lab)
@@ -141,11 +138,11 @@ fn give_below(number: u32) -> Result<Vec<Fact>> {
         Fact::outside(format!("echo {number} > below/pids.max"), answer),
         Fact::outside("cat below/pids.max", pair.below.read("pids.max")?),
         Fact::outside("cat above/pids.max", pair.above.read("pids.max")?),
-        Fact::outside("it exceeds the one above", more),
+        Fact::outside("exceeds the parent's", more),
     ])
 }
 
-/// Forks where 50 processes are allowed, below a cgroup that allows four, or any number.
+/// Forks in a cgroup that allows 50 processes. Its parent allows four if `limited`, else any number.
 fn fork_below(limited: bool) -> Result<Vec<Fact>> {
     let pair = Pair::with("pids")?;
     if limited {
@@ -160,7 +157,7 @@ fn fork_below(limited: bool) -> Result<Vec<Fact>> {
     Ok(facts)
 }
 
-/// Takes 32 MiB where 1 GiB is allowed, below a cgroup that allows eight, or any number.
+/// Takes 32 MiB in a cgroup that allows 1 GiB. Its parent allows 8 MiB if `limited`, else any amount.
 fn take_below(limited: bool) -> Result<[Fact; 2]> {
     let pair = Pair::with("memory")?;
     pair.below.forbid_swap()?;
@@ -182,12 +179,12 @@ fn read_effective_cpus(limited: bool) -> Result<[Fact; 2]> {
     let same = pair.below.read("cpuset.cpus")? == cpus.all;
     let left = pair.below.read(pair.below.file(InterfaceFile::CPUS_NOW))? == cpus.first;
     Ok([
-        Fact::outside("cpuset.cpus below is what was written", same),
-        Fact::outside("cpuset.cpus.effective below is what above has", left),
+        Fact::outside("cpuset.cpus is as written", same),
+        Fact::outside("effective CPUs are the parent's", left),
     ])
 }
 
-/// What is read back of a memory limit of a page and `more` bytes.
+/// What a memory limit of a page and `more` bytes reads back as.
 fn write_a_page_and(more: u64) -> Result<[Fact; 2]> {
     let page = sysconf(SysconfVar::PAGE_SIZE).named(|| "sysconf(_SC_PAGESIZE)".into())?.unwrap_or(4096);
     let page = u64::try_from(page)?;
@@ -196,19 +193,19 @@ fn write_a_page_and(more: u64) -> Result<[Fact; 2]> {
     cgroup.limit(file, page + more)?;
     let read: u64 = cgroup.read(file)?.parse()?;
     Ok([
-        Fact::outside("bytes less than were written", usize::try_from(page + more - read)?),
-        Fact::outside("read back as whole pages", usize::try_from(read / page)?),
+        Fact::outside("bytes rounded off", usize::try_from(page + more - read)?),
+        Fact::outside("pages read back", usize::try_from(read / page)?),
     ])
 }
 
-/// Half of the time, or less than the least that can be had.
+/// Half of a CPU, or less than the minimum.
 #[derive(Clone, Copy)]
 enum Quota {
     Good,
     TooSmall,
 }
 
-/// Writes a quota where half of the time is allowed.
+/// Writes a quota to a cgroup that is allowed half of a CPU.
 fn write_quota(quota: Quota) -> Result<Vec<Fact>> {
     let cgroup = create(Controller("cpu"), "nonsense")?;
     let file = cgroup.file(InterfaceFile::CPU);
@@ -231,7 +228,7 @@ fn write_quota(quota: Quota) -> Result<Vec<Fact>> {
     ])
 }
 
-/// A cgroup with a member below one that is limited, as their files read.
+/// A cgroup with a limit, and its child with a member, as their files read.
 fn draw(lab: &mut Lab) -> Result<()> {
     if CgroupParent::find(Controller("pids"))?.is_err() {
         return Ok(());
@@ -248,36 +245,36 @@ fn draw(lab: &mut Lab) -> Result<()> {
     };
     let rows = vec![row("above", &pair.above)?, row("above/below", &pair.below)?];
     let columns = ["cgroup", "pids.max", "pids.current", "members"];
-    lab.picture(Picture::Tree, "Who may be how many, and who is there", &columns, rows)
+    lab.picture(Picture::Tree, "Limits and members", &columns, rows)
 }
 
-/// This machine's CPUs as the file has them: all, and the first alone.
+/// Two CPUs as the file shows them: both, and the first alone.
 struct Cpus {
     all: String,
     first: String,
 }
 
-/// Of a single CPU nothing can be taken.
+/// A single CPU cannot be reduced.
 fn two_neighbours() -> ns_core::Result<Option<Unmet>> {
     let cpus = cpus()?;
-    let remedy = "run it where there are two, and without taskset";
-    Ok((cpus.all == cpus.first).then(|| Unmet::new("two CPUs with numbers that follow each other", remedy)))
+    let remedy = "run it on a machine with two CPUs, without taskset";
+    Ok((cpus.all == cpus.first).then(|| Unmet::new("two CPUs with consecutive numbers", remedy)))
 }
 
 fn cpus() -> ns_core::Result<Cpus> {
     let numbers = allowed()?;
     let first = numbers.first().copied().unwrap_or(0).to_string();
     let second = numbers.get(1).map_or(first.clone(), |second| format!("{first}-{second}"));
-    // Two neighbours, which the kernel writes as a range; or one, of which nothing can be taken.
+    // Two consecutive CPUs, which the kernel shows as a range, or one, which cannot be reduced.
     let neighbours = numbers.len() > 1 && numbers[1] == numbers[0] + 1;
     Ok(Cpus { all: if neighbours { second } else { first.clone() }, first })
 }
 
-/// The same question for each kind of limit.
+/// Writes a larger limit in the child, for each controller.
 fn show_more_below(lab: &mut Lab) -> Result<()> {
     let cpus = cpus()?;
     let mut rows = Vec::new();
-    for (controller, knob, [v1, v2]) in [
+    for (controller, interface, [v1, v2]) in [
         ("pids", InterfaceFile::PIDS, [["4", "50"], ["4", "50"]]),
         ("memory", InterfaceFile::MEMORY, [["8388608", "1073741824"], ["8388608", "1073741824"]]),
         ("cpu", InterfaceFile::CPU, [["20000", "90000"], ["20000 100000", "90000 100000"]]),
@@ -288,8 +285,8 @@ fn show_more_below(lab: &mut Lab) -> Result<()> {
         }
         let pair = Pair::with(controller)?;
         let [less, more] = if pair.below.version() == Version::V1 { v1 } else { v2 };
-        let file = pair.below.file(knob);
-        // From below: on version 1 a cpuset above cannot be made smaller than one below (EBUSY).
+        let file = pair.below.file(interface);
+        // The child first: on version 1 a cpuset cannot become smaller than that of its child (EBUSY).
         pair.below.write(file, less)?;
         pair.above.write(file, less)?;
         let answer = Outcome::of(pair.below.write(file, more))?;
@@ -305,14 +302,14 @@ fn show_more_below(lab: &mut Lab) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let columns = ["file", "version", "above", "written below", "answer", "read back"];
-    lab.table("More below than there is above", &columns, rows)
+    let columns = ["file", "version", "parent", "written in child", "answer", "read back"];
+    lab.table("A larger limit in the child", &columns, rows)
 }
 
-/// What the kernel makes of other numbers and words.
+/// What the kernel answers to other numbers and words.
 fn show_answers(lab: &mut Lab) -> Result<()> {
     let mut rows = Vec::new();
-    for (controller, knob, [v1, v2]) in [
+    for (controller, interface, [v1, v2]) in [
         ("pids", InterfaceFile::PIDS, [&["0", "max", "-1", "10%"], &["0", "max", "-1", "10%"]]),
         ("memory", InterfaceFile::MEMORY, [&["8M", "0", "-1", "10%"], &["8M", "0", "-1", "10%"]]),
         (
@@ -325,12 +322,12 @@ fn show_answers(lab: &mut Lab) -> Result<()> {
         let Ok(parent) = CgroupParent::find(Controller(controller))? else { continue };
         let cgroup = parent.create("grid")?;
         for text in if cgroup.version() == Version::V1 { v1 } else { v2 } {
-            let answer = Outcome::of(cgroup.write(cgroup.file(knob), text))?;
-            rows.push(vec![Value::from(cgroup.file(knob)), (*text).into(), answer.into()]);
+            let answer = Outcome::of(cgroup.write(cgroup.file(interface), text))?;
+            rows.push(vec![Value::from(cgroup.file(interface)), (*text).into(), answer.into()]);
         }
     }
     if rows.is_empty() {
         return Ok(());
     }
-    lab.table("What the kernel answers to other limits", &["file", "written", "answer"], rows)
+    lab.table("What the kernel answers to other values", &["file", "written", "answer"], rows)
 }

@@ -1,4 +1,4 @@
-//! The cgroups that the steps make, and the processes in them.
+//! The cgroups that the steps create, and the processes in them.
 
 use std::path::Path;
 
@@ -7,19 +7,19 @@ use lesson::Requirement;
 use ns_core::cgroup::{self, Cgroup, CgroupRequest};
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, Pid, Reporter};
 
-/// A v2 cgroup in which others can be made, whatever its controllers.
+/// A v2 cgroup in which child cgroups can be created, with any controllers.
 pub(crate) const A_PARENT: Requirement = Requirement::CgroupParent(CgroupRequest::AnyV2);
 
 pub(crate) fn start_idle(label: &str) -> ns_core::Result<Child> {
     Child::spawn(label, Namespaces::NONE, Reporter::stay)
 }
 
-/// What a process's /proc/PID/cgroup says of version 2: the path of its cgroup from the root.
+/// The path of a process's v2 cgroup from the root, as /proc/PID/cgroup has it.
 pub(crate) fn cgroup_of(process: Pid) -> Result<String> {
     Ok(cgroup::path_of(Some(process), "")?.unwrap_or_else(|| "none".into()))
 }
 
-/// Whether that path is the cgroup's.
+/// Whether a process is in the cgroup, by that path.
 pub(crate) fn is_in(process: Pid, cgroup: &Cgroup) -> Result<bool> {
     let name = cgroup.path().file_name().unwrap_or_default();
     Ok(Path::new(&cgroup_of(process)?).file_name() == Some(name))

@@ -1,6 +1,6 @@
-//! What a limit is: a number in a file, which binds the members and nobody else.
+//! What a limit is: a number in a file, which applies to the members and to no other process.
 //!
-//! `pids.max` serves as the example: it is called so on both versions, and whether it binds shows at once.
+//! The example is `pids.max`: both versions have it, and its effect shows at once.
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Step, first, hand, inside, outside};
@@ -12,27 +12,32 @@ const REQUEST: CgroupRequest<'_> = CgroupRequest::Controller("pids");
 const PIDS: Requirement = Requirement::CgroupParent(REQUEST);
 const ROOM: Requirement = Requirement::Probe(probe::processes);
 
-const IN_A_FILE: Claim = Claim::holds("in-a-file", "A limit is set by writing to a file, and read from it.")
-    .factor("echo 5 > pids.max")
-    .notes(&[36])
-    .requires(&[PIDS]);
+const IN_A_FILE: Claim =
+    Claim::holds("in-a-file", "A write to pids.max sets the limit, and a read returns it.")
+        .factor("echo 5 > pids.max")
+        .arms("not written", "5 written")
+        .notes(&[36])
+        .requires(&[PIDS]);
 const NONSENSE: Claim =
-    Claim::holds("nonsense", "A text that is no limit is refused with EINVAL, and the limit stays.")
-        .factor("a text that is no limit")
+    Claim::holds("nonsense", "Writing 10% to pids.max fails with EINVAL, and the old limit stays.")
+        .factor("an invalid value")
+        .arms("5", "10%")
         .notes(&[36])
         .requires(&[PIDS]);
 
 pub(crate) const SET: Step = Step {
-    title: "Write a limit, read it back, and write what is no limit.",
+    title: "Write a limit to pids.max, read it back, and write invalid values.",
     calls: &["write(\"…/pids.max\", \"5\")", "read(\"…/pids.max\")"],
-    by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir new  # as root"),
-        hand("cat new/pids.max; echo 5 > new/pids.max; cat new/pids.max; echo -1 > new/pids.max"),
-    ],
+    by_hand: &[hand(
+        "mkdir new; cat new/pids.max; echo 5 > new/pids.max; cat new/pids.max; echo -1 > new/pids.max",
+    )
+    .as_root()
+    .prints("max\n5\nEINVAL")
+    .in_the_same_shell()],
     claims: &[IN_A_FILE, NONSENSE],
     run: |lab| {
         let parent = CgroupParent::require(REQUEST)?;
-        lab.saw(Fact::outside("the version of the cgroup", parent.version().to_string()))?;
+        lab.saw(Fact::outside("cgroup version", parent.version().to_string()))?;
         lab.compare(IN_A_FILE, None, Some(5), |limit| {
             let cgroup = limited(limit)?;
             Ok(Fact::outside("cat pids.max", cgroup.read("pids.max")?))
@@ -56,24 +61,30 @@ pub(crate) const SET: Step = Step {
     },
 };
 
-const BINDS: Claim =
-    Claim::holds("binds", "A limit binds the members of the cgroup: past pids.max, fork() gives EAGAIN.")
-        .factor("membership")
-        .notes(&[29])
-        .requires(&[PIDS, ROOM]);
+const BINDS: Claim = Claim::holds(
+    "binds",
+    "A limit applies to members alone: past pids.max, fork() of a member fails with EAGAIN.",
+)
+.factor("membership")
+.arms("outside", "inside")
+.notes(&[29])
+.requires(&[PIDS, ROOM]);
 
 pub(crate) const EXCEED: Step = Step {
-    title: "Limit a cgroup to three processes. Let one inside, and one outside, fork until it has four children.",
+    title: "Limit a cgroup to 3 processes. Let a process outside, and then one inside, fork 4 times.",
     calls: &["write(\"…/pids.max\", \"3\")", "fork()"],
     by_hand: &[
-        hand("echo 3 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; sleep 1 & sleep 1 & sleep 1'"),
-        hand("sleep 2; rmdir new"),
+        hand("echo 3 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; sleep 1 & sleep 1 & sleep 1'")
+            .as_root()
+            .prints("…: Cannot fork")
+            .in_the_same_shell(),
+        hand("sleep 2; rmdir new; exit").as_root().prints(""),
     ],
     claims: &[BINDS],
     run: |lab| lab.compare(BINDS, false, true, fork_four_times)?.shows(inside("fork()").is("EAGAIN")),
 };
 
-/// A new cgroup with that limit of processes.
+/// Creates a cgroup with this limit of processes.
 fn limited(limit: Option<u32>) -> Result<Cgroup> {
     let cgroup = CgroupParent::require(REQUEST)?.create("limited")?;
     if let Some(limit) = limit {
@@ -82,7 +93,7 @@ fn limited(limit: Option<u32>) -> Result<Cgroup> {
     Ok(cgroup)
 }
 
-/// A process forks, inside a cgroup of three processes at most or outside.
+/// A process forks, inside or outside of a cgroup that may have three processes.
 fn fork_four_times(inside: bool) -> Result<Vec<Fact>> {
     let cgroup = limited(Some(3))?;
     let mut parent = Child::spawn("parent", Namespaces::NONE, |me| {
@@ -90,7 +101,7 @@ fn fork_four_times(inside: bool) -> Result<Vec<Fact>> {
         let mut children = Vec::new();
         let answer = child::have_children(&mut children, 4)?;
         me.report("fork()", answer)?;
-        me.report("children, besides itself", children.len())
+        me.report("children created", children.len())
     })?;
     if inside {
         cgroup.join(parent.pid())?;

@@ -1,10 +1,9 @@
 //! What is a cgroup, and who is in it?
 //!
-//! A cgroup is a directory in a filesystem that the kernel makes up. mkdir makes one, a write moves a process there,
-//! rmdir removes it. Watch what happens to the files: nobody makes them, and what is written to them is no text that
-//! is kept, but a command.
+//! A cgroup is a directory of cgroupfs, a filesystem of the kernel. mkdir creates a cgroup, a write moves a process into
+//! it, and rmdir removes it. Watch the files: the kernel provides them, and a write to one is a command.
 //!
-//! What is shown by hand is one session: its shell variables, and the cgroup $new, last from step to step.
+//! The commands by hand are one session. Later steps use its shell variables and the cgroup $new.
 
 mod cgroups;
 mod limits;
@@ -15,7 +14,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Experiment, Requirement, Row, Step, first, hand, outside, right, wrong};
+use lesson::{Claim, Experiment, Need, Requirement, Row, Step, first, hand, outside, right, wrong};
 use nix::sys::stat::{Mode, umask};
 use ns_core::cgroup::{self, CgroupParent, CgroupRequest, Layout};
 use ns_core::cleanup::{self, Removal, TemporaryDirectory};
@@ -29,13 +28,16 @@ const CGROUP_MK: Experiment = Experiment {
     question: "What is a cgroup, and who is in it?",
     setup: "The same commands, in a plain directory and in a cgroup.",
     arms: ["directory", "cgroup"],
-    in_short: "mkdir creates a cgroup, and the kernel its files. A write to one of them is a command.",
+    in_short: "mkdir creates a cgroup, and the kernel provides its files. A write to a file is a command.",
     notes: "What is a cgroup?",
     man: &["cgroups(7)"],
     examples: &[
-        ("cgroup-mk", "run the experiment in the nearest cgroup that may be written"),
-        ("systemd-run --user --scope -p Delegate=yes cgroup-mk", "as an ordinary user of systemd"),
-        ("cgroup-mk --sabotage", "without the factors: no claim holds"),
+        ("cgroup-mk", "run the experiment, below the nearest cgroup that you may write to"),
+        (
+            "systemd-run --user --scope -p Delegate=yes cgroup-mk",
+            "run it as an ordinary user, in a cgroup that systemd delegates",
+        ),
+        ("cgroup-mk --sabotage", "run the negative control: without the factors, no claim holds"),
     ],
     sandbox: Namespaces::NONE,
     requires: &[],
@@ -59,10 +61,10 @@ const CGROUP_MK: Experiment = Experiment {
 };
 
 fn prepare() -> Result<()> {
-    // A umask such as 0777 would keep the owner out of the cgroups that it makes.
+    // A umask such as 0777 would deny the owner access to the cgroups that it creates.
     umask(Mode::from_bits_truncate(0o022));
     cgroup::sweep()?;
-    // Without a $TMPDIR there is nothing to be swept, and whoever needs one says so.
+    // Without a usable $TMPDIR there is nothing to remove. The step that needs it reports that.
     let _ = cleanup::sweep_directories();
     Ok(())
 }
@@ -71,75 +73,79 @@ fn main() -> std::process::ExitCode {
     lesson::main(&CGROUP_MK)
 }
 
-/// Version 2, though we may make nothing there.
+/// A mount of version 2, even if no cgroup can be created there.
 const A_MOUNT: Requirement = Requirement::Probe(|| {
     Ok(match Layout::detect()?.v2() {
         Some(_) => None,
-        // What is lacking for a parent is then this.
+        // Then this is also what a parent lacks.
         None => CgroupParent::find(CgroupRequest::AnyV2)?.err(),
     })
 });
 
 const AT_THE_DEFAULT: Claim = Claim::varies(
     "at-the-default",
-    "The root cgroup of version 2 is mounted at /sys/fs/cgroup.",
-    "a hybrid system has a tmpfs there, with the hierarchies below",
+    "Version 2 is mounted at /sys/fs/cgroup.",
+    "a hybrid machine mounts the hierarchies below that directory",
 )
 .factor("/sys/fs/cgroup")
+.arms("/proc", "/sys/fs/cgroup")
 .notes(&[31]);
 const BY_ITS_MAGIC: Claim = Claim::holds(
     "by-its-magic",
-    "Wherever version 2 is mounted, mountinfo names the place, and statfs() gives its type: cgroup2.",
+    "/proc/self/mountinfo shows where version 2 is mounted, and statfs() of that directory reports cgroup2.",
 )
 .factor("a mount that mountinfo calls cgroup2")
+.arms("/proc", "cgroup2 mount")
 .notes(&[31])
 .requires(&[A_MOUNT]);
 
 const FIND_THE_HIERARCHY: Step = Step {
-    title: "Find the hierarchy. The path is a habit; the type of the filesystem is the proof.",
+    title: "Find the hierarchy of version 2: by its usual path, and by the type of its filesystem.",
     calls: &["statfs(\"/sys/fs/cgroup\")", "read(\"/proc/self/mountinfo\")"],
-    by_hand: &[
-        hand("findmnt --types cgroup,cgroup2"),
-        hand("v2=$(findmnt -nfo TARGET -t cgroup2); stat --file-system --format %T /sys/fs/cgroup $v2"),
-    ],
+    by_hand: &[hand(
+        "v2=$(findmnt -nfo TARGET -t cgroup2); stat --file-system --format %T /sys/fs/cgroup $v2",
+    )
+    .prints("…\ncgroup2fs")
+    .needs(&[Need::Cgroup])],
     claims: &[AT_THE_DEFAULT, BY_ITS_MAGIC],
     run: |lab| {
         let layout = Layout::detect()?;
         let [elsewhere, default] = ["/proc", "/sys/fs/cgroup"].map(|path| (path, Path::new(path)));
-        lab.saw(Fact::outside("the layout of this machine", layout.kind().to_string()))?;
+        lab.saw(Fact::outside("cgroup layout", layout.kind().to_string()))?;
         // Where no sysfs is mounted, there is no such directory.
         lab.compare(AT_THE_DEFAULT, elsewhere, default, filesystem_at)?
             .shows(first().from("ENOENT").to("cgroup2"))?;
         if let Some(mount) = layout.v2_mount() {
             lab.saw(Fact::outside("mountinfo has cgroup2 at", Value::Name(mount.display().to_string())))?;
-            lab.compare(BY_ITS_MAGIC, elsewhere, ("that mount", mount), filesystem_at)?
+            lab.compare(BY_ITS_MAGIC, elsewhere, ("the cgroup2 mount", mount), filesystem_at)?
                 .shows(first().is("cgroup2"))?;
         }
         Ok(())
     },
 };
 
-const MKDIR: Claim =
-    Claim::holds("mkdir", "mkdir is all it takes to make a cgroup: it is a directory of cgroupfs.")
-        .factor("mkdir in cgroupfs")
-        .notes(&[30, 32])
-        .requires(&[A_PARENT]);
-const FILES: Claim =
-    Claim::holds("files", "A new cgroup is full of files at once, and nobody has made them.")
-        .factor("mkdir in cgroupfs")
-        .notes(&[33])
-        .requires(&[A_PARENT])
-        .core(&[Row::outside("files, after mkdir", "files in it")])
-        .asks(
-            "mkdir has created a directory in cgroupfs. What is in it?",
-            &[
-                right("files, which nobody has created"),
-                wrong("nothing", "mkdir creates an empty directory everywhere else"),
-                wrong("nothing, until a controller is enabled", "controllers do add files of their own"),
-            ],
-        );
+const MKDIR: Claim = Claim::holds(
+    "mkdir",
+    "mkdir() in cgroupfs creates a cgroup: statfs() of the new directory reports cgroup2.",
+)
+.factor("mkdir in cgroupfs")
+.notes(&[30, 32])
+.requires(&[A_PARENT]);
+const FILES: Claim = Claim::holds("files", "A new cgroup has files at once: the kernel provides them.")
+    .factor("mkdir in cgroupfs")
+    .notes(&[33])
+    .requires(&[A_PARENT])
+    .core(&[Row::outside("files, after mkdir", "files")])
+    .asks(
+        "mkdir has created a directory in cgroupfs. What is in it?",
+        &[
+            right("files, which the kernel provides"),
+            wrong("nothing", "elsewhere mkdir creates an empty directory"),
+            wrong("nothing, until a controller is enabled", "an enabled controller adds files of its own"),
+        ],
+    );
 const NO_FILES: Claim =
-    Claim::holds("no-files", "No file can be created in a cgroup, EACCES: the kernel alone makes them.")
+    Claim::holds("no-files", "A file cannot be created in a cgroup: open(O_CREAT) fails with EACCES.")
         .factor("mkdir in cgroupfs")
         .notes(&[32])
         .requires(&[A_PARENT])
@@ -148,33 +154,35 @@ const NO_FILES: Claim =
             "The owner of a cgroup runs `touch file` in it. What happens?",
             &[
                 right("EACCES"),
-                wrong("there is a new file", "mkdir works there, and its mode lets the owner write"),
-                wrong("EROFS", "/sys is thought to be read-only"),
+                wrong("the file is created", "mkdir succeeds there, and the mode allows the owner to write"),
+                wrong("EROFS", "much of /sys is read-only"),
             ],
         );
-const RENAME: Claim = Claim::holds("rename", "A cgroup of version 2 cannot be renamed: EPERM.")
+const RENAME: Claim = Claim::holds("rename", "rename() of a version 2 cgroup fails with EPERM.")
     .factor("mkdir in cgroupfs")
     .more(&[104])
     .requires(&[A_PARENT]);
 
 const MAKE_ONE: Step = Step {
-    title: "Make a directory called new in /tmp, and one in cgroupfs. What is in them, and what may one do there?",
+    title: "Create a directory called new in /tmp, and one in cgroupfs. List each, create a file in it, and rename it.",
     calls: &["mkdir(\"/sys/fs/cgroup/…/new\")", "creat(\"…/new/file\")", "rename(\"…/new\", \"…/newer\")"],
     by_hand: &[
-        hand("new=$v2$(sed -n s/^0:://p /proc/self/cgroup)/new; mkdir $new"),
-        hand("ls $new; touch $new/file; mv $new $new.renamed"),
+        hand("new=$v2$(sed -n s/^0:://p /proc/self/cgroup)/new; mkdir $new; ls $new | head -n 3")
+            .prints("cgroup.controllers\ncgroup.events\ncgroup.freeze")
+            .in_the_same_shell(),
+        hand("touch $new/file; mv $new $new.renamed").prints("EACCES\nEPERM"),
     ],
     claims: &[MKDIR, FILES, NO_FILES, RENAME],
     run: |lab| {
         let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
         let directory = parent.directory().display().to_string();
-        lab.saw(Fact::outside("where we may make cgroups", Value::Name(directory)))?;
-        // They stay until the end, so that they can be looked at meanwhile.
+        lab.saw(Fact::outside("parent of the new cgroups", Value::Name(directory)))?;
+        // They stay until the end of the run, so that a reader can inspect them.
         let made = lab.once(|_| Ok((plain_directory()?, parent.create("new")?)))?;
         let (plain, cgroup) = (made.0.path(), made.1.path());
         lab.compare(MKDIR, plain, cgroup, |new| filesystem_at(("new", new)))?.shows(first().is("cgroup2"))?;
         lab.compare(FILES, plain, cgroup, files_in)?
-            .shows(outside("files in it").that(|count| count.as_i64() > Some(0)))?;
+            .shows(outside("files").that(|count| count.as_i64() > Some(0)))?;
         lab.compare(NO_FILES, plain, cgroup, touch)?.shows(outside("touch file").is("EACCES"))?;
         let (plain, cgroup) = ((plain, cleanup::DIRECTORY), (cgroup, cgroup::REMOVAL));
         lab.compare(RENAME, plain, cgroup, rename)?.shows(outside("mv new newer").is("EPERM"))
@@ -183,8 +191,8 @@ const MAKE_ONE: Step = Step {
 
 fn plain_directory() -> Result<TemporaryDirectory> {
     Ok(TemporaryDirectory::new("plain").map_err(|error| {
-        let what = format!("a directory for temporary files, which TMPDIR names or is /tmp: {error}");
-        Error::Unmet(Unmet::new(what, "unset TMPDIR, or let it name a directory that you may write to"))
+        let what = format!("a directory for temporary files (TMPDIR, or /tmp): {error}");
+        Error::Unmet(Unmet::new(what, "unset TMPDIR, or set it to a directory that you may write to"))
     })?)
 }
 
@@ -193,13 +201,13 @@ fn filesystem_at((name, path): (&str, &Path)) -> Result<Fact> {
         Ok(kind) => kind.into(),
         refused => Outcome::of(refused)?.into(),
     };
-    Ok(Fact::outside(format!("type of the filesystem at {name}"), kind))
+    Ok(Fact::outside(format!("filesystem type of {name}"), kind))
 }
 
 fn files_in(directory: &Path) -> Result<Fact> {
     let files = std::fs::read_dir(directory).with_context(|| format!("ls {}", directory.display()))?;
     let count = i64::try_from(files.count()).unwrap_or(i64::MAX);
-    Ok(Fact::outside("files in it", if count == 0 { Value::Number(0) } else { Value::Count(count) }))
+    Ok(Fact::outside("files", if count == 0 { Value::Number(0) } else { Value::Count(count) }))
 }
 
 fn touch(directory: &Path) -> Result<Fact> {
@@ -211,11 +219,11 @@ fn touch(directory: &Path) -> Result<Fact> {
 
 fn rename((directory, removal): (&Path, Removal)) -> Result<Fact> {
     let other = directory.with_extension("renamed");
-    // Told before it is so: killed in between, we would leave what nobody knows of.
+    // Registered before the rename. Otherwise a kill in between would leave an unknown directory.
     cleanup::register(removal, &other)?;
     let answer = std::fs::rename(directory, &other).named(|| "rename()".into());
     if answer.is_ok() {
-        // And back, so that its guard finds it again.
+        // Renamed back, so that its guard finds it.
         std::fs::rename(&other, directory).context("rename() back")?;
     }
     cleanup::forget(&other);

@@ -1,4 +1,4 @@
-//! Who is in a cgroup: cgroup.procs, which is read as a list and written as a command.
+//! The members of a cgroup: a read of cgroup.procs lists them, and a write moves a process.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -21,69 +21,68 @@ const LISTED: Claim = Claim::holds("listed", "cgroup.procs lists the PIDs of the
     .arms("not written", "PID written")
     .core(&[Row::outside("cgroup.procs lists it", "cgroup.procs lists it")])
     .asks(
-        "The PID of a process is written to cgroup.procs of a new cgroup. What does the file have when it is read?",
+        "The PID of a process is written to cgroup.procs of a new cgroup. What does the file read afterwards?",
         &[
             right("that PID"),
-            wrong("nothing: a write to it is a command", "files that take commands often cannot be read"),
-            wrong("whatever was written, be it a PID or not", "that is what any other file has"),
+            wrong("nothing: a write to it is a command", "many files for commands cannot be read"),
+            wrong("the text that was written, PID or not", "an ordinary file keeps what was written"),
         ],
     );
 const MOVES: Claim = Claim::holds(
     "moves",
-    "A process whose PID is written to cgroup.procs leaves its cgroup for this one.",
+    "Writing a PID to cgroup.procs moves the process from its old cgroup to this one.",
 )
 .factor("echo PID > cgroup.procs")
 .notes(&[29, 35])
 .requires(&[A_PARENT])
 .arms("not written", "PID written")
-.core(&[Row::outside("in its old cgroup", "it is in the old one")])
+.core(&[Row::outside("in its old cgroup", "in the old cgroup")])
 .asks(
     "A process is in the cgroup `old`. Its PID is written to cgroup.procs of `new`. Where is it then?",
     &[
         right("in `new` alone"),
-        wrong("in both", "in version 1 it is in several, one in each hierarchy"),
-        wrong("in `old`; its next children are in `new`", "setns() into a PID namespace works so"),
+        wrong("in both", "in version 1 a process is in one cgroup of each hierarchy"),
+        wrong("in `old`; its next children are in `new`", "setns() into a PID namespace works like that"),
     ],
 );
 
 pub(crate) const JOIN: Step = Step {
-    title: "Start two processes, and write the PID of one to cgroup.procs of a new cgroup.",
+    title: "Start a process in a cgroup called old, and write its PID to cgroup.procs of a new cgroup.",
     calls: &["write(\"…/cgroup.procs\", \"PID\")", "read(\"/proc/PID/cgroup\")"],
     by_hand: &[hand(
-        "sleep 99 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs; grep ^0:: /proc/$!/cgroup",
-    )],
+        "sleep 60 & echo $! > $new/cgroup.procs; echo $!; cat $new/cgroup.procs; grep ^0:: /proc/$!/cgroup",
+    )
+    .prints("<pid>\n<pid>\n0::/…/new")
+    .in_the_same_shell()],
     claims: &[LISTED, MOVES],
     run: |lab| {
         let places = lab.arms(false, true, places_of)?;
         lab.judge(LISTED, places.only(&["cgroup.procs lists it"]))
             .shows(outside("cgroup.procs lists it").is("yes"))?;
-        lab.judge(
-            MOVES,
-            places.only(&["it is in the new cgroup", "it is in the old one", "/proc/PID/cgroup"]),
-        )
-        .shows(outside("it is in the new cgroup").is("yes") & outside("it is in the old one").is("no"))
+        lab.judge(MOVES, places.only(&["in the new cgroup", "in the old cgroup", "/proc/PID/cgroup"]))
+            .shows(outside("in the new cgroup").is("yes") & outside("in the old cgroup").is("no"))
     },
 };
 
 const APPENDED: Claim =
-    Claim::refuted("appended", "A PID has to be appended to cgroup.procs, like a line to a list.", "command")
+    Claim::refuted("appended", "A PID must be appended to cgroup.procs with >>, like a line to a list.", "command")
         .factor("> instead of >>")
         .notes(&[35])
         .requires(&[A_PARENT])
         .arms(">>", ">")
         .core(&[Row::outside("members, 1 before", "members afterwards")])
         .asks(
-            "cgroup.procs lists one PID. Another is written with `>`, not with `>>`. Who is a member then?",
+            "cgroup.procs lists one PID. Another is written with `>`, not with `>>`. Which processes are members then?",
             &[
                 right("both of them"),
-                wrong("the new one alone", "`>` empties a file first, and cgroup.procs reads like a list"),
-                wrong("the old one alone", "examples use `>>`, so a write without is thought to fail"),
-                wrong("neither", "`>` removes the old, and a PID that is not appended does not count"),
+                wrong("the new one alone", "`>` truncates an ordinary file, and cgroup.procs reads like a list"),
+                wrong("the old one alone", "examples use `>>`, so a write with `>` seems to fail"),
+                wrong("neither", "`>` seems to remove the old one, and only `>>` to add one"),
             ],
         );
 const COMMAND: Claim = Claim::holds(
     "command",
-    "A write to cgroup.procs, > or >>, is a command: it moves one PID and keeps the rest; two PIDs are EINVAL.",
+    "A write to cgroup.procs, by > or >>, moves one process and keeps the members; two PIDs fail with EINVAL.",
 )
 .factor("a second PID in the write")
 .notes(&[35])
@@ -94,21 +93,23 @@ const COMMAND: Claim = Claim::holds(
     "Two PIDs are written to cgroup.procs, in one write. What happens?",
     &[
         right("EINVAL: neither is moved"),
-        wrong("both are moved", "the file is read as a list, so it should take one"),
-        wrong("the first is moved, and the rest is ignored", "that is what scanf() would make of it"),
+        wrong("both are moved", "the file reads as a list, so it seems to take one"),
+        wrong("the first is moved, and the rest is ignored", "scanf() would read the first number alone"),
     ],
 );
 
 pub(crate) const WRITE_PIDS: Step = Step {
-    title: "To a cgroup with a member, write PIDs as one might write to a list: by >, by >>, and two at once.",
+    title: "Write PIDs to cgroup.procs of a cgroup with a member: with >, with >>, and two at once.",
     calls: &[
         "open(\"…/cgroup.procs\", O_APPEND)",
         "open(\"…/cgroup.procs\", O_TRUNC)",
         "write(fd, \"PID PID\")",
     ],
     by_hand: &[
-        hand("sleep 98 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs"),
-        hand("echo 1 2 > $new/cgroup.procs"),
+        hand("for n in 1 2; do sleep 60 & echo $! > $new/cgroup.procs; done; wc -l < $new/cgroup.procs")
+            .prints("3")
+            .in_the_same_shell(),
+        hand("echo 1 2 > $new/cgroup.procs").prints("EINVAL"),
     ],
     claims: &[APPENDED, COMMAND],
     run: |lab| {
@@ -125,14 +126,15 @@ pub(crate) const WRITE_PIDS: Step = Step {
 
 const CREATED_IN: Claim = Claim::holds(
     "created-in",
-    "clone3(CLONE_INTO_CGROUP) creates a child in another cgroup than its parent's: nobody moves it there.",
+    "clone3(CLONE_INTO_CGROUP) creates the child directly in another cgroup, without a move.",
 )
 .factor("CLONE_INTO_CGROUP")
+.arms("plain child", "CLONE_INTO_CGROUP")
 .more(&[111])
 .requires(&[A_PARENT]);
 
 pub(crate) const CREATE_INSIDE: Step = Step {
-    title: "Create a child in the cgroup itself, where others are moved later.",
+    title: "Create a child directly in a new cgroup.",
     calls: &["clone3(CLONE_INTO_CGROUP)"],
     by_hand: &[],
     claims: &[CREATED_IN],
@@ -142,27 +144,28 @@ pub(crate) const CREATE_INSIDE: Step = Step {
             let spawn = Spawn::new("child");
             let spawn = if inside { spawn.into_cgroup(new.fd()) } else { spawn };
             let child = spawn.run(Reporter::stay)?;
-            Ok(Fact::outside("it is in the new cgroup", is_in(child.pid(), &new)?))
+            Ok(Fact::outside("in the new cgroup", is_in(child.pid(), &new)?))
         })?
-        .shows(outside("it is in the new cgroup").is("yes"))
+        .shows(outside("in the new cgroup").is("yes"))
     },
 };
 
 const OTHER_PIDS: Claim = Claim::holds(
     "other-numbers",
-    "cgroup.procs has the PIDs of its reader's PID namespace, and a 0 for each member that has none there.",
+    "cgroup.procs shows 0 for a member that has no PID in the reader's PID namespace.",
 )
 .factor("CLONE_NEWPID")
+.arms("plain child", "CLONE_NEWPID")
 .notes(&[34])
 .requires(&[A_PARENT, Requirement::Namespace(Kind::Pid)]);
 
 pub(crate) const READ_FROM_ANOTHER_PID_NAMESPACE: Step = Step {
     title: "Read cgroup.procs from a new PID namespace, in which the member has no PID.",
     calls: &["clone3(CLONE_NEWPID)", "read(\"…/cgroup.procs\")"],
-    by_hand: &[hand("sudo unshare --pid --fork cat $new/cgroup.procs")],
+    by_hand: &[hand("unshare -Urpf sh -c \"cat $new/cgroup.procs\"").prints("0\n0\n0").in_the_same_shell()],
     claims: &[OTHER_PIDS],
     run: |lab| {
-        // Who lacks the privilege needs a user namespace to make another: then both arms get one.
+        // Without CAP_SYS_ADMIN, a PID namespace needs a new user namespace. Then both arms get one.
         let needed = sandbox::needed(Namespaces::PID);
         lab.compare(OTHER_PIDS, needed - Namespaces::PID, needed, read_members)?
             .shows(inside("cat cgroup.procs").is(0))
@@ -171,15 +174,16 @@ pub(crate) const READ_FROM_ANOTHER_PID_NAMESPACE: Step = Step {
 
 const ZOMBIE: Claim = Claim::holds(
     "zombie",
-    "A zombie is not listed and keeps no cgroup from being removed, though its /proc/PID/cgroup names it still.",
+    "cgroup.procs does not list a zombie, and rmdir() succeeds, although /proc/PID/cgroup of the zombie names the cgroup.",
 )
 .factor("the member's end")
+.arms("running", "zombie")
 .notes(&[34])
 .more(&[104])
 .requires(&[A_PARENT]);
 
 pub(crate) const END_A_MEMBER: Step = Step {
-    title: "Let a member end, and do not wait for it: a zombie. Then remove its cgroup.",
+    title: "Let a member end without wait(), so that it is a zombie. Then remove its cgroup.",
     calls: &["_exit(0)", "read(\"…/cgroup.procs\")", "rmdir(\"…\")"],
     by_hand: &[],
     claims: &[ZOMBIE],
@@ -192,46 +196,46 @@ pub(crate) const END_A_MEMBER: Step = Step {
     },
 };
 
-const BUSY: Claim = Claim::holds("busy", "A cgroup with a member cannot be removed: rmdir gives EBUSY.")
+const BUSY: Claim = Claim::holds("busy", "rmdir() of a cgroup with a member fails with EBUSY.")
     .factor("a member")
+    .arms("no member", "a member")
     .more(&[104])
     .requires(&[A_PARENT]);
-const POPULATED: Claim = Claim::holds(
-    "populated",
-    "A member turns `populated` to 1 in the cgroup.events of the cgroup above as well.",
-)
-.factor("a member")
-.more(&[103])
-.requires(&[A_PARENT]);
+const POPULATED: Claim =
+    Claim::holds("populated", "A member sets `populated` to 1 in cgroup.events of the parent cgroup too.")
+        .factor("a member")
+        .arms("no member", "a member")
+        .more(&[103])
+        .requires(&[A_PARENT]);
 const POLLED: Claim = Claim::holds(
     "polled",
-    "poll() on cgroup.events wakes when the last member below has ended: `populated` is 0 again.",
+    "poll() on cgroup.events of a parent returns when the last member below ends, and `populated` is 0.",
 )
 .factor("the last member's end")
+.arms("other member", "last member")
 .more(&[103])
 .requires(&[A_PARENT]);
 
 pub(crate) const REMOVE: Step = Step {
-    title: "Try to remove a cgroup, empty and with a member. Ask its parent whether anybody is there, and wait by poll() \
-            for the news that nobody is.",
+    title: "Try to remove a cgroup, empty and with a member. Read cgroup.events of its parent, and poll() until it is empty.",
     calls: &["rmdir(\"…\")", "read(\"…/cgroup.events\")", "poll(events, POLLPRI)"],
     by_hand: &[
-        hand("rmdir $new; cat $new/cgroup.events"),
-        hand("kill %1 %2; wait; cat $new/cgroup.events; rmdir $new"),
+        hand("rmdir $new; cat $new/cgroup.events").prints("EBUSY\npopulated 1\nfrozen 0").in_the_same_shell(),
+        hand("kill $(cat $new/cgroup.procs); sleep 1; cat $new/cgroup.events; rmdir $new")
+            .prints("populated 0\nfrozen 0"),
     ],
     claims: &[BUSY, POPULATED, POLLED],
     run: |lab| {
         let removals = lab.arms(false, true, remove_below)?;
         lab.judge(BUSY, removals.clone()).shows(outside("rmdir").is("EBUSY"))?;
-        lab.judge(POPULATED, removals).shows(outside("populated, in the parent").is(1))?;
+        lab.judge(POPULATED, removals).shows(outside("populated in the parent").is(1))?;
         lab.compare(POLLED, false, true, poll_until_one_is_empty)?.shows(
-            outside("poll() wakes for the cgroup above").is("yes")
-                & outside("populated, in the cgroup above").is(0),
+            outside("poll() returns for the parent").is("yes") & outside("populated in the parent").is(0),
         )
     },
 };
 
-/// Where a process of an old cgroup is, once its PID is written to the cgroup.procs of a new one, or without that.
+/// Where a process of an old cgroup is. If `moves`, its PID is written to cgroup.procs of a new one.
 fn places_of(moves: bool) -> Result<Vec<Fact>> {
     let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
     let (old, new) = (parent.create("old")?, parent.create("new")?);
@@ -242,8 +246,8 @@ fn places_of(moves: bool) -> Result<Vec<Fact>> {
     }
     Ok(vec![
         lists(&new, &process)?,
-        Fact::outside("it is in the new cgroup", is_in(process.pid(), &new)?),
-        Fact::outside("it is in the old one", old.procs()?.contains(&process.pid())),
+        Fact::outside("in the new cgroup", is_in(process.pid(), &new)?),
+        Fact::outside("in the old cgroup", old.procs()?.contains(&process.pid())),
         Fact::outside("/proc/PID/cgroup", Value::Name(cgroup_of(process.pid())?)),
     ])
 }
@@ -252,7 +256,7 @@ fn lists(cgroup: &Cgroup, child: &Child) -> Result<Fact> {
     Ok(Fact::outside("cgroup.procs lists it", cgroup.procs()?.contains(&child.pid())))
 }
 
-/// Writes PIDs to the cgroup.procs of a cgroup with a member, so many `at_once`, by each redirection.
+/// Writes PIDs to cgroup.procs of a cgroup with a member: `at_once` in one write, by each redirection.
 fn write_pids(redirections: &[&str], at_once: usize) -> Result<Vec<Fact>> {
     let cgroup = CgroupParent::require(CgroupRequest::AnyV2)?.create("target")?;
     let member = start_idle("member")?;
@@ -262,9 +266,9 @@ fn write_pids(redirections: &[&str], at_once: usize) -> Result<Vec<Fact>> {
     let mut facts = vec![Fact::outside("PIDs at once", at_once), count("before")?];
     let mut others = Vec::new();
     for redirection in redirections {
-        let movers = (0..at_once).map(|_| start_idle("other")).collect::<ns_core::Result<Vec<_>>>()?;
-        let pids: Vec<_> = movers.iter().map(|child| child.pid().to_string()).collect();
-        others.extend(movers);
+        let processes = (0..at_once).map(|_| start_idle("other")).collect::<ns_core::Result<Vec<_>>>()?;
+        let pids: Vec<_> = processes.iter().map(|child| child.pid().to_string()).collect();
+        others.extend(processes);
         let answer = redirect(&cgroup, redirection, &pids.join(" "))?;
         facts.push(Fact::outside(format!("echo … {redirection} cgroup.procs"), answer));
     }
@@ -284,7 +288,7 @@ fn redirect(cgroup: &Cgroup, redirection: &str, text: &str) -> Result<Outcome> {
     Ok(Outcome::of(written.named(|| "write()".into()))?)
 }
 
-/// What else the kernel makes of a write to cgroup.procs.
+/// Shows what the kernel answers to other writes to cgroup.procs.
 fn show_writes(lab: &mut Lab) -> Result<()> {
     let cgroup = CgroupParent::require(CgroupRequest::AnyV2)?.create("target")?;
     let child = start_idle("child")?;
@@ -296,8 +300,8 @@ fn show_writes(lab: &mut Lab) -> Result<()> {
         ("the same PID again", pid.to_string()),
         ("a PID with blanks around it", format!("  {pid}  ")),
         ("two PIDs", format!("{pid} {pid}")),
-        ("two PIDs, a line each", format!("{pid}\n{pid}")),
-        ("the PID of nobody", gone.pid().to_string()),
+        ("two PIDs, one a line", format!("{pid}\n{pid}")),
+        ("a PID that no process has", gone.pid().to_string()),
         ("a negative number", "-1".into()),
         ("a word", "me".into()),
     ];
@@ -321,7 +325,7 @@ fn read_members(namespaces: Namespaces) -> Result<Fact> {
     Ok(reader.fact()?)
 }
 
-/// Removes a cgroup with a member, who lives or has ended.
+/// Removes a cgroup with a member, which is a zombie if `ended`.
 fn remove_with_a_member(ended: bool) -> Result<[Fact; 3]> {
     let cgroup = CgroupParent::require(CgroupRequest::AnyV2)?.create("last")?;
     let member = start_idle("member")?;
@@ -337,7 +341,7 @@ fn remove_with_a_member(ended: bool) -> Result<[Fact; 3]> {
     ])
 }
 
-/// Removes a cgroup below another, with a member or without.
+/// Removes a child cgroup, which has a member if `has_member`.
 fn remove_below(has_member: bool) -> Result<Vec<Fact>> {
     let top = CgroupParent::require(CgroupRequest::AnyV2)?.create("top")?;
     let middle = top.child(&"middle".parse()?)?;
@@ -348,17 +352,17 @@ fn remove_below(has_member: bool) -> Result<Vec<Fact>> {
     let populated = top.events()?.get("populated").copied().unwrap_or(0);
     Ok(vec![
         rmdir(&middle)?,
-        Fact::outside("populated, in the parent", Value::Number(i64::try_from(populated)?)),
+        Fact::outside("populated in the parent", Value::Number(i64::try_from(populated)?)),
     ])
 }
 
-/// Two cgroups have a member each, one of them in a cgroup below. One member ends, `below` or the other: for which of the
-/// two cgroup.events does poll() wake?
+/// Two cgroups have a member each, one of them in a child cgroup. One member ends, `below` or the other. poll() returns
+/// for one of the two cgroup.events.
 fn poll_until_one_is_empty(below: bool) -> Result<Vec<Fact>> {
     let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
     let (top, other) = (parent.create("top")?, parent.create("other")?);
     let middle = top.child(&"middle".parse()?)?;
-    let mut members = [start_idle("member below")?, start_idle("member of the other")?];
+    let mut members = [start_idle("member below")?, start_idle("other member")?];
     for (cgroup, member) in [&middle, &other].into_iter().zip(&members) {
         cgroup.join(member.pid())?;
     }
@@ -367,16 +371,16 @@ fn poll_until_one_is_empty(below: bool) -> Result<Vec<Fact>> {
     ends.wake()?;
     ends.wait()?;
     let mut fds = files.each_ref().map(|file| PollFd::new(file.as_fd(), PollFlags::POLLPRI));
-    Deadline::new().poll(&mut fds, "news of either cgroup")?;
-    let woken = fds[0].any() == Some(true);
+    Deadline::new().poll(&mut fds, "a change in either cgroup")?;
+    let returned = fds[0].any() == Some(true);
     let populated = top.events()?.get("populated").copied().unwrap_or(0);
     Ok(vec![
-        Fact::outside("poll() wakes for the cgroup above", woken),
-        Fact::outside("populated, in the cgroup above", Value::Number(i64::try_from(populated)?)),
+        Fact::outside("poll() returns for the parent", returned),
+        Fact::outside("populated in the parent", Value::Number(i64::try_from(populated)?)),
     ])
 }
 
-/// The cgroup.events of a cgroup, read once: from then on poll() tells of changes.
+/// Opens cgroup.events of a cgroup and reads it once. After that, poll() reports changes.
 fn open_events(cgroup: &Cgroup) -> Result<File> {
     let path = cgroup.path().join("cgroup.events");
     let mut file = File::open(&path).named(|| format!("open(\"{}\")", path.display()))?;

@@ -1,4 +1,4 @@
-//! What `cgroup-mk` leaves behind: nothing, also where it is killed between two calls, and what others left.
+//! `cgroup-mk` leaves nothing behind, even if it is killed between two calls. It removes what killed runs left.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ fn killed_between_two_renames_it_leaves_no_directory() -> Result<Completion, Fai
     let scratch = Scratch::new("killed");
     let renames = "rename,renameat,renameat2";
     let log = scratch.0.with_extension("log");
-    // On its way into the second, when the directory has its other name.
+    // At the entry of the second rename, when the directory has its other name.
     let output = scratch.run(
         "strace",
         &[
@@ -95,7 +95,7 @@ fn a_start_sweeps_what_dead_owners_left() -> Result<Completion, Failed> {
     dead.wait()?;
     let left = scratch.0.join(format!("inception-{}-1-0-plain.renamed", dead.id()));
     fs::create_dir(&left)?;
-    // Not ours: no such name, and a living owner's.
+    // Not to be removed: another name, and a directory whose owner still runs.
     let others = ["somebodys".to_string(), format!("inception-{}-{}-0-x", std::process::id(), start_time())];
     for other in &others {
         fs::create_dir(scratch.0.join(other))?;

@@ -1,13 +1,13 @@
-//! The cgroups of this experiment, the children in them, and the paths that those read.
+//! The cgroups of this experiment, the children in them, and the paths that these read.
 
 use anyhow::Result;
 use ns_core::cgroup::{self, Cgroup, CgroupParent, CgroupRequest, Layout, Version};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Namespaces, Pid, Reporter, Spawn, Value, namespace};
 
-/// Three cgroups of ours: one with two below it.
+/// Three cgroups: a parent with two children.
 pub(crate) struct Tree {
-    // The children go before their parent.
+    // The children are dropped before their parent.
     pub(crate) home: Cgroup,
     pub(crate) sibling: Cgroup,
     pub(crate) top: Cgroup,
@@ -20,10 +20,10 @@ impl Tree {
     }
 }
 
-/// A child that goes to `cgroup`, moves into new `namespaces` there, and then does what `body` says. Its mounts are its
-/// own in any case.
+/// A child that is moved to `cgroup`, then moves into new `namespaces`, and runs `body`. It always has its own mount
+/// namespace.
 ///
-/// The order is the point: what is the root of a new cgroup namespace is decided by where its creator is.
+/// The order matters: the cgroup of the creator becomes the root of a new cgroup namespace.
 pub(crate) fn into_cgroup(
     cgroup: &Cgroup,
     label: &str,
@@ -40,11 +40,11 @@ pub(crate) fn into_cgroup(
     Ok(child)
 }
 
-/// Where the first children are.
+/// The cgroup of the first children.
 pub(crate) struct Home {
-    /// `None`: where we are ourselves.
+    /// `None`: the cgroup of this process.
     cgroup: Option<Cgroup>,
-    /// Those of its hierarchy, as /proc/PID/cgroup names them: none on version 2.
+    /// The controllers of its hierarchy, as /proc/PID/cgroup names them: empty on version 2.
     pub(crate) controllers: String,
 }
 
@@ -57,7 +57,7 @@ impl Home {
             }
             Err(unmet) => unmet,
         };
-        // To look is free, and needs no cgroup of our own; but in the root there is nothing to hide.
+        // A read needs no new cgroup. But in the root there is nothing to hide.
         let layout = Layout::detect()?;
         let below_root = |path: &str| path != "/" && !path.starts_with("/..");
         Ok(match layout.hierarchies().iter().find(|it| below_root(it.own())) {
@@ -69,7 +69,7 @@ impl Home {
         })
     }
 
-    /// A child here that moves into new `namespaces`, and then does what `body` says.
+    /// A child in this cgroup that moves into new `namespaces`, and then runs `body`.
     pub(crate) fn start(
         &self,
         label: &str,
@@ -86,20 +86,20 @@ impl Home {
     }
 }
 
-/// A process's path in the hierarchy of `controllers` (none: version 2), as the caller sees it.
+/// The path of a process in the hierarchy of `controllers` (empty: version 2), as the caller reads it.
 pub(crate) fn path_of(process: Option<Pid>, controllers: &str) -> ns_core::Result<String> {
     Ok(cgroup::path_of(process, controllers)?.unwrap_or_else(|| "none".into()))
 }
 
-/// No path that is shown has more characters.
+/// The most characters of a path that is shown.
 const LONGEST: usize = 20;
 
-/// A path as a value. What this machine adds to it, the parent and the unique part of our names, is left out. Of another
-/// long path the last name is shown, or none where that is long too.
+/// A path as a value. It leaves out the parent and the unique part of the experiment's names. A long path of others is
+/// cut to its last name, or to nothing if that is long too.
 pub(crate) fn shown(path: &str) -> Value {
-    if let Some((_, ours)) = path.split_once("/inception-") {
+    if let Some((_, name)) = path.split_once("/inception-") {
         // inception-PID-STARTTIME-N-PURPOSE
-        let purpose = ours.splitn(4, '-').last().unwrap_or_default();
+        let purpose = name.splitn(4, '-').last().unwrap_or_default();
         return Value::Text(format!("/…-{purpose}"));
     }
     let rest = path.trim_start_matches("/..");

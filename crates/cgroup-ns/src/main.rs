@@ -1,10 +1,10 @@
 //! What does a cgroup namespace hide?
 //!
-//! The cgroup that a process is in when it makes the namespace becomes the root of its view: `/` is where it is, and
-//! all else is told from there. Watch who reads. The same process has one path for itself and another for those
-//! outside, and neither says what it may do: that is decided elsewhere.
+//! The cgroup of the creator becomes the root of the new namespace. Inside, this cgroup reads as `/`, and all paths start
+//! there. Watch which process reads: a path depends on the namespace of the reader. It does not say what a process may
+//! do, or how much it may use.
 //!
-//! What is shown by hand is one session of root: its shell variables, and the cgroup $new, last from step to step.
+//! The commands by hand are one session of root. Later steps use its shell variables and the cgroup $new.
 
 mod cgroups;
 mod escape;
@@ -12,7 +12,7 @@ mod mounts;
 mod requirements;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
+use lesson::{Claim, Experiment, Need, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::sys::stat::{Mode, umask};
 use ns_core::cgroup::{self, CgroupParent, CgroupRequest};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter};
@@ -23,15 +23,18 @@ use requirements::A_PARENT;
 const CGROUP_NS: Experiment = Experiment {
     name: "cgroup-ns",
     question: "What does a cgroup namespace hide?",
-    setup: "A process in a cgroup reads its path, and those of others.",
+    setup: "A process in a cgroup reads its own path, and those of others.",
     arms: ["plain child", "CLONE_NEWCGROUP"],
-    in_short: "it changes what paths begin with, not where a process is. With nsdelegate no member gets out.",
+    in_short: "it changes where paths start, and moves no process. With nsdelegate, a member cannot move out.",
     notes: "Cgroup Namespace",
     man: &["cgroup_namespaces(7)", "cgroups(7)", "namespaces(7)"],
     examples: &[
-        ("cgroup-ns", "run the experiment in the nearest cgroup that may be written"),
-        ("systemd-run --user --scope -p Delegate=yes cgroup-ns", "as an ordinary user of systemd"),
-        ("cgroup-ns --sabotage", "without the factors: no claim holds"),
+        ("cgroup-ns", "run the experiment, below the nearest cgroup that you may write to"),
+        (
+            "systemd-run --user --scope -p Delegate=yes cgroup-ns",
+            "run it as an ordinary user, in a cgroup that systemd delegates",
+        ),
+        ("cgroup-ns --sabotage", "run the negative control: without the factors, no claim holds"),
     ],
     sandbox: Namespaces::MNT,
     requires: &[Requirement::Namespace(Kind::Cgroup)],
@@ -51,7 +54,7 @@ const CGROUP_NS: Experiment = Experiment {
 };
 
 fn prepare() -> Result<()> {
-    // A umask such as 0777 would keep the owner out of the cgroups that it makes.
+    // A umask such as 0777 would deny the owner access to the cgroups that it creates.
     umask(Mode::from_bits_truncate(0o022));
     Ok(cgroup::sweep().map(drop)?)
 }
@@ -60,59 +63,51 @@ fn main() -> std::process::ExitCode {
     lesson::main(&CGROUP_NS)
 }
 
-/// A cgroup that is not the root of what we see: one that we make, or our own.
+/// A cgroup that is not the visible root: a new one, or that of this process.
 const A_HOME: Requirement = Requirement::Probe(|| Ok(Home::find()?.err()));
 
 const BECOMES_ROOT: Claim = Claim::holds(
     "becomes-root",
-    "The cgroup that a process is in when it creates a cgroup namespace is the namespace's root, and reads as /.",
+    "The root of a new cgroup namespace is the cgroup of its creator, and reads as / there.",
 )
 .factor("CLONE_NEWCGROUP")
 .notes(&[21, 22])
 .requires(&[A_HOME])
-.core(&[Row::inside("its own path", "/proc/self/cgroup")])
+.core(&[Row::inside("own path", "/proc/self/cgroup")])
 .asks(
     "A process in the cgroup /home calls unshare(CLONE_NEWCGROUP). Which path does it read in /proc/self/cgroup?",
     &[
         right("/"),
-        wrong("/home", "no process has been moved, and the path is that of its cgroup"),
-        wrong("/home/ and a new name", "creating a namespace is thought to create a cgroup for it"),
-        wrong("none: the file is empty", "a new namespace is expected to begin empty"),
+        wrong("/home", "no process is moved, and the path is that of its cgroup"),
+        wrong("/home/ and a new name", "a new namespace seems to need a new cgroup"),
+        wrong("none: the file is empty", "some new namespaces start empty"),
     ],
 );
 const OUTSIDE: Claim = Claim::holds(
     "outside",
-    "Others see what the process itself does not: outside its namespace /proc/PID/cgroup has the whole path.",
+    "Read from outside, /proc/PID/cgroup of a member shows the path from the reader's root, and not /.",
 )
 .factor("a reader outside")
 .notes(&[23, 25])
 .requires(&[A_HOME])
 .arms("by itself", "from outside")
-.core(&[Row::first("its path, read")])
+.core(&[Row::first("path, read")])
 .asks(
     "A process has created a cgroup namespace. The host reads its /proc/PID/cgroup. What does it read?",
     &[
         right("the path from the host's root"),
-        wrong("/", "the file is the process's, so it is expected to say what the process reads"),
-        wrong("nothing: EACCES", "what is inside a namespace is thought to be out of reach"),
+        wrong("/", "the file belongs to the process, so it seems to show what the process reads"),
+        wrong("nothing: EACCES", "isolation seems to deny access"),
     ],
 );
 
 const READ_OWN_PATH: Step = Step {
-    title: "Put a process into a cgroup, let it make a namespace there, and ask where it is.",
+    title: "Put a process into a cgroup. Let it create a cgroup namespace there, and read its path.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")", "read(\"/proc/PID/cgroup\")"],
-    by_hand: &[
-        hand(
-            "v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup); new=$own/new",
-        ),
-        hand("mkdir $new $new/inner; echo $$ > $new/inner/cgroup.procs; grep ^0:: /proc/self/cgroup"),
-        hand(
-            "unshare --cgroup sh -c 'grep ^0:: /proc/self/cgroup; readlink /proc/$$/ns/cgroup; grep ^0:: /proc/$PPID/cgroup'",
-        ),
-    ],
+    by_hand: &[hand("v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup); new=$own/new").as_root().prints("").needs(&[Need::Cgroup]), hand("mkdir $new $new/inner; echo $$ > $new/inner/cgroup.procs; grep ^0:: /proc/self/cgroup").as_root().prints("0::/…/inner"), hand("unshare --cgroup sh -c 'grep ^0:: /proc/self/cgroup; readlink /proc/$$/ns/cgroup; grep ^0:: /proc/$PPID/cgroup'").as_root().prints("0::/\ncgroup:[…]\n0::/"), ],
     claims: &[BECOMES_ROOT, OUTSIDE],
     run: |lab| {
-        // It stays until the end, so that those in it can be looked at meanwhile.
+        // It stays until the end of the run, so that a reader can inspect its members.
         let home = lab.once(|_| Ok(Home::find()?.map_err(ns_core::Error::Unmet)?))?;
         let paths =
             lab.arms(Namespaces::NONE, Namespaces::CGROUP, |namespaces| read_own_path(&home, namespaces))?;
@@ -136,26 +131,26 @@ const READ_OWN_PATH: Step = Step {
 
 const RELATIVE: Claim = Claim::holds(
     "relative",
-    "A path starts at the reader's root: a process above is at /.., one beside at /../ and its cgroup's name.",
+    "Paths start at the reader's root: the parent of the root reads as /.., a sibling as /../NAME.",
 )
 .factor("CLONE_NEWCGROUP")
 .notes(&[23, 26])
 .requires(&[A_PARENT])
 .core(&[
-    Row::inside("path above", "/proc/PID/cgroup of one above"),
-    Row::inside("path beside", BESIDE),
+    Row::inside("parent's path", IN_PARENT),
+    Row::inside("sibling's path", IN_SIBLING),
 ])
 .asks(
-    "In a new cgroup namespace a process reads the path of one in the cgroup above its root. Which is it?",
+    "In a new cgroup namespace, a process reads the path of a process in the parent of its root. Which is it?",
     &[
         right("/.."),
-        wrong("/", "the root is thought to be the highest that there is, as for chroot()"),
-        wrong("the whole path", "/proc/PID/cgroup is taken for one text, the same for every reader"),
+        wrong("/", "nothing seems to be above the root, as for chroot()"),
+        wrong("the whole path", "/proc/PID/cgroup seems to be the same text for every reader"),
     ],
 );
 const HIDES: Claim = Claim::refuted(
     "hides",
-    "In a cgroup namespace the paths of the cgroups outside cannot be seen.",
+    "A process in a cgroup namespace cannot see the paths of cgroups outside it.",
     "relative",
 )
 .factor("CLONE_NEWCGROUP")
@@ -163,72 +158,73 @@ const HIDES: Claim = Claim::refuted(
 .requires(&[A_PARENT])
 .core(&[Row::inside("sibling seen", NAMED)])
 .asks(
-    "A process in a new cgroup namespace reads /proc/PID/cgroup of one in the cgroup `sibling`, beside its root. What is it?",
+    "A process in a new cgroup namespace reads /proc/PID/cgroup of a process in `sibling`, a sibling of its root. What is it?",
     &[
         right("a path that names `sibling`"),
-        wrong("nothing", "to prevent information leaks is the first use that the manual page names"),
-        wrong("/, as for itself", "every path outside is thought to be replaced by the root"),
+        wrong("nothing", "cgroup_namespaces(7) names the prevention of information leaks first"),
+        wrong("/, as for itself", "the root seems to replace every path outside"),
     ],
 );
-/// The path of a process in the cgroup beside the reader's.
-const BESIDE: &str = "/proc/PID/cgroup of one beside";
-/// Whether that path has the cgroup's name.
-const NAMED: &str = "it names that cgroup";
+/// The path of a process in the parent of the reader's cgroup.
+const IN_PARENT: &str = "/proc/PID/cgroup in parent";
+/// The path of a process in a sibling of the reader's cgroup.
+const IN_SIBLING: &str = "/proc/PID/cgroup in sibling";
+/// Whether that path has the name of the sibling.
+const NAMED: &str = "names the sibling";
 
 const READ_OTHERS_PATHS: Step = Step {
-    title: "From inside, look at a process in the cgroup above, and at one in the cgroup beside.",
+    title: "From inside, read the path of a process in the parent cgroup, and of one in a sibling.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/PID/cgroup\")"],
     by_hand: &[
-        hand("mkdir $new/sibling; sleep 99 & echo $! > $new/sibling/cgroup.procs"),
-        hand("unshare --cgroup sh -c 'grep ^0:: /proc/1/cgroup /proc/$1/cgroup' sh $!"),
+        hand("mkdir $new/sibling; sleep 60 & echo $! > $new/sibling/cgroup.procs")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("unshare --cgroup sh -c 'grep ^0:: /proc/1/cgroup /proc/$1/cgroup' sh $!; kill $!")
+            .as_root()
+            .prints("/proc/1/cgroup:0::/…\n/proc/…/cgroup:0::/../sibling"),
     ],
     claims: &[HIDES, RELATIVE],
     run: |lab| {
         let paths = lab.arms(Namespaces::NONE, Namespaces::CGROUP, read_others_paths)?;
-        lab.judge(HIDES, paths.only(&[BESIDE, NAMED])).shows(inside(NAMED).is("no"))?;
-        lab.judge(RELATIVE, paths.only(&["/proc/PID/cgroup of one above", BESIDE]))
-            .shows(inside("/proc/PID/cgroup of one above").is("/..") & inside(BESIDE).is("/../sibling"))
+        lab.judge(HIDES, paths.only(&[IN_SIBLING, NAMED])).shows(inside(NAMED).is("no"))?;
+        lab.judge(RELATIVE, paths.only(&[IN_PARENT, IN_SIBLING]))
+            .shows(inside(IN_PARENT).is("/..") & inside(IN_SIBLING).is("/../sibling"))
     },
 };
 
 const SAME: Claim = Claim::holds(
     "same",
-    "In namespaces of their own two processes read the same path, though their cgroups are two.",
+    "Two processes in different cgroups, each in its own cgroup namespace, read the same path.",
 )
 .factor("CLONE_NEWCGROUP")
 .notes(&[27])
 .requires(&[A_PARENT]);
 
 const COMPARE_TWO: Step = Step {
-    title: "Let two processes in two cgroups make a namespace each, and compare what they read.",
+    title: "Let two processes in two cgroups create a namespace each. Compare the paths that they read.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[hand(
-        "for one in inner sibling; do sh -c 'echo $$ > $1/cgroup.procs; exec unshare --cgroup grep ^0:: /proc/self/cgroup' sh $new/$one; done",
-    )],
+    by_hand: &[hand("for one in inner sibling; do sh -c 'echo $$ > $1/cgroup.procs; exec unshare --cgroup grep ^0:: /proc/self/cgroup' sh $new/$one; done").as_root().prints("0::/\n0::/").in_the_same_shell(), ],
     claims: &[SAME],
     run: |lab| {
         lab.compare(SAME, Namespaces::NONE, Namespaces::CGROUP, read_in_both)?
-            .shows(outside("they read the same").is("yes"))
+            .shows(outside("same path").is("yes"))
     },
 };
 
 const ROOT_STAYS: Claim = Claim::holds(
     "root-stays",
-    "The root stays where it was: a process that is moved to the cgroup beside it reads /../ and that one's name.",
+    "The root of the namespace stays: a member that is moved to a sibling of it reads /../NAME.",
 )
 .factor("a move from outside")
+.arms("not moved", "moved")
 .notes(&[21, 27])
 .requires(&[A_PARENT]);
 
 const MOVE_A_MEMBER: Step = Step {
-    title: "Move a member of a namespace to the cgroup beside, from outside. Let it look before and after.",
+    title: "From outside, move a member of a namespace to a sibling cgroup. Let it read its path before and after.",
     calls: &["write(\"…/sibling/cgroup.procs\", \"PID\")", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[
-        hand(
-            "mkfifo /tmp/go; unshare --cgroup sh -c 'read go < /tmp/go; grep ^0:: /proc/self/cgroup' & sleep 1",
-        ),
-        hand("echo $! > $new/sibling/cgroup.procs; echo > /tmp/go; wait $!; rm /tmp/go"),
-    ],
+    by_hand: &[hand("export go=$(mktemp -u); mkfifo $go; unshare --cgroup sh -c 'read go < $go; grep ^0:: /proc/self/cgroup' & sleep 1").as_root().prints("").in_the_same_shell(), hand("echo $! > $new/sibling/cgroup.procs; echo > $go; wait $!; rm $go").as_root().prints("0::/../sibling"), ],
     claims: &[ROOT_STAYS],
     run: |lab| {
         lab.compare(ROOT_STAYS, false, true, read_after_a_move)?
@@ -238,53 +234,44 @@ const MOVE_A_MEMBER: Step = Step {
 
 const ENTERED: Claim = Claim::holds(
     "entered",
-    "setns() into a cgroup namespace changes what is read, and moves the caller to no other cgroup.",
+    "setns() into a cgroup namespace changes the paths that the caller reads, and does not move the caller.",
 )
 .factor("setns()")
 .notes(&[21, 22])
 .requires(&[A_PARENT])
 .arms("stays out", "setns()")
-.core(&[
-    Row::inside("its own path", "/proc/self/cgroup"),
-    Row::outside("in old cgroup", "it is in the sibling still"),
-])
+.core(&[Row::inside("own path", "/proc/self/cgroup"), Row::outside("in old cgroup", "still in the sibling")])
 .asks(
-    "A process enters another's cgroup namespace by setns(). In which cgroup is it then?",
+    "A process enters the cgroup namespace of another process by setns(). In which cgroup is it then?",
     &[
-        right("in its own, as before"),
+        right("in the same as before"),
         wrong(
             "in the root of that namespace",
-            "cgroups are about limits, so one expects a namespace of cgroups to bring some",
+            "cgroups set limits, so their namespace seems to set some too",
         ),
-        wrong(
-            "in the cgroup of the process whose namespace it is",
-            "`docker exec` does both, and looks like one step",
-        ),
+        wrong("in the cgroup of the other process", "`docker exec` changes both, and looks like one step"),
     ],
 );
 
 const ENTER: Step = Step {
-    title: "Let a process of the cgroup beside enter the namespace.",
+    title: "Let a process of a sibling cgroup enter the namespace by setns().",
     calls: &["setns(fd, CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[hand(
-        "unshare --cgroup sleep 99 & sleep 1; nsenter --target $! --cgroup grep ^0:: /proc/self/cgroup",
-    )],
+    by_hand: &[hand("unshare --cgroup sleep 60 & sleep 1; nsenter --target $! --cgroup grep ^0:: /proc/self/cgroup; kill $!").as_root().prints("0::/").in_the_same_shell(), ],
     claims: &[ENTERED],
     run: |lab| {
-        lab.compare(ENTERED, false, true, visit)?.shows(
-            inside("/proc/self/cgroup").is("/../sibling") & outside("it is in the sibling still").is("yes"),
-        )
+        lab.compare(ENTERED, false, true, read_from_sibling)?
+            .shows(inside("/proc/self/cgroup").is("/../sibling") & outside("still in the sibling").is("yes"))
     },
 };
 
-/// Who reads the path of a process.
+/// Which process reads the path.
 #[derive(Clone, Copy)]
 enum Reader {
     Itself,
     Outside,
 }
 
-/// A child at home that moves into new `namespaces`, says where it is, and stays.
+/// A child in the home cgroup that moves into new `namespaces`, reports its path, and stays.
 fn read_own_path(home: &Home, namespaces: Namespaces) -> Result<(Child, Fact)> {
     let label = if namespaces.is_empty() { "plain child" } else { "member" };
     let mut child = home.start(label, namespaces, |me| {
@@ -297,16 +284,16 @@ fn read_own_path(home: &Home, namespaces: Namespaces) -> Result<(Child, Fact)> {
 
 fn read_others_paths(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let tree = Tree::new(&CgroupParent::require(CgroupRequest::AnyV2)?)?;
-    let others = [(&tree.top, "one above"), (&tree.sibling, "one beside")]
-        .map(|(cgroup, label)| start_in(cgroup, label));
+    let others =
+        [(&tree.top, "parent"), (&tree.sibling, "sibling")].map(|(cgroup, label)| start_in(cgroup, label));
     let others = others.into_iter().collect::<Result<Vec<_>>>()?;
     let mut reader = into_cgroup(&tree.home, "reader", namespaces, |me| {
         let mut path = String::new();
         for other in &others {
             path = path_of(Some(other.pid()), "")?;
-            me.report(format!("/proc/PID/cgroup of {}", other.label()), shown(&path))?;
+            me.report(format!("/proc/PID/cgroup in {}", other.label()), shown(&path))?;
         }
-        // The last one is beside.
+        // The last one is in the sibling.
         me.report(NAMED, path.contains("sibling"))
     })?;
     Ok(reader.facts()?)
@@ -321,13 +308,13 @@ fn read_in_both(namespaces: Namespaces) -> Result<[Fact; 3]> {
     }
     let [one, other] = [paths.remove(0), paths.remove(0)];
     Ok([
-        Fact::outside("they read the same", one == other),
+        Fact::outside("same path", one == other),
         Fact::inside("one", "/proc/self/cgroup in home", one),
         Fact::inside("other", "/proc/self/cgroup in sibling", other),
     ])
 }
 
-/// A member of a cgroup namespace reads where it is: where the namespace was made, or `moved` to the cgroup beside.
+/// A member of a cgroup namespace reads its path. It is moved to the sibling first if `moved`.
 fn read_after_a_move(moved: bool) -> Result<Fact> {
     let tree = Tree::new(&CgroupParent::require(CgroupRequest::AnyV2)?)?;
     let mut member = into_cgroup(&tree.home, "member", Namespaces::CGROUP, |me| {
@@ -343,30 +330,30 @@ fn read_after_a_move(moved: bool) -> Result<Fact> {
     Ok(member.fact()?)
 }
 
-/// A process of the cgroup beside reads where it is; first it `enters` the namespace, or does not.
-fn visit(enters: bool) -> Result<Vec<Fact>> {
+/// A process in the sibling cgroup reads its path. It enters the namespace first if `enters`.
+fn read_from_sibling(enters: bool) -> Result<Vec<Fact>> {
     let tree = Tree::new(&CgroupParent::require(CgroupRequest::AnyV2)?)?;
     let mut member = into_cgroup(&tree.home, "member", Namespaces::CGROUP, |me| {
         me.report("ready", "yes")?;
         me.stay()
     })?;
-    member.fact()?; // the namespace is made
-    let mut visitor = into_cgroup(&tree.sibling, "visitor", Namespaces::NONE, |me| {
+    member.fact()?; // the namespace is created
+    let mut caller = into_cgroup(&tree.sibling, "caller", Namespaces::NONE, |me| {
         if enters {
             NsFile::of(Some(member.pid()), Kind::Cgroup)?.enter(Some(Kind::Cgroup))?;
         }
         me.report("/proc/self/cgroup", shown(&path_of(None, "")?))?;
         me.stay()
     })?;
-    let path = visitor.fact()?;
-    let is_there = tree.sibling.procs()?.contains(&visitor.pid());
-    Ok(vec![path, Fact::outside("it is in the sibling still", is_there)])
+    let path = caller.fact()?;
+    let is_still = tree.sibling.procs()?.contains(&caller.pid());
+    Ok(vec![path, Fact::outside("still in the sibling", is_still)])
 }
 
-/// An idle process.
+/// Starts an idle process.
 fn start_in(cgroup: &cgroup::Cgroup, label: &str) -> Result<Child> {
     let mut child = into_cgroup(cgroup, label, Namespaces::NONE, |me| {
-        me.report("it is", "there")?;
+        me.report("it is", "ready")?;
         me.stay()
     })?;
     child.fact()?;

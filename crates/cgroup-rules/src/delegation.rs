@@ -1,4 +1,4 @@
-//! Delegation: what an ordinary user may do in a cgroup that root has given to him, and what not.
+//! Delegation: what an ordinary user may do in a cgroup that root has delegated.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -13,10 +13,10 @@ use ns_core::{Capability, Child, Fact, Named, Namespaces, Outcome, Value, proces
 
 use crate::cgroups::A_PARENT;
 
-/// The user to whom root gives. It needs no entry in /etc/passwd.
+/// The user to whom root delegates. It needs no entry in /etc/passwd.
 pub(crate) const USER: u32 = 1000;
 
-/// Root of a user namespace has the capabilities, and maybe nobody to become.
+/// Root in a user namespace has the capabilities, but the namespace may map no second user.
 pub(crate) const A_USER: Requirement = Requirement::Probe(|| {
     let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
         me.report("setresuid(1000)", Outcome::of(process::become_user(USER))?)
@@ -24,7 +24,7 @@ pub(crate) const A_USER: Requirement = Requirement::Probe(|| {
     let unmet = Unmet::new("a second user here", "run as root of the machine: sudo …");
     Ok((child.fact()?.value != *"OK").then_some(unmet))
 });
-/// Who gives a cgroup away, and then acts as somebody else.
+/// What it takes to delegate a cgroup, and to act as another user.
 const NEEDS: &[Requirement] = &[
     A_PARENT,
     Requirement::Capability(Capability::CAP_CHOWN),
@@ -32,52 +32,65 @@ const NEEDS: &[Requirement] = &[
     A_USER,
 ];
 
-/// What is given to a user: the directory, and the files that cgroup-v2.rst names for it ("Model of Delegation").
+/// What is delegated: the directory, and the files that cgroup-v2.rst lists ("Model of Delegation").
 const DIRECTORY: &[&str] = &["."];
 const DIRECTORY_AND_PROCS: &[&str] = &[".", "cgroup.procs"];
 const ALL: &[&str] = &[".", "cgroup.procs", "cgroup.subtree_control"];
 
-const MKDIR: Claim =
-    Claim::holds("delegated-mkdir", "Whoever owns the directory of a cgroup may make cgroups in it.")
-        .factor("chown USER of the directory")
-        .more(&[108])
-        .requires(NEEDS);
+const MKDIR: Claim = Claim::holds(
+    "delegated-mkdir",
+    "A user that owns the directory of a cgroup can create child cgroups in it.",
+)
+.factor("chown USER of the directory")
+.more(&[108])
+.requires(NEEDS);
 const PROCS: Claim = Claim::holds(
     "delegated-procs",
-    "To move a process inside, the owner needs the cgroup.procs of the common ancestor as well.",
+    "To move a process, a user also needs write access to cgroup.procs of the common ancestor, else EACCES.",
 )
 .factor("chown USER cgroup.procs")
 .more(&[108])
 .requires(NEEDS);
 const SUBTREE_CONTROL: Claim = Claim::holds(
     "delegated-controllers",
-    "To enable controllers for children, the owner needs cgroup.subtree_control: a third file to be given.",
+    "To enable controllers for children, a user also needs write access to cgroup.subtree_control, else EACCES.",
 )
 .factor("chown USER cgroup.subtree_control")
 .more(&[108])
 .requires(NEEDS);
 const LIMITS: Claim = Claim::holds(
     "delegated-limits",
-    "A limit of the delegated cgroup, such as cgroup.max.depth, stays root's: EACCES. One below is the owner's.",
+    "The owner cannot write cgroup.max.depth of the delegated cgroup itself: EACCES. In a child it can.",
 )
 .factor("a limit of the delegated cgroup itself")
 .more(&[108])
 .requires(NEEDS);
 
 pub(crate) const GIVE: Step = Step {
-    title: "Give a cgroup to a user, file by file, and let the user try what each is good for.",
+    title: "Delegate a cgroup to a user, file by file, and let the user try each file.",
     calls: &["chown(\"…/given\", 1000)", "setresuid(1000)", "mkdir(\"…/given/child\")"],
     by_hand: &[
-        hand("cd $own; cat /sys/kernel/cgroup/delegate; mkdir given; chown 1000 given"),
-        hand("as='setpriv --reuid 1000 --clear-groups bash -c'; $as 'mkdir given/child'"),
-        hand("sleep 95 & echo $! > given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\""),
-        hand("chown 1000 given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\""),
-        hand("$as 'echo > given/cgroup.subtree_control'; $as 'echo 1 > given/cgroup.max.depth'"),
+        hand("cd $own; grep ^cgroup /sys/kernel/cgroup/delegate; mkdir given; chown 1000 given")
+            .as_root()
+            .prints("cgroup.procs\ncgroup.threads\ncgroup.subtree_control")
+            .in_the_same_shell(),
+        hand("as='setpriv --reuid 1000 --clear-groups bash -c'; $as 'mkdir given/child'")
+            .as_root()
+            .prints(""),
+        hand("sleep 60 & echo $! > given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"")
+            .as_root()
+            .prints("EACCES"),
+        hand("chown 1000 given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"")
+            .as_root()
+            .prints(""),
+        hand("$as 'echo > given/cgroup.subtree_control'; $as 'echo 1 > given/cgroup.max.depth'")
+            .as_root()
+            .prints("EACCES\nEACCES"),
     ],
     claims: &[MKDIR, PROCS, SUBTREE_CONTROL, LIMITS],
     run: |lab| {
         if let Ok(files) = fs::read_to_string("/sys/kernel/cgroup/delegate") {
-            // The files that exist: those of a controller come with it.
+            // Only the files that every cgroup has.
             let files = files.lines().filter(|file| file.starts_with("cgroup."));
             lab.saw(Fact::outside(
                 "cat /sys/kernel/cgroup/delegate",
@@ -94,29 +107,23 @@ pub(crate) const GIVE: Step = Step {
 
 const ANCESTOR: Claim = Claim::holds(
     "common-ancestor",
-    "No process comes in from outside, not even the owner's: EACCES, by the common ancestor's cgroup.procs.",
+    "A user cannot move even its own process in from outside: EACCES, by the common ancestor's cgroup.procs.",
 )
-.factor("a source outside of what is delegated")
+.factor("a source outside of the delegated cgroup")
 .more(&[108])
 .requires(NEEDS);
 const OPENER: Claim = Claim::holds(
     "opener",
-    "Who opened cgroup.procs is asked, not who writes: what a user opened helps root no further.",
+    "The kernel checks who opened cgroup.procs, not who writes: root gets EACCES on a user's descriptor.",
 )
-.factor("a user who opened the file")
+.factor("a descriptor that a user opened")
 .more(&[108])
 .requires(NEEDS);
 
 pub(crate) const BRING_IN: Step = Step {
-    title: "Let the user move a process of his own from one delegated cgroup to another, and in from outside.",
+    title: "Let the user move a process within the delegated cgroup, and then in from outside.",
     calls: &["write(\"…/given/b/cgroup.procs\", \"PID\")"],
-    by_hand: &[
-        hand("$as 'mkdir given/a given/b'; sleep 94 & echo $! > given/a/cgroup.procs"),
-        hand(
-            "$as \"echo $! > given/b/cgroup.procs\"; cat given/b/cgroup.procs; mkdir out; echo $! > out/cgroup.procs",
-        ),
-        hand("$as \"echo $! > given/b/cgroup.procs\""),
-    ],
+    by_hand: &[hand("$as 'mkdir given/a given/b'; sleep 60 & echo $! > given/a/cgroup.procs").as_root().prints("").in_the_same_shell(), hand("$as \"echo $! > given/b/cgroup.procs\"; echo $!; cat given/b/cgroup.procs; mkdir out; echo $! > out/cgroup.procs").as_root().prints("<moved>\n<moved>"), hand("$as \"echo $! > given/b/cgroup.procs\"").as_root().prints("EACCES"), ],
     claims: &[ANCESTOR, OPENER],
     run: |lab| {
         lab.compare(ANCESTOR, false, true, move_in)?.shows(first().is("EACCES"))?;
@@ -144,14 +151,14 @@ fn write_subtree_control(files: &[&str]) -> Result<Fact> {
     as_user("echo > given/cgroup.subtree_control", file, |path| write(path, ""))
 }
 
-/// Limits the depth of what is given, or of a cgroup in it.
+/// Writes cgroup.max.depth of the delegated cgroup, or of a child.
 fn limit_depth(of: &str) -> Result<Fact> {
     let (given, _children) = give_with_children(&CgroupParent::require(CgroupRequest::AnyV2)?, ALL)?;
     let file = given.path().join(of).join("cgroup.max.depth");
     as_user(&format!("echo 1 > given/{of}/cgroup.max.depth"), file, |path| write(path, "1"))
 }
 
-/// Moves a process of the user's own into what is given, from within or from outside.
+/// Moves a process of the user into the delegated cgroup, from within or from outside.
 fn move_in(from_outside: bool) -> Result<Fact> {
     let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
     let (_given, [from, to]) = give_with_children(&parent, ALL)?;
@@ -162,7 +169,7 @@ fn move_in(from_outside: bool) -> Result<Fact> {
     move_as_user(&member, &to)
 }
 
-/// Root writes to a cgroup.procs that root or a user has opened.
+/// Root writes to a descriptor of cgroup.procs, which root or a user has opened.
 fn write_what_was_opened(opener: u32) -> Result<Fact> {
     let parent = CgroupParent::require(CgroupRequest::AnyV2)?;
     let (_given, [_, to]) = give_with_children(&parent, ALL)?;
@@ -177,7 +184,7 @@ fn write_what_was_opened(opener: u32) -> Result<Fact> {
     Ok(root.fact()?)
 }
 
-/// A cgroup of which these files are the user's; `.` is its directory.
+/// Creates a cgroup in which the user owns these files. `.` is the directory.
 fn give(parent: &CgroupParent, files: &[&str]) -> Result<Cgroup> {
     let given = parent.create("given")?;
     permit(given.path())?;
@@ -187,7 +194,7 @@ fn give(parent: &CgroupParent, files: &[&str]) -> Result<Cgroup> {
     Ok(given)
 }
 
-/// The same, with two children that are the user's, as those are that he makes himself.
+/// The same, with two children. The user owns them, as if it had created them.
 pub(crate) fn give_with_children(parent: &CgroupParent, files: &[&str]) -> Result<(Cgroup, [Cgroup; 2])> {
     let given = give(parent, files)?;
     let children = [given.child(&"a".parse()?)?, given.child(&"b".parse()?)?];
@@ -201,21 +208,21 @@ pub(crate) fn give_with_children(parent: &CgroupParent, files: &[&str]) -> Resul
     Ok((given, children))
 }
 
-/// Makes it the user's.
+/// Makes the user the owner.
 pub(crate) fn chown(path: &Path) -> ns_core::Result<()> {
     std::os::unix::fs::chown(path, Some(USER), None).named(|| "chown USER".into())
 }
 
-/// Makes a directory what it is with the usual umask(2), whatever ours is.
+/// Sets the mode of a directory to that of the usual umask(2).
 fn permit(directory: &Path) -> ns_core::Result<()> {
     fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).named(|| "chmod 0755".into())
 }
 
-/// An idle process that is the user's.
+/// Starts an idle process of the user.
 pub(crate) fn start_as_user() -> Result<Child> {
     let mut child = Child::spawn("member", Namespaces::NONE, |me| {
         process::become_user(USER)?;
-        me.report("it is the user's", true)?;
+        me.report("runs as the user", true)?;
         me.stay()
     })?;
     child.fact()?;
@@ -230,7 +237,7 @@ pub(crate) fn move_as_user(process: &Child, to: &Cgroup) -> Result<Fact> {
     })
 }
 
-/// What the kernel answers to the user. Named by `what`, since only the user of both arms knows the paths.
+/// What the kernel answers to the user. `what` names the fact, because the paths differ between the arms.
 fn as_user(what: &str, path: PathBuf, attempt: impl FnOnce(&Path) -> ns_core::Result<()>) -> Result<Fact> {
     let mut user = Child::spawn("user", Namespaces::NONE, |me| {
         process::become_user(USER)?;
@@ -243,7 +250,7 @@ fn open(path: &Path) -> ns_core::Result<File> {
     OpenOptions::new().write(true).open(path).named(|| "open(…)".into())
 }
 
-/// One write(2) of a line, as echo has it.
+/// Writes a line with one write(2), as echo does.
 fn write(path: &Path, text: &str) -> ns_core::Result<()> {
     (&open(path)?).write_all(format!("{text}\n").as_bytes()).named(|| "write(…)".into())
 }

@@ -1,4 +1,4 @@
-//! Members above other cgroups: the rule that is called "no internal processes", and how much of that it says.
+//! Members of a cgroup that has children: the rule "no internal processes", and its exceptions.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,14 @@ use ns_core::{Error, Fact, Outcome, Value};
 
 use crate::cgroups::{A_PARENT, start_idle, start_in, with_child};
 
-/// A parent that enables a controller of whole processes for its children: a domain controller.
+/// A parent that enables a domain controller for its children.
 pub(crate) const A_DOMAIN_CONTROLLER: Requirement = Requirement::Probe(|| Ok(find_one_of(&DOMAIN)?.err()));
-/// A parent that enables a controller that can tell threads apart: a threaded controller.
+/// A parent that enables a threaded controller for its children.
 const A_THREADED_CONTROLLER: Requirement = Requirement::Probe(|| Ok(find_one_of(&THREADED)?.err()));
-/// The root of the tree, and not what a container sees of it.
+/// The root of the whole tree, and not the root of a cgroup namespace.
 pub(crate) const A_ROOT: Requirement = Requirement::Probe(|| {
-    let unmet = Unmet::new("the root of v2's tree is not mounted here", "run outside of a container");
+    let unmet =
+        Unmet::new("the root of the v2 tree is not mounted here", "run it on the host, outside a container");
     Ok(root().is_err().then_some(unmet))
 });
 /// A root that enables a domain controller for its children.
@@ -34,7 +35,7 @@ const THREADED: [&str; 3] = ["pids", "cpu", "cpuset"];
 
 const ONLY_LEAVES: Claim = Claim::refuted(
     "only-leaves",
-    "Processes can be assigned to the root and to leaves only, never to a cgroup with children.",
+    "Processes can be assigned only to the root and to leaves, and never to a cgroup with children.",
     "inner",
 )
 .factor("a child cgroup")
@@ -43,16 +44,16 @@ const ONLY_LEAVES: Claim = Claim::refuted(
 .arms("a leaf", "has a child")
 .core(&[Row::first("echo PID > procs")])
 .asks(
-    "A cgroup has a child cgroup, and no controller is enabled for it. A PID is written to the parent's cgroup.procs. What happens?",
+    "A cgroup has a child, and enables no controller for it. A PID is written to the parent's cgroup.procs. What happens?",
     &[
-        right("the process moves in"),
+        right("the process moves into the parent"),
         wrong("EBUSY: only leaves take processes", "'no internal processes' is quoted without its condition"),
-        wrong("the process moves into the child", "members are thought to sink to the leaves"),
+        wrong("the process moves into the child", "the leaf seems the only place for a process"),
     ],
 );
 const INNER: Claim = Claim::holds(
     "inner",
-    "A cgroup and its child may have members at once, while no domain controller is enabled for children.",
+    "A cgroup and its child can both have members while no domain controller is enabled for children.",
 )
 .factor("members in both")
 .notes(&[56])
@@ -66,8 +67,8 @@ const INNER: Claim = Claim::holds(
     "One process joined a cgroup, and another its child. How many members has each?",
     &[
         right("one each"),
-        wrong("the parent 2, the child 1", "what is in a child is thought to be in its parent too"),
-        wrong("the parent 0, the child 2", "members are thought to sink to the leaves"),
+        wrong("the parent 2, the child 1", "the parent's limits and counters do include the child"),
+        wrong("the parent 0, the child 2", "the leaf seems the only place for a process"),
     ],
 );
 
@@ -75,8 +76,11 @@ pub(crate) const PUT_MEMBERS_ABOVE_MEMBERS: Step = Step {
     title: "Put a process into a cgroup that has a child, and another into the child.",
     calls: &["mkdir(\"…/top/child\")", "write(\"…/top/cgroup.procs\", \"PID\")"],
     by_hand: &[
-        hand("mkdir child; sleep 99 & echo $! > cgroup.procs; sleep 98 & echo $! > child/cgroup.procs"),
-        hand("cat cgroup.procs child/cgroup.procs"),
+        hand("mkdir child; sleep 60 & echo $! > cgroup.procs; sleep 60 & echo $! > child/cgroup.procs")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("cat cgroup.procs child/cgroup.procs").as_root().prints("<pid A>\n<pid B>"),
     ],
     claims: &[ONLY_LEAVES, INNER],
     run: |lab| {
@@ -88,28 +92,28 @@ pub(crate) const PUT_MEMBERS_ABOVE_MEMBERS: Step = Step {
 
 const DOMAIN_CONTROLLER: Claim = Claim::holds(
     "domain-controller",
-    "A cgroup below the root that has a member cannot enable a domain controller for children: EBUSY.",
+    "A cgroup below the root with a member cannot enable a domain controller for children: EBUSY.",
 )
 .factor("a member")
 .notes(&[57, 58])
 .more(&[106])
 .requires(&[A_DOMAIN_CONTROLLER])
 .arms("no member", "a member")
-.core(&[Row::first("+memory or the like")])
+.core(&[Row::first("+memory, or similar")])
 .asks(
     "A cgroup has a member and a child. A domain controller such as memory is enabled for children. What happens?",
     &[
-        right("EBUSY: a domain controller needs a cgroup without members"),
-        wrong("it works: the child gets memory.max", "in version 1 every cgroup could have both"),
+        right("EBUSY: it needs a cgroup without members"),
+        wrong("it succeeds: the child gets memory.max", "in version 1 a cgroup can have both"),
         wrong(
             "ENOENT: the controller is not available",
-            "that is what a controller gives that is not enabled above",
+            "a controller that the parent does not enable gives ENOENT",
         ),
     ],
 );
 const NO_ENTRY: Claim = Claim::holds(
     "no-entry",
-    "No process enters a cgroup below the root that enables a domain controller for children: EBUSY.",
+    "No process can move into a cgroup below the root that enables a domain controller for children: EBUSY.",
 )
 .factor("+CONTROLLER in cgroup.subtree_control")
 .notes(&[57])
@@ -117,36 +121,30 @@ const NO_ENTRY: Claim = Claim::holds(
 .requires(&[A_DOMAIN_CONTROLLER]);
 const LEAF: Claim = Claim::holds(
     "leaf",
-    "Once its members have moved down into a leaf, a cgroup can enable a domain controller for children.",
+    "A cgroup can enable a domain controller for children once its members have moved into a leaf.",
 )
 .factor("moving the member into a leaf")
 .notes(&[57])
 .requires(&[A_DOMAIN_CONTROLLER]);
 const NO_LEVEL_SKIPPED: Claim = Claim::holds(
     "no-level-skipped",
-    "A controller skips no level: each cgroup above has to enable it for its children, else +CONTROLLER is ENOENT.",
+    "Every ancestor must enable a controller for its children first, else +CONTROLLER fails with ENOENT.",
 )
-.factor("a level that enables nothing")
+.factor("a parent that enables nothing")
 .more(&[105])
 .requires(&[A_DOMAIN_CONTROLLER]);
 const ROOT: Claim = Claim::holds(
     "root",
-    "The root is exempt: it has members, and enables domain controllers for its children.",
+    "The root is exempt: it has members and enables a domain controller for its children.",
 )
 .factor("being the root")
 .notes(&[56, 57])
 .requires(&[A_DOMAIN_CONTROLLER, A_ROOT, A_DISTRIBUTING_ROOT]);
 
 pub(crate) const ENABLE_A_DOMAIN_CONTROLLER: Step = Step {
-    title: "Enable a domain controller beside a member, put a member in beside the controller, and find the way out.",
+    title: "Enable a domain controller beside a member. Move a process into a cgroup that enables one. Then use a leaf.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+memory\")", "write(\"…/cgroup.procs\", \"PID\")"],
-    by_hand: &[
-        hand(
-            "domain=$(grep -owE 'memory|io|hugetlb|misc' cgroup.controllers | head -n 1); echo +$domain > cgroup.subtree_control",
-        ),
-        hand("mkdir leaf; echo $(<cgroup.procs) > leaf/cgroup.procs"),
-        hand("echo +$domain > cgroup.subtree_control; echo $! > cgroup.procs"),
-    ],
+    by_hand: &[hand("domain=$(grep -owE 'memory|io|hugetlb|misc' cgroup.controllers | head -n 1); echo +$domain > cgroup.subtree_control").as_root().prints("EBUSY").in_the_same_shell(), hand("mkdir leaf; echo $(<cgroup.procs) > leaf/cgroup.procs").as_root().prints(""), hand("echo +$domain > cgroup.subtree_control; echo $! > cgroup.procs").as_root().prints("EBUSY"), ],
     claims: &[DOMAIN_CONTROLLER, NO_ENTRY, LEAF, NO_LEVEL_SKIPPED, ROOT],
     run: |lab| {
         let domain = domain_controller()?;
@@ -159,25 +157,25 @@ pub(crate) const ENABLE_A_DOMAIN_CONTROLLER: Step = Step {
         lab.compare(NO_LEVEL_SKIPPED, false, true, |skipped| domain.enable_at_the_third_level(skipped))?
             .shows(first().is("ENOENT"))?;
         lab.compare(ROOT, false, true, |is_root| domain.look_at_members(is_root))?
-            .shows(outside("it has members").is("yes") & outside("it enables a domain controller").is("yes"))
+            .shows(outside("has members").is("yes") & outside("enables a domain controller").is("yes"))
     },
 };
 
 const CANNOT_DISTRIBUTE: Claim = Claim::refuted(
     "cannot-distribute",
-    "A cgroup that is not the root cannot have members and distribute resources to its children at once.",
+    "A cgroup below the root cannot both have members and distribute resources to its children.",
     "exempt",
 )
 .factor("a member")
 .notes(&[57])
 .requires(&[A_THREADED_CONTROLLER])
 .arms("no member", "a member")
-.core(&[Row::first("+pids or the like")])
+.core(&[Row::first("+pids, or similar")])
 .asks(
     "A cgroup has a member and a child. pids, a threaded controller, is enabled for children. What happens?",
     &[
-        right("it works"),
-        wrong("EBUSY, as for memory", "the rule is often given for all controllers"),
+        right("it succeeds"),
+        wrong("EBUSY, as for memory", "the rule is often stated for all controllers"),
         wrong(
             "EOPNOTSUPP: the child must be threaded first",
             "threaded controllers are thought to need threaded cgroups",
@@ -186,7 +184,7 @@ const CANNOT_DISTRIBUTE: Claim = Claim::refuted(
 );
 const EXEMPT: Claim = Claim::holds(
     "exempt",
-    "Threaded controllers are exempt: beside a member, +pids succeeds where +memory is EBUSY.",
+    "Threaded controllers are exempt: beside a member, +pids succeeds, and +memory fails with EBUSY.",
 )
 .factor("a threaded controller")
 .notes(&[57])
@@ -199,41 +197,37 @@ const EXEMPT: Claim = Claim::holds(
     &[
         right("threaded ones, such as cpu and pids"),
         wrong("none", "'no internal processes' is quoted without its exception"),
-        wrong("all but memory", "memory is the usual example"),
-        wrong("all", "in version 1 that was so"),
+        wrong("all but memory", "memory is the usual example of the rule"),
+        wrong("all", "in version 1 all can be used beside members"),
     ],
 );
 const SILENTLY: Claim = Claim::holds(
     "silently",
-    "+pids beside a member succeeds, and makes the cgroup `domain threaded`, its empty child `domain invalid`.",
+    "+pids beside a member succeeds. The cgroup becomes `domain threaded`, and its empty child `domain invalid`.",
 )
 .factor("a member")
 .notes(&[57])
 .more(&[107])
 .requires(&[A_THREADED_CONTROLLER]);
-const POPULATED_CHILD: Claim =
-    Claim::holds("populated-child", "Where a child has members too, +pids beside a member is EBUSY.")
-        .factor("a member of the child")
-        .notes(&[57])
-        .requires(&[A_THREADED_CONTROLLER]);
+const POPULATED_CHILD: Claim = Claim::holds(
+    "populated-child",
+    "+pids beside a member fails with EBUSY where the child has a member too.",
+)
+.factor("a member of the child")
+.notes(&[57])
+.requires(&[A_THREADED_CONTROLLER]);
 
 pub(crate) const ENABLE_A_THREADED_CONTROLLER: Step = Step {
-    title: "Enable a threaded controller beside a member, and ask for the cgroups' types.",
+    title: "Enable a threaded controller beside a member, and read the types of the cgroups.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+pids\")", "read(\"…/cgroup.type\")"],
-    by_hand: &[
-        hand(
-            "echo +pids > cgroup.subtree_control; mkdir -p other/child; sleep 97 & echo $! > other/cgroup.procs",
-        ),
-        hand("echo +pids > other/cgroup.subtree_control; cat other/cgroup.type other/child/cgroup.type"),
-        hand("echo $! > other/child/cgroup.procs"),
-    ],
+    by_hand: &[hand("echo +pids > cgroup.subtree_control; mkdir -p other/child; sleep 60 & echo $! > other/cgroup.procs").as_root().prints("").in_the_same_shell(), hand("echo +pids > other/cgroup.subtree_control; cat other/cgroup.type other/child/cgroup.type").as_root().prints("domain threaded\ndomain invalid"), hand("echo $! > other/child/cgroup.procs").as_root().prints("EOPNOTSUPP"), ],
     claims: &[CANNOT_DISTRIBUTE, EXEMPT, SILENTLY, POPULATED_CHILD],
     run: |lab| {
         let threaded = find_one_of(&THREADED)?.map_err(Error::Unmet)?;
         lab.saw(Fact::outside("the threaded controller", Value::Name(threaded.name.clone())))?;
         let answers = lab.arms(false, true, |member| threaded.enable_beside(member, false))?;
         lab.judge(CANNOT_DISTRIBUTE, answers.clone()).shows(first().from("OK").to("EBUSY"))?;
-        // As root the two are enabled by the same cgroup, and for an ordinary user by the same user manager.
+        // One cgroup enables both: the root, or for an ordinary user that of the user manager.
         lab.compare(EXEMPT, &DOMAIN[..], &THREADED[..], |controllers| {
             find_one_of(controllers)?.map_err(Error::Unmet)?.enable_beside(true, false)
         })?
@@ -254,7 +248,7 @@ fn join_top(has_child: bool) -> Result<Fact> {
     Ok(Fact::outside("echo PID > top/cgroup.procs", Outcome::of(top.join(member.pid()))?))
 }
 
-/// The members of a cgroup that has one, and of its child, which has one too or none.
+/// The members of a cgroup and its child. The child has one if `in_both`.
 fn count_members(in_both: bool) -> Result<[Fact; 2]> {
     let (top, child) = with_child(&CgroupParent::require(CgroupRequest::AnyV2)?)?;
     let _first = start_in(&top, "first")?;
@@ -265,14 +259,14 @@ fn count_members(in_both: bool) -> Result<[Fact; 2]> {
     ])
 }
 
-/// A controller, and a cgroup that enables it for those made in it.
+/// A controller, and a cgroup that enables it for its children.
 pub(crate) struct Controller {
     pub(crate) name: String,
     pub(crate) parent: CgroupParent,
 }
 
 impl Controller {
-    /// Enables it in a cgroup with a child, where it, the child or both have a member.
+    /// Enables it in a cgroup with a child, where the cgroup, the child or both have a member.
     fn enable_beside(&self, member_above: bool, member_below: bool) -> Result<Vec<Fact>> {
         let (top, child) = with_child(&self.parent)?;
         let _above = member_above.then(|| start_in(&top, "member")).transpose()?;
@@ -285,10 +279,10 @@ impl Controller {
         ])
     }
 
-    /// The name of a file that it puts into a cgroup, as this kernel calls it: `memory.max`, `hugetlb.2MB.max`.
+    /// The name of a file that the controller adds to a cgroup of this kernel: `memory.max`, `hugetlb.2MB.max`.
     ///
     /// # Errors
-    /// When it puts none there.
+    /// When it adds none.
     pub(crate) fn file(&self) -> Result<String> {
         let (top, child) = with_child(&self.parent)?;
         let before = names_in(child.path())?;
@@ -296,17 +290,17 @@ impl Controller {
         best_known(&before, names_in(child.path())?).with_context(|| format!("a file of {}", self.name))
     }
 
-    /// Puts a process into a cgroup that enables it for children, or enables nothing.
+    /// Moves a process into a cgroup that enables the controller for children, or enables nothing.
     fn enter(&self, enabled: bool) -> Result<Fact> {
         let top = self.parent.create("top")?;
         if enabled {
             top.enable(&self.name)?;
         }
-        let visitor = start_idle("visitor")?;
-        Ok(Fact::outside("echo PID > cgroup.procs", Outcome::of(top.join(visitor.pid()))?))
+        let process = start_idle("process")?;
+        Ok(Fact::outside("echo PID > cgroup.procs", Outcome::of(top.join(process.pid()))?))
     }
 
-    /// Enables it in a cgroup whose member has moved into a leaf below, or has not.
+    /// Enables it in a cgroup whose member has moved into a leaf, if `moved`.
     fn enable_after_a_move(&self, moved: bool) -> Result<Fact> {
         let top = self.parent.create("top")?;
         let leaf = top.child(&"leaf".parse()?)?;
@@ -317,7 +311,7 @@ impl Controller {
         Ok(Fact::outside("echo +controller > cgroup.subtree_control", Outcome::of(top.enable(&self.name))?))
     }
 
-    /// Enables it in a grandchild, where the child between has been skipped, or not.
+    /// Enables it in a grandchild. The child between does not enable it if `skipped`.
     fn enable_at_the_third_level(&self, skipped: bool) -> Result<Fact> {
         let (top, middle) = with_child(&self.parent)?;
         let low = middle.child(&"child".parse()?)?;
@@ -328,19 +322,19 @@ impl Controller {
         Ok(Fact::outside("echo +controller > cgroup.subtree_control", Outcome::of(low.enable(&self.name))?))
     }
 
-    /// Whether the root, or a cgroup of ours with a member, has members and enables a domain controller for its children.
+    /// Whether a cgroup has members and also enables a domain controller for its children: the root, or a new cgroup.
     fn look_at_members(&self, is_root: bool) -> Result<[Fact; 2]> {
         let (top, _child) = with_child(&self.parent)?;
         let _member = start_in(&top, "member")?;
-        let _ = top.enable(&self.name); // refused, as was seen above
+        let _ = top.enable(&self.name); // EBUSY, as the claims before show
         let directory = if is_root { root()? } else { top.path().to_path_buf() };
         let read = |file: &str| {
             std::fs::read_to_string(directory.join(file)).with_context(|| format!("cat …/{file}"))
         };
         Ok([
-            Fact::outside("it has members", !read("cgroup.procs")?.is_empty()),
+            Fact::outside("has members", !read("cgroup.procs")?.is_empty()),
             Fact::outside(
-                "it enables a domain controller",
+                "enables a domain controller",
                 has_domain_controller(&read("cgroup.subtree_control")?),
             ),
         ])
@@ -352,10 +346,10 @@ fn names_in(cgroup: &Path) -> Result<Vec<String>> {
     entries.map(|entry| Ok(entry.context("ls top/child")?.file_name().to_string_lossy().into())).collect()
 }
 
-/// Of the files in a cgroup, one that was not there before. `memory.pressure` is there without a controller.
+/// A file of a cgroup that was not there before. `memory.pressure` is there without a controller.
 fn best_known(before: &[String], after: Vec<String>) -> Option<String> {
     let added = after.into_iter().filter(|name| !before.contains(name));
-    // The one that has the limit, if there is one.
+    // The file with the limit, if there is one.
     added.min_by_key(|name| (!name.ends_with(".max"), name.clone()))
 }
 
@@ -363,7 +357,7 @@ fn has_domain_controller(enabled: &str) -> bool {
     enabled.split_whitespace().any(|controller| DOMAIN.contains(&controller))
 }
 
-/// The root of v2's tree: the one cgroup that has no cgroup.type.
+/// The root of the v2 tree: the only cgroup without cgroup.type.
 pub(crate) fn root() -> Result<PathBuf> {
     let layout = Layout::detect()?;
     let mount = layout.v2_mount().context("no v2")?;
@@ -371,14 +365,14 @@ pub(crate) fn root() -> Result<PathBuf> {
     Ok(mount.into())
 }
 
-/// The first of these controllers that a parent enables for those made in it.
+/// The first of these controllers that some cgroup enables for its children.
 fn find_one_of(controllers: &[&str]) -> ns_core::Result<Result<Controller, Unmet>> {
     let mut unmet = None;
     for name in controllers {
         match CgroupParent::find(CgroupRequest::ControllerV2(name))? {
             Ok(parent) => return Ok(Ok(Controller { name: (*name).into(), parent })),
             Err(why) => {
-                // The first is what every Debian has; a later one only tells more if that one is taken by v1.
+                // Every Debian has the first, so its reason is the useful one.
                 unmet.get_or_insert(why);
             }
         }
@@ -386,7 +380,7 @@ fn find_one_of(controllers: &[&str]) -> ns_core::Result<Result<Controller, Unmet
     Ok(Err(unmet.unwrap_or_else(|| Unmet::new("no controller", "run a kernel that has one"))))
 }
 
-/// A domain controller, as a requirement has found before.
+/// A domain controller. A requirement has found that there is one.
 pub(crate) fn domain_controller() -> Result<Controller> {
     Ok(find_one_of(&DOMAIN)?.map_err(Error::Unmet)?)
 }
@@ -395,7 +389,7 @@ pub(crate) fn domain_controller() -> Result<Controller> {
 mod tests {
     use super::*;
 
-    /// Files in a cgroup that no controller is enabled for, some of them.
+    /// Some files of a cgroup without controllers.
     const ALWAYS: [&str; 5] =
         ["cgroup.procs", "cgroup.max.depth", "cpu.stat", "io.pressure", "memory.pressure"];
 

@@ -1,4 +1,4 @@
-//! What a cgroup may be called: the kernel takes nearly anything, and shows it as it is.
+//! The names of cgroups: the kernel accepts nearly any name, and shows it unchanged.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -14,36 +14,45 @@ use ns_core::{Fact, Named, Outcome, Value};
 use crate::cgroups::{A_PARENT, start_idle, with_child};
 use crate::inner::{A_DOMAIN_CONTROLLER, domain_controller};
 
-const NEWLINE: Claim = Claim::holds(
-    "newline",
-    "Besides a slash, a name may not have a newline, since /proc/PID/cgroup has lines: EINVAL.",
-)
-.factor("a newline")
-.notes(&[32])
-.requires(&[A_PARENT]);
-const LONG: Claim = Claim::holds(
-    "long",
-    "A cgroup's name may be longer than 255 bytes, for which a directory of a usual filesystem gives ENAMETOOLONG.",
-)
-.factor("cgroupfs")
-.notes(&[32])
-.requires(&[A_PARENT, Requirement::Probe(a_directory)]);
-const RAW: Claim =
-    Claim::holds("raw", "/proc/PID/cgroup gives a cgroup's name byte by byte, an escape sequence in it too.")
-        .factor("an escape sequence in the name")
+const NEWLINE: Claim =
+    Claim::holds("newline", "The name of a cgroup cannot have a newline: mkdir() fails with EINVAL.")
+        .factor("a newline")
+        .arms("a space", "a newline")
         .notes(&[32])
         .requires(&[A_PARENT]);
+const LONG: Claim = Claim::holds(
+    "long",
+    "The name of a cgroup can have 256 bytes, where a usual filesystem answers ENAMETOOLONG.",
+)
+.factor("cgroupfs")
+.arms("filesystem", "cgroupfs")
+.notes(&[32])
+.requires(&[A_PARENT, Requirement::Probe(a_directory)]);
+const RAW: Claim = Claim::holds(
+    "raw",
+    "/proc/PID/cgroup shows the bytes of a cgroup's name unchanged, even an escape sequence.",
+)
+.factor("an escape sequence in the name")
+.notes(&[32])
+.requires(&[A_PARENT]);
 
-/// Bold and back: harmless, should it get through.
+/// Bold on and off: harmless if it reaches a terminal.
 const ESCAPE: &str = "\u{1b}[1m\u{1b}[0m";
 
 pub(crate) const MAKE_STRANGE_NAMES: Step = Step {
-    title: "Make cgroups of strange names, and one whose name has an escape sequence with a member in it.",
+    title: "Create cgroups with unusual names. Read the path of a member where the name has an escape sequence.",
     calls: &["mkdir(\"…/a\\nb\")", "read(\"/proc/PID/cgroup\")"],
     by_hand: &[
-        hand("mkdir new; mkdir new/$'a\\nb' new/cgroup.procs; mkdir new/$'\\e[1m' new/memory.max; ls -b new"),
-        hand("mkdir new/$(printf %256s | tr ' ' n); mkdir /tmp/$(printf %256s | tr ' ' n)"),
-        hand("sleep 93 & echo $! > new/$'\\e[1m'/cgroup.procs; grep ^0:: /proc/$!/cgroup | cat -v"),
+        hand("mkdir new; mkdir new/$'a\\nb' new/cgroup.procs; mkdir new/$'\\e[1m' && echo OK")
+            .as_root()
+            .prints("EINVAL\nEEXIST\nOK")
+            .in_the_same_shell(),
+        hand("mkdir new/$(printf %256s | tr ' ' n) && echo OK; mkdir /tmp/$(printf %256s | tr ' ' n)")
+            .as_root()
+            .prints("OK\nENAMETOOLONG"),
+        hand("sleep 60 & echo $! > new/$'\\e[1m'/cgroup.procs; grep ^0:: /proc/$!/cgroup | cat -v")
+            .as_root()
+            .prints("0::/…/new/^[[1m"),
     ],
     claims: &[NEWLINE, LONG, RAW],
     run: |lab| {
@@ -69,26 +78,21 @@ pub(crate) const MAKE_STRANGE_NAMES: Step = Step {
 
 const COLLISION: Claim = Claim::holds(
     "collision",
-    "A controller is not enabled for a cgroup with a child that has the name of one of its files: EEXIST.",
+    "+CONTROLLER fails with EEXIST where a grandchild has the name of a file of the controller.",
 )
-.factor("a child named like the controller's file")
+.factor("a grandchild named like the controller's file")
 .notes(&[32, 33])
 .requires(&[A_DOMAIN_CONTROLLER]);
 
 pub(crate) const COLLIDE: Step = Step {
-    title: "Give a grandchild the name of a file that a controller would put there, and enable the controller.",
+    title: "Give a grandchild the name of a file of a controller, and enable the controller for children.",
     calls: &["mkdir(\"…/top/child/memory.max\")", "write(\"…/top/cgroup.subtree_control\", \"+memory\")"],
-    by_hand: &[
-        hand(
-            "f=$(ls $domain.*max | head -n 1); mkdir -p clash/child/$f; echo +$domain > clash/cgroup.subtree_control",
-        ),
-        hand("rmdir clash/child/$f; echo +$domain > clash/cgroup.subtree_control"),
-    ],
+    by_hand: &[hand("f=$(ls $domain.*max | head -n 1); mkdir -p clash/child/$f; echo +$domain > clash/cgroup.subtree_control").as_root().prints("EEXIST").in_the_same_shell(), hand("rmdir clash/child/$f; echo +$domain > clash/cgroup.subtree_control; ls -d clash/child/$f").as_root().prints("clash/child/…"), ],
     claims: &[COLLISION],
     run: |lab| {
         let domain = domain_controller()?;
         let file = domain.file()?;
-        lab.saw(Fact::outside("a file of the controller", Value::Name(file.clone())))?;
+        lab.saw(Fact::outside("file of the controller", Value::Name(file.clone())))?;
         lab.compare(COLLISION, "lab", file.as_str(), |name| {
             let (top, child) = with_child(&domain.parent)?;
             ensure!(mkdir(child.path(), name.as_bytes())? == Outcome::Done, "mkdir top/child/{name}");
@@ -104,7 +108,7 @@ fn a_directory() -> ns_core::Result<Option<Unmet>> {
     Ok(refused.map(|error| Unmet::new(error.to_string(), "set TMPDIR to a directory that you may write to")))
 }
 
-/// A new cgroup, below another of ours, so that no controller has put its files there.
+/// Creates a cgroup and its child. The child has no files of controllers.
 fn make_new() -> Result<(Cgroup, Cgroup)> {
     let top = CgroupParent::require(CgroupRequest::AnyV2)?.create("top")?;
     let new = top.child(&"new".parse()?)?;
@@ -116,7 +120,7 @@ fn mkdir_in_new(name: &[u8]) -> Result<Outcome> {
     mkdir(new.path(), name)
 }
 
-/// mkdir(2) of any name, below what a guard removes.
+/// mkdir(2) with any name. The guard of the parent removes it.
 fn mkdir(directory: &Path, name: &[u8]) -> Result<Outcome> {
     let mut path = OsString::from(directory);
     path.push("/");
@@ -138,17 +142,17 @@ fn show_names(lab: &mut Lab) -> Result<()> {
     let long = (vec![b'n'; 256], vec![b'n'; 3000]);
     let names: [(&str, &[u8]); 16] = [
         ("a space: \"a b\"", b"a b"),
-        ("a hyphen in front: -rf", b"-rf"),
+        ("a leading hyphen: -rf", b"-rf"),
         ("three dots", b"..."),
         ("an escape sequence", ESCAPE.as_bytes()),
-        ("bytes that are no UTF-8", b"\xff\xfe"),
+        ("bytes that are not UTF-8", b"\xff\xfe"),
         ("256 bytes", &long.0),
         ("3000 bytes", &long.1),
         ("a newline inside", b"a\nb"),
-        ("nothing", b""),
+        ("an empty name", b""),
         (".", b"."),
         ("..", b".."),
-        ("a slash, nothing before it there: a/b", b"a/b"),
+        ("a slash, where a does not exist: a/b", b"a/b"),
         ("cgroup.procs", b"cgroup.procs"),
         ("cgroup.nonsense", b"cgroup.nonsense"),
         ("memory.max, without that controller", b"memory.max"),

@@ -1,23 +1,23 @@
-//! What v1 lets a cgroup's members do, and v2 does not: in a hierarchy that this machine has, or in one mounted for it.
+//! What v1 allows and v2 does not, in a hierarchy of this machine or in one that is mounted for the run.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Requirement, Row, Step, first, hand, outside, right, wrong};
+use lesson::{Claim, Need, Requirement, Row, Step, first, hand, outside, right, wrong};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest, Layout, Version};
 use ns_core::{Capability, Fact, Named, Outcome, Value};
 
-use crate::cgroups::{A_PARENT, seen_from, start_idle, start_in, start_two_threads, with_child};
+use crate::cgroups::{A_PARENT, path_from, start_idle, start_in, start_two_threads, with_child};
 use crate::delegation::{A_USER, chown, give_with_children, move_as_user, start_as_user};
 use crate::v1_hierarchies::{hierarchies_or, mount_two_hierarchies, names, parents};
 
-/// v1 hierarchies to look at: those of this machine, or two that may be mounted for it.
+/// v1 hierarchies: those of this machine, or two that may be mounted.
 const V1: Requirement = Requirement::Probe(|| hierarchies_or(|layout| !names(layout).is_empty()));
-/// Two v1 hierarchies in which cgroups can be made.
+/// Two v1 hierarchies in which cgroups can be created.
 const V1_PARENTS: Requirement =
     Requirement::Probe(|| hierarchies_or(|_| parents().is_ok_and(|parents| parents.len() >= 2)));
-/// Who gives a cgroup away, and then acts as somebody else.
+/// What it takes to delegate a cgroup, and to act as another user.
 const DELEGATE: &[Requirement] = &[
     A_PARENT,
     V1_PARENTS,
@@ -26,16 +26,22 @@ const DELEGATE: &[Requirement] = &[
     A_USER,
 ];
 
-const LINES: Claim =
-    Claim::holds("lines", "v1 can have many hierarchies, and v2 is one: each is a line of /proc/PID/cgroup.")
-        .factor("v1")
-        .notes(&[52, 54, 55])
-        .requires(&[V1]);
+const LINES: Claim = Claim::holds(
+    "lines",
+    "v1 can have several hierarchies, and v2 has one. Each is a line of /proc/PID/cgroup.",
+)
+.factor("v1")
+.arms("v2", "v1")
+.notes(&[52, 54, 55])
+.requires(&[V1]);
 
 pub(crate) const COUNT_HIERARCHIES: Step = Step {
-    title: "Count the lines of /proc/self/cgroup: those of v1 begin with a number and controllers, v2's with 0::.",
+    title: "Count the lines of /proc/self/cgroup. A line of v2 begins with 0::, and one of v1 with another number.",
     calls: &["read(\"/proc/self/cgroup\")"],
-    by_hand: &[hand("cat /proc/self/cgroup; findmnt --types cgroup,cgroup2")],
+    by_hand: &[hand("cat /proc/self/cgroup; findmnt -n --types cgroup,cgroup2")
+        .as_root()
+        .prints("0::/…/shell\n/sys/fs/cgroup cgroup2 cgroup2 …")
+        .in_the_same_shell()],
     claims: &[LINES],
     run: |lab| {
         mount_two_hierarchies(lab)?;
@@ -55,92 +61,116 @@ pub(crate) const COUNT_HIERARCHIES: Step = Step {
 
 const TWO_PLACES: Claim = Claim::holds(
     "two-places",
-    "In v1 a process has a place in each hierarchy: moved in one, it stays where it is in the others.",
+    "In v1 a process is in one cgroup of each hierarchy: a move in one does not change another.",
 )
 .factor("echo PID > cgroup.procs of one hierarchy")
 .notes(&[54])
 .requires(&[V1_PARENTS])
 .arms("stays", "moved in one")
 .core(&[
-    Row::outside("v1: first tree", "in the first hierarchy"),
-    Row::outside("v1: second tree", "in the second"),
+    Row::outside("v1: first tree", "first hierarchy"),
+    Row::outside("v1: second tree", "second hierarchy"),
 ])
 .asks(
-    "cgroup v1: you move a process in the cpu hierarchy. Where is it in the memory hierarchy?",
+    "In cgroup v1, you move a process in the cpu hierarchy. Where is it in the memory hierarchy?",
     &[
-        right("where it was"),
-        wrong("in the cgroup of the same name", "in version 2 there is one tree for all controllers"),
-        wrong("in the root", "leaving one place is thought to mean leaving all"),
+        right("where it was before"),
+        wrong("in the cgroup of the same name", "version 2 has one tree for all controllers"),
+        wrong("in the root", "a move seems to apply to all hierarchies"),
     ],
 );
 const INNER: Claim = Claim::holds(
     "v1-inner",
-    "v1 has no rule against inner members: both have some, and the child has all its controllers' files.",
+    "In v1 a cgroup and its child can both have members, and the child has all controller files.",
 )
 .factor("members in both")
 .notes(&[56, 57])
 .requires(&[V1_PARENTS]);
 const THREADS: Claim = Claim::holds(
     "v1-threads",
-    "In v1 one thread can be moved without its process: by `tasks`, beside cgroup.procs.",
+    "In v1, a thread ID written to `tasks` moves one thread; written to cgroup.procs, it moves the whole process.",
 )
 .factor("tasks instead of cgroup.procs")
+.arms("cgroup.procs", "tasks")
 .notes(&[59])
 .requires(&[V1_PARENTS]);
-const RENAME: Claim = Claim::holds("v1-rename", "A cgroup of v1 can be renamed, one of v2 cannot: EPERM.")
-    .factor("v1")
-    .more(&[104])
-    .requires(&[A_PARENT, V1_PARENTS]);
+const RENAME: Claim =
+    Claim::holds("v1-rename", "rename() succeeds on a v1 cgroup, and fails with EPERM on a v2 cgroup.")
+        .factor("v1")
+        .arms("v2", "v1")
+        .more(&[104])
+        .requires(&[A_PARENT, V1_PARENTS]);
 
 pub(crate) const MOVE_IN_V1: Step = Step {
-    title: "In a hierarchy of v1, move a process, put members above members, and move one thread of two.",
+    title: "In a v1 hierarchy, move a process. Put members into a cgroup and its child. Move one thread of two.",
     calls: &["write(\"…/cgroup.procs\", \"PID\")", "write(\"…/tasks\", \"TID\")"],
     by_hand: &[
-        hand("v1=/mnt; mount -t cgroup -o none,name=lab lab $v1  # only in a machine to throw away"),
-        hand("mkdir -p $v1/top/child; ls $v1/top/child; sleep 92 & echo $! > $v1/top/cgroup.procs"),
-        hand("sleep 91 & echo $! > $v1/top/child/tasks; cat /proc/$!/cgroup; mv $v1/top/child $v1/top/new"),
+        hand("v1=/mnt; mount -t cgroup -o none,name=lab lab $v1")
+            .as_root()
+            .prints("")
+            .needs(&[Need::ThrowAway])
+            .in_the_same_shell(),
+        hand("mkdir -p $v1/top/child; ls $v1/top/child; sleep 60 & echo $! > $v1/top/cgroup.procs")
+            .as_root()
+            .prints("cgroup.clone_children\ncgroup.procs\nnotify_on_release\ntasks")
+            .needs(&[Need::ThrowAway]),
+        hand("sleep 60 & echo $! > $v1/top/child/tasks; cat /proc/$!/cgroup; mv $v1/top/child $v1/top/new")
+            .as_root()
+            .prints("…:name=lab:/top/child\n0::/…/shell")
+            .needs(&[Need::ThrowAway]),
     ],
     claims: &[TWO_PLACES, INNER, THREADS, RENAME],
     run: |lab| {
         mount_two_hierarchies(lab)?;
         let [(name, _), (other, _)] = two_parents()?;
-        lab.saw(Fact::outside("two hierarchies of v1", Value::Name(format!("{name} and {other}"))))?;
+        lab.saw(Fact::outside("two v1 hierarchies", Value::Name(format!("{name} and {other}"))))?;
         lab.compare(TWO_PLACES, false, true, move_in_one)?
-            .shows(outside("in the first hierarchy").is("top") & outside("in the second").is("elsewhere"))?;
+            .shows(outside("first hierarchy").is("top") & outside("second hierarchy").is("elsewhere"))?;
         lab.compare(INNER, false, true, join_both)?.shows(
             outside("members of top").is(1)
                 & outside("members of top/child").is(1)
                 & outside("top/child has all files of top").is("yes"),
         )?;
-        lab.compare(THREADS, "cgroup.procs", "tasks", write_thread)?.shows(
-            outside("its main thread is in").is("elsewhere") & outside("its second thread is in").is("top"),
-        )?;
+        lab.compare(THREADS, "cgroup.procs", "tasks", write_thread)?
+            .shows(outside("main thread is in").is("elsewhere") & outside("second thread is in").is("top"))?;
         lab.compare(RENAME, Version::V2, Version::V1, rename)?.shows(first().from("EPERM").to("OK"))
     },
 };
 
 const BRINGS_IN: Claim = Claim::holds(
     "v1-brings-in",
-    "v1 knows no common ancestor: users bring processes of their own into a cgroup of theirs from anywhere.",
+    "In v1 a user can move its own process from outside into a delegated cgroup; in v2: EACCES.",
 )
 .factor("v1")
+.arms("v2", "v1")
 .more(&[108])
 .requires(DELEGATE);
 const ANYBODY: Claim = Claim::holds(
     "v1-whose",
-    "v1 asks whose process it is: in a delegated tree a user moves root's process in v2, and not in v1.",
+    "In v1 a user cannot move root's process within a delegated tree: EACCES. In v2 it can.",
 )
 .factor("v1")
+.arms("v2", "v1")
 .more(&[108])
 .requires(DELEGATE);
 
 pub(crate) const GIVE_IN_V1: Step = Step {
-    title: "Give a cgroup of v1 to a user, who brings his own process in, and moves one of root's inside.",
+    title: "Delegate a v1 cgroup to a user. Let the user move its own process in, and root's process within.",
     calls: &["write(\"…/given/b/cgroup.procs\", \"PID\")"],
     by_hand: &[
-        hand("mkdir -p $v1/given/a $v1/given/b; chown -R 1000 $v1/given"),
-        hand("$as \"sleep 90 & echo \\$! > $v1/given/b/cgroup.procs\"; cat $v1/given/b/cgroup.procs"),
-        hand("sleep 89 & echo $! > $v1/given/a/cgroup.procs; $as \"echo $! > $v1/given/b/cgroup.procs\""),
+        hand("mkdir -p $v1/given/a $v1/given/b; chown -R 1000 $v1/given")
+            .as_root()
+            .prints("")
+            .needs(&[Need::ThrowAway])
+            .in_the_same_shell(),
+        hand("$as \"sleep 60 & echo \\$! > $v1/given/b/cgroup.procs\"; cat $v1/given/b/cgroup.procs")
+            .as_root()
+            .prints("<own>")
+            .needs(&[Need::ThrowAway]),
+        hand("sleep 60 & echo $! > $v1/given/a/cgroup.procs; $as \"echo $! > $v1/given/b/cgroup.procs\"")
+            .as_root()
+            .prints("EACCES")
+            .needs(&[Need::ThrowAway]),
     ],
     claims: &[BRINGS_IN, ANYBODY],
     run: |lab| {
@@ -164,7 +194,7 @@ fn count_lines(version: Version) -> Result<Fact> {
     Ok(Fact::outside("hierarchies in /proc/self/cgroup", lines.count()))
 }
 
-/// Where a process is in two hierarchies, once it is moved in the first, or without that.
+/// Where a process is in two hierarchies. It is moved in the first if `moves`.
 fn move_in_one(moves: bool) -> Result<[Fact; 2]> {
     let [(name, parent), (other_name, other_parent)] = two_parents()?;
     let (top, other) = (parent.create("top")?, other_parent.create("other")?);
@@ -173,12 +203,12 @@ fn move_in_one(moves: bool) -> Result<[Fact; 2]> {
         top.join(process.pid())?;
     }
     Ok([
-        Fact::outside("in the first hierarchy", seen_from(&top, &name, process.pid())?),
-        Fact::outside("in the second", seen_from(&other, &other_name, process.pid())?),
+        Fact::outside("first hierarchy", path_from(&top, &name, process.pid())?),
+        Fact::outside("second hierarchy", path_from(&other, &other_name, process.pid())?),
     ])
 }
 
-/// A cgroup of v1 and its child, with a member in each, or with none.
+/// A v1 cgroup and its child. Each has a member if `joins`.
 fn join_both(joins: bool) -> Result<[Fact; 3]> {
     let (top, child) = with_child(&parent_of(Version::V1)?)?;
     let _members = joins
@@ -191,7 +221,7 @@ fn join_both(joins: bool) -> Result<[Fact; 3]> {
     ])
 }
 
-/// Writes the ID of one of two threads to a file of a cgroup of v1.
+/// Writes the ID of one of two threads to a file of a v1 cgroup.
 fn write_thread(file: &str) -> Result<[Fact; 3]> {
     let [(name, parent), _] = two_parents()?;
     let top = parent.create("top")?;
@@ -199,8 +229,8 @@ fn write_thread(file: &str) -> Result<[Fact; 3]> {
     let answer = Outcome::of(top.write(file, &thread.to_string()))?;
     Ok([
         Fact::outside(format!("echo TID > {file}"), answer),
-        Fact::outside("its main thread is in", seen_from(&top, &name, process.pid())?),
-        Fact::outside("its second thread is in", seen_from(&top, &name, thread)?),
+        Fact::outside("main thread is in", path_from(&top, &name, process.pid())?),
+        Fact::outside("second thread is in", path_from(&top, &name, thread)?),
     ])
 }
 
@@ -208,11 +238,11 @@ fn rename(version: Version) -> Result<Fact> {
     let cgroup = parent_of(version)?.create("name")?;
     let child = cgroup.child(&"old".parse()?)?;
     let answer = std::fs::rename(child.path(), cgroup.path().join("new")).named(|| "rename()".into());
-    // The guard of what was called old finds nothing there; that of the cgroup above removes all below.
+    // The guard of `old` finds nothing to remove. The guard of the parent removes the renamed child.
     Ok(Fact::outside("mv old new", Outcome::of(answer)?))
 }
 
-/// A cgroup that is the user's, with two children that are so too.
+/// Delegates a cgroup and its two children to the user.
 fn give_all(version: Version) -> Result<(Cgroup, [Cgroup; 2])> {
     let (given, children) = give_with_children(&parent_of(version)?, &["."])?;
     for file in ["cgroup.procs", "tasks"].into_iter().filter(|file| given.path().join(file).exists()) {
@@ -236,7 +266,7 @@ fn files(directory: &Path) -> Result<Vec<OsString>> {
 fn two_parents() -> Result<[(String, CgroupParent); 2]> {
     let mut parents = parents()?;
     parents.truncate(2);
-    parents.try_into().map_err(|_| anyhow::anyhow!("no two hierarchies of v1"))
+    parents.try_into().map_err(|_| anyhow::anyhow!("fewer than two v1 hierarchies"))
 }
 
 fn parent_of(version: Version) -> Result<CgroupParent> {

@@ -1,5 +1,4 @@
-//! The hierarchies of v1: those of this machine, or two that are mounted for the run where it has none and is to be
-//! thrown away.
+//! The hierarchies of v1: those of this machine, or two that are mounted for the run on a disposable machine without v1.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,21 +9,21 @@ use ns_core::cgroup::{CgroupParent, CgroupRequest, Layout, Version};
 use ns_core::probe::{self, Unmet};
 use ns_core::{Capability, Named, Namespaces, cleanup, mount, sandbox};
 
-/// Below it we mount: nothing of the machine's is there in our mount namespace.
+/// The directory for mounts: in the mount namespace of this experiment it is empty.
 pub(crate) const BASE: &str = "/mnt";
 
-/// As /proc/PID/cgroup calls the mounted hierarchies of v1.
+/// The mounted hierarchies of v1, as /proc/PID/cgroup names them.
 pub(crate) fn names(layout: &Layout) -> Vec<String> {
     let v1 = layout.hierarchies().iter().filter(|it| it.version() == Version::V1);
     v1.map(|it| it.controllers().join(",")).collect()
 }
 
-/// The cgroups of v1 in which others can be made; those without a controller last, since systemd lives in one.
+/// The v1 cgroups in which child cgroups can be created. Those without a controller come last: systemd uses one.
 pub(crate) fn parents() -> ns_core::Result<Vec<(String, CgroupParent)>> {
     let layout = Layout::detect()?;
     let mut found = Vec::new();
     for name in names(&layout) {
-        // A new cpuset has neither CPUs nor memory, and takes nobody.
+        // A new cpuset has neither CPUs nor memory nodes, so no process can enter it.
         let first = name.split(',').next().unwrap_or_default();
         if name.contains("cpuset") {
             continue;
@@ -37,16 +36,16 @@ pub(crate) fn parents() -> ns_core::Result<Vec<(String, CgroupParent)>> {
     Ok(found)
 }
 
-/// Nothing is lacking where the hierarchies of this machine will do, or where others may be mounted beside them.
+/// `None` where the hierarchies of this machine are enough, or where others may be mounted beside them.
 pub(crate) fn hierarchies_or(enough: fn(&Layout) -> bool) -> ns_core::Result<Option<Unmet>> {
     let layout = Layout::detect()?;
     if enough(&layout) {
         return Ok(None);
     }
     if !names(&layout).is_empty() {
-        return Ok(Some(Unmet::new("cgroups of v1 that we may write to", "run as root: sudo …")));
+        return Ok(Some(Unmet::new("v1 cgroups with write permission", "run as root: sudo …")));
     }
-    let what = "a hierarchy of cgroup v1, which is mounted for the whole machine";
+    let what = "a hierarchy of cgroup v1: a mount changes the whole machine";
     let remedy = "run it in a virtual machine: scripts/vm --user root -- cgroup-rules";
     if probe::throw_away()?.is_some() || probe::capability(Capability::CAP_SYS_ADMIN).is_some() {
         return Ok(Some(Unmet::new(what, remedy)));
@@ -57,15 +56,15 @@ pub(crate) fn hierarchies_or(enough: fn(&Layout) -> bool) -> ns_core::Result<Opt
 /// Whether two hierarchies of v1 were mounted for this run.
 struct Mounted(bool);
 
-/// Where this machine has no v1 and is to be thrown away: two hierarchies for the claims about v1, mounted once. They
-/// are unmounted with our mount namespace.
+/// On a disposable machine without v1, mounts two hierarchies once, for the claims about v1. They are unmounted with
+/// the mount namespace of this experiment.
 pub(crate) fn mount_two_hierarchies(lab: &mut Lab) -> Result<bool> {
     let mounted = lab.once(|_| {
         let may = probe::throw_away()?.is_none() && probe::capability(Capability::CAP_SYS_ADMIN).is_none();
         if !may || !parents()?.is_empty() {
             return Ok(Mounted(false));
         }
-        // The next cleanup worker is made in the new mount namespace: only from there the cgroups of v1 can be removed.
+        // The next cleanup worker starts in the new mount namespace. Only there can v1 cgroups be removed.
         cleanup::finish()?;
         sandbox::enter(Namespaces::MNT)?;
         mount::mount("tmpfs", Path::new(BASE))?;

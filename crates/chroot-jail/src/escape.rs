@@ -1,4 +1,4 @@
-//! Ways out, tried from a chroot and from behind pivot_root(2).
+//! Ways out, tried after chroot(2) and after pivot_root(2).
 
 use std::fs::File;
 use std::path::Path;
@@ -9,11 +9,11 @@ use ns_core::{
     Capability, Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, Value, mount, process, root,
 };
 
-use crate::jail::{JAIL, OUTSIDE, PLACE, Wall, change_directory, open, prisoner, trial};
+use crate::jail::{Confinement, JAIL, OUTSIDE, PLACE, change_directory, jailed, open, trial};
 
 const SECOND_CHROOT: Claim = Claim::holds(
     "second-chroot",
-    "Out of a chroot: chroot() once more, stay above the new root, and climb by ..; pivot_root() holds.",
+    "Root leaves a chroot by a second chroot() without chdir(), then chdir(\"..\"); pivot_root() prevents this.",
 )
 .factor("chroot() instead of pivot_root()")
 .notes(&[2])
@@ -26,52 +26,58 @@ const SECOND_CHROOT: Claim = Claim::holds(
         right("at the root of the whole tree, outside"),
         wrong(
             "at the root of the first chroot",
-            "`..` of the root is the root: that is the rule which keeps it in",
+            "`..` of the root is the root",
         ),
-        wrong("in cell, the new root", "chroot() is thought to move the working directory along"),
+        wrong("in cell, the new root", "chroot() seems to change the working directory too"),
         wrong(
             "nowhere: a second chroot() gives EPERM",
-            "a process in a jail is thought to be unable to call it",
+            "a process in a jail seems unable to call it",
         ),
     ],
 );
 const DESCRIPTOR: Claim = Claim::holds(
     "descriptor",
-    "Out of a chroot: open \".\", chroot() below it, fchdir() back, and climb by ..; pivot_root() holds.",
+    "Root leaves a chroot by open(\".\"), chroot() below it, fchdir() and chdir(\"..\"); pivot_root() prevents this.",
 )
 .factor("chroot() instead of pivot_root()")
 .notes(&[2])
-.requires(&[Requirement::Unchrooted]);
+.requires(&[Requirement::Unchrooted])
+.arms("pivot_root()", "chroot()");
 const OWN_NAMESPACE: Claim = Claim::holds(
     "own-namespace",
-    "Out of a chroot: setns() to the mount namespace one is in goes to its root; pivot_root() has moved that.",
+    "Root leaves a chroot by setns() to its own mount namespace; pivot_root() prevents this.",
 )
 .factor("chroot() instead of pivot_root()")
 .notes(&[2])
-.requires(&[Requirement::Unchrooted]);
+.requires(&[Requirement::Unchrooted])
+.arms("pivot_root()", "chroot()");
 const NO_CAPABILITY: Claim =
-    Claim::holds("no-capability", "Without CAP_SYS_CHROOT none of these three ways leads out.")
+    Claim::holds("no-capability", "Without CAP_SYS_CHROOT, none of these three ways leads out of a chroot.")
         .factor("CAP_SYS_CHROOT given up")
         .notes(&[2])
         .requires(&[Requirement::Unchrooted])
         .arms("root", "no SYS_CHROOT")
         .core(&[Row::first("the same, in chroot")])
         .asks(
-            "Which capability must a chrooted process lack, so that it can't get out by calls like these?",
+            "Which capability must a chrooted process lack, so that these calls do not lead out?",
             &[
                 right("CAP_SYS_CHROOT"),
-                wrong("CAP_SYS_ADMIN", "it is known as the capability for nearly everything"),
-                wrong("CAP_DAC_OVERRIDE", "getting out is thought to be a matter of file permissions"),
+                wrong("CAP_SYS_ADMIN", "it is needed for many other calls"),
+                wrong("CAP_DAC_OVERRIDE", "leaving a directory seems to be a matter of file permissions"),
                 wrong("none: they need no capability", "chdir(\"..\") is allowed to everyone"),
             ],
         );
-const ADMIN: Claim = Claim::holds("admin", "The way by setns() needs CAP_SYS_ADMIN as well: EPERM.")
-    .factor("CAP_SYS_ADMIN given up")
-    .notes(&[2])
-    .requires(&[Requirement::Unchrooted]);
+const ADMIN: Claim = Claim::holds(
+    "admin",
+    "The way by setns() also needs CAP_SYS_ADMIN: without it, setns() fails with EPERM.",
+)
+.factor("CAP_SYS_ADMIN given up")
+.arms("root", "no SYS_ADMIN")
+.notes(&[2])
+.requires(&[Requirement::Unchrooted]);
 
 pub(crate) const TRY_THE_WAYS_OUT: Step = Step {
-    title: "Try the ways out: from a chroot, with and without capabilities, and from behind pivot_root().",
+    title: "Try three ways out of a chroot, with and without capabilities. Try them again after pivot_root().",
     calls: &[
         "chroot(\"cell\")",
         "chdir(\"..\")",
@@ -79,45 +85,28 @@ pub(crate) const TRY_THE_WAYS_OUT: Step = Step {
         "setns(/proc/self/ns/mnt, CLONE_NEWNS)",
         "open(\"mnt/outside\")",
     ],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "PATH=$PATH:/sbin; mount -t tmpfs x /mnt; cd /mnt; mkdir usr proc dev d; cp -a /bin /lib* . 2>/dev/null",
-        ),
-        hand("for i in usr proc dev; do mount --rbind /$i $i; done"),
-        hand(
-            "chroot /mnt ls /; chroot /mnt perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
-        ),
-        hand(
-            "chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F;\n\
-             chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
-        ),
-        hand("chroot /mnt nsenter --mount=/proc/self/ns/mnt ls /"),
-        hand(
-            "pivot_root . .; umount -l .; perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'; exit",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("PATH=$PATH:/sbin; mount -t tmpfs x /mnt; cd /mnt; mkdir usr proc dev d; cp -a /bin /lib* . 2>/dev/null").prints(""), hand("for i in usr proc dev; do mount --rbind /$i $i; done").prints(""), hand("chroot /mnt ls -d /etc; chroot /mnt perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls -d /etc\"'").prints("ENOENT\n/etc"), hand("chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F;\nchdir \"..\" for 1..40; chroot \".\"; exec \"ls -d /etc\"'").prints("/etc"), hand("chroot /mnt nsenter --mount=/proc/self/ns/mnt ls -d /etc").prints("/etc"), hand("pivot_root . .; umount -l .; perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls -d /etc\"'; exit").prints("ENOENT"), ],
     claims: &[SECOND_CHROOT, DESCRIPTOR, OWN_NAMESPACE, NO_CAPABILITY, ADMIN],
     run: |lab| {
-        // The table comes last, and where all is asked: it answers what is asked here and in the next step.
+        // The table comes last, and only where all claims are asked: it gives away answers of this step and the next.
         let shows_all = lab.asks(&ADMIN);
         for (claim, way) in [
             (SECOND_CHROOT, Way::SecondChroot),
             (DESCRIPTOR, Way::Descriptor),
             (OWN_NAMESPACE, Way::OwnNamespace),
         ] {
-            lab.compare(claim, Wall::PivotRoot, Wall::Chroot, |wall| {
-                try_to_leave(&[way], wall, Without::Nothing)
+            lab.compare(claim, Confinement::PivotRoot, Confinement::Chroot, |confinement| {
+                try_to_leave(&[way], confinement, Without::Nothing)
             })?
             .shows(escapes(way))?;
         }
-        // Each way reports that it is held, why its call is refused, and that it does not find the file.
+        // Each way reports HELD, the errno of its call, and ENOENT for the file outside.
         lab.compare(NO_CAPABILITY, Without::Nothing, CHROOT, |without| {
-            try_to_leave(&THREE, Wall::Chroot, without)
+            try_to_leave(&THREE, Confinement::Chroot, without)
         })?
         .shows(every().that(|seen| *seen == "HELD" || *seen == "EPERM" || *seen == "ENOENT"))?;
         lab.compare(ADMIN, Without::Nothing, SYS_ADMIN, |without| {
-            try_to_leave(&[Way::OwnNamespace], Wall::Chroot, without)
+            try_to_leave(&[Way::OwnNamespace], Confinement::Chroot, without)
         })?
         .shows(
             inside(Way::OwnNamespace.words()).is("HELD")
@@ -129,7 +118,7 @@ pub(crate) const TRY_THE_WAYS_OUT: Step = Step {
 
 const KEPT: Claim = Claim::holds(
     "kept",
-    "A directory kept open from outside leads out of both, and that needs no capability at all.",
+    "fchdir() to an open directory outside leads out of chroot() and of pivot_root(), without any capability.",
 )
 .factor("a directory outside")
 .notes(&[2])
@@ -139,17 +128,17 @@ const KEPT: Claim = Claim::holds(
     Row::inside("out of pivot_root()", "pivot_root(), fchdir(fd from before)"),
 ])
 .asks(
-    "A process without capabilities has kept a directory outside open. Which of the two does fchdir() lead out of?",
+    "A process without capabilities still has a directory outside open. Which call does fchdir() lead out of?",
     &[
         right("both chroot() and pivot_root()"),
-        wrong("chroot() alone", "pivot_root() unmounts the old root, so it is thought to be gone"),
+        wrong("chroot() alone", "pivot_root() is used with an unmount of the old root, which then seems to be gone"),
         wrong("neither: a capability is needed", "the other ways out need CAP_SYS_CHROOT"),
-        wrong("neither: the kernel closes such descriptors", "a descriptor is thought to be a path, checked again at each use"),
+        wrong("neither: the kernel closes such descriptors", "a descriptor seems to be a path that is checked at each use"),
     ],
 );
 
 pub(crate) const KEEP_A_DIRECTORY: Step = Step {
-    title: "Keep a directory open, one outside or the jail; go in, by either call; give up every capability.",
+    title: "Open a directory outside, or the jail. Call chroot() or pivot_root(), drop all capabilities, and call fchdir().",
     calls: &[
         "open(\"/mnt\")",
         "pivot_root(\".\", \".\")",
@@ -169,13 +158,14 @@ pub(crate) const KEEP_A_DIRECTORY: Step = Step {
 
 const THROUGH_PROC: Claim = Claim::holds(
     "through-proc",
-    "Behind pivot_root() too, a /proc that shows a process outside leads out, by its /proc/PID/root.",
+    "After pivot_root(), /proc/PID/root of a process outside leads out, if /proc still shows the process.",
 )
 .factor("the /proc from outside")
+.arms("new /proc", "outer /proc")
 .notes(&[2]);
 
 pub(crate) const REACH_THROUGH_PROC: Step = Step {
-    title: "Go in by pivot_root() and a new PID namespace, with the /proc from outside and with a new one.",
+    title: "Call pivot_root() in a new PID namespace, with a new /proc and with the /proc from outside.",
     calls: &["mount(\"proc\", \"/mnt/jail/proc\", \"proc\")", "open(\"/proc/PID/root/mnt/outside\")"],
     by_hand: &[],
     claims: &[THROUGH_PROC],
@@ -185,7 +175,7 @@ pub(crate) const REACH_THROUGH_PROC: Step = Step {
     },
 };
 
-/// A way out. The first three begin with nothing but the jail; for the fourth a directory has been kept open.
+/// A way out. The first three need only the jail. For the fourth, a directory outside is still open.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     SecondChroot,
@@ -194,7 +184,7 @@ enum Way {
     KeptDescriptor,
 }
 
-/// Deeper than any directory that a root is likely to be in. Beyond the top, .. stays where it is.
+/// More levels than any root is likely to be deep. At the top, .. leads nowhere else.
 const UP: usize = 40;
 
 impl Way {
@@ -218,8 +208,8 @@ impl Way {
         }
     }
 
-    /// Goes it, as far as the kernel lets. The answer is that of the call that it rests on. `kept` was opened before the
-    /// wall was put up.
+    /// Tries it as far as the kernel allows, and returns the answer to its main call. `kept` was opened before the
+    /// confinement.
     fn go(self, kept: &File) -> ns_core::Result<Outcome> {
         let cell = Path::new("cell");
         let answer = match self {
@@ -246,7 +236,7 @@ impl Way {
         Ok(answer)
     }
 
-    /// The file outside, from where this way leads.
+    /// The path of the file outside, relative to where this way leads.
     const fn goal(self) -> &'static str {
         match self {
             Way::KeptDescriptor => "outside",
@@ -255,7 +245,7 @@ impl Way {
     }
 }
 
-/// What the prisoner has given up before it tries.
+/// The capabilities that the process gives up before it tries.
 #[derive(Clone, Copy)]
 enum Without {
     Nothing,
@@ -267,26 +257,26 @@ const CHROOT: Without = Without::One(Capability::CAP_SYS_CHROOT);
 const SYS_ADMIN: Without = Without::One(Capability::CAP_SYS_ADMIN);
 const THREE: [Way; 3] = [Way::SecondChroot, Way::Descriptor, Way::OwnNamespace];
 
-/// This way leads out: all of its calls succeed, and the file outside is found.
+/// This way leads out: its calls succeed, and the file outside is found.
 fn escapes(way: Way) -> Effect {
     inside(way.words()).is("ESCAPED")
         & inside("the kernel's answer").is("OK")
         & inside(format!("open(\"{}\")", way.goal())).from("ENOENT").to("OK")
 }
 
-/// A table of all ways, from behind either wall, and with fewer capabilities.
+/// Shows all ways, after either call, and with fewer capabilities.
 fn show_each_way(lab: &mut Lab) -> Result<()> {
     let columns = [
-        ("chroot()", Wall::Chroot, Without::Nothing),
-        ("no SYS_CHROOT", Wall::Chroot, CHROOT),
-        ("no SYS_ADMIN", Wall::Chroot, SYS_ADMIN),
-        ("pivot_root()", Wall::PivotRoot, Without::Nothing),
+        ("chroot()", Confinement::Chroot, Without::Nothing),
+        ("no SYS_CHROOT", Confinement::Chroot, CHROOT),
+        ("no SYS_ADMIN", Confinement::Chroot, SYS_ADMIN),
+        ("pivot_root()", Confinement::PivotRoot, Without::Nothing),
     ];
     let mut rows = Vec::new();
     for way in Way::ALL {
         let mut row: Vec<Value> = vec![way.name().into()];
-        for (_, wall, without) in columns {
-            let facts = try_to_leave(&[way], wall, without)?;
+        for (_, confinement, without) in columns {
+            let facts = try_to_leave(&[way], confinement, without)?;
             row.push(facts.first().map_or("?".into(), |fact| fact.value.clone()));
         }
         rows.push(row);
@@ -295,24 +285,30 @@ fn show_each_way(lab: &mut Lab) -> Result<()> {
     names.extend(columns.iter().map(|(name, _, _)| name));
     lab.picture(
         Picture::Heat(1),
-        "Out of a chroot, without one of two capabilities, and out of pivot_root()",
+        "Ways out of chroot(), without one of two capabilities, and out of pivot_root()",
         &names,
         rows,
     )
 }
 
-/// Each way by a prisoner of its own: one that got out is out.
-fn try_to_leave(ways: &[Way], wall: Wall, without: Without) -> Result<Vec<Fact>> {
+/// Tries each way in a process of its own, since one that is out stays out.
+fn try_to_leave(ways: &[Way], confinement: Confinement, without: Without) -> Result<Vec<Fact>> {
     let mut facts = Vec::new();
     for way in ways.iter().copied() {
-        facts.extend(prisoner(move |me| leave(me, way, PLACE, wall, without))?);
+        facts.extend(jailed(move |me| leave(me, way, PLACE, confinement, without))?);
     }
     Ok(facts)
 }
 
-fn leave(me: &mut Reporter, way: Way, kept: &str, wall: Wall, without: Without) -> ns_core::Result<()> {
+fn leave(
+    me: &mut Reporter,
+    way: Way,
+    kept: &str,
+    confinement: Confinement,
+    without: Without,
+) -> ns_core::Result<()> {
     let kept = File::open(kept).named(|| format!("open(\"{kept}\")"))?;
-    wall.put_up()?;
+    confinement.apply()?;
     match without {
         Without::Nothing => {}
         Without::One(capability) => process::drop_capability(capability)?,
@@ -325,28 +321,28 @@ fn leave(me: &mut Reporter, way: Way, kept: &str, wall: Wall, without: Without) 
     me.report(format!("open(\"{}\")", way.goal()), found)
 }
 
-/// From behind each wall, by a `directory` that was opened before.
+/// After each call, by a `directory` that was opened before.
 fn keep(directory: &'static str) -> Result<Vec<Fact>> {
     let mut facts = Vec::new();
-    for (call, wall) in [("chroot()", Wall::Chroot), ("pivot_root()", Wall::PivotRoot)] {
-        let left = prisoner(move |me| leave(me, Way::KeptDescriptor, directory, wall, Without::All))?;
+    for (call, confinement) in [("chroot()", Confinement::Chroot), ("pivot_root()", Confinement::PivotRoot)] {
+        let left = jailed(move |me| leave(me, Way::KeptDescriptor, directory, confinement, Without::All))?;
         facts.extend(left.into_iter().map(|fact| Fact { what: format!("{call}, {}", fact.what), ..fact }));
     }
     Ok(facts)
 }
 
-/// With the /proc from outside in the jail, or a new one.
+/// Uses the /proc from outside in the jail, or a new one.
 fn reach_through_proc(from_outside: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
         let path = format!("/proc/{}/root{OUTSIDE}", nix::unistd::getpid());
         let namespaces = Namespaces::MNT | Namespaces::PID;
-        let mut prisoner = Child::spawn("prisoner", namespaces, move |me| {
+        let mut jailed = Child::spawn("jailed", namespaces, move |me| {
             if !from_outside {
                 mount::mount("proc", &Path::new(JAIL).join("proc"))?;
             }
-            Wall::PivotRoot.put_up()?;
+            Confinement::PivotRoot.apply()?;
             me.report("open(\"/proc/PID/root/mnt/outside\")", open(path)?)
         })?;
-        me.send(prisoner.fact()?)
+        me.send(jailed.fact()?)
     })
 }

@@ -1,4 +1,4 @@
-//! The jail, and the two walls that can be put around it.
+//! The jail, and the two calls that confine a process to it.
 
 use std::env;
 use std::fs;
@@ -7,36 +7,36 @@ use std::path::Path;
 use anyhow::Result;
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, mount, root};
 
-/// An empty tmpfs in every trial. It is outside.
+/// An empty tmpfs in every trial. It is outside the jail.
 pub(crate) const PLACE: &str = "/mnt";
-/// A file there.
+/// A file in it.
 pub(crate) const OUTSIDE: &str = "/mnt/outside";
-/// The directory that is to be the root. A mount as well, since pivot_root(2) wants one.
+/// The directory that becomes the root. It is a mount point, because pivot_root(2) requires one.
 pub(crate) const JAIL: &str = "/mnt/jail";
 
-/// What keeps a process in.
+/// What confines a process.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Wall {
+pub(crate) enum Confinement {
     /// Nothing.
     None,
-    /// chroot(2), as it should be called: with chdir(2).
+    /// chroot(2), with chdir(2) after it, as it should be called.
     Chroot,
     /// pivot_root(2), with the old root unmounted.
     PivotRoot,
 }
 
-impl Wall {
-    /// Puts it around the caller, who has built the jail or is in the mount namespace of who has.
-    pub(crate) fn put_up(self) -> ns_core::Result<()> {
+impl Confinement {
+    /// Confines the caller, in whose mount namespace the jail is built.
+    pub(crate) fn apply(self) -> ns_core::Result<()> {
         match self {
-            Wall::None => Ok(()),
-            Wall::Chroot => {
+            Confinement::None => Ok(()),
+            Confinement::Chroot => {
                 root::chroot(Path::new(JAIL))?;
                 change_directory("/")
             }
-            Wall::PivotRoot => {
+            Confinement::PivotRoot => {
                 change_directory(JAIL)?;
-                // The old root comes to lie on the new one. So it needs no directory, and "." leads to it.
+                // The old root is mounted over the new one. So it needs no directory, and "." leads to it.
                 root::pivot(Path::new("."), Path::new("."))?;
                 mount::unmount(Path::new("."))?;
                 change_directory("/")
@@ -45,7 +45,7 @@ impl Wall {
     }
 }
 
-/// Runs `body` in a mount namespace around the whole arm, with the jail built. What is in it goes when it ends.
+/// Runs `body` in a new mount namespace, with the jail built. The mounts end with the namespace.
 pub(crate) fn trial(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
     let mut outside = Child::spawn("outside", Namespaces::MNT, |me| {
         build()?;
@@ -54,18 +54,18 @@ pub(crate) fn trial(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> 
     Ok(outside.facts()?)
 }
 
-/// As [`trial`]: one child of it, with a mount namespace of its own, so that no wall is put around anyone else.
-pub(crate) fn prisoner(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
+/// Like [`trial`], in a child with its own mount namespace, so that no other process is confined.
+pub(crate) fn jailed(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
     trial(|me| {
-        let mut prisoner = Child::spawn("prisoner", Namespaces::MNT, body)?;
-        prisoner.pass_on(me)
+        let mut jailed = Child::spawn("jailed", Namespaces::MNT, body)?;
+        jailed.pass_on(me)
     })
 }
 
 fn build() -> ns_core::Result<()> {
     let [place, jail] = [PLACE, JAIL].map(Path::new);
     mount::mount("tmpfs", place)?;
-    // One program is to be run from it.
+    // Executable: one step runs a program from it.
     mount::restrict(place, &[])?;
     write_file(OUTSIDE)?;
     make_directory(jail)?;
@@ -74,7 +74,7 @@ fn build() -> ns_core::Result<()> {
     for directory in ["cell", "old", "proc"] {
         make_directory(jail.join(directory))?;
     }
-    // Recursively: what a more privileged namespace has mounted on it cannot be left out.
+    // Recursive: a mount below it, made by a more privileged namespace, cannot be left out.
     mount::bind_recursive(Path::new("/proc"), &jail.join("proc"))
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn change_directory(path: &str) -> ns_core::Result<()> {
     env::set_current_dir(path).named(|| format!("chdir(\"{path}\")"))
 }
 
-/// How the kernel answers when the caller opens `path`.
+/// What the kernel answers when the caller opens `path`.
 pub(crate) fn open(path: impl AsRef<Path>) -> ns_core::Result<Outcome> {
     let path = path.as_ref();
     Outcome::of(fs::File::open(path).named(|| format!("open(\"{}\")", path.display())))

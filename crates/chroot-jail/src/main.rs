@@ -1,10 +1,10 @@
 //! Is chroot a jail?
 //!
-//! chroot(2) changes where the paths of one process begin, and nothing else. Watch for what is left as it was: the
-//! working directory, open descriptors, the mounts, the other processes. Each is a way out.
+//! chroot(2) changes where the paths of one process start, and nothing else. Watch what stays as it was: the working
+//! directory, open descriptors, the mounts, and the other processes. Each of them is a way out.
 //!
-//! Beside it stands what containers use, pivot_root(2) in a mount namespace of their own. The same prisoner tries the same
-//! escapes from both. It is plain Rust: it brings no program into the jail and needs none there.
+//! Containers use pivot_root(2) in their own mount namespace instead. The same process tries the same ways out of both.
+//! It is plain Rust, so the jail needs no programs.
 
 mod escape;
 mod jail;
@@ -18,32 +18,35 @@ use ns_core::Namespaces;
 const CHROOT_JAIL: Experiment = Experiment {
     name: "chroot-jail",
     question: "Is chroot a jail?",
-    setup: "A process is put into a directory, and tries to get out.",
+    setup: "A process is confined to a directory, and tries to get out.",
     arms: ["no chroot()", "chroot()"],
-    in_short: "chroot() moves one process's root, and root gets out. pivot_root() holds, unless a directory is open.",
+    in_short: "root can get out of a chroot(). pivot_root() confines it, unless a directory outside is still open.",
     notes: "chroot",
     man: &["chroot(2)", "pivot_root(2)", "path_resolution(7)", "user_namespaces(7)"],
     examples: &[
         ("chroot-jail", "run the experiment"),
-        ("chroot-jail --sabotage", "without what makes the difference: no claim holds"),
-        ("chroot-jail --format jsonl | jq .", "the same as data"),
-        ("strace -f -e trace=chroot,chdir,fchdir,pivot_root,umount2,setns chroot-jail", "the system calls"),
+        ("chroot-jail --sabotage", "run the negative control: without the factors, no claim holds"),
+        ("chroot-jail --format jsonl | jq .", "show the run as data"),
+        (
+            "strace -f -e trace=chroot,chdir,fchdir,pivot_root,umount2,setns chroot-jail",
+            "show the calls of the run",
+        ),
     ],
     sandbox: Namespaces::MNT,
     requires: &[],
     steps: &[
-        // What the call changes, and what it leaves.
+        // What chroot() changes, and what it does not.
         root::CALL_CHROOT,
         root::STAY_OUTSIDE,
         root::SIGNAL_AND_RUN,
-        // Out again.
+        // Ways out.
         escape::TRY_THE_WAYS_OUT,
         escape::KEEP_A_DIRECTORY,
         escape::REACH_THROUGH_PROC,
-        // What holds.
-        pivot::ASK_A_BYSTANDER,
+        // pivot_root().
+        pivot::ASK_ANOTHER_MEMBER,
         pivot::BREAK_THE_RULES,
-        // Who may call it, and where.
+        // Who may call chroot(), and where.
         refusals::CALL_WITHOUT_PRIVILEGE,
         refusals::MAKE_A_USER_NAMESPACE,
         refusals::CALL_ON_OTHER_PATHS,

@@ -1,4 +1,4 @@
-//! pivot_root(2): what it does, and what it wants.
+//! pivot_root(2): what it does, and what it requires.
 
 use std::path::Path;
 
@@ -7,28 +7,30 @@ use lesson::{Claim, Step, every, hand, inside};
 use ns_core::mount::{self, Propagation};
 use ns_core::{Child, Fact, Namespaces, Outcome, process, root};
 
-use crate::jail::{JAIL, OUTSIDE, PLACE, Wall, change_directory, make_directory, open, prisoner, trial};
+use crate::jail::{Confinement, JAIL, OUTSIDE, PLACE, change_directory, jailed, make_directory, open, trial};
 
 const EVERYONE: Claim = Claim::holds(
     "everyone",
-    "pivot_root() moves the root of the mount namespace: who had the old one as root has the new one now.",
+    "pivot_root() also changes the root of another process in the mount namespace that had the old root.",
 )
 .factor("pivot_root() instead of chroot()")
+.arms("chroot()", "pivot_root()")
 .more(&[88]);
 const STACKED: Claim = Claim::holds(
     "stacked",
-    "pivot_root(\".\", \".\") puts the old root on top of the new; umount2(\".\", MNT_DETACH) takes it away.",
+    "pivot_root(\".\", \".\") mounts the old root over the new one; umount2(\".\", MNT_DETACH) removes it.",
 )
 .factor("umount2()")
+.arms("no umount2()", "umount2()")
 .more(&[88]);
 
-pub(crate) const ASK_A_BYSTANDER: Step = Step {
-    title: "Let one member of a mount namespace change the root, and ask another what it sees at /.",
+pub(crate) const ASK_ANOTHER_MEMBER: Step = Step {
+    title: "Let one member of a mount namespace change the root. Let another member open files by their paths.",
     calls: &["pivot_root(\".\", \".\")", "umount2(\".\", MNT_DETACH)"],
     by_hand: &[],
     claims: &[EVERYONE, STACKED],
     run: |lab| {
-        lab.compare(EVERYONE, Wall::Chroot, Wall::PivotRoot, ask_a_bystander)?
+        lab.compare(EVERYONE, Confinement::Chroot, Confinement::PivotRoot, ask_another_member)?
             .shows(inside("open(\"/inside\")").from("ENOENT").to("OK"))?;
         lab.compare(STACKED, false, true, stack)?
             .shows(inside("pivot_root(\".\", \".\")").from("EINVAL").to("OK") & inside("mounts at /").is(1))
@@ -37,20 +39,16 @@ pub(crate) const ASK_A_BYSTANDER: Step = Step {
 
 const RULES: Claim = Claim::holds(
     "rules",
-    "pivot_root() refuses a new root that is no mount, is on a shared one, is root already, or lacks the old one's place.",
+    "pivot_root() needs a new_root that is a mount point, not on a shared mount and not the root, above put_old.",
 )
 .factor("a rule broken")
+.arms("as required", "rule broken")
 .more(&[87]);
 
 pub(crate) const BREAK_THE_RULES: Step = Step {
     title: "Break the rules of pivot_root(), one at a time.",
     calls: &["pivot_root(new_root, put_old)"],
-    by_hand: &[
-        hand("unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mkdir d; /sbin/pivot_root d d'"),
-        hand(
-            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mount --make-shared /mnt; /sbin/pivot_root . .'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mkdir d; /sbin/pivot_root d d'").prints("EINVAL"), hand("unshare -Urm sh -c 'mount -t tmpfs x /mnt; cd /mnt; mount --make-shared /mnt; /sbin/pivot_root . .'").prints("EINVAL"), ],
     claims: &[RULES],
     run: |lab| {
         let mut rows = Vec::new();
@@ -58,7 +56,7 @@ pub(crate) const BREAK_THE_RULES: Step = Step {
             let answer = make(&[call])?.first().map_or("?".into(), |fact| fact.value.clone());
             rows.push(vec![call.words().into(), answer]);
         }
-        lab.table("pivot_root(new_root, put_old), where", &["given", "answer"], rows)?;
+        lab.table("Calls of pivot_root(new_root, put_old)", &["call", "answer"], rows)?;
         lab.compare(RULES, &[Call::AsItShouldBe][..], &Call::BREAKS_A_RULE, make)?
             .shows(every().that(|answer| *answer == "EINVAL" || *answer == "EBUSY"))
     },
@@ -93,13 +91,13 @@ impl Call {
 
     const fn words(self) -> &'static str {
         match self {
-            Call::AsItShouldBe => "a private mount, and a directory below it",
-            Call::NoMountPoint => "the new root is no mount point",
-            Call::SharedParent => "the new root is mounted on a shared mount",
-            Call::OldRootElsewhere => "the old root's place is not below the new one",
-            Call::PresentRoot => "the new root is the present one",
-            Call::NoDirectory => "the new root is a file",
-            Call::NoCapability => "CAP_SYS_ADMIN given up",
+            Call::AsItShouldBe => "new_root is a private mount, above put_old",
+            Call::NoMountPoint => "new_root is not a mount point",
+            Call::SharedParent => "new_root is on a shared mount",
+            Call::OldRootElsewhere => "put_old is not below new_root",
+            Call::PresentRoot => "new_root is the present root",
+            Call::NoDirectory => "new_root is a file",
+            Call::NoCapability => "without CAP_SYS_ADMIN",
         }
     }
 
@@ -121,22 +119,22 @@ impl Call {
     }
 }
 
-fn ask_a_bystander(wall: Wall) -> Result<Vec<Fact>> {
+fn ask_another_member(confinement: Confinement) -> Result<Vec<Fact>> {
     trial(move |me| {
-        let mut bystander = Child::spawn("bystander", Namespaces::NONE, |me| {
+        let mut other = Child::spawn("other member", Namespaces::NONE, |me| {
             me.checkpoint()?;
             me.report("open(\"/inside\")", open("/inside")?)?;
             me.report("open(\"/mnt/outside\")", open(OUTSIDE)?)
         })?;
-        let mut mover = Child::spawn("mover", Namespaces::NONE, move |_| wall.put_up())?;
-        mover.facts()?; // none, or why it could not
-        bystander.wake()?;
-        bystander.pass_on(me)
+        let mut mover = Child::spawn("mover", Namespaces::NONE, move |_| confinement.apply())?;
+        mover.facts()?; // no facts, or its error
+        other.wake()?;
+        other.pass_on(me)
     })
 }
 
 fn stack(unmounts: bool) -> Result<Vec<Fact>> {
-    prisoner(move |me| {
+    jailed(move |me| {
         change_directory(JAIL)?;
         me.report("pivot_root(\".\", \".\")", Outcome::of(root::pivot(Path::new("."), Path::new(".")))?)?;
         if unmounts {
@@ -149,11 +147,11 @@ fn stack(unmounts: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// Each call by a prisoner of its own.
+/// Makes each call in a process of its own.
 fn make(calls: &[Call]) -> Result<Vec<Fact>> {
     let mut facts = Vec::new();
     for call in calls.iter().copied() {
-        facts.extend(prisoner(move |me| {
+        facts.extend(jailed(move |me| {
             make_directory(PLAIN)?;
             me.report(call.words(), Outcome::of(call.make())?)
         })?);

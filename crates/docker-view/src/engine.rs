@@ -1,9 +1,9 @@
 //! A Docker engine, and containers that go with us.
 //!
-//! Containers are the engine's children, and do not die with us. So the first thing that is made is a *watchdog*: a shell
-//! in a process group of its own, which waits for the end of a pipe that we and every `docker` that we start hold open.
-//! When that comes, however it came about, the watchdog removes every container with our label, and the image. What a
-//! watchdog that was killed leaves, the next start removes: the label names its owner.
+//! Containers are the engine's children, and do not die with us. So the first thing that is made is a *watchdog*, a
+//! shell in a process group of its own. It waits for the end of a pipe that we and every `docker` that we start hold
+//! open. When that comes, however it came about, the watchdog removes every container with our label, and the image.
+//! What a watchdog that was killed leaves, the next start removes: the label names its owner.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

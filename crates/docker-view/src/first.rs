@@ -36,8 +36,13 @@ pub(crate) const STOP: Step = Step {
     title: "Stop two containers, with a grace of one second: sleep is PID 1 in one, and --init is in the other.",
     calls: &["kill(pid, SIGTERM)", "kill(pid, SIGKILL)"],
     by_hand: &[
-        hand("s=$(docker run --detach box busybox sleep 600); docker stop -t 1 $s"),
-        hand("docker inspect --format '{{.State.ExitCode}}' $s; docker rm $s"),
+        hand("s=$(docker run --detach box busybox sleep 600); docker stop -t 1 $s >/dev/null")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("docker inspect --format '{{.State.ExitCode}}' $s; docker rm $s >/dev/null")
+            .as_root()
+            .prints("137"),
     ],
     claims: &[STOPPED],
     run: |lab| {
@@ -58,8 +63,13 @@ pub(crate) const ORPHAN: Step = Step {
     title: "Orphan a process in either kind of container, and end it: is it still there?",
     calls: &["kill(pid, SIGKILL)", "waitid(P_ALL)"],
     by_hand: &[
-        hand("docker exec --detach $c busybox sh -c 'busybox sleep 1 & busybox true'"),
-        hand("sleep 2; docker exec $c busybox ps"),
+        hand("docker exec --detach $c busybox sh -c 'busybox sleep 1 & busybox true'")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("sleep 2; docker exec $c busybox ps")
+            .as_root()
+            .prints("PID USER COMMAND\n1 0 busybox sleep 600\n… 0 [busybox]\n…"),
     ],
     claims: &[ZOMBIE],
     run: |lab| {
@@ -84,8 +94,13 @@ pub(crate) const EXEC: Step = Step {
     title: "Start another process in a container, by docker exec and by setns(2) alone. Where is each?",
     calls: &["setns(pidfd, CLONE_NEW…)", "write(\"cgroup.procs\", pid)"],
     by_hand: &[
-        hand("docker exec $c busybox cat /proc/self/cgroup"),
-        hand("nsenter --target $p --ipc --net --mount --pid --uts busybox cat /proc/self/cgroup"),
+        hand("docker exec $c busybox tail -n 1 /proc/self/cgroup")
+            .as_root()
+            .prints("0::/…")
+            .in_the_same_shell(),
+        hand("nsenter --target $p --ipc --net --mount --pid --uts busybox tail -n 1 /proc/self/cgroup")
+            .as_root()
+            .prints("0::/…"),
     ],
     claims: &[EXECUTED, EXECUTED_IN_CGROUP],
     run: |lab| {

@@ -1,7 +1,7 @@
 //! What root in a container lacks: capabilities, system calls, files of the kernel.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, hand, inside, outside, right, wrong};
+use lesson::{Claim, Need, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::probe::Unmet;
 use ns_core::{Fact, Value};
 
@@ -21,8 +21,10 @@ pub(crate) const READ_CAPABILITIES: Step = Step {
     title: "Read off the capabilities of a container, and of one that was given one more.",
     calls: &["open(\"/proc/PID/status\")"],
     by_hand: &[
-        hand("grep Cap /proc/$p/status"),
-        hand("docker run --rm --cap-add SYS_ADMIN box busybox grep Cap /proc/self/status"),
+        hand("grep CapEff /proc/$p/status").as_root().prints("CapEff: 00000000a80425fb").in_the_same_shell(),
+        hand("docker run --rm --cap-add SYS_ADMIN box busybox grep CapEff /proc/self/status")
+            .as_root()
+            .prints("CapEff: 00000000a82425fb"),
     ],
     claims: &[CAPABILITIES],
     run: |lab| {
@@ -45,10 +47,7 @@ const SECCOMP: Claim = Claim::holds(
 pub(crate) const MAKE_A_USER_NAMESPACE: Step = Step {
     title: "Make a user namespace inside, with the filter and without.",
     calls: &["seccomp(SECCOMP_SET_MODE_FILTER)", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[
-        hand("docker run --rm box busybox unshare -U busybox true"),
-        hand("docker run --rm --security-opt seccomp=unconfined box busybox unshare -U busybox true"),
-    ],
+    by_hand: &[hand("docker run --rm box busybox unshare -U busybox true").as_root().prints("EPERM").in_the_same_shell(), hand("docker run --rm --security-opt seccomp=unconfined box busybox unshare -U busybox true && echo OK").as_root().prints("OK"), ],
     claims: &[SECCOMP],
     run: |lab| {
         let engine = engine(lab)?;
@@ -67,7 +66,10 @@ const MASKED: Claim = Claim::holds(
 pub(crate) const LIST_MASKS: Step = Step {
     title: "List what is mounted over files of the kernel's own.",
     calls: &["open(\"/proc/PID/mountinfo\")"],
-    by_hand: &[hand("docker run --rm box busybox cat /proc/self/mountinfo | grep -E ' /(proc|sys)'")],
+    by_hand: &[hand("docker run --rm box busybox grep -E ' /proc(|/keys|/sys) ' /proc/self/mountinfo")
+        .as_root()
+        .prints("… / /proc rw,…\n… /sys /proc/sys ro,…\n… /null /proc/keys …")
+        .in_the_same_shell()],
     claims: &[MASKED],
     run: |lab| {
         let engine = engine(lab)?;
@@ -119,14 +121,7 @@ const MOUNT_A_PROC: &str = "mount -t proc proc /proc";
 pub(crate) const MOUNT_PROC: Step = Step {
     title: "Make a namespace of each kind that a new /proc needs, and mount one; without masks, then with them.",
     calls: &["unshare(CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNS)", "mount(\"proc\", \"/proc\", \"proc\")"],
-    by_hand: &[
-        hand("free='--security-opt seccomp=unconfined --security-opt apparmor=unconfined'"),
-        hand("docker run --rm $free box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc"),
-        hand("more='--security-opt systempaths=unconfined'"),
-        hand(
-            "docker run --rm $free $more box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc",
-        ),
-    ],
+    by_hand: &[hand("free='--security-opt seccomp=unconfined --security-opt apparmor=unconfined'").as_root().prints("").in_the_same_shell(), hand("docker run --rm $free box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc").as_root().prints("mount: permission denied (are you root?)"), hand("more='--security-opt systempaths=unconfined'").as_root().prints(""), hand("docker run --rm $free $more box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc && echo OK").as_root().prints("OK"), ],
     claims: &[MAY_MOUNT_PROC, NO_PROC],
     run: |lab| {
         let engine = engine(lab)?;
@@ -149,7 +144,10 @@ pub(crate) const ASK_FOR_NO_NEW_PRIVILEGES: Step = Step {
     calls: &["prctl(PR_SET_NO_NEW_PRIVS, 1)"],
     by_hand: &[hand(
         "docker run --rm --security-opt no-new-privileges box busybox grep NoNewPrivs /proc/self/status",
-    )],
+    )
+    .as_root()
+    .prints("NoNewPrivs: 1")
+    .in_the_same_shell()],
     claims: &[NO_NEW_PRIVS],
     run: |lab| {
         let engine = engine(lab)?;
@@ -172,7 +170,11 @@ const PRIVILEGED: Claim = Claim::holds(
 pub(crate) const DENY_NOTHING: Step = Step {
     title: "Start one to which nothing is denied.",
     calls: &["open(\"/proc/PID/status\")", "open(\"/proc/PID/mountinfo\")"],
-    by_hand: &[hand("docker run --rm --privileged box busybox grep -E 'Cap|Seccomp:' /proc/self/status")],
+    by_hand: &[hand("docker run --rm --privileged box busybox grep -E 'CapEff|Seccomp:' /proc/self/status")
+        .as_root()
+        .prints("CapEff: …ffffffff\nSeccomp: 0")
+        .needs(&[Need::Capabilities])
+        .in_the_same_shell()],
     claims: &[PRIVILEGED],
     run: |lab| {
         let engine = engine(lab)?;

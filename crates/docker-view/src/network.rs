@@ -36,8 +36,13 @@ pub(crate) const FOLLOW_THE_VETH_PAIR: Step = Step {
     title: "Follow the veth pair from inside a container to our side; another has no network but lo.",
     calls: &["recvmsg(NETLINK_ROUTE, RTM_NEWLINK)"],
     by_hand: &[
-        hand("docker exec $c busybox cat /sys/class/net/eth0/iflink"),
-        hand("ip -o link | grep \"^$(docker exec $c busybox cat /sys/class/net/eth0/iflink):\""),
+        hand("docker exec $c busybox cat /sys/class/net/eth0/iflink")
+            .as_root()
+            .prints("<index>")
+            .in_the_same_shell(),
+        hand("ip -o link | grep \"^$(docker exec $c busybox cat /sys/class/net/eth0/iflink):\"")
+            .as_root()
+            .prints("<index>: veth…@if… …"),
     ],
     claims: &[VETH],
     run: |lab| {
@@ -58,11 +63,17 @@ pub(crate) const PING: Step = Step {
     title: "Ping one container from another, while it is on the bridge and when it is unplugged.",
     calls: &["sendto(ICMP echo request)"],
     by_hand: &[
-        hand("b=$(docker run --detach box busybox sleep 600)"),
-        hand("a=$(docker inspect --format '{{.NetworkSettings.IPAddress}}' $b)"),
-        hand("docker exec $c busybox ping -c 1 -W 1 $a"),
-        hand("docker network disconnect bridge $b; docker exec $c busybox ping -c 1 -W 1 $a"),
-        hand("docker rm --force $b"),
+        hand("b=$(docker run --detach box busybox sleep 600)").as_root().prints("").in_the_same_shell(),
+        hand("a=$(docker inspect --format '{{.NetworkSettings.Networks.bridge.IPAddress}}' $b)")
+            .as_root()
+            .prints(""),
+        hand("docker exec $c busybox ping -c 1 -W 1 $a | grep received")
+            .as_root()
+            .prints("1 packets transmitted, 1 packets received, …"),
+        hand("docker network disconnect bridge $b; docker exec $c busybox ping -c 1 -W 1 $a | grep received")
+            .as_root()
+            .prints("1 packets transmitted, 0 packets received, …"),
+        hand("docker rm --force $b >/dev/null").as_root().prints(""),
     ],
     claims: &[REACH],
     run: |lab| {
@@ -80,7 +91,7 @@ const FILES: Claim = Claim::holds(
 .notes(&[79]);
 const NAMES: Claim = Claim::refuted(
     "net-names",
-    "/proc/PID/net/socketstat and /proc/ns tell the networks of two processes apart.",
+    "/proc/PID/net/socketstat and /proc/ns distinguish the networks of two processes.",
     "net-files",
 )
 .factor("CLONE_NEWNET")
@@ -93,7 +104,13 @@ pub(crate) const LISTEN: Step = Step {
         "open(\"/proc/PID/net/tcp\")",
         "readlink(\"/proc/PID/ns/net\")",
     ],
-    by_hand: &[hand("diff /proc/$p/net/route /proc/self/net/route"), hand("cat /proc/$p/net/sockstat")],
+    by_hand: &[
+        hand("cut -f 1 /proc/$p/net/route | sort -u; cut -f 1 /proc/self/net/route | grep docker0")
+            .as_root()
+            .prints("Iface\neth0\ndocker0")
+            .in_the_same_shell(),
+        hand("grep used /proc/$p/net/sockstat").as_root().prints("sockets: used …"),
+    ],
     claims: &[FILES, NAMES],
     run: |lab| {
         let engine = engine(lab)?;
@@ -147,8 +164,8 @@ fn ends_of_the_veth_pair(container: &Container) -> Result<Vec<Fact>> {
 }
 
 /// Pings one new container from another. What is pinged is left on the bridge or unplugged. An engine gives an address
-/// that was unplugged to the next container, and in vain has the pinger's kernel asked for it before: a packet that comes
-/// just before it gives up (arp(7)) is lost. So in either arm who pings is new.
+/// that was unplugged to the next container. The pinger's kernel has asked for that address before, without an answer.
+/// A packet that comes just before it gives up (arp(7)) is lost. So in either arm who pings is new.
 fn ping(engine: &Engine, plugged: bool) -> Result<Fact> {
     let (from, to) = (engine.start(DEFAULTS)?, engine.start(DEFAULTS)?);
     let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";

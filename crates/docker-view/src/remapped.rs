@@ -1,4 +1,4 @@
-//! The namespace that Docker does not make unless its engine is told to: of user IDs.
+//! The namespace that Docker makes only where its engine is configured so: of user IDs.
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Step, hand, outside};
@@ -21,14 +21,7 @@ const REMAPPED: Claim = Claim::holds(
 pub(crate) const START: Step = Step {
     title: "Start a container at an engine with userns-remap, and one that declines it. Which user of the host is its root?",
     calls: &["clone3(CLONE_NEWUSER|…)", "write(\"/proc/PID/uid_map\")"],
-    by_hand: &[
-        hand("sudo scripts/docker-lab run bash"),
-        hand(
-            "export DOCKER_HOST=unix:///run/docker-remapped.sock; tar -cC /usr bin/busybox | docker import - box",
-        ),
-        hand("docker run --rm box busybox cat /proc/self/uid_map"),
-        hand("docker run --rm --userns host box busybox cat /proc/self/uid_map; exit"),
-    ],
+    by_hand: &[hand("remapped='docker --host unix:///run/docker-remapped.sock'  # of scripts/docker-lab").as_root().prints("").in_the_same_shell(), hand("tar -cC /usr bin/busybox | $remapped import - box >/dev/null; $remapped run --rm box busybox cat /proc/self/uid_map").as_root().prints("0 … 65536"), hand("$remapped run --rm --userns host box busybox cat /proc/self/uid_map; $remapped image rm box >/dev/null").as_root().prints("0 0 4294967295"), ],
     claims: &[REMAPPED],
     run: |lab| {
         let engine = Engine::open(Socket::Remapped)?;

@@ -23,8 +23,13 @@ pub(crate) const READ_THE_CGROUP: Step = Step {
     title: "Ask a container for its cgroup, and the host's /proc for the same.",
     calls: &["clone3(CLONE_NEWCGROUP)", "open(\"/proc/self/cgroup\")"],
     by_hand: &[
-        hand("docker run --rm --cgroupns private box busybox cat /proc/self/cgroup"),
-        hand("docker run --rm --cgroupns host box busybox cat /proc/self/cgroup"),
+        hand("docker run --rm --cgroupns private box busybox tail -n 1 /proc/self/cgroup")
+            .as_root()
+            .prints("0::/")
+            .in_the_same_shell(),
+        hand("docker run --rm --cgroupns host box busybox tail -n 1 /proc/self/cgroup")
+            .as_root()
+            .prints("0::/…/…"),
     ],
     claims: &[HIDDEN],
     run: |lab| {
@@ -53,10 +58,7 @@ const LIMITS: Claim =
 pub(crate) const LIMIT: Step = Step {
     title: "Limit a container, and read the files of its cgroup and of those above it.",
     calls: &["write(\"memory.max\", \"33554432\")", "write(\"pids.max\", \"20\")"],
-    by_hand: &[
-        hand("l=$(docker run --detach --memory 32m --pids-limit 20 box busybox sleep 600)"),
-        hand("docker-view --pid $(docker inspect --format '{{.State.Pid}}' $l); docker rm --force $l"),
-    ],
+    by_hand: &[hand("l=$(docker run --detach --memory 32m --pids-limit 20 box busybox sleep 600)").as_root().prints("").in_the_same_shell(), hand("docker-view --pid $(docker inspect --format '{{.State.Pid}}' $l) | grep 'most likely'; docker rm --force $l >/dev/null").as_root().prints("- most likely = a Docker container"), ],
     claims: &[LIMITS],
     run: |lab| {
         let engine = engine(lab)?;
@@ -75,12 +77,7 @@ const KILLED: Claim = Claim::holds(
 pub(crate) const FILL_MEMORY: Step = Step {
     title: "Fill 48 MiB of memory in a container that may have 32, and in one that may have all.",
     calls: &["write(\"/dev/shm/filled\")"],
-    by_hand: &[
-        hand(
-            "docker run --rm --memory 32m --memory-swap 32m box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48",
-        ),
-        hand("docker run --rm box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48"),
-    ],
+    by_hand: &[hand("docker run --rm --memory 32m --memory-swap 32m box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48; echo $?").as_root().prints("137").in_the_same_shell(), hand("docker run --rm box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48").as_root().prints("48+0 records in\n48+0 records out"), ],
     claims: &[KILLED],
     run: |lab| {
         let engine = engine(lab)?;
@@ -103,9 +100,13 @@ pub(crate) const WRITE_TO_THE_LAYER: Step = Step {
     title: "Write a file in one container, and look for it in the next; once where both have a volume.",
     calls: &["mount(\"overlay\", …)", "mount(DIRECTORY, \"/data\", MS_BIND)"],
     by_hand: &[
-        hand("docker run --rm box busybox touch /data; docker run --rm box busybox ls /data"),
-        hand("docker run --rm --volume /tmp/v:/v box busybox touch /v/data"),
-        hand("ls /tmp/v; rm -r /tmp/v"),
+        hand("docker run --rm box busybox touch /data; docker run --rm box busybox ls /data")
+            .as_root()
+            .prints("ENOENT")
+            .in_the_same_shell(),
+        hand("v=$(mktemp -d); docker run --rm --volume $v:/v box busybox touch /v/data; ls $v; rm -r $v")
+            .as_root()
+            .prints("data"),
     ],
     claims: &[LAYER],
     run: |lab| {
@@ -128,8 +129,11 @@ pub(crate) const WRITE_TO_THE_ROOT: Step = Step {
     title: "Write to the root directory of a container that may not.",
     calls: &["mount(\"/\", MS_REMOUNT|MS_BIND|MS_RDONLY)", "open(\"/written\", O_CREAT)"],
     by_hand: &[
-        hand("docker run --rm --read-only box busybox touch /written"),
-        hand("docker rm --force $c; docker image rm box"),
+        hand("docker run --rm --read-only box busybox touch /written")
+            .as_root()
+            .prints("EROFS")
+            .in_the_same_shell(),
+        hand("docker rm --force $c >/dev/null; docker image rm box >/dev/null").as_root().prints(""),
     ],
     claims: &[READ_ONLY],
     run: |lab| {

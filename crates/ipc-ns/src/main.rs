@@ -4,9 +4,9 @@
 //! file. An IPC namespace is where such a name counts. Watch for what is no name: memory that is attached, a descriptor
 //! that is open. That is still there when the namespace has been left.
 //!
-//! Every arm runs in an IPC namespace of its own, so that it starts empty and leaves nothing to the next, and in a mount
-//! namespace of its own, so that its mounts go with it. What is shown by hand is one session, in the shell of the first
-//! step.
+//! Every arm runs in an IPC namespace of its own, so that it starts empty and leaves nothing to the next. It has a
+//! mount namespace of its own, so that its mounts go with it. What is shown by hand is one session, in the shell of the
+//! first step.
 
 mod held;
 mod limits;
@@ -114,11 +114,7 @@ const LOOK_FOR_OBJECTS: Step = Step {
         "msgget(0x1ab, 0)",
         "msgctl(ID, IPC_STAT)",
     ],
-    by_hand: &[
-        hand("unshare --user --map-root-user --ipc --mount --uts bash  # the session's shell"),
-        hand("ipcmk --queue; ipcmk --semaphore 1; ipcmk --shmem 4096; ipcs"),
-        hand("unshare --ipc ipcs; unshare --ipc ipcs --queues --id 0; ipcs --queues --id 0"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --ipc --mount --uts bash  # the session's shell").prints(""), hand("ipcmk --queue; ipcmk --semaphore 1; ipcmk --shmem 4096; ipcs | grep -c 0x").prints("Message queue id: 0\nSemaphore id: 0\nShared memory id: 0\n3"), hand("unshare --ipc ipcs | grep -c 0x; unshare --ipc ipcs --queues --id 0; ipcs --queues --id 0 | grep Queue").prints("0\nipcs: id 0 not found\nMessage Queue msqid=0"), ],
     claims: &[BY_KEY, BY_ID, LISTED],
     run: |lab| {
         lab.compare(BY_KEY, Namespaces::NONE, Namespaces::IPC, |namespaces| look(namespaces, by_key))?
@@ -151,7 +147,9 @@ const UNSHARED: Claim =
 const USE_ONE_KEY: Step = Step {
     title: "Send a message. Let a child in a new IPC namespace make a queue of the same key, send another, and receive.",
     calls: &["msgget(0x1ab, IPC_CREAT|IPC_EXCL)", "msgsnd(…, \"from the child\")", "msgrcv(…)"],
-    by_hand: &[hand("unshare --ipc sh -c 'ipcmk --queue; ipcs --queues'; ipcs --queues")],
+    by_hand: &[hand("unshare --ipc sh -c 'ipcmk --queue; ipcs --queues | grep 0x'; ipcs --queues | grep 0x")
+        .prints("Message queue id: 0\n0x<key A> 0 root …\n0x<key B> 0 root …")
+        .in_the_same_shell()],
     claims: &[SAME_KEY, FIRST_ID, UNSHARED],
     run: |lab| {
         lab.compare(SAME_KEY, Namespaces::NONE, Namespaces::IPC, same_key)?.shows(

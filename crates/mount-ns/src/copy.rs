@@ -47,8 +47,10 @@ pub(crate) const COMPARE_LISTS: Step = Step {
         "mount(\"/proc/PID/ns/mnt\", \"/mnt/door/file\", NULL, MS_BIND)",
     ],
     by_hand: &[
-        hand("wc -l /proc/self/mountinfo; unshare -Urm wc -l /proc/self/mountinfo"),
-        hand("grep \" / / \" /proc/self/mountinfo; unshare -Urm grep \" / / \" /proc/self/mountinfo"),
+        hand("wc -l /proc/self/mountinfo; unshare -Urm wc -l /proc/self/mountinfo")
+            .prints("<count> /proc/self/mountinfo\n<count> /proc/self/mountinfo"),
+        hand("grep \" / / \" /proc/self/mountinfo; unshare -Urm grep \" / / \" /proc/self/mountinfo")
+            .prints("<id A> … / / …\n<id B> … / / …"),
     ],
     claims: &[COPY, NOT_COPIED],
     run: |lab| {
@@ -91,7 +93,8 @@ const OUTSIDE_ONLY: Claim = Claim::holds(
 pub(crate) const MOUNT_ON_EITHER_SIDE: Step = Step {
     title: "Mount a tmpfs inside, then one outside, and look for each from the other side.",
     calls: &["mount(\"tmpfs\", \"/mnt/door\", \"tmpfs\")"],
-    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; findmnt /mnt'; findmnt /mnt")],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; findmnt -n /mnt'; findmnt -n /mnt")
+        .prints("/mnt inside tmpfs …")],
     claims: &[INSIDE_ONLY, OUTSIDE_ONLY],
     run: |lab| {
         lab.compare(INSIDE_ONLY, Namespaces::NONE, Namespaces::MNT, mount_inside)?
@@ -129,8 +132,9 @@ pub(crate) const WRITE_INSIDE: Step = Step {
     title: "Write a file inside: on a tmpfs mounted inside, then on a mount that both sides have.",
     calls: &["open(\"/mnt/door/file\", O_CREAT)"],
     by_hand: &[
-        hand("f=$(mktemp -u); unshare -Urm sh -c \"echo hello > $f\"; cat $f; rm $f"),
-        hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; echo hello > /mnt/file'; cat /mnt/file"),
+        hand("f=$(mktemp -u); unshare -Urm sh -c \"echo hello > $f\"; cat $f; rm $f").prints("hello"),
+        hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; echo hello > /mnt/file'; cat /mnt/file")
+            .prints("ENOENT"),
     ],
     claims: &[SAME_FILES],
     run: |lab| {
@@ -171,14 +175,7 @@ const REMOVED: Claim = Claim::holds(
 pub(crate) const UNMOUNT_OUTSIDE: Step = Step {
     title: "Unmount outside a mount that was copied, and open its file inside. Then remove, outside, a directory that is a mount point inside.",
     calls: &["umount2(\"/mnt/door\", MNT_DETACH)", "rmdir(\"/mnt/door\")"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "mount -t tmpfs x /mnt; mkdir /mnt/y /mnt/z; mount -t tmpfs y /mnt/y; touch /mnt/y/file; unshare -m sleep 60 & sleep 1",
-        ),
-        hand("umount /mnt/y; ls /mnt/y; nsenter -t $! -m ls /mnt/y"),
-        hand("rmdir /mnt/y && echo removed; nsenter -t $! -m ls /mnt; kill $!; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; mkdir /mnt/y /mnt/z; mount -t tmpfs y /mnt/y; touch /mnt/y/file; unshare -m sleep 60 & sleep 1").prints(""), hand("umount /mnt/y; ls /mnt/y; nsenter -t $! -m ls /mnt/y").prints("file"), hand("rmdir /mnt/y && echo removed; nsenter -t $! -m ls /mnt; kill $!; exit").prints("removed\nz"), ],
     claims: &[KEPT, REMOVED],
     run: |lab| {
         lab.compare(KEPT, Namespaces::NONE, Namespaces::MNT, unmount_outside)?
@@ -199,13 +196,7 @@ const HELD: Claim = Claim::holds(
 pub(crate) const ENTER_WHEN_EMPTY: Step = Step {
     title: "Open the mount namespace of a process that mounts a tmpfs and ends. Then enter it, and look for that mount.",
     calls: &["open(\"/proc/PID/ns/mnt\")", "exit(0)", "setns(fd, CLONE_NEWNS)"],
-    by_hand: &[
-        hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; exec sleep 60' & sleep 1"),
-        hand("exec 8</proc/$!/ns/user 9</proc/$!/ns/mnt; kill $!; wait $!"),
-        hand(
-            "nsenter --user=/proc/self/fd/8 --mount=/proc/self/fd/9 --preserve-credentials findmnt /mnt; exec 8<&- 9<&-",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; exec sleep 60' & sleep 1").prints(""), hand("exec 8</proc/$!/ns/user 9</proc/$!/ns/mnt; kill $!; wait $!").prints(""), hand("nsenter --user=/proc/self/fd/8 --mount=/proc/self/fd/9 --preserve-credentials findmnt -n /mnt; exec 8<&- 9<&-").prints("/mnt inside tmpfs …"), ],
     claims: &[HELD],
     run: |lab| {
         lab.compare(HELD, Namespaces::NONE, Namespaces::MNT, enter_when_it_is_empty)?

@@ -23,15 +23,7 @@ const SLAVES: Claim = Claim::holds(
 pub(crate) const COPY_ONCE_MORE: Step = Step {
     title: "Copy a shared mount of peer group N into a mount namespace: of the same user namespace, and of a new one.",
     calls: &["clone3(CLONE_NEWNS)", "clone3(CLONE_NEWUSER|CLONE_NEWNS)"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b; grep \" /mnt \" /proc/self/mountinfo",
-        ),
-        hand("unshare -m --propagation unchanged mount -t tmpfs y /mnt/a; findmnt /mnt/a"),
-        hand("unshare -Urm --propagation unchanged mount -t tmpfs y /mnt/b; findmnt /mnt/b"),
-        hand("unshare -Urm --propagation unchanged grep \" /mnt \" /proc/self/mountinfo; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b; grep ' /mnt ' /proc/self/mountinfo").prints("… /mnt rw,relatime shared:<peers> - …"), hand("unshare -m --propagation unchanged mount -t tmpfs y /mnt/a; findmnt -n /mnt/a").prints("/mnt/a y tmpfs …"), hand("unshare -Urm --propagation unchanged mount -t tmpfs y /mnt/b; findmnt -n /mnt/b").prints(""), hand("unshare -Urm --propagation unchanged grep ' /mnt ' /proc/self/mountinfo; exit").prints("… /mnt rw,relatime master:<peers> - …"), ],
     claims: &[SLAVES],
     run: |lab| {
         lab.compare(SLAVES, SAME, LESS, |namespaces| both_ways(None, namespaces))?
@@ -68,10 +60,11 @@ pub(crate) const GET_RID_OF_A_MOUNT: Step = Step {
     title: "Mount a tmpfs at /mnt/door and copy the mount namespace. Try to unmount, move or bypass that mount inside. Repeat with a mount that propagates in later.",
     calls: &["umount2(\"/mnt/door\", MNT_DETACH)", "mount(\"/mnt\", \"/mnt/elsewhere\", NULL, MS_BIND)"],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y"),
-        hand("unshare -m umount /mnt/y; unshare -Urm umount /mnt/y"),
-        hand("unshare -Urm mount --bind /mnt /mnt; unshare -Urm mount --rbind /mnt /mnt; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y").prints(""),
+        hand("unshare -m umount /mnt/y; unshare -Urm umount /mnt/y").prints("umount: /mnt/y: not mounted."),
+        hand("unshare -Urm mount --bind /mnt /mnt").prints("mount: /mnt: wrong fs type, bad option, …\n…"),
+        hand("unshare -Urm mount --rbind /mnt /mnt && echo OK; exit").prints("OK"),
     ],
     claims: &[LOCKED, REVEAL, WHOLE, OWN, LATER],
     run: |lab| {
@@ -115,10 +108,10 @@ pub(crate) const LOOSEN_RESTRICTIONS: Step = Step {
         "mount(NULL, \"/mnt\", NULL, MS_REMOUNT|MS_BIND)",
     ],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mount -o remount,bind,ro /mnt"),
-        hand("unshare -m sh -c 'mount -o remount,bind,rw /mnt; touch /mnt/f && echo OK'"),
-        hand("unshare -Urm mount -o remount,bind,rw /mnt; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; mount -o remount,bind,ro /mnt").prints(""),
+        hand("unshare -m sh -c 'mount -o remount,bind,rw /mnt; touch /mnt/f && echo OK'").prints("OK"),
+        hand("unshare -Urm mount -o remount,bind,rw /mnt; exit").prints("mount: /mnt: permission denied.\n…"),
     ],
     claims: &[FLAGS],
     run: |lab| lab.compare(FLAGS, SAME, LESS, loosen)?.shows(every().is("EPERM")),

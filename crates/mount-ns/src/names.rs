@@ -26,8 +26,9 @@ pub(crate) const GIVE_A_NAME: Step = Step {
         "setns()",
     ],
     by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs x /run; ip netns add lab; findmnt -n /run/netns/lab'",
-    )],
+        "unshare -Urmn sh -c 'mount -t tmpfs x /run; ip netns add lab; findmnt -n /run/netns/lab'",
+    )
+    .prints("/run/netns/lab nsfs[net:[…]] nsfs …")],
     claims: &[NAME],
     run: |lab| {
         lab.compare(NAME, "list", "add", name_a_namespace)?.shows(

@@ -33,10 +33,11 @@ pub(crate) const CHANGE_AND_REMOVE: Step = Step {
     title: "Mount an overlay of an empty upper layer on a lower layer with a file. Change and remove the file through it, and through a bind mount.",
     calls: &["mount(\"overlay\", \"/mnt/all\", \"overlay\", 0, \"lowerdir=…,upperdir=…,workdir=…\")"],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; cd /mnt; mkdir low up work all; echo old > low/f"),
-        hand("mount -t overlay -o lowerdir=low,upperdir=up,workdir=work x all"),
-        hand("echo new > all/f; cat low/f up/f; rm all/f; ls -l low up; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; cd /mnt; mkdir low up work all; echo old > low/f").prints(""),
+        hand("mount -t overlay -o lowerdir=low,upperdir=up,workdir=work x all").prints(""),
+        hand("echo new > all/f; cat low/f up/f; rm all/f; stat -c '%n: %F' low/f up/f; exit")
+            .prints("old\nnew\nlow/f: regular file\nup/f: character special file"),
     ],
     claims: &[COPY_UP, WHITEOUT],
     run: |lab| {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Requirement, Row, Step, hand, inside, outside, right, wrong};
+use lesson::{Claim, Effect, Need, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::mount::{
     self, Propagation,
     Propagation::{Private, Shared, Slave, Unbindable},
@@ -35,11 +35,15 @@ pub(crate) const SET_ON_THE_COPY: Step = Step {
     title: "Make a mount shared, copy it into a new mount namespace, and set the propagation of the copy. Mount a tmpfs on each, look for it on the other, and bind the copy.",
     calls: &["mount(NULL, \"/mnt\", NULL, MS_SLAVE)", "open(\"/proc/self/mountinfo\")"],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs outside /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b"),
-        hand("unshare --mount --propagation slave sleep 60 & sleep 1; mount -t tmpfs a /mnt/a"),
-        hand("nsenter -t $! -m mount -t tmpfs b /mnt/b; findmnt /mnt/b; grep /mnt/ /proc/$!/mountinfo"),
-        hand("grep \" /mnt \" /proc/self/mountinfo /proc/$!/mountinfo; kill $!; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs outside /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b").prints(""),
+        hand("unshare --mount --propagation slave sleep 60 & sleep 1; mount -t tmpfs a /mnt/a").prints(""),
+        hand(
+            "nsenter -t $! -m mount -t tmpfs b /mnt/b; findmnt /mnt/b; grep ' /mnt/[ab] ' /proc/$!/mountinfo",
+        )
+        .prints("… /mnt/a … master:… a …\n… /mnt/b … b …"),
+        hand("grep -h ' /mnt ' /proc/self/mountinfo /proc/$!/mountinfo; kill $!; exit")
+            .prints("… /mnt rw,relatime shared:<peers> - …\n… /mnt rw,relatime master:<peers> - …"),
     ],
     claims: &[SHARED, PRIVATE, SLAVE, UNBINDABLE],
     run: |lab| {
@@ -74,11 +78,7 @@ const COPIED: Claim = Claim::varies(
 pub(crate) const BIND_THE_COPY: Step = Step {
     title: "Make a mount unbindable, copy it into a new mount namespace, and bind the copy there.",
     calls: &["mount(NULL, \"/mnt/door\", NULL, MS_UNBINDABLE)", "unshare(CLONE_NEWNS)"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mount --make-unbindable /mnt; mkdir /mnt/y"),
-        hand("unshare --mount --propagation unchanged mount --bind /mnt /mnt/y; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; mount --make-unbindable /mnt; mkdir /mnt/y; mount --bind /mnt /mnt/y").prints("mount: /mnt/y: wrong fs type, bad option, …\n…"), hand("unshare --mount --propagation unchanged mount --bind /mnt /mnt/y; echo $?; exit  # kernels differ").prints("…"), ],
     claims: &[COPIED],
     run: |lab| {
         lab.compare(COPIED, Private, Unbindable, bind_the_copy)?.shows(inside("mount --bind").is("EINVAL"))
@@ -95,11 +95,7 @@ const EXPLOSION: Claim = Claim::holds(
 pub(crate) const BIND_INTO_ITSELF: Step = Step {
     title: "Bind a mount tree recursively into itself, three times, and count the added mounts.",
     calls: &["mount(\"/mnt\", \"/mnt/a\", NULL, MS_BIND|MS_REC)"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; wc -l /proc/self/mountinfo"),
-        hand("for d in a b c; do mount --rbind /mnt $d; wc -l /proc/self/mountinfo; done; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; grep -cE ' /mnt(/[abc])* ' /proc/self/mountinfo").prints("1"), hand("for d in a b c; do mount --rbind /mnt $d; grep -cE ' /mnt(/[abc])* ' /proc/self/mountinfo; done; exit").prints("2\n4\n8"), ],
     claims: &[EXPLOSION],
     run: |lab| {
         lab.compare(EXPLOSION, Private, Unbindable, bind_into_itself)?.shows(inside("mounts added").is(3))
@@ -161,10 +157,11 @@ pub(crate) const MOUNT_AFTER_UNSHARE: Step = Step {
     title: "Call unshare(2) and mount a tmpfs inside: on a private mount, and on a shared one. Then make all mounts private first, as unshare(1) does.",
     calls: &["unshare(CLONE_NEWNS)", "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE)"],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/y"),
-        hand("unshare --mount --propagation unchanged mount -t tmpfs leak /mnt/y; findmnt /mnt/y"),
-        hand("umount /mnt/y; unshare --mount mount -t tmpfs kept /mnt/y; findmnt /mnt/y; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/y").prints(""),
+        hand("unshare --mount --propagation unchanged mount -t tmpfs leak /mnt/y; findmnt -n /mnt/y")
+            .prints("/mnt/y leak tmpfs …"),
+        hand("umount /mnt/y; unshare --mount mount -t tmpfs kept /mnt/y; findmnt -n /mnt/y; exit").prints(""),
     ],
     claims: &[MEMBERS_ALONE, LEAK, MADE_PRIVATE],
     run: |lab| {
@@ -193,8 +190,11 @@ pub(crate) const LEAK_TO_THE_HOST: Step = Step {
     title: "Do the same in the host's mount namespace. This changes the host, so it needs a throw-away machine.",
     calls: &["setns(/proc/1/ns/mnt)", "unshare(CLONE_NEWNS)", "mount(\"tmpfs\", \"/mnt\", \"tmpfs\")"],
     by_hand: &[hand(
-        "sudo unshare --mount --propagation unchanged mount -t tmpfs leak /mnt; findmnt /mnt; sudo umount /mnt",
-    )],
+        "unshare --mount --propagation unchanged mount -t tmpfs leak /mnt; findmnt -n /mnt; umount /mnt",
+    )
+    .as_root()
+    .prints("/mnt leak tmpfs …")
+    .needs(&[Need::Systemd, Need::ThrowAway])],
     claims: &[HOST],
     run: |lab| lab.compare(HOST, true, false, leak_to_the_host)?.shows(outside("seen by PID 1").is("yes")),
 };

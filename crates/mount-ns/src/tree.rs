@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Step, hand, inside};
+use lesson::{Claim, Kernel, Need, Step, hand, inside};
 use ns_core::mount::{self, Propagation, Restriction, Tree};
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, namespace};
 
@@ -27,14 +27,7 @@ const SUBMOUNTS: Claim = Claim::holds(
 pub(crate) const BIND_FILES_AND_TREES: Step = Step {
     title: "Bind one file on another. Then bind a directory with a mount below it, without and with MS_REC.",
     calls: &["mount(\"/mnt/new\", \"/mnt/old\", NULL, MS_BIND)", "stat()"],
-    by_hand: &[
-        hand(
-            "unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; mkdir -p /mnt/a/c /mnt/b; mount -t tmpfs y /mnt/a/c; mount --bind /mnt/a /mnt/b; findmnt -R /mnt; umount /mnt/b; mount --rbind /mnt/a /mnt/b; findmnt -R /mnt'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname").prints("root:x:0:0:…\n<name>"), hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; cd /mnt; mkdir -p a/c b; mount -t tmpfs y a/c; mount --bind a b; findmnt -nlRo TARGET /mnt").prints("/mnt\n/mnt/a/c\n/mnt/b"), hand("umount b; mount --rbind a b; findmnt -nlRo TARGET /mnt; exit").prints("/mnt\n/mnt/a/c\n/mnt/b\n/mnt/b/c"), ],
     claims: &[BIND, SUBMOUNTS],
     run: |lab| {
         lab.compare(BIND, false, true, bind_a_file)?
@@ -58,13 +51,7 @@ const MOVE_SHARED: Claim =
 pub(crate) const MOVE_A_MOUNT: Step = Step {
     title: "Bind a mount, then move it. Then move a mount whose parent mount is shared, as systemd makes them.",
     calls: &["mount(\"/mnt/door\", \"/mnt/elsewhere\", NULL, MS_MOVE)"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "mount -t tmpfs x /mnt; mkdir /mnt/a /mnt/b; mount -t tmpfs y /mnt/a; mount -n --move /mnt/a /mnt/b",
-        ),
-        hand("mount --make-shared /mnt; mount -n --move /mnt/b /mnt/a; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; mkdir /mnt/a /mnt/b; mount -t tmpfs y /mnt/a; mount -n --move /mnt/a /mnt/b && echo OK").prints("OK"), hand("mount --make-shared /mnt; mount -n --move /mnt/b /mnt/a; exit").prints("mount: /mnt/a: …\n…"), ],
     claims: &[MOVE, MOVE_SHARED],
     run: |lab| {
         lab.compare(MOVE, false, true, move_or_bind)?.shows(
@@ -85,7 +72,8 @@ const UNDER: Claim = Claim::holds(
 pub(crate) const MOUNT_OVER: Step = Step {
     title: "Mount a tmpfs on the working directory of a process, and on a directory that it enters afterwards.",
     calls: &["chdir(\"/mnt/door\")", "open(\"file\")", "open(\"/mnt/door/file\")"],
-    by_hand: &[hand("unshare -Urm sh -c 'cd /etc; mount -t tmpfs x /etc; ls hostname; ls /etc/hostname'")],
+    by_hand: &[hand("unshare -Urm sh -c 'cd /etc; mount -t tmpfs x /etc; ls hostname; ls /etc/hostname'")
+        .prints("hostname\nENOENT")],
     claims: &[UNDER],
     run: |lab| {
         lab.compare(UNDER, false, true, mount_over)?.shows(
@@ -112,18 +100,7 @@ const BENEATH: Claim = Claim::holds_since(
 pub(crate) const ATTACH_A_DESCRIPTOR: Step = Step {
     title: "Open a mount, and a copy of it, by open_tree(). Unmount it, call unshare(CLONE_NEWNS), and attach the descriptor elsewhere. Then attach a mount on top of another, and beneath it.",
     calls: &["open_tree(\"/mnt/door\", OPEN_TREE_CLONE)", "move_mount(fd, \"/mnt/elsewhere\")"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; mount -t tmpfs y a; touch a/old; mount -t tmpfs z c; touch c/new",
-        ),
-        hand(
-            "/usr/bin/python3 -c 'import ctypes,os; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"a\",1); os.system(\"umount a\"); print(call(429,tree,b\"\",-100,b\"b\",4))'; ls a b",
-        ),
-        hand(
-            "/usr/bin/python3 -c 'import ctypes; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"c\",1); print(call(429,tree,b\"\",-100,b\"b\",0x204))'; ls b; umount b; ls b; exit",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; mount -t tmpfs y a; touch a/old; mount -t tmpfs z c; touch c/new").prints(""), hand("/usr/bin/python3 -c 'import ctypes,os; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"a\",1); os.system(\"umount a\"); print(call(429,tree,b\"\",-100,b\"b\",4))'; ls b").prints("0\nold"), hand("/usr/bin/python3 -c 'import ctypes; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"c\",1); print(call(429,tree,b\"\",-100,b\"b\",0x204))'; ls b; umount b; ls b; exit").prints("0\nold\nnew").needs(&[Need::Kernel(6, 5)]), ],
     claims: &[DETACHED, BENEATH],
     run: |lab| {
         lab.compare(DETACHED, false, true, attach)?.shows(
@@ -158,9 +135,10 @@ pub(crate) const RESTRICT_THE_TOP: Step = Step {
         "open(file, O_CREAT)",
     ],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y; mount -o remount,bind,ro /mnt"),
-        hand("touch /mnt/f; touch /mnt/y/f && echo OK; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y; mount -o remount,bind,ro /mnt")
+            .prints(""),
+        hand("touch /mnt/f; touch /mnt/y/f && echo OK; exit").prints("EROFS\nOK"),
     ],
     claims: &[TOP_ALONE, WHOLE_TREE],
     run: |lab| {

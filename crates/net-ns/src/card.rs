@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, first, hand};
+use lesson::{Claim, Need, Requirement, Step, first, hand};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::probe::Unmet;
 use ns_core::{Capability, Child, Fact, Kind, Namespaces, NsFile, Outcome, Pid, Reporter, Value};
@@ -28,9 +28,7 @@ const PHYSICAL_RETURNS: Claim = Claim::holds(
 pub(crate) const MOVE_A_CARD: Step = Step {
     title: "Move a network card of the machine, and a veth end, into the network namespace of a process. End the process.",
     calls: &["setns(\"/proc/1/ns/net\")", "RTM_SETLINK(IFLA_NET_NS_FD)", "exit(0)"],
-    by_hand: &[hand(
-        "sudo ip netns add tenant; sudo ip link set eth0 netns tenant; sudo ip netns delete tenant; ip link",
-    )],
+    by_hand: &[hand("card=$(basename $(dirname $(ls -d /sys/class/net/*/device | head -n 1))); ip netns add tenant").as_root().prints("").needs(&[Need::ThrowAway]), hand("ip link set $card netns tenant; ip -brief link show $card; ip netns delete tenant; sleep 1; ip -brief link show $card").as_root().prints("Device \"<card>\" does not exist.\n<card> …"), ],
     claims: &[PHYSICAL_RETURNS],
     run: |lab| {
         let card = physical_device()?.map_err(|unmet| anyhow::anyhow!("{unmet}"))?;

@@ -28,7 +28,9 @@ const OTHERS: Claim = Claim::holds(
 pub(crate) const NUMBER: Step = Step {
     title: "Create a veth pair d0 and d0-peer inside; d0 exists outside too. Then, from inside, set up the outer d0 by its index.",
     calls: &["RTM_NEWLINK(\"d0\")", "RTM_SETLINK(index, IFF_UP)"],
-    by_hand: &[hand("unshare --net sh -c 'ip link add d0 type veth peer name d0-peer; ip -brief link'")],
+    by_hand: &[hand("unshare --net sh -c 'ip link add d0 type veth peer name d0-peer; ip -brief link'")
+        .prints("lo DOWN …\nd0-peer@d0 DOWN …\nd0@d0-peer DOWN …")
+        .in_the_same_shell()],
     claims: &[NUMBERS, OTHERS],
     run: |lab| {
         let host = Host::of(lab)?;
@@ -85,17 +87,7 @@ pub(crate) const MOVE: Step = Step {
         "open(\"/tmp/tenant\")",
         "RTM_SETLINK(IFLA_NET_NS_FD)",
     ],
-    by_hand: &[
-        hand("mount -t tmpfs tmpfs /run; ip netns add tenant"),
-        hand(
-            "ip link add m0 type veth peer name m1; ip link set m0 netns tenant; ip link show m0; ip -n tenant link show m0",
-        ),
-        hand("ip link set lo netns tenant; ip link add br0 type bridge; ip link set br0 netns tenant"),
-        hand(
-            "ip -n tenant link add taken type veth; ip link add taken type veth; ip link set taken netns tenant",
-        ),
-        hand("ip netns delete tenant; sleep 1; ip link show m1"),
-    ],
+    by_hand: &[hand("mount -t tmpfs tmpfs /run; ip netns add tenant").prints("").in_the_same_shell(), hand("ip link add m0 type veth peer name m1; ip link set m0 netns tenant; ip link show m0; ip -n tenant -brief link show m0").prints("Device \"m0\" does not exist.\nm0@if… DOWN …"), hand("ip link add br0 type bridge; for n in lo br0; do ip link set $n netns tenant 2>/dev/null; echo $?; done").prints("2\n2"), hand("ip -n tenant link add taken type veth; ip link add taken type veth; ip link set taken netns tenant 2>/dev/null; echo $?").prints("2"), hand("ip netns delete tenant; sleep 1; ip link show m1").prints("Device \"m1\" does not exist."), ],
     claims: &[EXACTLY_ONE, LOCAL, CLASH, VIRTUAL_ENDS],
     run: |lab| {
         mount::mount("tmpfs", Path::new("/tmp"))?;

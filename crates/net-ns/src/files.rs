@@ -75,9 +75,12 @@ pub(crate) const LIST_DEVICES: Step = Step {
         "mount(\"sysfs\", \"/sys\")",
     ],
     by_hand: &[
-        hand("readlink /proc/net; unshare --net cat /proc/net/dev"),
-        hand("unshare --net ls /sys/class/net"),
-        hand("unshare --net --mount sh -c 'mount -t sysfs sysfs /sys; ls /sys/class/net'"),
+        hand("readlink /proc/net; grep -c : /proc/net/dev; unshare --net grep -c : /proc/net/dev")
+            .prints("self/net\n3\n1")
+            .in_the_same_shell(),
+        hand("ls /sys/class/net | wc -l; unshare --net sh -c 'ls /sys/class/net | wc -l'")
+            .prints("<count>\n<count>"),
+        hand("unshare --net --mount sh -c 'mount -t sysfs sysfs /sys; ls /sys/class/net'").prints("lo"),
     ],
     claims: &[PROC_NET, SYS_CLASS_NET, WHO_MOUNTED],
     run: |lab| {
@@ -106,9 +109,7 @@ const SYSCTL: Claim = Claim::holds(
 pub(crate) const SET_IP_FORWARD: Step = Step {
     title: "Set ip_forward inside, and read it outside.",
     calls: &["write(\"/proc/sys/net/ipv4/ip_forward\")"],
-    by_hand: &[hand(
-        "unshare --net sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'; cat /proc/sys/net/ipv4/ip_forward",
-    )],
+    by_hand: &[hand("export f=/proc/sys/net/ipv4/ip_forward; unshare --net sh -c 'cat $f; echo $((1 - $(cat $f))) > $f; cat $f'; cat $f").prints("<value A>\n<value B>\n<value A>").in_the_same_shell(), ],
     claims: &[SYSCTL],
     run: |lab| {
         lab.compare(SYSCTL, Namespaces::NONE, Namespaces::NET, set_ip_forward)?
@@ -128,9 +129,7 @@ const NOT_COPIED: Claim = Claim::holds(
 pub(crate) const MAKE_ANOTHER: Step = Step {
     title: "Set arp_announce for new devices, and read it in a new network namespace.",
     calls: &["write(\"/proc/sys/net/ipv4/conf/default/arp_announce\")", "clone3(CLONE_NEWNET)"],
-    by_hand: &[hand(
-        "echo 2 > /proc/sys/net/ipv4/conf/default/arp_announce; unshare --net cat /proc/sys/net/ipv4/conf/default/arp_announce",
-    )],
+    by_hand: &[hand("echo 2 > /proc/sys/net/ipv4/conf/default/arp_announce; unshare --net cat /proc/sys/net/ipv4/conf/default/arp_announce").prints("0").in_the_same_shell(), ],
     claims: &[NOT_COPIED],
     run: |lab| {
         lab.compare(NOT_COPIED, Namespaces::NONE, Namespaces::NET, read_arp_announce)?
@@ -159,11 +158,7 @@ pub(crate) const COMPARE_FILES: Step = Step {
         "read(\"/proc/PID/net/route\")",
         "readlink(\"/proc/PID/ns/net\")",
     ],
-    by_hand: &[
-        hand("unshare --net sleep 60 & sleep 0.1"),
-        hand("cat /proc/$$/net/socketstat /proc/ns; head -n 1 /proc/$$/net/sockstat /proc/$!/net/sockstat"),
-        hand("wc -l /proc/$$/net/route /proc/$!/net/route; readlink /proc/$$/ns/net /proc/$!/ns/net"),
-    ],
+    by_hand: &[hand("unshare --net sleep 60 & sleep 1").prints("").in_the_same_shell(), hand("cat /proc/$$/net/socketstat /proc/ns; grep -h used /proc/$$/net/sockstat /proc/$!/net/sockstat").prints("ENOENT\nENOENT\nsockets: used …\nsockets: used 0"), hand("wc -l < /proc/$$/net/route; wc -l < /proc/$!/net/route; readlink /proc/$$/ns/net /proc/$!/ns/net").prints("2\n0\nnet:[<ns A>]\nnet:[<ns B>]"), ],
     claims: &[MISNAMED, SOCKSTAT],
     run: |lab| {
         let _host = Host::of(lab)?; // it has a route

@@ -106,16 +106,7 @@ const LOOK_AROUND: Step = Step {
     title: "Give the sandbox a veth pair, d0 and d1, an address and a route. Look for each from a new network \
             namespace. (No program listens on port 9.)",
     calls: &["RTM_GETLINK", "RTM_GETADDR", "RTM_GETROUTE", "connect(127.0.0.1:9)", "RTM_NEWROUTE"],
-    by_hand: &[
-        hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows"),
-        hand(
-            "ip link set lo up; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up",
-        ),
-        hand("ip address add 10.0.0.1/24 dev d0; ip route show; ip -brief address"),
-        hand(
-            "unshare --net sh -c 'ip -brief address; ip route show; ping -c 1 127.0.0.1; ip link set lo up; ping -c 1 127.0.0.1'",
-        ),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows").prints(""), hand("ip link set lo up; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up").prints(""), hand("ip address add 10.0.0.1/24 dev d0; ip route show; ip -brief address show d0").prints("10.0.0.0/24 dev d0 proto kernel scope link src 10.0.0.1\nd0@d1 UP 10.0.0.1/24…"), hand("unshare --net sh -c 'ip -brief address; ip route show; ping -c 1 127.0.0.1; ip link set lo up; ping -c 1 127.0.0.1 | grep received'").prints("lo DOWN\nENETUNREACH\n1 packets transmitted, 1 received, 0% packet loss, …"), ],
     claims: &[DEVICES, STACK, ROUTES],
     run: |lab| {
         let host = Host::of(lab)?;
@@ -147,9 +138,7 @@ const FIREWALL: Claim = Claim::holds(
 const MAKE_TABLES: Step = Step {
     title: "Create the firewall tables t-host outside and t-child inside, and list the tables on both sides.",
     calls: &["NFT_MSG_NEWTABLE", "NFT_MSG_GETTABLE"],
-    by_hand: &[hand(
-        "nft add table ip t-host; unshare --net sh -c 'nft add table ip t-child; nft list tables'; nft list tables  # apt install nftables",
-    )],
+    by_hand: &[hand("nft add table ip t-host; unshare --net sh -c 'nft add table ip t-child; nft list tables'; nft list tables").prints("table ip t-child\ntable ip t-host").in_the_same_shell(), ],
     claims: &[FIREWALL],
     run: |lab| {
         lab.compare(FIREWALL, Namespaces::NONE, Namespaces::NET, make_tables)?

@@ -35,12 +35,7 @@ const COUNTS: Claim =
 pub(crate) const NAME: Step = Step {
     title: "Create a device with each name, unchecked. Most programs refuse many of these names before the kernel does.",
     calls: &["RTM_NEWLINK(IFLA_IFNAME=…)"],
-    by_hand: &[
-        hand(
-            "ip link add 'a;b' type bridge; ip link add \"$(printf '\\33[31m')\" type bridge; ip link add 'n%d' type bridge",
-        ),
-        hand("ip -brief link | cat -v"),
-    ],
+    by_hand: &[hand("ip link add 'a;b' type bridge; ip link add \"$(printf '\\33[31m')\" type bridge; ip link add 'n%d' type bridge").prints("").in_the_same_shell(), hand("ip -brief link show type bridge | cat -v | cut -d ' ' -f 1").prints("br0\na;b\n^[[31m\nn0"), ],
     claims: &[LENGTH, FORBIDDEN, ESCAPES, A0, COUNTS],
     run: |lab| {
         let net = Netlink::open()?;

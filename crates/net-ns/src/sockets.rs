@@ -73,16 +73,7 @@ pub(crate) const BIND_AND_CONNECT: Step = Step {
         "connect(\"/tmp/door\")",
         "accept()",
     ],
-    by_hand: &[
-        hand(
-            "mount -t tmpfs tmpfs /tmp; perl -MIO::Socket -e 'alarm 60; \
-         @doors = map IO::Socket::UNIX->new(Local => $_, Listen => 1), \"\\0inception\", \"/tmp/door\"; sleep 60' & sleep 1",
-        ),
-        hand(
-            "unshare --net perl -MIO::Socket -e \
-         'print IO::Socket::UNIX->new($_) ? \"reached\\n\" : \"$!\\n\" for \"\\0inception\", \"/tmp/door\"'",
-        ),
-    ],
+    by_hand: &[hand("mount -t tmpfs tmpfs /tmp; perl -MIO::Socket -e 'alarm 60; @doors = map IO::Socket::UNIX->new(Local => $_, Listen => 1), \"\\0inception\", \"/tmp/door\"; sleep 60' & sleep 1").prints("").in_the_same_shell(), hand("unshare --net perl -MIO::Socket -e 'print IO::Socket::UNIX->new($_) ? \"reached\\n\" : \"$!\\n\" for \"\\0inception\", \"/tmp/door\"'; kill $!").prints("ECONNREFUSED\nreached"), ],
     claims: &[PORTS, ABSTRACT, PATHNAME, ACCEPTED],
     run: |lab| {
         mount::mount("tmpfs", Path::new("/tmp"))?;
@@ -119,14 +110,7 @@ pub(crate) const BE_ROOT: Step = Step {
         "bind(0.0.0.0:80)",
         "socket(AF_INET, SOCK_RAW)",
     ],
-    by_hand: &[
-        hand(
-            "bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"",
-        ),
-        hand(
-            "unshare --user --map-root-user sh -c \"$bind; echo\"; unshare --user --map-root-user --net sh -c \"$bind; echo\"",
-        ),
-    ],
+    by_hand: &[hand("bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"").prints("").in_the_same_shell(), hand("unshare --user --map-root-user sh -c \"$bind; echo\"; unshare --user --map-root-user --net sh -c \"$bind; echo\"").prints("EACCES\nOK"), ],
     claims: &[LOW_PORTS],
     run: |lab| {
         lab.compare(LOW_PORTS, Namespaces::NONE, Namespaces::NET, as_root)?.shows(
@@ -151,9 +135,7 @@ pub(crate) const MOVE_AWAY: Step = Step {
         "sendto(10.0.0.1:9)",
         "ioctl(SIOCGSKNS)",
     ],
-    by_hand: &[hand(
-        "bash -c 'exec 3<>/dev/udp/10.0.0.1/9; unshare --net sh -c \"echo x >&3 && echo sent; ping -c 1 10.0.0.1\"'",
-    )],
+    by_hand: &[hand("bash -c 'exec 3<>/dev/udp/10.0.0.1/9; unshare --net sh -c \"echo x >&3 && echo sent; ping -c 1 10.0.0.1\"'").prints("sent\nENETUNREACH").in_the_same_shell(), ],
     claims: &[STAYS],
     run: |lab| {
         let _host = Host::of(lab)?; // it has the destination address

@@ -22,7 +22,7 @@ const EIGHT_KINDS: Claim = Claim::holds(
 pub(crate) const TRY_EACH_FLAG: Step = Step {
     title: "Try the flags one by one, and list the links of a child in /proc/PID/ns that each changes.",
     calls: &["unshare(CLONE_NEW…)", "fork()", "readlink(\"/proc/self/ns/…\")"],
-    by_hand: &[hand("ls -l /proc/self/ns; unshare -Ur --uts ls -l /proc/self/ns")],
+    by_hand: &[hand("readlink /proc/self/ns/uts /proc/self/ns/ipc; unshare -Ur --uts readlink /proc/self/ns/uts /proc/self/ns/ipc").prints("uts:[<ns A>]\nipc:[<ipc>]\nuts:[<ns B>]\nipc:[<ipc>]"), ],
     claims: &[EIGHT_KINDS],
     run: |lab| {
         lab.saw(Fact::outside("ls /proc/self/ns", namespace::names()?))?;
@@ -107,7 +107,7 @@ const UNSHARE: Claim = Claim::holds(
 pub(crate) const UNSHARE_EIGHT: Step = Step {
     title: "Call unshare() for all eight kinds. Compare the links of the caller and of its child before and after.",
     calls: &["unshare(CLONE_NEWCGROUP|CLONE_NEWIPC|CLONE_NEWNET|…)", "fork()"],
-    by_hand: &[hand("unshare -Ur --uts --pid sh -c 'ls -l /proc/$$/ns'")],
+    by_hand: &[hand("unshare -Ur --uts --pid sh -c 'readlink /proc/$$/ns/uts /proc/$$/ns/pid /proc/$$/ns/pid_for_children'").prints("uts:[…]\npid:[<ns A>]\npid:[<ns B>]"), ],
     claims: &[UNSHARE_ANY, UNSHARE],
     run: |lab| {
         let all = of_this_kernel();
@@ -146,10 +146,7 @@ const ONE_SHOT: Claim =
 pub(crate) const ENTER_EIGHT: Step = Step {
     title: "Enter the eight namespaces of a container: one after another, then all by one call.",
     calls: &["open(\"/proc/PID/ns/…\")", "setns(ns, CLONE_NEW…)", "setns(pidfd, CLONE_NEW…|CLONE_NEW…)"],
-    by_hand: &[
-        hand("unshare -Ur --uts --pid --fork --kill-child sleep 60 &"),
-        hand("nsenter -U --preserve-credentials --uts --target $! ls -l /proc/self/ns; ls -l /proc/$!/ns"),
-    ],
+    by_hand: &[hand("unshare -Ur --uts --pid --fork --kill-child sleep 60 &").prints(""), hand("readlink /proc/$!/ns/uts; nsenter -U --preserve-credentials --uts --target $! readlink /proc/self/ns/uts; kill -KILL $!").prints("uts:[<ns>]\nuts:[<ns>]"), ],
     claims: &[SETNS, ONE_SHOT],
     run: |lab| {
         let container = start_container(of_this_kernel())?;
@@ -207,7 +204,8 @@ pub(crate) const ASK_EVERY_IOCTL: Step = Step {
         "ioctl(ns, NS_GET_PARENT)",
         "ioctl(ns, NS_GET_OWNER_UID)",
     ],
-    by_hand: &[hand("lsns -p $$ -o NS,TYPE,ONS,PNS")],
+    by_hand: &[hand("lsns -p $$ -t uts -o NS,TYPE,ONS,PNS; readlink /proc/$$/ns/uts")
+        .prints("NS TYPE ONS PNS\n<ns> uts …\nuts:[<ns>]")],
     claims: &[IOCTL_MOVES],
     run: |lab| {
         let container = start_container(of_this_kernel())?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ns_core::{Errno, Fact, NsId, Pid, Value, namespace};
-use transcript::Event;
+use transcript::{Event, Table};
 
 use crate::process::{command, is_over};
 
@@ -73,12 +73,12 @@ pub(crate) fn of(proc: &Path) -> Result<Vec<Event>> {
         let (count, command) = (Value::Count(count), Value::Name(command.clone()));
         rows.push(vec![id.kind.link().into(), id.into(), count, lowest.into(), command]);
     }
-    let mut events = vec![Event::Table {
+    let mut events = vec![Event::Table(Table {
         title: "Every namespace that has a member".into(),
         columns: ["kind", "namespace", "processes", "lowest PID", "command"].map(Into::into).to_vec(),
         rows,
         picture: None,
-    }];
+    })];
     events.push(Event::Saw(Fact::outside("processes", Value::Count(processes))));
     if unreadable > 0 {
         let root = nix::unistd::geteuid().is_root();

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use lesson::status::{AS_EXPECTED, UNEXPECTED};
 use ns_core::process::is_capable;
 use ns_core::{Capability, Errno, Error, Fact, Kind, NsFile, NsId, Outcome, Pid, Value, namespace};
-use transcript::{Actor, Event};
+use transcript::{Actor, Event, Table};
 
 use crate::process::{command, is_over};
 
@@ -128,12 +128,12 @@ fn shared(processes: &[Process]) -> Event {
         row
     };
     let heads = ["kind", "isolates", "shared"].into_iter().map(ToString::to_string);
-    Event::Table {
+    Event::Table(Table {
         title: "The namespaces that they share".into(),
         columns: heads.chain(processes.iter().map(|process| process.letter.clone())).collect(),
         rows: Kind::ALL.into_iter().map(row).collect(),
         picture: None,
-    }
+    })
 }
 
 /// A shorter form of [`Kind::isolates`], so that two processes fit on a screen.
@@ -167,12 +167,12 @@ fn relations(proc: &Path, processes: &[Process]) -> Event {
             members.first().map_or_else(unknown, |process| ask(proc, process.pid, *id));
         vec![(*id).into(), letters.join(" ").into(), owner, user, parent]
     };
-    Event::Table {
+    Event::Table(Table {
         title: "Their owners and parents".into(),
         columns: ["namespace", "members", "owner", "owner's user", "parent"].map(Into::into).to_vec(),
         rows: ids.iter().map(row).collect(),
         picture: None,
-    }
+    })
 }
 
 fn unknown() -> (Value, Value, Value) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
+use lesson::{Claim, Kernel, Need, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
 use ns_core::probe::{self, Unmet};
 use ns_core::{
     Child, Fact, Kind, Named, Namespaces, NsFile, NsId, Outcome, Pid, Reporter, Value, namespace, process,
@@ -43,7 +43,8 @@ pub(crate) const COMPARE_LINKS: Step = Step {
     calls: &["readlink(\"/proc/PID/ns/uts\")", "sethostname(\"first\")", "uname()"],
     by_hand: &[hand(
         "readlink /proc/$$/ns/uts /proc/self/ns/uts; unshare -Ur --uts readlink /proc/self/ns/uts",
-    )],
+    )
+    .prints("uts:[<ns A>]\nuts:[<ns A>]\nuts:[<ns B>]")],
     claims: &[LINKS],
     run: |lab| {
         lab.compare(LINKS, Namespaces::NONE, Namespaces::UTS, two_processes)?.shows(
@@ -62,7 +63,7 @@ const TRACE: Claim = Claim::holds(
 pub(crate) const READ_A_LINK: Step = Step {
     title: "Without capabilities, read the link of a dumpable process, and of one that is not dumpable.",
     calls: &["prctl(PR_SET_DUMPABLE, 0)", "capset([])", "readlink(\"/proc/PID/ns/uts\")"],
-    by_hand: &[hand("ls -l /proc/1/ns  # as an ordinary user")],
+    by_hand: &[hand("ls -l /proc/1/ns").prints("EACCES")],
     claims: &[TRACE],
     run: |lab| lab.compare(TRACE, true, false, read_a_link_of)?.shows(first().is("EACCES")),
 };
@@ -78,7 +79,7 @@ const NO_CHILD_YET: Claim = Claim::holds(
 pub(crate) const LOOK_FOR_CHILDREN: Step = Step {
     title: "Call unshare(CLONE_NEWPID). Open pid_for_children, the namespace of the next children, before and after the first fork().",
     calls: &["unshare(CLONE_NEWPID)", "open(\"/proc/self/ns/pid_for_children\")", "fork()"],
-    by_hand: &[hand("unshare -Ur --pid readlink /proc/self/ns/pid_for_children; echo $?")],
+    by_hand: &[hand("unshare -Ur --pid readlink /proc/self/ns/pid_for_children; echo $?").prints("1")],
     claims: &[NO_CHILD_YET],
     run: |lab| {
         lab.compare(NO_CHILD_YET, Namespaces::NONE, Namespaces::PID, for_children)?.shows(
@@ -110,7 +111,8 @@ const MOST: usize = 8 * MANY;
 pub(crate) const MAKE_SIXTEEN: Step = Step {
     title: "Create 16 UTS namespaces one after another: keep each open, then end each before the next.",
     calls: &["clone3(CLONE_NEWUTS)", "fstat(\"/proc/PID/ns/uts\")", "ioctl(uts, NS_GET_ID)"],
-    by_hand: &[hand("for n in 1 2 3; do unshare -Ur --uts readlink /proc/self/ns/uts; done")],
+    by_hand: &[hand("for n in 1 2 3; do unshare -Ur --uts readlink /proc/self/ns/uts; done")
+        .prints("uts:[…]\nuts:[…]\nuts:[…]")],
     claims: &[REUSED, SERIAL],
     run: |lab| {
         lab.compare(REUSED, true, false, |keeps| one_after_another(keeps, Number::Inode))?
@@ -153,7 +155,10 @@ const FIRST_INODES: [(Kind, u64); 8] = [
 pub(crate) const READ_THE_FIRST: Step = Step {
     title: "Read the links of kthreadd, which is in the initial namespaces, and of a child in new ones.",
     calls: &["readlink(\"/proc/2/ns/…\")"],
-    by_hand: &[hand("sudo ls -l /proc/2/ns; printf '%x\\n' 4026531836")],
+    by_hand: &[hand("readlink /proc/2/ns/uts; printf '%x\\n' 4026531838")
+        .as_root()
+        .prints("uts:[4026531838]\neffffffe")
+        .needs(&[Need::Systemd])],
     claims: &[FIRST, FIRST_NET_MNT],
     run: |lab| {
         let child = start_container(of_this_kernel())?;

@@ -22,7 +22,8 @@ const CGROUP: Claim =
 pub(crate) const READ_CGROUP_PATHS: Step = Step {
     title: "cgroup: read the paths of a process's cgroups, inside and outside.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[hand("cat /proc/self/cgroup; unshare -Ur --cgroup cat /proc/self/cgroup")],
+    by_hand: &[hand("tail -n 1 /proc/self/cgroup; unshare -Ur --cgroup tail -n 1 /proc/self/cgroup")
+        .prints("0::/…\n0::/")],
     claims: &[CGROUP],
     run: |lab| compare(lab, CGROUP, Kind::Cgroup),
 };
@@ -34,7 +35,7 @@ const IPC: Claim = Claim::holds("ipc", "An IPC namespace has its own System V me
 pub(crate) const MAKE_A_QUEUE: Step = Step {
     title: "ipc: create a message queue inside, and look it up inside and outside.",
     calls: &["unshare(CLONE_NEWIPC)", "msgget(key, IPC_CREAT|IPC_EXCL)", "msgget(key, 0)"],
-    by_hand: &[hand("unshare -Ur --ipc sh -c 'ipcmk -Q; ipcs -q'; ipcs -q")],
+    by_hand: &[hand("ipcs -q | grep -c 0x; unshare -Ur --ipc sh -c 'ipcmk -Q; ipcs -q | grep -c 0x'; ipcs -q | grep -c 0x").prints("<count>\nMessage queue id: 0\n1\n<count>"), ],
     claims: &[IPC],
     run: |lab| compare(lab, IPC, Kind::Ipc),
 };
@@ -46,10 +47,7 @@ const NET: Claim = Claim::holds("net", "A network namespace has its own network 
 pub(crate) const MAKE_DEVICES: Step = Step {
     title: "net: create a veth pair inside, and list the devices inside and outside.",
     calls: &["unshare(CLONE_NEWNET)", "sendto(netlink, RTM_NEWLINK)", "read(\"/proc/self/net/dev\")"],
-    by_hand: &[
-        hand("unshare -Ur --net sh -c 'ip link add inside0 type veth peer name inside1; cat /proc/net/dev'"),
-        hand("cat /proc/net/dev"),
-    ],
+    by_hand: &[hand("unshare -Ur --net sh -c 'ip link add inside0 type veth peer name inside1; grep -c inside /proc/net/dev'").prints("2"), hand("grep -c inside /proc/net/dev").prints("0"), ],
     claims: &[NET],
     run: |lab| compare(lab, NET, Kind::Net),
 };
@@ -64,7 +62,10 @@ pub(crate) const MOUNT: Step = Step {
         "mount(\"tmpfs\", \"/mnt\", \"tmpfs\")",
         "read(\"/proc/self/mountinfo\")",
     ],
-    by_hand: &[hand("unshare -Ur --mount sh -c 'mount -t tmpfs tmpfs /mnt; findmnt /mnt'; findmnt /mnt")],
+    by_hand: &[hand(
+        "unshare -Ur --mount sh -c 'mount -t tmpfs tmpfs /mnt; findmnt -n /mnt'; findmnt -n /mnt",
+    )
+    .prints("/mnt tmpfs tmpfs …")],
     claims: &[MNT],
     run: |lab| compare(lab, MNT, Kind::Mnt),
 };
@@ -77,7 +78,7 @@ const PID: Claim = Claim::holds("pid", "A PID namespace has its own PIDs.")
 pub(crate) const ASK_FOR_THE_PID: Step = Step {
     title: "pid: read the PID of one process, inside and outside.",
     calls: &["unshare(CLONE_NEWPID)", "fork()", "getpid()", "read(\"/proc/PID/status\")"],
-    by_hand: &[hand("unshare -Ur --pid --fork grep NSpid /proc/self/status")],
+    by_hand: &[hand("unshare -Ur --pid --fork grep NSpid /proc/self/status").prints("NSpid: … 1")],
     claims: &[PID],
     run: |lab| compare(lab, PID, Kind::Pid),
 };
@@ -95,7 +96,8 @@ pub(crate) const SET_THE_CLOCK: Step = Step {
         "fork()",
         "clock_gettime(CLOCK_MONOTONIC)",
     ],
-    by_hand: &[hand("cat /proc/uptime; unshare -Ur --time --boottime 86400 --fork cat /proc/uptime")],
+    by_hand: &[hand("cat /proc/uptime; unshare -Ur --time --boottime 86400 --fork cat /proc/uptime")
+        .prints("<seconds A> …\n<seconds B> …")],
     claims: &[TIME],
     run: |lab| compare(lab, TIME, Kind::Time),
 };
@@ -108,7 +110,7 @@ const USER: Claim = Claim::holds("user", "A user namespace has its own user IDs.
 pub(crate) const MAP_A_USER: Step = Step {
     title: "user: map the user to 4321 inside, and read the user ID of one process inside and outside.",
     calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"4321 UID 1\")", "getuid()"],
-    by_hand: &[hand("id -u; unshare --user --map-user=4321 id -u")],
+    by_hand: &[hand("id -u; unshare --user --map-user=4321 id -u").prints("<user id>\n4321")],
     claims: &[USER],
     run: |lab| compare(lab, USER, Kind::User),
 };
@@ -119,7 +121,8 @@ const UTS: Claim =
 pub(crate) const SET_THE_HOSTNAME: Step = Step {
     title: "uts: set the hostname inside, and read it inside and outside.",
     calls: &["unshare(CLONE_NEWUTS)", "sethostname(\"inside\")", "uname()"],
-    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname inside; hostname'; hostname")],
+    by_hand: &[hand("hostname; unshare -Ur --uts sh -c 'hostname inside; hostname'; hostname")
+        .prints("<name>\ninside\n<name>")],
     claims: &[UTS],
     run: |lab| compare(lab, UTS, Kind::Uts),
 };
@@ -208,7 +211,8 @@ pub(crate) const TAKE_ALONG: Step = Step {
         "sendto(netlink, RTM_NEWLINK)",
         "unshare(…)",
     ],
-    by_hand: &[hand("hostname; unshare -Ur --uts --net sh -c 'hostname; cat /proc/net/dev'")],
+    by_hand: &[hand("hostname; unshare -Ur --uts --net sh -c 'hostname; grep -c : /proc/net/dev'")
+        .prints("<name>\n<name>\n1")],
     claims: &[COPY],
     run: |lab| {
         lab.compare(COPY, Namespaces::NONE, written(), what_is_taken_along)?.shows(first().is("mnt uts"))
@@ -231,9 +235,7 @@ pub(crate) const COUNT_THREADS: Step = Step {
     title: "Mount a procfs in new namespaces of all kinds. Count the processes that it lists, and the threads in \
             /proc/loadavg.",
     calls: &["clone3(CLONE_NEW…|…)", "mount(\"proc\", \"/proc\", \"proc\")", "read(\"/proc/loadavg\")"],
-    by_hand: &[hand(
-        "cut -d' ' -f 4 /proc/loadavg; unshare -Urpfmiun --mount-proc sh -c 'ls -d /proc/[0-9]*; cut -d\" \" -f 4 /proc/loadavg'",
-    )],
+    by_hand: &[hand("cut -d' ' -f 4 /proc/loadavg; unshare -Urpfmiun --mount-proc sh -c 'echo /proc/[0-9]*; cut -d\" \" -f 4 /proc/loadavg'").prints("…/…\n/proc/1\n…/…"), ],
     claims: &[NOT_ALL],
     run: |lab| {
         lab.compare(NOT_ALL, Namespaces::NONE, of_this_kernel(), count_processes_and_threads)?.shows(

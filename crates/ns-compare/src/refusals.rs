@@ -27,7 +27,8 @@ const UNPRIVILEGED: Claim = Claim::holds(
 pub(crate) const UNSHARE_WITHOUT_PRIVILEGE: Step = Step {
     title: "Call unshare() for each kind, with all capabilities and with none.",
     calls: &["capset([])", "unshare(CLONE_NEW…)"],
-    by_hand: &[hand("unshare -Ur setpriv --bounding-set=-all --inh-caps=-all unshare --uts hostname")],
+    by_hand: &[hand("unshare -Ur setpriv --bounding-set=-all --inh-caps=-all unshare --uts hostname")
+        .prints("EPERM")],
     claims: &[UNPRIVILEGED],
     run: |lab| {
         let answers = lab.arms(false, true, unshare_each)?;
@@ -61,7 +62,8 @@ const SETNS_RULES: Claim = Claim::holds(
 pub(crate) const ENTER_WITH_ONE_THING_WRONG: Step = Step {
     title: "Call setns() correctly, then with one argument or condition wrong at a time.",
     calls: &["setns(ns, CLONE_NEWUTS)", "setns(pidfd, CLONE_NEWUTS)"],
-    by_hand: &[hand("nsenter --uts=/dev/null hostname; nsenter --uts=/proc/self/ns/net hostname")],
+    by_hand: &[hand("nsenter --uts=/dev/null hostname; nsenter --uts=/proc/self/ns/net hostname")
+        .prints("EINVAL\nEINVAL")],
     claims: &[SETNS_RULES],
     run: |lab| {
         let container = start_container(Namespaces::UTS)?;

@@ -22,9 +22,14 @@ const PARENT: Claim = Claim::holds(
 pub(crate) const ASK_FOR_PARENTS: Step = Step {
     title: "Open the parents of a child's PID and user namespaces, and compare them with those of the caller.",
     calls: &["clone3(CLONE_NEWPID|CLONE_NEWUSER)", "ioctl(ns, NS_GET_PARENT)"],
-    by_hand: &[hand(
-        "unshare -Urpf --kill-child sleep 60 & lsns -p $! -o NS,TYPE,PNS,ONS; readlink /proc/$$/ns/user",
-    )],
+    by_hand: &[
+        hand(
+            "unshare -Urpf --kill-child sleep 60 & sleep 1; lsns -p $(pgrep -P $!) -t pid -o NS,TYPE,PNS,ONS",
+        )
+        .prints("NS TYPE PNS ONS\n<ns A> pid <ns B> <user ns>"),
+        hand("readlink /proc/$$/ns/pid /proc/$!/ns/user; kill -KILL $!")
+            .prints("pid:[<ns B>]\nuser:[<user ns>]"),
+    ],
     claims: &[PARENT],
     run: |lab| {
         lab.compare(PARENT, Namespaces::NONE, Namespaces::PID | Namespaces::USER, parents)?.shows(
@@ -75,7 +80,9 @@ pub(crate) const ASK_EVERYTHING: Step = Step {
         "ioctl(ns, NS_GET_OWNER_UID)",
         "ioctl(ns, NS_GET_ID)",
     ],
-    by_hand: &[hand("lsns -o NS,TYPE,NPROCS,PID,PNS,ONS")],
+    by_hand: &[
+        hand("lsns -t pid -o NS,TYPE,NPROCS,PID,PNS,ONS").prints("NS TYPE NPROCS PID PNS ONS\n… pid …\n…")
+    ],
     claims: &[KIND, NO_PARENT, USER_ONLY, NO_NAMESPACE],
     run: |lab| {
         let container = start_container(of_this_kernel())?;
@@ -107,9 +114,7 @@ const OWNER: Claim = Claim::holds(
 pub(crate) const ASK_FOR_THE_OWNER: Step = Step {
     title: "Create a UTS namespace without and with a new user namespace, and open its owner.",
     calls: &["clone3(CLONE_NEWUTS)", "clone3(CLONE_NEWUTS|CLONE_NEWUSER)", "ioctl(uts, NS_GET_USERNS)"],
-    by_hand: &[hand(
-        "unshare -Ur --uts sleep 60 & lsns -p $! -o NS,TYPE,ONS -t uts; readlink /proc/$!/ns/user",
-    )],
+    by_hand: &[hand("unshare -Ur --uts sleep 60 & sleep 1; lsns -p $! -t uts -o NS,TYPE,ONS; readlink /proc/$!/ns/user; kill $!").prints("NS TYPE ONS\n… uts <user ns>\nuser:[<user ns>]"), ],
     claims: &[OWNER],
     run: |lab| {
         lab.compare(OWNER, Namespaces::UTS, Namespaces::UTS | Namespaces::USER, owner)?.shows(
@@ -130,7 +135,7 @@ const OUT_OF_SIGHT: Claim = Claim::holds(
 pub(crate) const ASK_FROM_INSIDE: Step = Step {
     title: "Enter a user namespace. From inside, open its parent, and the owner of a UTS namespace outside.",
     calls: &["setns(user, CLONE_NEWUSER)", "ioctl(user, NS_GET_PARENT)", "ioctl(uts, NS_GET_USERNS)"],
-    by_hand: &[hand("unshare -Ur lsns -o NS,TYPE,PNS,ONS")],
+    by_hand: &[hand("unshare -Ur lsns -t uts -o NS,TYPE,PNS,ONS").prints("NS TYPE PNS ONS\n… uts 0 0")],
     claims: &[OUT_OF_SIGHT],
     run: |lab| {
         let container = start_container(of_this_kernel())?;

@@ -1,7 +1,7 @@
 //! A setting that belongs to no kind of namespace: a write inside changes it for the whole machine.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, hand, outside};
+use lesson::{Claim, Need, Requirement, Step, hand, outside};
 use ns_core::machine::{self, Setting};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Named, Namespaces};
@@ -20,14 +20,7 @@ const CORE_PATTERN: Claim = Claim::holds(
 pub(crate) const SET_CORE_PATTERN: Step = Step {
     title: "In new namespaces of all kinds but user, write two settings of /proc/sys/kernel: hostname and core_pattern.",
     calls: &["clone3(CLONE_NEW…|…)", "write(\"/proc/sys/kernel/core_pattern\", \"inside\")"],
-    by_hand: &[
-        hand(
-            "sudo unshare -pfmiun sh -c 'cd /proc/sys/kernel; echo inside > hostname; echo inside > core_pattern'",
-        ),
-        hand(
-            "cat /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern; sudo sysctl kernel.core_pattern=core",
-        ),
-    ],
+    by_hand: &[hand("cd /proc/sys/kernel; old=$(<core_pattern); unshare -pfmiun sh -c 'echo inside > hostname; echo inside > core_pattern'").as_root().prints("").needs(&[Need::ThrowAway]), hand("cat hostname core_pattern; echo \"$old\" > core_pattern").as_root().prints("<name>\ninside"), ],
     claims: &[CORE_PATTERN],
     run: |lab| {
         lab.compare(CORE_PATTERN, "hostname", "core_pattern", write_inside)?

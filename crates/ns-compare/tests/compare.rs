@@ -11,7 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use ns_core::Value;
-use transcript::Event;
+use transcript::{Event, Table};
 
 /// An ID that no user and no group of a system has.
 const STRANGER: u32 = 64_321;
@@ -45,7 +45,7 @@ fn events(output: &Output) -> Vec<Event> {
 /// The rows of the first table.
 fn first_table(output: &Output) -> Vec<Vec<Value>> {
     let rows = events(output).into_iter().find_map(|event| match event {
-        Event::Table { rows, .. } => Some(rows),
+        Event::Table(Table { rows, .. }) => Some(rows),
         _ => None,
     });
     rows.unwrap_or_else(|| panic!("no table: {output:?}"))
@@ -182,7 +182,7 @@ fn the_owner_and_the_parent_are_shown() {
     let namespaces = |row: &[Value]| row.iter().map(ToString::to_string).collect::<Vec<_>>();
     let tables: Vec<_> = events(&output)
         .into_iter()
-        .filter_map(|event| if let Event::Table { rows, .. } = event { Some(rows) } else { None })
+        .filter_map(|event| if let Event::Table(Table { rows, .. }) = event { Some(rows) } else { None })
         .collect();
     let of = |link: &str| fs::read_link(link).expect("we may read it").display().to_string();
     let (theirs, ours) = (of(&format!("/proc/{}/ns/user", apart.pid())), of("/proc/self/ns/user"));

@@ -40,14 +40,7 @@ const HOSTNAME: Claim = Claim::holds(
 pub(crate) const ENTER_UTS: Step = Step {
     title: "Start a container, and enter only its UTS namespace. Compare /proc/self/ns before and after.",
     calls: &["open(\"/proc/PID/ns/uts\")", "setns(uts, CLONE_NEWUTS)", "uname()"],
-    by_hand: &[
-        hand(
-            "unshare -Ur --cgroup --uts --net --pid --fork --kill-child --mount-proc sh -c 'hostname container; exec sleep 600' &",
-        ),
-        hand(
-            "c=$(pgrep --parent $!); nsenter -U --preserve-credentials --uts --target $c hostname; hostname",
-        ),
-    ],
+    by_hand: &[hand("unshare -Ur --cgroup --uts --net --pid --fork --kill-child --mount-proc sh -c 'hostname container; exec sleep 600' &").prints(""), hand("hostname; c=$(pgrep --parent $!); nsenter -U --preserve-credentials --uts --target $c hostname; hostname").prints("<name>\ncontainer\n<name>"), ],
     claims: &[HOSTNAME],
     run: |lab| {
         uts::set_hostname("outside")?;
@@ -71,9 +64,7 @@ const BACK: Claim = Claim::holds(
 pub(crate) const GO_BACK: Step = Step {
     title: "Create a message queue with the key 0x1ab. Enter a container's UTS and IPC namespaces, and return by descriptors that were opened before.",
     calls: &["open(\"/proc/self/ns/uts\")", "setns(uts, CLONE_NEWUTS)", "msgget(0x1ab, 0)"],
-    by_hand: &[hand(
-        "unshare -Ur --uts sh -c 'hostname home; exec 7</proc/self/ns/uts; unshare --uts sh -c \"hostname container; hostname; nsenter --uts=/proc/self/fd/7 hostname\"'",
-    )],
+    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname home; exec 7</proc/self/ns/uts; unshare --uts sh -c \"hostname container; hostname; nsenter --uts=/proc/self/fd/7 hostname\"'").prints("container\nhome").in_the_same_shell(), ],
     claims: &[BACK],
     run: |lab| {
         uts::set_hostname("outside")?;
@@ -119,12 +110,7 @@ pub(crate) const ENTER_NET: Step = Step {
         "read(\"/proc/net/dev\")",
         "open(\"/sys/class/net/lab0\")",
     ],
-    by_hand: &[
-        hand("nsenter -U --preserve-credentials --net --target $c ip link add lab0 type bridge"),
-        hand(
-            "nsenter -U --preserve-credentials --net --target $c sh -c 'cat /proc/net/dev; ls /sys/class/net'",
-        ),
-    ],
+    by_hand: &[hand("nsenter -U --preserve-credentials --net --target $c ip link add lab0 type bridge").prints("").in_the_same_shell(), hand("nsenter -U --preserve-credentials --net --target $c sh -c 'grep -c lab0 /proc/net/dev; ls -d /sys/class/net/lab0'").prints("1\nENOENT"), ],
     claims: &[DEVICES],
     run: |lab| {
         let container = start(SIX, || Netlink::open()?.create_bridge(&LinkName::new(DEVICE)?).map(drop))?;
@@ -159,7 +145,9 @@ pub(crate) const ENTER_MNT: Step = Step {
     calls: &["chdir(DIRECTORY)", "setns(mnt, CLONE_NEWNS)", "getcwd()", "open(\"DIRECTORY/file\")"],
     by_hand: &[hand(
         "(cd /usr; nsenter -U --preserve-credentials --mount --target $c sh -c 'pwd; echo /proc/[0-9]*')",
-    )],
+    )
+    .prints("/\n/proc/1")
+    .in_the_same_shell()],
     claims: &[MOUNTS],
     run: |lab| {
         let directory = TemporaryDirectory::new("enter")?;
@@ -194,7 +182,7 @@ const OLD_PROC: Claim = Claim::holds(
 );
 const OWN_PROC: Claim = Claim::holds(
     "own-proc",
-    "After setns() into the mount namespace too, a child's getpid() and /proc/self show the same PID.",
+    "With the mount namespace entered too, /proc is the container's, and shows the PIDs inside.",
 )
 .factor("setns(mnt)")
 .notes(&[102])
@@ -203,12 +191,7 @@ const OWN_PROC: Claim = Claim::holds(
 pub(crate) const ENTER_PID: Step = Step {
     title: "Enter the container's PID namespace and call fork(). Compare getpid() with /proc/self in the child.",
     calls: &["setns(pid, CLONE_NEWPID)", "fork()", "getpid()", "readlink(\"/proc/self\")"],
-    by_hand: &[
-        hand("nsenter -U --preserve-credentials --pid --target $c sh -c 'echo $$; exec readlink /proc/self'"),
-        hand(
-            "nsenter -U --preserve-credentials --pid --mount --target $c sh -c 'echo $$; exec readlink /proc/self'",
-        ),
-    ],
+    by_hand: &[hand("nsenter -U --preserve-credentials --pid --target $c sh -c 'echo $$; exec readlink /proc/self'").prints("<pid A>\n<pid B>").in_the_same_shell(), hand("nsenter -U --preserve-credentials --pid --mount --target $c sh -c 'echo $$; exec readlink /proc/self'").prints("<pid>\n<pid>"), ],
     claims: &[OLD_PROC, OWN_PROC],
     run: |lab| {
         let container = start(SIX, || mount::mount("proc", "/proc".as_ref()))?;

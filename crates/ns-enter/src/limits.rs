@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, hand, inside, outside};
+use lesson::{Claim, Need, Requirement, Step, hand, inside, outside};
 use ns_core::cgroup::{self, Cgroup, CgroupParent, CgroupRequest, Version};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, Value, child, namespace};
 
@@ -28,18 +28,7 @@ const TRIES: usize = 4;
 pub(crate) const ENTER_ALL: Step = Step {
     title: "Limit a container's cgroup to three processes. Enter all of its namespaces, and call fork() four times.",
     calls: &["write(\"…/pids.max\", \"3\")", "setns(pidfd, CLONE_NEWCGROUP|CLONE_NEWIPC|…)", "fork()"],
-    by_hand: &[
-        hand(
-            "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$(findmnt -nfo TARGET -t cgroup2)}  # as root",
-        ),
-        hand("mkdir lab; echo 3 > lab/pids.max; echo $c > lab/cgroup.procs"),
-        hand(
-            "nsenter --all --preserve-credentials --target $c sh -c 'sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait; echo all four'",
-        ),
-        hand(
-            "sh -c 'echo $$ > lab/cgroup.procs; exec nsenter --all --preserve-credentials --target $0 sh -c \"sleep 1 & sleep 1\"' $c",
-        ),
-    ],
+    by_hand: &[hand("unshare --uts --pid --fork --kill-child --mount-proc sleep 600 & sleep 1; c=$(pgrep --parent $!)").as_root().prints(""), hand("v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$(findmnt -nfo TARGET -t cgroup2)}").as_root().prints(""), hand("mkdir lab; echo 3 > lab/pids.max; echo $c > lab/cgroup.procs").as_root().prints("").needs(&[Need::Cgroup]), hand("nsenter --all --target $c sh -c 'sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait; echo all four'").as_root().prints("all four"), hand("sh -c 'echo $$ > lab/cgroup.procs; exec nsenter --all --target $0 sh -c \"sleep 1 & sleep 1\"' $c").as_root().prints("…: Cannot fork"), hand("kill -KILL $!; sleep 2; rmdir lab").as_root().prints(""), ],
     claims: &[NOT_LIMITED],
     run: |lab| {
         let limited = limited_container()?;
@@ -63,12 +52,7 @@ const VIEW: Claim = Claim::holds(
 pub(crate) const ENTER_CGROUP: Step = Step {
     title: "Enter only the cgroup namespace, and read the visitor's cgroup from inside and from outside.",
     calls: &["setns(cgroup, CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[
-        hand(
-            "cat /proc/self/cgroup; nsenter -U --preserve-credentials --cgroup --target $c cat /proc/self/cgroup",
-        ),
-        hand("kill -KILL $c; sleep 1; rmdir lab"),
-    ],
+    by_hand: &[hand("tail -n 1 /proc/self/cgroup; nsenter -U --preserve-credentials --cgroup --target $c tail -n 1 /proc/self/cgroup").prints("0::/…\n0::/…").in_the_same_shell(), hand("kill -KILL $c").prints(""), ],
     claims: &[VIEW],
     run: |lab| {
         let limited = limited_container()?;

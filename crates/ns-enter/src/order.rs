@@ -54,8 +54,8 @@ pub(crate) const ENTER_IN_EACH_ORDER: Step = Step {
         "setns(pidfd, CLONE_NEWUSER|CLONE_NEWUTS)",
     ],
     by_hand: &[
-        hand("nsenter --uts --target $c hostname  # as an ordinary user"),
-        hand("nsenter -U --preserve-credentials --uts --target $c hostname"),
+        hand("nsenter --uts --target $c hostname").prints("EPERM").in_the_same_shell(),
+        hand("nsenter -U --preserve-credentials --uts --target $c hostname").prints("container"),
     ],
     claims: &[USER_FIRST, TOO_EARLY, NO_ORDER],
     run: |lab| {
@@ -105,7 +105,7 @@ const STRANGER: Claim = Claim::holds(
 pub(crate) const ENTER_FROM_A_SIBLING: Step = Step {
     title: "Try to enter all eight namespaces of a container: with privilege in its parent user namespace, and as root of a sibling user namespace.",
     calls: &["unshare(CLONE_NEWUSER)", "open(\"/proc/PID/ns/uts\")", "setns(ns, CLONE_NEW…)"],
-    by_hand: &[hand("unshare -Ur nsenter --uts --target $c hostname")],
+    by_hand: &[hand("unshare -Ur nsenter --uts --target $c hostname").prints("EACCES").in_the_same_shell()],
     claims: &[STRANGER],
     run: |lab| {
         let container = start(of_all_kinds(), || Ok(()))?;
@@ -142,14 +142,7 @@ pub(crate) const ENTER_WITHOUT_MEMBERS: Step = Step {
         "setns(pidfd, CLONE_NEWUTS)",
         "setns(uts, CLONE_NEWUTS)",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Ur --uts sh -c 'hostname container; exec sleep 60' & sleep 1; exec 8</proc/$!/ns/user 9</proc/$!/ns/uts; kill $!; wait $!",
-        ),
-        hand(
-            "nsenter --user=/proc/self/fd/8 --uts=/proc/self/fd/9 --preserve-credentials hostname; exec 8<&- 9<&-",
-        ),
-    ],
+    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname container; exec sleep 60' & sleep 1; exec 8</proc/$!/ns/user 9</proc/$!/ns/uts; kill $!; wait $!").prints("").in_the_same_shell(), hand("nsenter --user=/proc/self/fd/8 --uts=/proc/self/fd/9 --preserve-credentials hostname; exec 8<&- 9<&-").prints("container"), ],
     claims: &[MEMBERLESS],
     run: |lab| {
         uts::set_hostname("outside")?;
@@ -172,9 +165,7 @@ const SOCKET: Claim = Claim::holds(
 pub(crate) const FOLLOW_A_SOCKET: Step = Step {
     title: "Create a socket in a new network namespace and return from there. Then enter the namespace by the socket.",
     calls: &["socket(AF_UNIX)", "ioctl(socket, SIOCGSKNS)", "setns(net, CLONE_NEWNET)"],
-    by_hand: &[hand(
-        "unshare -Ur --net /usr/bin/python3 -c 'import ctypes,fcntl,os,socket; c=ctypes.CDLL(None); home=os.open(\"/proc/self/ns/net\",0); c.unshare(0x40000000); s=socket.socket(socket.AF_UNIX); c.setns(home,0); print(os.fstat(home).st_ino, os.fstat(fcntl.ioctl(s,0x894c)).st_ino)'",
-    )],
+    by_hand: &[hand("unshare -Ur --net /usr/bin/python3 -c 'import ctypes,fcntl,os,socket; c=ctypes.CDLL(None); home=os.open(\"/proc/self/ns/net\",0); c.unshare(0x40000000); s=socket.socket(socket.AF_UNIX); c.setns(home,0); print(os.fstat(home).st_ino, os.fstat(fcntl.ioctl(s,0x894c)).st_ino)'").prints("<ns A> <ns B>").in_the_same_shell(), ],
     claims: &[SOCKET],
     run: |lab| {
         let entered = || inside("/proc/self/ns/net after setns()");

@@ -39,13 +39,7 @@ pub(crate) const ENTER_A_CHROOT: Step = Step {
         "fchdir(root)",
         "chroot(\".\")",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Ur --mount --kill-child --fork chroot /usr sleep 600 & sleep 1; j=$(pgrep --parent $!)",
-        ),
-        hand("nsenter -U --preserve-credentials --mount --target $j sh -c 'echo /*'"),
-        hand("nsenter -U --preserve-credentials --mount --root --target $j sh -c 'echo /*'"),
-    ],
+    by_hand: &[hand("unshare -Ur --mount --kill-child --fork /usr/sbin/chroot /usr sleep 600 & sleep 1; j=$(pgrep --parent $!)").prints("").in_the_same_shell(), hand("nsenter -U --preserve-credentials --mount --target $j ls -d /share").prints("ENOENT"), hand("nsenter -U --preserve-credentials --mount --root --target $j ls -d /share").prints("/share"), ],
     claims: &[ROOT_TOO],
     run: |lab| {
         let directory = TemporaryDirectory::new("root")?;
@@ -67,12 +61,7 @@ const PIVOTED: Claim = Claim::holds(
 pub(crate) const ENTER_A_PIVOTED_ROOT: Step = Step {
     title: "Confine another container by pivot_root(), as container engines do. Enter only its mount namespace.",
     calls: &["pivot_root(\".\", \"old\")", "setns(mnt, CLONE_NEWNS)"],
-    by_hand: &[
-        hand(
-            "unshare -Ur --mount --kill-child --fork sh -c 'mount --rbind /usr /mnt; cd /mnt; /usr/sbin/pivot_root . src; exec sleep 600' & sleep 1; k=$(pgrep --parent $!)",
-        ),
-        hand("nsenter -U --preserve-credentials --mount --target $k sh -c 'echo /*'; kill $j $k"),
-    ],
+    by_hand: &[hand("unshare -Ur --mount --kill-child --fork sh -c 'mount --rbind /usr /mnt; cd /mnt; /usr/sbin/pivot_root . src; exec sleep 600' & sleep 1; k=$(pgrep --parent $!)").prints("").in_the_same_shell(), hand("nsenter -U --preserve-credentials --mount --target $k ls -d /share; kill $j $k").prints("/share"), ],
     claims: &[PIVOTED],
     run: |lab| {
         let directory = TemporaryDirectory::new("root")?;

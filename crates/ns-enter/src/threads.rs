@@ -30,9 +30,7 @@ pub(crate) const ENTER_BESIDE_A_THREAD: Step = Step {
     title: "Enter each kind of a container's namespaces: from a process with one thread, and from one with two. \
             Enter the mount namespace also after unshare(CLONE_FS).",
     calls: &["clone3(CLONE_THREAD|…)", "unshare(CLONE_FS)", "setns(ns, CLONE_NEW…)"],
-    by_hand: &[hand(
-        "unshare -Ur --mount --uts /usr/bin/python3 -c 'import ctypes,os,threading,time; c=ctypes.CDLL(None,use_errno=True); f=lambda k: print(k, c.setns(os.open(\"/proc/self/ns/\"+k,0),0), os.strerror(ctypes.get_errno())); f(\"mnt\"); threading.Thread(target=time.sleep,args=[1]).start(); f(\"uts\"); f(\"mnt\")'",
-    )],
+    by_hand: &[hand("unshare -Ur --mount --uts /usr/bin/python3 -c 'import ctypes,os,threading,time; c=ctypes.CDLL(None,use_errno=True); f=lambda k: print(k, c.setns(os.open(\"/proc/self/ns/\"+k,0),0), os.strerror(ctypes.get_errno())); f(\"mnt\"); threading.Thread(target=time.sleep,args=[1]).start(); f(\"uts\"); f(\"mnt\")'").prints("mnt 0 Success\nuts 0 Success\nmnt -1 EINVAL").in_the_same_shell(), ],
     claims: &[REFUSED, UNSHARED],
     run: |lab| {
         let container = start(of_all_kinds(), || Ok(()))?;
@@ -55,9 +53,7 @@ const ALONE: Claim = Claim::holds(
 pub(crate) const ENTER_BY_A_THREAD: Step = Step {
     title: "Enter a container's UTS namespace by a second thread, and read the hostname in both threads.",
     calls: &["setns(uts, CLONE_NEWUTS)", "uname()"],
-    by_hand: &[hand(
-        "/usr/bin/python3 -c 'import ctypes,os,socket,sys,threading; n=os.open(\"/proc/%s/ns/uts\"%sys.argv[1],0); t=threading.Thread(target=lambda: (ctypes.CDLL(None).setns(n,0), print(socket.gethostname()))); t.start(); t.join(); print(socket.gethostname())' $c  # as root",
-    )],
+    by_hand: &[hand("unshare -Ur bash  # a shell of your own, for this step").prints("").in_the_same_shell(), hand("unshare --uts sh -c 'hostname container; exec sleep 60' & sleep 1").prints(""), hand("/usr/bin/python3 -c 'import ctypes,os,socket,sys,threading; n=os.open(\"/proc/%s/ns/uts\"%sys.argv[1],0); t=threading.Thread(target=lambda: (ctypes.CDLL(None).setns(n,0), print(socket.gethostname()))); t.start(); t.join(); print(socket.gethostname())' $!; kill $!; exit").prints("container\n<name>"), ],
     claims: &[ALONE],
     run: |lab| {
         uts::set_hostname("outside")?;

@@ -47,22 +47,7 @@ pub(crate) const CLOSE_UNACKNOWLEDGED: Step = Step {
         "exit(0)",
         "RTM_NEWADDR(10.0.0.1)",
     ],
-    by_hand: &[
-        hand("unshare --user --map-root-user --net  # a shell of your own, for this step"),
-        hand("unshare --net sleep 60 & sleep 0.1; in=\"nsenter --net --target $!\""),
-        hand("ip link add out type veth peer name in netns $!; ip link set out up; $in ip link set in up"),
-        hand("ip address add 10.0.0.1/24 dev out; $in ip address add 10.0.0.2/24 dev in; sleep 2"),
-        hand(
-            "perl -MIO::Socket -e 'alarm 60;\n\
-         $l = IO::Socket::INET->new(LocalAddr => \"10.0.0.1:8080\", Listen => 1);\n\
-         $c = $l->accept; sleep 60' &",
-        ),
-        hand(
-            "sleep 1; $in bash -c 'exec 3<>/dev/tcp/10.0.0.1/8080; sleep 2' & sleep 1; ip address delete 10.0.0.1/24 dev out",
-        ),
-        hand("kill %1; sleep 2; jobs; ip link show out"),
-        hand("ip address add 10.0.0.1/24 dev out; sleep 5; ip link show out"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --net  # a shell of your own, for this step").prints(""), hand("unshare --net sleep 60 & sleep 1; member=$! in=\"nsenter --net --target $!\"").prints(""), hand("ip link add out type veth peer name in netns $member; ip link set out up; $in ip link set in up").prints(""), hand("ip address add 10.0.0.1/24 dev out; $in ip address add 10.0.0.2/24 dev in; sleep 2").prints(""), hand("perl -MIO::Socket -e 'alarm 60;\n$l = IO::Socket::INET->new(LocalAddr => \"10.0.0.1:8080\", Listen => 1);\n$c = $l->accept; sleep 60' &").prints(""), hand("$in bash -c 'exec 3<>/dev/tcp/10.0.0.1/8080; sleep 2' & sleep 1; ip address delete 10.0.0.1/24 dev out").prints(""), hand("kill $member; sleep 2; ip -brief link show out").prints("out@… UP …"), hand("ip address add 10.0.0.1/24 dev out; sleep 5; ip link show out").prints("Device \"out\" does not exist."), ],
     claims: &[IMMORTAL, ACKNOWLEDGED],
     run: |lab| {
         lab.compare(IMMORTAL, Peer::Answers, Peer::DoesNotAnswer, close_and_end)?

@@ -28,7 +28,8 @@ pub(crate) const MAKE_IN_A_ROW: Step = Step {
     calls: &["clone3(CLONE_NEWUTS)", "fstat(\"/proc/PID/ns/uts\")", "ioctl(uts, NS_GET_ID)"],
     by_hand: &[hand(
         "for n in 1 2 3; do unshare --user --map-root-user --uts readlink /proc/self/ns/uts; done",
-    )],
+    )
+    .prints("uts:[…]\nuts:[…]\nuts:[…]")],
     claims: &[TWINS, HELD],
     run: |lab| {
         let made = lab.arms(true, false, in_a_row)?;

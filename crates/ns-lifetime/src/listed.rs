@@ -64,14 +64,13 @@ pub(crate) const HOLD_OPEN: Step = Step {
     title: "End the only member of a UTS namespace: with its link open or bind-mounted, and without.",
     calls: &["open(\"/proc/PID/ns/uts\")", "mount(\"/proc/PID/ns/uts\", …, MS_BIND)", "setns()"],
     by_hand: &[
-        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step"),
-        hand("mount -t tmpfs tmpfs /tmp; touch /tmp/kept; unshare --uts=/tmp/kept hostname kept"),
-        hand("nsenter --uts=/tmp/kept hostname; umount /tmp/kept; nsenter --uts=/tmp/kept hostname"),
-        hand("mount --bind /proc/self/ns/mnt /tmp/kept"),
-        hand("echo 1 > /proc/sys/user/max_uts_namespaces; unshare --uts sleep 60 & sleep 0.1"),
-        hand(
-            "exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --uts true; exec 3<&-; unshare --uts true && echo room",
-        ),
+        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step").prints(""),
+        hand("mount -t tmpfs tmpfs /tmp; touch /tmp/kept; unshare --uts=/tmp/kept hostname kept").prints(""),
+        hand("nsenter --uts=/tmp/kept hostname; umount /tmp/kept; nsenter --uts=/tmp/kept hostname")
+            .prints("kept\nEINVAL"),
+        hand("echo 1 > /proc/sys/user/max_uts_namespaces; unshare --uts sleep 60 & sleep 1").prints(""),
+        hand("exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --uts true").prints("ENOSPC"),
+        hand("exec 3<&-; unshare --uts true && echo room").prints("room"),
     ],
     claims: &[DESCRIPTOR, BIND, BY_NAME, IN_ITSELF],
     run: |lab| {
@@ -113,14 +112,7 @@ const OWNED: Claim =
 pub(crate) const NEST: Step = Step {
     title: "Nest a user namespace in another, or let it own a UTS namespace. Then end all members.",
     calls: &["unshare(CLONE_NEWUSER)", "unshare(CLONE_NEWUSER|CLONE_NEWUTS)", "open(\"/proc/PID/ns/…\")"],
-    by_hand: &[
-        hand("unshare --user --map-root-user  # a shell of your own, for this step"),
-        hand(
-            "echo 1 > /proc/sys/user/max_user_namespaces; unshare --user --map-root-user --uts sleep 60 & sleep 0.1",
-        ),
-        hand("exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --user true"),
-        hand("exec 3<&-; sleep 1; unshare --user true && echo room"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user  # a shell of your own, for this step").prints(""), hand("echo 1 > /proc/sys/user/max_user_namespaces; unshare --user --map-root-user --uts sleep 60 & sleep 1").prints(""), hand("exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --user true").prints("ENOSPC"), hand("exec 3<&-; sleep 1; unshare --user true && echo room").prints("room"), ],
     claims: &[CHILD, OWNED],
     run: |lab| {
         lab.compare(CHILD, false, true, nested)?.shows(exists(Kind::User))?;
@@ -148,13 +140,7 @@ const TIME_CHILDREN: Claim = Claim::holds(
 pub(crate) const UNSHARE: Step = Step {
     title: "Call unshare() for a PID or a time namespace, which only children of the caller enter. End the only child.",
     calls: &["unshare(CLONE_NEWPID)", "unshare(CLONE_NEWTIME)", "fork()", "waitpid()"],
-    by_hand: &[
-        hand("unshare --user --map-root-user  # a shell of your own, for this step"),
-        hand(
-            "echo 1 > /proc/sys/user/max_pid_namespaces; unshare --pid sh -c '/bin/true; exec sleep 60' & sleep 0.1",
-        ),
-        hand("unshare --pid --fork true; kill $!; sleep 1; unshare --pid --fork true && echo room"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user  # a shell of your own, for this step").prints(""), hand("echo 1 > /proc/sys/user/max_pid_namespaces; unshare --pid sh -c '/bin/true; exec sleep 60' & sleep 1").prints(""), hand("unshare --pid --fork true").prints("ENOSPC"), hand("kill $!; sleep 1; unshare --pid --fork true && echo room").prints("room"), ],
     claims: &[PID_CHILDREN, TIME_CHILDREN],
     run: |lab| {
         for (claim, kind) in [(PID_CHILDREN, Kind::Pid), (TIME_CHILDREN, Kind::Time)] {
@@ -191,15 +177,7 @@ const MQUEUE_OUTLIVES: Claim = Claim::holds(
 pub(crate) const MOUNT: Step = Step {
     title: "Mount a filesystem that shows the objects of a namespace, from inside. Then end the only member.",
     calls: &["mount(\"proc\", …)", "mount(\"mqueue\", …)", "open(\"…/queue\", O_CREAT)"],
-    by_hand: &[
-        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step"),
-        hand(
-            "mount -t tmpfs tmpfs /tmp; mkdir /tmp/proc /tmp/mqueue; echo 1 > /proc/sys/user/max_pid_namespaces",
-        ),
-        hand("unshare --pid --fork mount -t proc proc /tmp/proc; unshare --pid --fork true"),
-        hand("umount /tmp/proc; sleep 1; unshare --pid --fork true && echo room"),
-        hand("unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 1; touch /tmp/mqueue/queue"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --mount  # a shell of your own, for this step").prints(""), hand("mount -t tmpfs tmpfs /tmp; mkdir /tmp/proc /tmp/mqueue; echo 1 > /proc/sys/user/max_pid_namespaces").prints(""), hand("unshare --pid --fork mount -t proc proc /tmp/proc; unshare --pid --fork true").prints("ENOSPC"), hand("umount /tmp/proc; sleep 1; unshare --pid --fork true && echo room").prints("room"), hand("unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 1; touch /tmp/mqueue/queue").prints("EACCES"), ],
     claims: &[PROC, MQUEUE, MQUEUE_OUTLIVES],
     run: |lab| {
         for (claim, kind, filesystem) in [(PROC, Kind::Pid, "proc"), (MQUEUE, Kind::Ipc, "mqueue")] {

@@ -91,10 +91,10 @@ const END: Step = Step {
             after it has ended. Repeat for each of the eight kinds.",
     calls: &["write(\"/proc/sys/user/max_uts_namespaces\", \"1\")", "clone3(CLONE_NEWUTS)", "exit(0)"],
     by_hand: &[
-        hand("unshare --user --map-root-user  # a shell of your own"),
-        hand("echo 1 > /proc/sys/user/max_uts_namespaces"),
-        hand("unshare --uts sleep 60 & sleep 0.1; unshare --uts true"),
-        hand("kill $!; wait; unshare --uts true && echo room"),
+        hand("unshare --user --map-root-user  # a shell of your own").prints(""),
+        hand("echo 1 > /proc/sys/user/max_uts_namespaces").prints(""),
+        hand("unshare --uts sleep 60 & sleep 1; unshare --uts true").prints("ENOSPC"),
+        hand("kill $!; wait; unshare --uts true && echo room").prints("room"),
     ],
     claims: &[LAST_ENDS],
     run: |lab| {
@@ -158,15 +158,7 @@ const ZOMBIE_KEEPS: Claim = Claim::holds(
 const LEAVE: Step = Step {
     title: "Move the last member to another namespace by setns(). Then end a last member, and do not wait for it.",
     calls: &["setns()", "exit(0)", "readlink(\"/proc/PID/ns/…\")", "waitpid(PID)", "clone3(CLONE_NEW…)"],
-    by_hand: &[
-        hand("unshare --user --map-root-user  # a shell of your own, for this step"),
-        hand(
-            "echo 1 > /proc/sys/user/max_user_namespaces; sh -c 'unshare --user true & exec sleep 3' & sleep 1",
-        ),
-        hand(
-            "ls -l /proc/$(pgrep --parent $!)/ns; unshare --user true; wait; sleep 3; unshare --user true && echo room",
-        ),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user  # a shell of your own, for this step").prints(""), hand("echo 1 > /proc/sys/user/max_user_namespaces; sh -c 'unshare --user true & exec sleep 4' & sleep 1").prints(""), hand("ps -o stat=,comm= --ppid $!; unshare --user true").prints("Z true…\nENOSPC"), hand("wait; sleep 1; unshare --user true && echo room").prints("room"), ],
     claims: &[LAST_LEAVES, ZOMBIE, ZOMBIE_KEEPS],
     run: |lab| {
         lab.compare(LAST_LEAVES, false, true, leave)?.shows(gone(Kind::Uts))?;

@@ -85,10 +85,11 @@ pub(crate) const MOUNT_SYSFS: Step = Step {
     title: "Mount sysfs, which shows network devices, from inside a network namespace. Then end the only member.",
     calls: &["mount(\"sysfs\", …)", "readdir(\"…/class/net\")"],
     by_hand: &[
-        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step"),
-        hand("mount -t tmpfs tmpfs /tmp; mkdir /tmp/sys; echo 1 > /proc/sys/user/max_net_namespaces"),
-        hand("unshare --net sh -c 'mount -t sysfs sysfs /tmp/sys; ls /tmp/sys/class/net'"),
-        hand("sleep 1; ls /tmp/sys/class/net; unshare --net true && echo room"),
+        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step").prints(""),
+        hand("mount -t tmpfs tmpfs /tmp; mkdir /tmp/sys; echo 1 > /proc/sys/user/max_net_namespaces")
+            .prints(""),
+        hand("unshare --net sh -c 'mount -t sysfs sysfs /tmp/sys; ls /tmp/sys/class/net'").prints("lo"),
+        hand("sleep 1; ls /tmp/sys/class/net; unshare --net true && echo room").prints("room"),
     ],
     claims: &[SYSFS],
     run: |lab| {

@@ -30,7 +30,11 @@ const TAKES_ALL: Claim =
 pub(crate) const END_A_PARENT: Step = Step {
     title: "End a parent whose two children block all signals. Count the children that are left.",
     calls: &["clone3(CLONE_NEWPID)", "fork()", "exit(7)", "kill(pid, 0)"],
-    by_hand: &[hand("unshare -Urpf sh -c 'sleep 99 & sleep 98 & exit 7'; pgrep -a sleep")],
+    by_hand: &[
+        hand("unshare -Urpf sh -c 'sleep 987 & exit 7'; echo $?; pgrep -f 'sleep 987'").prints("7"),
+        hand("sh -c 'sleep 987 & exit 7'; echo $?; pgrep -f 'sleep 987'; pkill -f 'sleep 987'")
+            .prints("7\n<pid>"),
+    ],
     claims: &[TAKES_ALL],
     run: |lab| {
         lab.compare(TAKES_ALL, Namespaces::NONE, Namespaces::PID, left_after_the_parent)?
@@ -59,7 +63,9 @@ const NO_MORE: Claim =
 pub(crate) const MAKE_A_CHILD_LATER: Step = Step {
     title: "Call fork() again after the first child of unshare(CLONE_NEWPID), the init, has ended.",
     calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "fork()"],
-    by_hand: &[hand("unshare -Ur --pid sh -c '/bin/true; /bin/true'")],
+    by_hand: &[
+        hand("unshare -Ur --pid bash -c '/bin/true; echo $?; /bin/true; echo never'").prints("0\nENOMEM")
+    ],
     claims: &[NO_MORE],
     run: |lab| {
         lab.compare(NO_MORE, Namespaces::NONE, Namespaces::PID, second_child)?.shows(first().is("ENOMEM"))
@@ -68,7 +74,7 @@ pub(crate) const MAKE_A_CHILD_LATER: Step = Step {
 
 const EVERYONE: Claim = Claim::holds(
     "everyone",
-    "kill(-1) by a member signals the other members except init, and no process outside.",
+    "kill(-1) from inside signals each member but init and the sender, and no process outside.",
 )
 .factor("CLONE_NEWPID")
 .more(&[30]);
@@ -100,9 +106,11 @@ pub(crate) const ORPHAN: Step = Step {
     title: "Let an orphan end: under an init that does not wait for it, then under one that waits.",
     calls: &["waitpid(-1)"],
     by_hand: &[
-        hand("unshare -Urpf --mount-proc --kill-child sleep 60 &"),
-        hand("init=$(pgrep --parent $!); enter=\"nsenter -t $init -U -m -p --preserve-credentials\""),
-        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm"),
+        hand("unshare -Urpf --mount-proc --kill-child sleep 60 &").prints(""),
+        hand("init=$(pgrep --parent $!); enter=\"nsenter -t $init -U -m -p --preserve-credentials\"")
+            .prints(""),
+        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm; kill -KILL $!")
+            .prints("…\n… 1 Z sleep\n…"),
     ],
     claims: &[ORPHANS],
     run: |lab| lab.compare(ORPHANS, false, true, state_of_an_orphan)?.shows(first().is("gone")),
@@ -150,7 +158,11 @@ const RENAMES: Claim = Claim::holds(
 pub(crate) const SET_THE_HOSTNAME: Step = Step {
     title: "Set the hostname as the notes' pid_ns_test does: without a new UTS namespace, and with one.",
     calls: &["sethostname(\"test\")"],
-    by_hand: &[hand("unshare -Ur --uts sh -c 'unshare --pid --fork hostname test; hostname'; hostname")],
+    by_hand: &[
+        hand("unshare -Ur --uts sh -c 'unshare --pid --fork hostname test; hostname'").prints("test"),
+        hand("unshare -Ur --uts sh -c 'unshare --pid --uts --fork hostname other; hostname test; hostname'")
+            .prints("test"),
+    ],
     claims: &[RENAMES],
     run: |lab| {
         lab.compare(RENAMES, Namespaces::PID, Namespaces::PID | Namespaces::UTS, rename)?

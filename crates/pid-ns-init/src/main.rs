@@ -91,7 +91,7 @@ const SESSION: Claim = Claim::holds(
 const START: Step = Step {
     title: "Start the same code as a plain child and as the first process of a new PID namespace, its init.",
     calls: &["clone3(0)", "clone3(CLONE_NEWPID)", "getpid()", "getppid()", "getsid(0)"],
-    by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'echo $$ $PPID'")],
+    by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'echo $$ $PPID'").prints("1 0")],
     claims: &[IS_ONE, NO_PARENT, SESSION],
     run: |lab| {
         let who = lab.arms(Namespaces::NONE, Namespaces::PID, start)?.try_map(|(child, facts)| {
@@ -107,7 +107,7 @@ const START: Step = Step {
 
 const NEW_PROC: Claim = Claim::holds(
     "new-proc",
-    "In init, /proc/self leads to its own PID, 1, only after it mounts a new procfs.",
+    "/proc shows the PIDs of the namespace once a new procfs is mounted, not before.",
 )
 .factor("mount -t proc")
 .more(&[24]);
@@ -116,8 +116,8 @@ const MOUNT_PROC: Step = Step {
     title: "Read /proc/self in a new PID namespace: without a new procfs, and with one.",
     calls: &["mount(\"proc\", \"/proc\", \"proc\")", "readlink(\"/proc/self\")"],
     by_hand: &[
-        hand("unshare -Urpf --mount readlink /proc/self"),
-        hand("unshare -Urpf --mount-proc readlink /proc/self"),
+        hand("unshare -Urpf --mount readlink /proc/self").prints("<pid>"),
+        hand("unshare -Urpf --mount-proc readlink /proc/self").prints("1"),
     ],
     claims: &[NEW_PROC],
     run: |lab| {
@@ -167,8 +167,10 @@ const SEND_SIGTERM: Step = Step {
     by_hand: &[
         hand(
             "unshare -Urpf --kill-child sh -c 'trap \"echo caught USR1\" USR1; while :; do sleep 1; done' &",
-        ),
-        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid"),
+        )
+        .prints(""),
+        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid; sleep 2; kill -KILL $!")
+            .prints("0\ncaught USR1"),
     ],
     claims: &[IMMUNE, CANNOT_SEND],
     run: |lab| {
@@ -232,7 +234,7 @@ const STOPPABLE: Claim = Claim::holds("stoppable", "SIGSTOP stops init when an a
 const SEND_SIGKILL: Step = Step {
     title: "Send SIGKILL and SIGSTOP to init: from itself, then from outside. Send a stopped init SIGTERM or SIGCONT from a member.",
     calls: &["kill(getpid(), SIGKILL)", "kill(getpid(), SIGSTOP)", "kill(1, SIGCONT)"],
-    by_hand: &[hand("unshare -Urpf sh -c 'kill -KILL $$; echo still here'")],
+    by_hand: &[hand("unshare -Urpf sh -c 'kill -KILL $$; echo still here'").prints("still here")],
     claims: &[ITSELF, MORTAL, STOPPABLE, stopped::RESUMED],
     run: |lab| {
         lab.compare(ITSELF, Namespaces::NONE, Namespaces::PID, |namespaces| {

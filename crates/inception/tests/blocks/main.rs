@@ -1,4 +1,4 @@
-//! Every console block of README.md and docs/ is run, and prints what stands there.
+//! Every console block of README.md, docs/ and docs/machines/ is run, and prints what stands there.
 //!
 //! docs/STYLE.md says how a block is written. A trial a session: the blocks that share a shell. What a machine lacks is
 //! seen as an ignored trial, with the reason and the remedy. The transcripts between markers are cargo xtask docs' affair.
@@ -89,8 +89,8 @@ impl Session {
 
 fn all_sessions(checkout: &Path) -> Vec<Result<Session, String>> {
     let mut pages = vec![checkout.join("README.md")];
-    for folder in ["docs", "docs/reference"] {
-        let listed = fs::read_dir(checkout.join(folder)).expect("docs/ and docs/reference/ can be listed");
+    for folder in ["docs", "docs/reference", "docs/machines"] {
+        let listed = fs::read_dir(checkout.join(folder)).expect("it can be listed");
         let files = listed.flatten().map(|entry| entry.path());
         pages.extend(files.filter(|path| path.extension().is_some_and(|e| e == "md")));
     }

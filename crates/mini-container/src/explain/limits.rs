@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, hand, inside};
+use lesson::{Claim, Need, Requirement, Step, hand, inside};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest, Version};
 use ns_core::child::have_children;
 use ns_core::probe::Unmet;
@@ -20,9 +20,7 @@ const PROCESSES: Claim = Claim::holds(
 pub(crate) const FORK: Step = Step {
     title: "Limit a container to three processes, and let it call fork() four times.",
     calls: &["write(\"…/pids.max\", \"3\")", "write(\"…/cgroup.procs\")", "fork()"],
-    by_hand: &[hand(
-        "mini-container run --pids-max 3 rootfs sh -c 'for i in 1 2 3 4; do sleep 1 & done; wait'",
-    )],
+    by_hand: &[hand("mkdir -p rootfs/bin; cp /usr/bin/busybox rootfs/bin/; for n in sh sleep head tr; do ln -s busybox rootfs/bin/$n; done").prints("").needs(&[Need::Controllers, Need::Cgroup]), hand("mini-container run --pids-max 3 rootfs sh -c 'for i in 1 2 3 4; do sleep 1 & done; wait'").prints("…"), ],
     claims: &[PROCESSES],
     run: |lab| lab.compare(PROCESSES, None, Some("3"), fork)?.shows(inside("fork()").is("EAGAIN")),
 };
@@ -39,9 +37,7 @@ const MEMORY: Claim = Claim::holds(
 pub(crate) const FILL_MEMORY: Step = Step {
     title: "Limit a container to 16 MB, and let it fill 64 MB.",
     calls: &["write(\"…/memory.max\", \"16777216\")", "mmap()"],
-    by_hand: &[hand(
-        "mini-container run --memory-max 16M rootfs sh -c 'x=$(head -c 64M /dev/zero | tr \"\\0\" x)'; echo $?",
-    )],
+    by_hand: &[hand("mini-container run --memory-max 16M rootfs sh -c 'x=$(head -c 64M /dev/zero | tr \"\\0\" x)'; echo $?").prints("137").in_the_same_shell(), ],
     claims: &[MEMORY],
     run: |lab| {
         lab.compare(MEMORY, None, Some(ALLOWED), fill_memory)?

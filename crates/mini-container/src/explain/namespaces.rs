@@ -42,12 +42,7 @@ const EIGHT: Claim = Claim::holds(
 pub(crate) const START: Step = Step {
     title: "Start a plain process, and one in eight new namespaces. Compare both from outside.",
     calls: &["clone3(CLONE_NEWUSER|CLONE_NEWPID|…)", "readlink(\"/proc/PID/ns/…\")"],
-    by_hand: &[
-        hand(
-            "unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 &",
-        ),
-        hand("pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; ls -l /proc/$pid/ns /proc/self/ns"),
-    ],
+    by_hand: &[hand("unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 & sleep 1").prints(""), hand("pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; readlink /proc/$pid/ns/uts /proc/self/ns/uts; kill -KILL $!").prints("NSpid: <pid> 1\nuts:[<ns A>]\nuts:[<ns B>]"), ],
     claims: &[PROCESSES, EIGHT],
     run: |lab| {
         let facts = lab.arms(Namespaces::NONE, all_of_this_kernel(), start)?.try_map(|(child, facts)| {
@@ -84,9 +79,7 @@ const ALL_BUT_ONE: Claim = Claim::holds(
 pub(crate) const LEAVE_ONE_OUT: Step = Step {
     title: "Leave out each namespace in turn, and look from inside for six objects that are outside.",
     calls: &["clone3(all but one)", "uname()", "msgget()", "kill(pid, 0)", "open()"],
-    by_hand: &[hand(
-        "unshare --map-root-user --fork --pid --mount-proc --ipc --net ip link # and so on, one less each time",
-    )],
+    by_hand: &[hand("unshare --map-root-user --fork --pid --mount-proc --ipc --net ip -brief link  # and so on, one less each time").prints("lo DOWN …"), ],
     claims: &[ALL_BUT_ONE],
     run: |lab| {
         create_the_outside()?;

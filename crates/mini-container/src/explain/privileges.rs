@@ -30,7 +30,8 @@ const CAPABILITIES: Claim = Claim::holds(
 pub(crate) const DROP_CAPABILITIES: Step = Step {
     title: "Drop all capabilities except Docker's fourteen, and set the container's own hostname.",
     calls: &["prctl(PR_CAPBSET_DROP)", "capset()", "sethostname(\"lab\")"],
-    by_hand: &[hand("unshare -Ur --uts setpriv --bounding-set -sys_admin hostname lab")],
+    by_hand: &[hand("unshare -Ur --uts setpriv --bounding-set -sys_admin hostname lab")
+        .prints("hostname: you must be root to change the host name")],
     claims: &[CAPABILITIES],
     run: |lab| {
         lab.compare(CAPABILITIES, false, true, set_the_hostname)?
@@ -84,9 +85,7 @@ const SECCOMP: Claim = Claim::holds(
 pub(crate) const NEST: Step = Step {
     title: "Drop capabilities, then create a user namespace: without a seccomp filter, and with one.",
     calls: &["seccomp(SECCOMP_SET_MODE_FILTER)", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[hand(
-        "unshare -Ur setpriv --bounding-set -sys_admin sh -c 'grep CapBnd /proc/self/status; unshare -U grep CapBnd /proc/self/status'",
-    )],
+    by_hand: &[hand("unshare -Ur setpriv --bounding-set -sys_admin sh -c 'grep CapBnd /proc/self/status; unshare -U grep CapBnd /proc/self/status'").prints("CapBnd: …ffdfffff\nCapBnd: …ffffffff"), ],
     claims: &[SECCOMP],
     run: |lab| {
         lab.compare(SECCOMP, false, true, drop_and_nest)?.shows(

@@ -36,9 +36,7 @@ const PIVOT: Claim =
 pub(crate) const CLIMB_OUT: Step = Step {
     title: "Enter an empty root directory by chroot() or by pivot_root(). Try to return by a second chroot().",
     calls: &["pivot_root(\".\", \".\")", "umount2(\".\", MNT_DETACH)", "chroot(\"door\")", "chdir(\"..\")"],
-    by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mkdir old; pivot_root . old; cd /; echo *'",
-    )],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mkdir old; /sbin/pivot_root . old; cd /; echo *'").prints("old"), ],
     claims: &[PIVOT],
     run: |lab| lab.compare(PIVOT, false, true, climb_out)?.shows(inside("the old root was reached").is("no")),
 };
@@ -72,10 +70,7 @@ const OVERLAY: Claim = Claim::holds(
 pub(crate) const WRITE_A_FILE: Step = Step {
     title: "Write a file in the container, and look for it in the root filesystem that the container was created from.",
     calls: &["fsopen(\"overlay\")", "fsconfig(lowerdir, upperdir, workdir)", "fsmount()", "move_mount()"],
-    by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mkdir lower upper work root; mount -t overlay -o \
-         lowerdir=lower,upperdir=upper,workdir=work none root; touch root/new; echo lower/* upper/*'",
-    )],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mkdir lower upper work root; mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work none root; touch root/new; echo lower/* upper/*'").prints("lower/* upper/new"), ],
     claims: &[OVERLAY],
     run: |lab| {
         lab.compare(OVERLAY, false, true, write_a_file)?

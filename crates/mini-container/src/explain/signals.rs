@@ -19,7 +19,11 @@ const FORWARDED: Claim = Claim::holds(
 pub(crate) const STOP: Step = Step {
     title: "Send SIGTERM to PID 1 of a container, as docker stop does, then SIGWINCH, which the command handles.",
     calls: &["kill(pid, SIGTERM)", "sigwait()", "kill(command, SIGTERM)", "waitpid(-1)"],
-    by_hand: &[hand("mini-container run rootfs sleep 60 & sleep 1; kill $!; wait $!; echo $?")],
+    by_hand: &[
+        hand("mkdir -p rootfs/bin; cp /usr/bin/busybox rootfs/bin/; ln -s busybox rootfs/bin/sleep")
+            .prints(""),
+        hand("mini-container run rootfs sleep 60 & sleep 1; kill $!; wait $!; echo $?").prints("143"),
+    ],
     claims: &[FORWARDED],
     run: |lab| {
         lab.compare(FORWARDED, false, true, stop)?.shows(inside("the command").is("ended with status 143"))

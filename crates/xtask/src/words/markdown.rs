@@ -53,6 +53,7 @@ impl Reader {
                     let forbids = self.current.text.trim() == "not";
                     self.table = if forbids { Table::Forbids } else { Table::Read };
                 }
+                self.current.is_cell = true;
                 self.flush();
             }
             Event::Start(Tag::Paragraph | Tag::Heading { .. } | Tag::Item | Tag::TableCell)

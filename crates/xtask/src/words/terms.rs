@@ -56,11 +56,17 @@ const FIELD: &[&str] = &[
     "whiteout",
 ];
 
+/// Words that stand in no term: with them, emphasis is stress.
+const GRAMMAR: &[&str] = &[
+    "a", "all", "any", "be", "by", "can", "from", "if", "in", "not", "of", "on", "that", "the", "this", "to",
+    "who",
+];
+
 /// Abbreviations without a row: units, placeholders, formats, standards, licences and products, which are no terms of this field.
 const KNOWN: &[&str] = &[
-    "ASCII", "BRLTTY", "CI", "CPU", "CR", "CVE", "ESC", "GIFT", "GNOME", "HTML", "JAWS", "JSON", "KB", "KVM",
-    "LF", "LLVM", "MATE", "MB", "MIT", "MPL", "NN", "NVDA", "POSIX", "QEMU", "RAM", "RFC", "SVG", "TAP",
-    "TMPDIR", "URL", "UTC", "UTF", "XML",
+    "ASCII", "BRLTTY", "CI", "CPU", "CR", "CRIU", "CVE", "ESC", "GB", "GIFT", "GNOME", "HTML", "JAWS",
+    "JSON", "KB", "KVM", "LF", "LLVM", "LXC", "LXD", "MATE", "MB", "MIT", "MPL", "NN", "NVDA", "POSIX",
+    "QEMU", "RAM", "RFC", "SVG", "TAP", "TMPDIR", "URL", "USB", "UTC", "UTF", "XFS", "XML",
 ];
 
 /// The rows of the glossary.
@@ -138,9 +144,12 @@ pub(super) fn missing(blocks: &[&Block], all: &[Block], glossary: &Glossary) -> 
     found.into_values().collect()
 }
 
-/// Whether what is emphasised is a term: two or three words. One word is stressed; `*Not judged:*` leads to what follows.
+/// Whether what is emphasised is a term: two or three words, none of which is of [`GRAMMAR`]. One word is stressed, and
+/// `*Not judged:*` leads to what follows.
 fn introduces(term: &str) -> bool {
-    (2..=3).contains(&term.split_whitespace().count()) && term.ends_with(char::is_alphanumeric)
+    let words: Vec<_> = term.split_whitespace().map(str::to_lowercase).collect();
+    (2..=3).contains(&words.len())
+        && words.iter().all(|it| it.ends_with(char::is_alphanumeric) && !GRAMMAR.contains(&it.as_str()))
 }
 
 /// Two to six capitals; longer ones are no abbreviations. What errno(3) and signal(7) have is named there.
@@ -212,9 +221,14 @@ mod tests {
 
     #[test]
     fn what_has_a_row_or_needs_none_is_not() {
-        for text in
-            ["*Peer groups* and PIDs", "EPERM and SIGTERM", "NAME, a name", "O_PATH, `NIS`", "*Seen:* x"]
-        {
+        for text in [
+            "*Peer groups* and PIDs",
+            "EPERM and SIGTERM",
+            "NAME, a name",
+            "O_PATH, `NIS`",
+            "*Seen:* x",
+            "*who reads*",
+        ] {
             assert_eq!(missing(text), Vec::<String>::new(), "{text}");
         }
     }
