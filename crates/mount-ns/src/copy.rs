@@ -12,7 +12,7 @@ use crate::place::{DOOR, is_mounted, open, trial};
 
 const COPY: Claim = Claim::holds(
     "copy",
-    "A new mount namespace is a copy of its creator's with new mount IDs, except for bind mounts of mount namespaces.",
+    "A new mount namespace copies its creator's mounts, with new mount IDs, except bind mounts of mount namespaces.",
 )
 .factor("CLONE_NEWNS")
 .notes(&[9])
@@ -32,7 +32,7 @@ const COPY: Claim = Claim::holds(
 // In the copy, such a mount could keep the namespace that it is in, which would keep the mount.
 const NOT_COPIED: Claim = Claim::holds(
     "not-copied",
-    "A new mount namespace does not copy the bind mount of a mount namespace; it copies that of a network namespace.",
+    "A new mount namespace copies the bind mount of a network namespace, and not that of a mount namespace.",
 )
 .factor("a mount namespace instead of a network namespace")
 .notes(&[9]);

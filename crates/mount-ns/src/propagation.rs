@@ -146,7 +146,7 @@ const MADE_PRIVATE: Claim = Claim::holds(
 .asks(
     "A shared mount was copied, and the copy is made private. Inside, a tmpfs is mounted on it. Who sees the tmpfs?",
     &[
-        right("only processes inside"),
+        right("processes inside, and none outside"),
         wrong("both: the original is still shared", "sharing is thought to be decided by the original"),
         wrong("both, until the original is made private too", "two mounts are thought to have one setting"),
         wrong("nobody: nothing can be mounted on a private mount", "private is thought to mean locked"),

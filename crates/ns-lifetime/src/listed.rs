@@ -212,7 +212,7 @@ fn bind_mount(binds: bool) -> Result<Vec<Fact>> {
 }
 
 /// The fact that shows that an EINVAL is about the file.
-const BY_LINK: &str = "setns(\"/proc/PID/ns/uts\"), while the member lives";
+const BY_LINK: &str = "setns(\"/proc/PID/ns/uts\"), while the member runs";
 
 fn by_name(stays_bound: bool) -> Result<Vec<Fact>> {
     let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {

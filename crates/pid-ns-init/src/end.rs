@@ -19,7 +19,7 @@ const TAKES_ALL: Claim =
         .notes(&[85])
         .core(&[Row::outside("surviving children", "its children that live on")])
         .asks(
-            "The init of a PID namespace ends. What becomes of its children, which handle no signal?",
+            "The init of a PID namespace ends. What happens to its children, which handle no signal?",
             &[
                 right("the kernel kills them"),
                 wrong("they live on, and the host's init adopts them", "this happens to other orphans"),

@@ -14,7 +14,7 @@ use ns_core::{
 
 const PROCESSES: Claim = Claim::holds(
     "processes",
-    "A process in a container is a process of the host: it has a PID there, and a second PID inside.",
+    "A process in a container is a process of the host: it has a PID there, and another inside.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[1])

@@ -10,7 +10,7 @@ use crate::run::init;
 
 const FORWARDED: Claim = Claim::holds(
     "forwarded",
-    "An init as PID 1 forwards SIGTERM, which ends the command; a command as PID 1 drops SIGTERM without a handler.",
+    "Init forwards SIGTERM, which ends the command; a command that is PID 1 itself, without a handler, drops it.",
 )
 .factor("an init that forwards")
 .notes(&[87, 88])

@@ -76,8 +76,8 @@ pub(super) fn map(ids: Option<&Ids>, init: Pid) -> Result<()> {
         let maps = IdMaps { users: IdMap::new(users)?, groups: IdMap::new(groups)?, deny_setgroups: false };
         return Ok(maps.write_for(Some(init))?);
     }
-    // Set-user-ID programs of Debian's, which look the range up in /etc/subuid. A helper of our own would be one more
-    // program that must not have a hole.
+    // Set-user-ID programs of Debian, which look the range up in /etc/subuid. A set-user-ID helper of this project would be
+    // one more program that must have no vulnerability.
     run("newuidmap", init, &users)?;
     run("newgidmap", init, &groups)
 }
