@@ -25,11 +25,7 @@ pub(super) enum Mode {
 
 /// Puts the screens of another machine into the docs in `folder`: those in `screens`, a file an experiment, called as it is.
 /// Its first line has the conditions, and the rest is what the experiment showed.
-pub(super) fn take(
-    console: &mut Console<'_>,
-    folder: &Path,
-    screens: &Path,
-) -> Result<u8> {
+pub(super) fn take(console: &mut Console<'_>, folder: &Path, screens: &Path) -> Result<u8> {
     for numbered in project::numbered(folder, ".md")? {
         let Ok(screen) = fs::read_to_string(screens.join(&numbered.name)) else { continue };
         let (conditions, seen) = screen.split_once('\n').unwrap_or_default();
