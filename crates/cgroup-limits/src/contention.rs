@@ -20,7 +20,7 @@ use crate::requirements::{ANY_V2, CPU, CPUSET};
 
 const WEIGHT: Claim = Claim::holds(
     "cpu-weight",
-    "cpu: on a busy CPU, a cpu.weight of 100 gets less than half of the CPU time of 1000.",
+    "cpu: on a busy CPU, a process at cpu.weight 100 gets less than half the time of one at 1000.",
 )
 .factor("a cpu.weight of 1000 for the other")
 .arms("weights 1:1", "weights 1:10")

@@ -26,7 +26,7 @@ const NO_CONTROLLER: Claim =
         );
 const FREEZES: Claim = Claim::holds(
     "freezes",
-    "cgroup v2 freezes without a controller: 1 in cgroup.freeze stops the processes below until it is 0.",
+    "cgroup v2 freezes processes without a controller: 1 in cgroup.freeze stops those below until it is 0.",
 )
 .factor("cgroup.freeze")
 .notes(&[42])
@@ -61,7 +61,7 @@ const KILLED: Claim = Claim::holds(
 .more(&[110])
 .requires(&[ANY_V2]);
 const KILL: Claim =
-    Claim::holds("kill", "1 in cgroup.kill sends SIGKILL to every process in the cgroup and below.")
+    Claim::holds("kill", "Writing 1 to cgroup.kill sends SIGKILL to every process in the cgroup and below.")
         .factor("echo 1 > cgroup.kill")
         .arms("nothing", "cgroup.kill")
         .more(&[109])

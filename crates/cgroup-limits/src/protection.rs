@@ -39,7 +39,7 @@ const SLEPT: &str = "it sleeps";
 
 const LOW: Claim = Claim::holds(
     "memory-low",
-    "At the parent's limit, a cgroup within memory.low keeps most of its file pages, and its sibling loses half.",
+    "At the parent's limit, a cgroup within memory.low keeps 7/8 of its file pages, and its sibling loses half.",
 )
 .factor("memory.low")
 .notes(&[45])

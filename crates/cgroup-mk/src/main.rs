@@ -84,7 +84,7 @@ const A_MOUNT: Requirement = Requirement::Probe(|| {
 
 const AT_THE_DEFAULT: Claim = Claim::varies(
     "at-the-default",
-    "Version 2 is mounted at /sys/fs/cgroup.",
+    "cgroup v2 is mounted at /sys/fs/cgroup.",
     "a hybrid machine mounts the hierarchies below that directory",
 )
 .factor("/sys/fs/cgroup")

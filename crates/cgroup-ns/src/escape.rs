@@ -61,7 +61,7 @@ const BOUNDARY: Claim = Claim::holds(
 .factor("CLONE_NEWCGROUP")
 .notes(&[28])
 .requires(&[A_PARENT, A_BOUNDARY])
-.core(&[Row::first("move to sibling")])
+.core(&[Row::first("move out")])
 .asks(
     "cgroup2 is mounted with nsdelegate. A process moves itself to a sibling of its namespace's root. What happens?",
     &[

@@ -42,7 +42,7 @@ const NEW_MOUNT: Claim = Claim::holds(
 .requires(&[A_PARENT]);
 const SHOWS_ALL: Claim = Claim::holds(
     "shows-all",
-    "An older cgroup2 mount still shows a sibling of the root; under a mount from inside it is ENOENT.",
+    "An older cgroup2 mount still shows a sibling of the root; a new mount from inside hides it: ENOENT.",
 )
 .factor("a mount created inside")
 .notes(&[26])

@@ -42,6 +42,7 @@ const MKDIR: Claim = Claim::holds(
     "A user that owns the directory of a cgroup can create child cgroups in it.",
 )
 .factor("chown USER of the directory")
+.arms("not owned", "directory owned")
 .more(&[108])
 .requires(NEEDS);
 const PROCS: Claim = Claim::holds(
@@ -49,13 +50,14 @@ const PROCS: Claim = Claim::holds(
     "To move a process, a user also needs write access to cgroup.procs of the common ancestor, else EACCES.",
 )
 .factor("chown USER cgroup.procs")
+.arms("directory", "and cgroup.procs")
 .more(&[108])
 .requires(NEEDS);
 const SUBTREE_CONTROL: Claim = Claim::holds(
     "delegated-controllers",
     "To enable controllers for children, a user also needs write access to cgroup.subtree_control, else EACCES.",
 )
-.factor("chown USER cgroup.subtree_control")
+.factor("chown USER cgroup.subtree_control").arms("not owned", "owned")
 .more(&[108])
 .requires(NEEDS);
 const LIMITS: Claim = Claim::holds(
@@ -63,6 +65,7 @@ const LIMITS: Claim = Claim::holds(
     "The owner cannot write cgroup.max.depth of the delegated cgroup itself: EACCES. In a child it can.",
 )
 .factor("a limit of the delegated cgroup itself")
+.arms("of a child", "of itself")
 .more(&[108])
 .requires(NEEDS);
 
@@ -110,6 +113,7 @@ const ANCESTOR: Claim = Claim::holds(
     "A user cannot move even its own process in from outside: EACCES, by the common ancestor's cgroup.procs.",
 )
 .factor("a source outside of the delegated cgroup")
+.arms("from within", "from outside")
 .more(&[108])
 .requires(NEEDS);
 const OPENER: Claim = Claim::holds(
@@ -117,6 +121,7 @@ const OPENER: Claim = Claim::holds(
     "The kernel checks who opened cgroup.procs, not who writes: root gets EACCES on a user's descriptor.",
 )
 .factor("a descriptor that a user opened")
+.arms("root opened it", "user opened it")
 .more(&[108])
 .requires(NEEDS);
 

@@ -116,6 +116,7 @@ const NO_ENTRY: Claim = Claim::holds(
     "No process can move into a cgroup below the root that enables a domain controller for children: EBUSY.",
 )
 .factor("+CONTROLLER in cgroup.subtree_control")
+.arms("nothing enabled", "+CONTROLLER")
 .notes(&[57])
 .more(&[106])
 .requires(&[A_DOMAIN_CONTROLLER]);
@@ -124,13 +125,14 @@ const LEAF: Claim = Claim::holds(
     "A cgroup can enable a domain controller for children once its members have moved into a leaf.",
 )
 .factor("moving the member into a leaf")
+.arms("not moved", "moved")
 .notes(&[57])
 .requires(&[A_DOMAIN_CONTROLLER]);
 const NO_LEVEL_SKIPPED: Claim = Claim::holds(
     "no-level-skipped",
-    "Every ancestor must enable a controller for its children first, else +CONTROLLER fails with ENOENT.",
+    "+CONTROLLER fails with ENOENT where the parent does not enable the controller, even if the grandparent does.",
 )
-.factor("a parent that enables nothing")
+.factor("a parent that enables nothing").arms("parent enables it", "parent does not")
 .more(&[105])
 .requires(&[A_DOMAIN_CONTROLLER]);
 const ROOT: Claim = Claim::holds(
@@ -138,6 +140,7 @@ const ROOT: Claim = Claim::holds(
     "The root is exempt: it has members and enables a domain controller for its children.",
 )
 .factor("being the root")
+.arms("new cgroup", "root")
 .notes(&[56, 57])
 .requires(&[A_DOMAIN_CONTROLLER, A_ROOT, A_DISTRIBUTING_ROOT]);
 
@@ -205,7 +208,7 @@ const SILENTLY: Claim = Claim::holds(
     "silently",
     "+pids beside a member succeeds. The cgroup becomes `domain threaded`, and its empty child `domain invalid`.",
 )
-.factor("a member")
+.factor("a member").arms("no member", "a member")
 .notes(&[57])
 .more(&[107])
 .requires(&[A_THREADED_CONTROLLER]);
@@ -214,6 +217,7 @@ const POPULATED_CHILD: Claim = Claim::holds(
     "+pids beside a member fails with EBUSY where the child has a member too.",
 )
 .factor("a member of the child")
+.arms("empty child", "child with member")
 .notes(&[57])
 .requires(&[A_THREADED_CONTROLLER]);
 

@@ -33,6 +33,7 @@ const RAW: Claim = Claim::holds(
     "/proc/PID/cgroup shows the bytes of a cgroup's name unchanged, even an escape sequence.",
 )
 .factor("an escape sequence in the name")
+.arms("plain name", "escape sequence")
 .notes(&[32])
 .requires(&[A_PARENT]);
 
@@ -81,6 +82,7 @@ const COLLISION: Claim = Claim::holds(
     "+CONTROLLER fails with EEXIST where a grandchild has the name of a file of the controller.",
 )
 .factor("a grandchild named like the controller's file")
+.arms("another name", "the same name")
 .notes(&[32, 33])
 .requires(&[A_DOMAIN_CONTROLLER]);
 

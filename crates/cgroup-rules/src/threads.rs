@@ -13,6 +13,7 @@ const THREADED: Claim = Claim::holds(
     "Writing `threaded` to cgroup.type makes the cgroup threaded, and its parent `domain threaded`.",
 )
 .factor("echo threaded > cgroup.type")
+.arms("not written", "threaded")
 .notes(&[59])
 .more(&[107])
 .requires(&[A_PARENT]);
@@ -30,6 +31,7 @@ const INVALID: Claim = Claim::holds(
     "A sibling of a threaded cgroup is `domain invalid`: moving a process in fails with EOPNOTSUPP.",
 )
 .factor("echo threaded > cgroup.type in a sibling")
+.arms("domain sibling", "threaded sibling")
 .notes(&[59])
 .more(&[107])
 .requires(&[A_PARENT]);
@@ -38,6 +40,7 @@ const NO_DOMAIN_CONTROLLER: Claim = Claim::holds(
     "The parent of a threaded cgroup cannot enable a domain controller for children: EOPNOTSUPP.",
 )
 .factor("echo threaded > cgroup.type")
+.arms("domain child", "threaded child")
 .notes(&[59])
 .more(&[107])
 .requires(&[A_DOMAIN_CONTROLLER]);
@@ -87,6 +90,7 @@ const STAYS: Claim = Claim::holds(
     "A single thread cannot move to a cgroup outside the threaded subtree: EOPNOTSUPP.",
 )
 .factor("a cgroup outside")
+.arms("to the child", "to outside")
 .notes(&[59])
 .more(&[107])
 .requires(&[A_PARENT]);
@@ -94,7 +98,7 @@ const PROCS: Claim = Claim::holds(
     "procs",
     "Reading cgroup.procs of a threaded cgroup fails with EOPNOTSUPP; its parent's cgroup.procs lists the members.",
 )
-.factor("echo threaded > cgroup.type")
+.factor("echo threaded > cgroup.type").arms("a domain", "threaded")
 .notes(&[34, 59])
 .requires(&[A_PARENT]);
 

@@ -84,6 +84,7 @@ const INNER: Claim = Claim::holds(
     "In v1 a cgroup and its child can both have members, and the child has all controller files.",
 )
 .factor("members in both")
+.arms("no members", "members")
 .notes(&[56, 57])
 .requires(&[V1_PARENTS]);
 const THREADS: Claim = Claim::holds(

@@ -155,6 +155,7 @@ const IN_USE: Claim = Claim::holds(
     "A controller that the v2 root enables for children cannot be mounted as v1: EBUSY.",
 )
 .factor("a controller in the root's cgroup.subtree_control")
+.arms("not enabled", "enabled")
 .notes(&[53])
 .requires(THROW_AWAY);
 
@@ -207,6 +208,7 @@ const RELEASE_AGENT: Claim = Claim::holds(
     "With notify_on_release at 1, v1 starts the release_agent when a cgroup's last member has ended.",
 )
 .factor("echo 1 > notify_on_release")
+.arms("notify 0", "notify 1")
 .more(&[120])
 .requires(THROW_AWAY);
 

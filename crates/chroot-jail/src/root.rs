@@ -98,6 +98,7 @@ const CHDIR: Claim = Claim::holds(
     "After chroot(), chdir(\"/\") moves the working directory inside, where .. of the root is the root.",
 )
 .factor("chdir(\"/\")")
+.arms("no chdir()", "chdir(\"/\")")
 .notes(&[2]);
 
 pub(crate) const STAY_OUTSIDE: Step = Step {

@@ -1,4 +1,4 @@
-//! What is held from before: memory, a descriptor, an open file, a semaphore's undo, and the namespace itself.
+//! What stays after a process has left: memory, a descriptor, an open file, a semaphore's undo, and the namespace.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -11,28 +11,28 @@ use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, name
 use crate::processes::{KEY, in_its_own};
 
 const NAME: &str = "/lab";
-/// Whether memory is shared across the border.
-const STILL_SHARED: &str = "it reads what was written after it left";
+/// Whether memory is shared between two namespaces.
+const STILL_SHARED: &str = "reads what is written later";
 
 const ONLY_INSIDE: Claim = Claim::refuted(
     "only-inside",
-    "Only processes inside an IPC namespace see its objects; to all others they are invisible.",
+    "The objects of an IPC namespace are visible only to processes inside it.",
     "attached",
 )
 .factor("unshare(CLONE_NEWIPC)")
 .notes(&[62])
 .core(&[Row::inside("memory is shared", STILL_SHARED)])
 .asks(
-    "A process has attached a shared memory segment, and leaves by unshare(CLONE_NEWIPC). What does it read in it?",
+    "A process attaches a shared memory segment, and then calls unshare(CLONE_NEWIPC). What does it read in the segment?",
     &[
         right("what the others write to it, as before"),
-        wrong("a copy, as it was when it left", "fork() copies memory, and unshare() looks like a fork()"),
-        wrong("nothing: SIGSEGV", "objects are said to be invisible to those outside, so it must be detached"),
+        wrong("a copy from the time of unshare()", "fork() copies memory, and unshare() looks similar"),
+        wrong("nothing: SIGSEGV", "objects seem to be invisible outside, so the segment seems to be detached"),
     ],
 );
 const ATTACHED: Claim = Claim::holds(
     "attached",
-    "A segment that was attached before stays so outside: memory shared across the namespaces' border.",
+    "A segment that is attached before unshare() stays attached: the two namespaces share its memory.",
 )
 .factor("shmat() before unshare()")
 .notes(&[62])
@@ -43,19 +43,16 @@ const ATTACHED: Claim = Claim::holds(
     Row::inside("shmat(ID) outside", "shmat(id), outside"),
 ])
 .asks(
-    "Having left an IPC namespace, a process calls shmat() with the ID of a segment there. What happens?",
+    "A process has left an IPC namespace, and calls shmat() with the ID of a segment in it. What happens?",
     &[
         right("EINVAL"),
-        wrong(
-            "it is attached again",
-            "what was attached before stays attached, so the ID seems to be good for it",
-        ),
-        wrong("EACCES", "what is isolated is thought to be there, and forbidden"),
+        wrong("it is attached again", "an attached segment stays attached, so the ID seems to be valid"),
+        wrong("EACCES", "isolation seems to deny access"),
     ],
 );
 
 pub(crate) const ATTACH: Step = Step {
-    title: "Attach a segment in a child, which then leaves the namespace by unshare(). Write to it inside, read outside.",
+    title: "Attach a segment in a child, which then calls unshare(CLONE_NEWIPC). Write to it inside, and read it outside.",
     calls: &["shmat(ID)", "unshare(CLONE_NEWIPC)"],
     by_hand: &[],
     claims: &[ONLY_INSIDE, ATTACHED],
@@ -71,21 +68,23 @@ pub(crate) const ATTACH: Step = Step {
 
 const DESCRIPTOR: Claim = Claim::holds(
     "descriptor",
-    "A message queue that was opened before takes messages from outside, though its name is ENOENT there.",
+    "A message queue that is opened before unshare() accepts messages from outside, where its name gives ENOENT.",
 )
 .factor("mq_open() before unshare()")
+.arms("no mq_open()", "early mq_open()")
 .notes(&[62])
 .more(&[50]);
 const OPENED: Claim = Claim::holds(
     "opened",
-    "/proc/sysvipc goes by who opened the file: opened before, it lists the namespace that was left.",
+    "An open /proc/sysvipc/msg lists the IPC namespace in which it was opened, even after unshare().",
 )
 .factor("open() before unshare()")
+.arms("late open()", "early open()")
 .notes(&[65])
 .more(&[50]);
 
 pub(crate) const OPEN: Step = Step {
-    title: "Do the same with the descriptor of a message queue, and with /proc/sysvipc/msg.",
+    title: "Open a message queue and /proc/sysvipc/msg before unshare(CLONE_NEWIPC), and use both afterwards.",
     calls: &["mq_open(\"/lab\", O_RDWR)", "unshare(CLONE_NEWIPC)", "mq_send(fd, \"from outside\")"],
     by_hand: &[hand(
         "exec 8< /proc/sysvipc/msg; unshare --ipc sh -c 'wc -l < /proc/sysvipc/msg; wc -l <&8'; exec 8<&-",
@@ -99,37 +98,39 @@ pub(crate) const OPEN: Step = Step {
                 & inside("mq_open(\"/lab\"), outside").is("ENOENT"),
         )?;
         lab.compare(OPENED, false, true, list_after_leaving)?
-            .shows(inside("queues listed in the open file").is(1) & inside("when opened anew").is(0))
+            .shows(inside("queues in the open file").is(1) & inside("queues, opened again").is(0))
     },
 };
 
 const UNDONE: Claim = Claim::holds(
     "undone",
-    "Leaving an IPC namespace gives back what was taken with SEM_UNDO: the lock is open, its holder lives.",
+    "unshare(CLONE_NEWIPC) undoes a semop() with SEM_UNDO: the semaphore is unlocked, although its holder runs.",
 )
 .factor("unshare(CLONE_NEWIPC)")
+.arms("no unshare()", "unshare()")
 .notes(&[60]);
 
 pub(crate) const LOCK: Step = Step {
-    title: "Lock a semaphore with SEM_UNDO, leave the namespace, and live on. Is it locked?",
+    title: "Lock a semaphore with SEM_UNDO, and leave the namespace. Read its value while the holder runs.",
     calls: &["semop(ID, {0, -1, SEM_UNDO})", "unshare(CLONE_NEWIPC)", "semctl(ID, 0, GETVAL)"],
     by_hand: &[],
     claims: &[UNDONE],
     run: |lab| {
         lab.compare(UNDONE, Namespaces::NONE, Namespaces::IPC, lock_and_leave)?
-            .shows(inside("semctl(id, 0, GETVAL), inside").is(1) & inside("its holder lives").is("yes"))
+            .shows(inside("semctl(id, 0, GETVAL), inside").is(1) & inside("holder runs").is("yes"))
     },
 };
 
 const KEPT: Claim = Claim::holds(
     "kept",
-    "An open /proc/PID/ns/ipc keeps a namespace without members, with its objects, for whoever enters by it.",
+    "An open /proc/PID/ns/ipc keeps a namespace without members: setns() enters it, and its queue is there.",
 )
 .factor("an open ns file")
+.arms("late open()", "early open()")
 .more(&[22]);
 
 pub(crate) const ENTER_LATER: Step = Step {
-    title: "Open the namespace of a process before it ends, or look for it afterwards. Enter, and find the queue.",
+    title: "Open the namespace of a process before or after the process ends. Enter it, and look for the queue.",
     calls: &["open(\"/proc/PID/ns/ipc\")", "setns(fd, CLONE_NEWIPC)", "msgget(0x1ab, 0)"],
     by_hand: &[
         hand("unshare --ipc sh -c 'ipcmk --queue; sleep 2' & sleep 1; exec 9< /proc/$!/ns/ipc; wait")
@@ -139,18 +140,16 @@ pub(crate) const ENTER_LATER: Step = Step {
     ],
     claims: &[KEPT],
     run: |lab| {
-        lab.compare(KEPT, false, true, enter_afterwards)?.shows(
-            inside("open() and setns()").from("ENOENT").to("OK")
-                & inside("its queue is found then").is("yes"),
-        )
+        lab.compare(KEPT, false, true, enter_afterwards)?
+            .shows(inside("open() and setns()").from("ENOENT").to("OK") & inside("queue is found").is("yes"))
     },
 };
 
-/// A child reads a segment that it attached `before` it moved into new namespaces, or tries to attach afterwards.
+/// A child reads a segment. It attaches the segment `before` it moves into new namespaces, or afterwards.
 fn read_from_outside(before: bool, namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
         let id = SysV::Segment.make(KEY)?;
-        let ours = Segment::attach(id)?;
+        let own = Segment::attach(id)?;
         let mut child = Child::spawn("child", Namespaces::NONE, move |me| {
             let early = if before { Some(Segment::attach(id)?) } else { None };
             namespace::unshare(namespaces)?;
@@ -162,16 +161,16 @@ fn read_from_outside(before: bool, namespaces: Namespaces) -> Result<Vec<Fact>> 
             me.report("shmat(id), outside", Outcome::of(late)?)
         })?;
         child.fact()?;
-        ours.write(42);
+        own.write(42);
         child.wake()?;
         child.pass_on(me)
     })
 }
 
-/// A child sends by a descriptor from before it moved, or tries to open the queue afterwards.
+/// A child sends by a descriptor that it opened `before` it moved. It tries to open the queue afterwards.
 fn send_from_outside(before: bool) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
-        let ours = MessageQueue::make(NAME)?;
+        let queue = MessageQueue::make(NAME)?;
         let mut child = Child::spawn("child", Namespaces::NONE, move |me| {
             let early = if before { Some(MessageQueue::open(NAME)?) } else { None };
             namespace::unshare(Namespaces::IPC)?;
@@ -181,7 +180,7 @@ fn send_from_outside(before: bool) -> Result<Vec<Fact>> {
             me.report("mq_open(\"/lab\"), outside", Outcome::of(MessageQueue::open(NAME))?)
         })?;
         let reported = child.facts()?;
-        let received = match ours.receive() {
+        let received = match queue.receive() {
             Ok(text) => Value::from(text),
             refused => Outcome::of(refused)?.into(),
         };
@@ -190,7 +189,7 @@ fn send_from_outside(before: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// Counts the queues in the list of /proc/sysvipc/msg that is opened before its namespace is left, or after.
+/// Counts the queues in a /proc/sysvipc/msg that is opened before or after the process leaves its namespace.
 fn list_after_leaving(opens_before: bool) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
         ipc::make_queue(KEY)?;
@@ -198,8 +197,8 @@ fn list_after_leaving(opens_before: bool) -> Result<Vec<Fact>> {
         let early = open()?;
         namespace::unshare(Namespaces::IPC)?;
         let late = open()?;
-        me.report("queues listed in the open file", queues_in(if opens_before { early } else { late }))?;
-        me.report("when opened anew", queues_in(open()?))
+        me.report("queues in the open file", queues_in(if opens_before { early } else { late }))?;
+        me.report("queues, opened again", queues_in(open()?))
     })
 }
 
@@ -210,12 +209,12 @@ fn lock_and_leave(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let mut holder = Child::spawn("holder", Namespaces::NONE, move |me| {
             ipc::add_to_semaphore(set, -1, true)?;
             namespace::unshare(namespaces)?;
-            me.report("its holder lives", true)?;
+            me.report("holder runs", true)?;
             me.stay()
         })?;
-        let lives = holder.fact()?;
+        let runs = holder.fact()?;
         me.report("semctl(id, 0, GETVAL), inside", ipc::semaphore_value(set)?)?;
-        me.send(lives)
+        me.send(runs)
     })
 }
 
@@ -223,7 +222,7 @@ fn enter_afterwards(opens_before: bool) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
         let mut only_member = Child::spawn("member", Namespaces::IPC, |me| {
             ipc::make_queue(KEY)?;
-            me.report("made", true)?;
+            me.report("created", true)?;
             me.stay()
         })?;
         only_member.fact()?;
@@ -238,7 +237,7 @@ fn enter_afterwards(opens_before: bool) -> Result<Vec<Fact>> {
         let entered = Outcome::of(file.and_then(|file| file.enter(Some(Kind::Ipc))))?;
         me.report("open() and setns()", entered)?;
         let found = entered == Outcome::Done && ipc::find_queue(KEY)?.is_some();
-        me.report("its queue is found then", found)
+        me.report("queue is found", found)
     })
 }
 

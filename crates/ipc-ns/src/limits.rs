@@ -1,4 +1,4 @@
-//! The limits below /proc/sys: whose they are, with what they begin, and whom they bind.
+//! The limits in /proc/sys: which IPC namespace they belong to, their defaults, and where they apply.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,22 +11,22 @@ use ns_core::{Error, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, ipc,
 
 use crate::processes::{KEY, in_a_child, in_its_own};
 
-/// Where /proc/sys may be written at all, which containers forbid.
+/// A /proc/sys that can be written, which containers do not allow.
 const WRITABLE: Requirement = Requirement::Probe(|| {
     let opened = std::fs::OpenOptions::new().write(true).open(MSGMAX);
-    let missing = Unmet::new("a /proc/sys that may be written", "run outside of a container");
+    let missing = Unmet::new("a writable /proc/sys", "run outside of a container");
     Ok(opened.is_err().then_some(missing))
 });
 
 const MSGMAX: &str = "/proc/sys/kernel/msgmax";
 
-/// Kernels that were built to restore processes have these files (CONFIG_CHECKPOINT_RESTORE).
+/// Kernels that can restore processes have these files (CONFIG_CHECKPOINT_RESTORE).
 const NEXT_IDS: Requirement = Requirement::Probe(|| {
     let file = Path::new("/proc/sys/kernel/msg_next_id");
     Ok((!file.exists()).then(|| Unmet::File(file.into())))
 });
 
-/// The limits of System V IPC, and numbers that none of them has by default.
+/// The limits of System V IPC, and values that are not their defaults.
 const OF_SYSV: [(&str, &str); 8] = [
     ("kernel/msgmax", "4242"),
     ("kernel/msgmnb", "4242"),
@@ -37,10 +37,10 @@ const OF_SYSV: [(&str, &str); 8] = [
     ("kernel/shmmni", "42"),
     ("kernel/shm_rmid_forced", "1"),
 ];
-/// What the next identifier of each kind is to be, -1 for the kernel's choice: for programs that restore a namespace.
+/// The next identifier of each kind, or -1 for the kernel's choice. Programs that restore a namespace write them.
 const OF_IDENTIFIERS: [(&str, &str); 3] =
     [("kernel/msg_next_id", "42"), ("kernel/sem_next_id", "42"), ("kernel/shm_next_id", "42")];
-/// Those of POSIX message queues.
+/// The limits of POSIX message queues.
 const OF_MQUEUE: [(&str, &str); 5] = [
     ("fs/mqueue/msg_max", "20"),
     ("fs/mqueue/msgsize_max", "4242"),
@@ -51,7 +51,7 @@ const OF_MQUEUE: [(&str, &str); 5] = [
 
 const SYSV: Claim = Claim::holds(
     "sysv-limits",
-    "The eight limits of System V IPC in /proc/sys/kernel are the IPC namespace's own.",
+    "Each IPC namespace has its own eight limits of System V IPC in /proc/sys/kernel.",
 )
 .factor("CLONE_NEWIPC")
 .notes(&[64])
@@ -61,30 +61,33 @@ const SYSV: Claim = Claim::holds(
     Row::inside("changed outside", "of 8 files, changed outside"),
 ])
 .asks(
-    "In a new IPC namespace 4242 is written to /proc/sys/kernel/msgmax. What is read there outside?",
+    "In a new IPC namespace, 4242 is written to /proc/sys/kernel/msgmax. What does the file read outside?",
     &[
-        right("the old value: inside there is another"),
-        wrong("4242", "most of /proc/sys/kernel is the whole machine's"),
-        wrong("the old value: the write gave EPERM", "/proc/sys is thought to be root's of the host alone"),
+        right("the old value: each namespace has its own"),
+        wrong("4242", "most of /proc/sys/kernel applies to the whole machine"),
+        wrong(
+            "the old value: the write gave EPERM",
+            "only root on the host seems to be allowed to write to /proc/sys",
+        ),
     ],
 );
 const IDENTIFIERS: Claim = Claim::holds(
     "next-ids",
-    "msg_next_id, sem_next_id and shm_next_id in /proc/sys/kernel, the next identifiers, are the IPC namespace's too.",
+    "Each IPC namespace has its own msg_next_id, sem_next_id and shm_next_id in /proc/sys/kernel.",
 )
 .factor("CLONE_NEWIPC")
 .notes(&[64])
 .requires(&[WRITABLE, NEXT_IDS]);
 const MQUEUE: Claim = Claim::holds(
     "mqueue-limits",
-    "The five limits of message queues in /proc/sys/fs/mqueue are the IPC namespace's own.",
+    "Each IPC namespace has its own five limits of message queues in /proc/sys/fs/mqueue.",
 )
 .factor("CLONE_NEWIPC")
 .notes(&[63])
 .requires(&[WRITABLE]);
 
 pub(crate) const WRITE_LIMITS: Step = Step {
-    title: "Write each limit in a child in a new IPC namespace, and read it in its parent before and after.",
+    title: "Write each limit in a child in a new IPC namespace. Read it in the parent before and after.",
     calls: &[
         "write(\"/proc/sys/kernel/msgmax\", \"4242\")",
         "write(\"/proc/sys/fs/mqueue/msg_max\", \"20\")",
@@ -107,27 +110,25 @@ pub(crate) const WRITE_LIMITS: Step = Step {
             let default = seen.first().map_or("".into(), |fact| fact.value.clone());
             rows.push(vec![format!("/proc/sys/{file}").into(), default, Value::from(written)]);
         }
-        lab.table("The limits of an IPC namespace", &["file", "in a new one", "written inside"], rows)
+        lab.table("The limits of an IPC namespace", &["file", "default", "written inside"], rows)
     },
 };
 
 const DEFAULTS: Claim = Claim::holds(
     "defaults",
-    "A new IPC namespace takes over none of its creator's 13 limits: msgmax is the default, 8192.",
+    "A new IPC namespace inherits none of its creator's 13 limits: msgmax is the default, 8192.",
 )
 .factor("CLONE_NEWIPC")
 .notes(&[63, 64])
 .requires(&[WRITABLE]);
-const FULL: Claim = Claim::holds(
-    "full",
-    "A namespace that is full takes nothing from another: past msgmni msgget() is ENOSPC in it alone.",
-)
-.factor("CLONE_NEWIPC")
-.notes(&[64])
-.requires(&[WRITABLE]);
+const FULL: Claim =
+    Claim::holds("full", "Past msgmni, msgget() fails with ENOSPC, but it succeeds in a new IPC namespace.")
+        .factor("CLONE_NEWIPC")
+        .notes(&[64])
+        .requires(&[WRITABLE]);
 
-pub(crate) const BEGIN_ANEW: Step = Step {
-    title: "Change all limits, and read them in a new namespace; reach a limit, and go on in a new namespace.",
+pub(crate) const READ_DEFAULTS: Step = Step {
+    title: "Change all limits, and read them in a new namespace. Reach msgmni, and create a queue in a new namespace.",
     calls: &["read(\"/proc/sys/kernel/msgmax\")", "write(\"/proc/sys/kernel/msgmni\", \"1\")"],
     by_hand: &[
         hand("echo 4242 > /proc/sys/kernel/msgmax; unshare --ipc cat /proc/sys/kernel/msgmax")
@@ -139,8 +140,7 @@ pub(crate) const BEGIN_ANEW: Step = Step {
     claims: &[DEFAULTS, FULL],
     run: |lab| {
         lab.compare(DEFAULTS, Namespaces::NONE, Namespaces::IPC, read_inside)?.shows(
-            inside("limits that read as its creator set them").is(0)
-                & inside("cat /proc/sys/kernel/msgmax").is("8192"),
+            inside("limits of the creator").is(0) & inside("cat /proc/sys/kernel/msgmax").is("8192"),
         )?;
         lab.compare(FULL, Namespaces::NONE, Namespaces::IPC, make_when_full)?
             .shows(first().from("ENOSPC").to("OK"))
@@ -149,23 +149,25 @@ pub(crate) const BEGIN_ANEW: Step = Step {
 
 const OPENED: Claim = Claim::holds(
     "limit-opened",
-    "An open /proc/sys/kernel/msgmax shows the IPC namespace in which it was opened, though the reader has left it.",
+    "An open /proc/sys/kernel/msgmax shows the IPC namespace in which it was opened, even after the reader left it.",
 )
 .factor("open() before unshare()")
+.arms("late open()", "early open()")
 .notes(&[64])
 .more(&[50])
 .requires(&[WRITABLE]);
 const GONE: Claim = Claim::holds(
     "limit-gone",
-    "An open /proc/sys/kernel/msgmax does not keep its IPC namespace: when that is gone, read() gives ENOENT.",
+    "An open /proc/sys/kernel/msgmax does not keep its IPC namespace: after its end, read() fails with ENOENT.",
 )
 .factor("the end of the IPC namespace")
+.arms("namespace kept", "namespace ended")
 .notes(&[64])
 .requires(&[WRITABLE]);
 
 pub(crate) const READ_AN_OPEN_LIMIT: Step = Step {
-    title: "Write 4242 to msgmax and open it, leave the namespace, and read the open file; then open it anew. Then the \
-            same without anything that keeps the namespace.",
+    title: "Write 4242 to msgmax and open it. Leave the namespace, and read the open file. Repeat it with nothing that keeps the \
+            namespace.",
     calls: &["open(\"/proc/sys/kernel/msgmax\")", "unshare(CLONE_NEWIPC)", "read(fd)"],
     by_hand: &[
         hand("echo 4242 > /proc/sys/kernel/msgmax; exec 8< /proc/sys/kernel/msgmax")
@@ -176,21 +178,22 @@ pub(crate) const READ_AN_OPEN_LIMIT: Step = Step {
     claims: &[OPENED, GONE],
     run: |lab| {
         lab.compare(OPENED, false, true, read_after_leaving)?
-            .shows(inside("read from the open file").is("4242") & inside("when opened anew").is("8192"))?;
+            .shows(inside("read from the open file").is("4242") & inside("opened again").is("8192"))?;
         lab.compare(GONE, true, false, read_when_gone)?.shows(first().from("OK").to("ENOENT"))
     },
 };
 
 const NOT_ALL: Claim = Claim::holds(
     "not-all",
-    "Not all of /proc/sys/kernel is the IPC namespace's: a hostname that is set inside changes outside.",
+    "Not all of /proc/sys/kernel belongs to the IPC namespace: sethostname() inside takes effect outside.",
 )
 .factor("a limit of IPC")
+.arms("sethostname()", "msgmax")
 .notes(&[64])
 .requires(&[WRITABLE]);
 
 pub(crate) const SET_THE_HOSTNAME: Step = Step {
-    title: "In a new IPC namespace change what two files of /proc/sys/kernel show: hostname and msgmax. Read outside.",
+    title: "In a new IPC namespace, call sethostname(), and write to msgmax. Read both in /proc/sys/kernel outside.",
     calls: &["sethostname(\"inside\")", "write(\"/proc/sys/kernel/msgmax\", \"4242\")"],
     by_hand: &[hand("unshare --ipc hostname inside; cat /proc/sys/kernel/hostname")
         .prints("inside")
@@ -201,12 +204,12 @@ pub(crate) const SET_THE_HOSTNAME: Step = Step {
     },
 };
 
-/// What is asked of `files` outside.
+/// The name of the fact that counts which of `files` changed outside.
 fn changed_outside(files: &[(&str, &str)]) -> String {
     format!("of {} files, changed outside", files.len())
 }
 
-/// Writes all `files` in a child, and says how many of them changed for its parent.
+/// Writes all `files` in a child, and reports how many of them changed for its parent.
 fn write_inside(files: &'static [(&str, &str)], namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
         let read_all = || files.iter().map(|(file, _)| ipc::limit(file)).collect::<ns_core::Result<Vec<_>>>();
@@ -229,11 +232,11 @@ fn read_inside(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let all = || OF_SYSV.into_iter().chain(OF_MQUEUE);
         all().try_for_each(|(file, value)| ipc::set_limit(file, value))?;
         in_a_child(me, namespaces, move |me| {
-            let mut taken_over = 0;
+            let mut inherited = 0;
             for (file, value) in all() {
-                taken_over += usize::from(ipc::limit(file)? == value);
+                inherited += usize::from(ipc::limit(file)? == value);
             }
-            me.report("limits that read as its creator set them", taken_over)?;
+            me.report("limits of the creator", inherited)?;
             me.report("cat /proc/sys/kernel/msgmax", ipc::limit("kernel/msgmax")?)
         })
     })
@@ -249,7 +252,7 @@ fn make_when_full(namespaces: Namespaces) -> Result<Vec<Fact>> {
     })
 }
 
-/// Reads a limit by a file that was opened before its namespace was left, or after.
+/// Reads a limit from a file that is opened before or after the process leaves its namespace.
 fn read_after_leaving(opens_before: bool) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
         ipc::set_limit("kernel/msgmax", "4242")?;
@@ -261,11 +264,11 @@ fn read_after_leaving(opens_before: bool) -> Result<Vec<Fact>> {
         let file = if opens_before { early } else { open()? };
         let text = std::io::read_to_string(file).named(|| format!("read(\"{MSGMAX}\")"))?;
         me.report("read from the open file", text.trim_end())?;
-        me.report("when opened anew", ipc::limit("kernel/msgmax")?)
+        me.report("opened again", ipc::limit("kernel/msgmax")?)
     })
 }
 
-/// Reads an open limit of a namespace that was left, and that is `kept` or gone.
+/// Reads an open limit of a namespace that the process has left. The namespace is `kept`, or has ended.
 fn read_when_gone(kept: bool) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
         let file = File::open(MSGMAX).named(|| format!("open(\"{MSGMAX}\")"))?;
@@ -275,7 +278,7 @@ fn read_when_gone(kept: bool) -> Result<Vec<Fact>> {
         let read = || file.read_at(&mut [0; 16], 0).map(drop).named(|| format!("read(\"{MSGMAX}\")"));
         let mut answer = Outcome::of(read())?;
         if left.is_none() {
-            // It goes by a worker of the kernel's, some time later.
+            // A worker of the kernel removes it some time later.
             let changed = until("the end of the IPC namespace", || match Outcome::of(read())? {
                 Outcome::Done => Ok(None),
                 other => Ok(Some(other)),
@@ -289,10 +292,10 @@ fn read_when_gone(kept: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// Changes what one file of /proc/sys shows in another IPC namespace, and says whether it has changed here.
+/// Changes what a file of /proc/sys shows in another IPC namespace, and reports whether it has changed here.
 fn change_inside(file: &'static str) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
-        // The sandbox's own, in both arms.
+        // This is the hostname of the sandbox, in both arms.
         uts::set_hostname("outside")?;
         let before = ipc::limit(file)?;
         in_a_child(me, Namespaces::IPC, move |_| match file {

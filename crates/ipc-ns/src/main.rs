@@ -1,12 +1,11 @@
 //! Who sees this message queue?
 //!
-//! System V objects and POSIX message queues have names that belong to nobody: a key, an identifier, a path without a
-//! file. An IPC namespace is where such a name counts. Watch for what is no name: memory that is attached, a descriptor
-//! that is open. That is still there when the namespace has been left.
+//! System V objects and POSIX message queues have names: a key, an identifier, or a path without a file. A name is valid
+//! in one IPC namespace. Watch what needs no name: attached memory, and an open descriptor. Both still work after the
+//! process has left the namespace.
 //!
-//! Every arm runs in an IPC namespace of its own, so that it starts empty and leaves nothing to the next. It has a
-//! mount namespace of its own, so that its mounts go with it. What is shown by hand is one session, in the shell of the
-//! first step.
+//! Every arm runs in its own IPC namespace, so that it starts empty and leaves nothing. It also has its own mount
+//! namespace, so that its mounts end with it. The commands by hand are one session, in the shell of the first step.
 
 mod held;
 mod limits;
@@ -25,17 +24,17 @@ const IPC_NS: Experiment = Experiment {
     question: "Who sees this message queue?",
     setup: "A parent creates IPC objects, and its child looks for them.",
     arms: ["plain child", "CLONE_NEWIPC"],
-    in_short: "keys, IDs and queue names are the IPC namespace's. Memory that was attached before stays shared.",
+    in_short: "keys, IDs and queue names belong to one IPC namespace. Memory that is already attached stays shared.",
     notes: "IPC Namespace",
     man: &["ipc_namespaces(7)", "sysvipc(7)", "mq_overview(7)"],
     examples: &[
         ("ipc-ns", "run the experiment"),
-        ("ipc-ns --sabotage", "without the namespace: no claim holds"),
-        ("ipc-ns --format jsonl | jq .", "the same as data"),
-        ("strace -f ipc-ns", "the system calls, facts on their pipes included"),
+        ("ipc-ns --sabotage", "run the negative control: without the factors, no claim holds"),
+        ("ipc-ns --format jsonl | jq .", "show the run as data"),
+        ("strace -f ipc-ns", "show the calls, and the facts that children report by pipes"),
     ],
-    // What the control makes and limits is in this IPC namespace, in the host's place. The mounts are those of mqueue,
-    // the hostname is one that the control writes.
+    // The control creates objects and sets limits in this IPC namespace, instead of the host's. The mounts are those of
+    // mqueue. The control also sets the hostname.
     sandbox: Namespaces::IPC.union(Namespaces::MNT).union(Namespaces::UTS),
     requires: &[],
     steps: &[
@@ -50,7 +49,7 @@ const IPC_NS: Experiment = Experiment {
         posix::MOUNT_MQUEUE,
         posix::END_THE_LAST_MEMBER,
         limits::WRITE_LIMITS,
-        limits::BEGIN_ANEW,
+        limits::READ_DEFAULTS,
         limits::READ_AN_OPEN_LIMIT,
         limits::SET_THE_HOSTNAME,
     ],
@@ -63,7 +62,7 @@ fn main() -> std::process::ExitCode {
 
 const BY_KEY: Claim = Claim::holds(
     "by-key",
-    "A System V object is found by its key in the IPC namespace where it was made, and in no other.",
+    "A System V object cannot be found by its key from a new IPC namespace: msgget() fails with ENOENT.",
 )
 .factor("CLONE_NEWIPC")
 .notes(&[60])
@@ -76,20 +75,20 @@ const BY_KEY: Claim = Claim::holds(
     "A process creates a queue with the key 0x1ab. Its child in a new IPC namespace calls msgget(0x1ab, 0). What happens?",
     &[
         right("ENOENT"),
-        wrong("it gets the queue's ID", "a child inherits what its parent has: descriptors, attached memory"),
-        wrong("EACCES", "what is isolated is thought to be there, and forbidden"),
-        wrong("a new queue is created", "msgget() does create one, if IPC_CREAT is among its flags"),
+        wrong("it gets the queue's ID", "a child inherits descriptors and attached memory"),
+        wrong("EACCES", "isolation seems to deny access"),
+        wrong("a new queue is created", "with IPC_CREAT, msgget() creates one"),
     ],
 );
 const BY_ID: Claim = Claim::holds(
     "by-id",
-    "An object's identifier counts in its own IPC namespace alone: in a new one, without objects, it is EINVAL.",
+    "The identifier of a System V object is invalid in a new, empty IPC namespace: msgctl() fails with EINVAL.",
 )
 .factor("CLONE_NEWIPC")
 .notes(&[60]);
 const LISTED: Claim = Claim::holds(
     "listed",
-    "/proc/sysvipc lists the objects of the IPC namespace of whoever opens the file.",
+    "/proc/sysvipc lists the objects of the IPC namespace of the process that opens the file.",
 )
 .factor("CLONE_NEWIPC")
 .notes(&[62, 65])
@@ -98,16 +97,16 @@ const LISTED: Claim = Claim::holds(
     "In a new IPC namespace a child opens /proc/sysvipc/msg, in its parent's mount of /proc. What is listed?",
     &[
         right("no queue"),
-        wrong("its parent's queue", "which processes /proc shows does depend on who mounted it"),
+        wrong("its parent's queue", "which processes /proc shows depends on the mount"),
         wrong(
             "its parent's queue, with an owner of 65534",
-            "that is how another user namespace shows what it does not know",
+            "another user namespace shows an unmapped owner as 65534",
         ),
     ],
 );
 
 const LOOK_FOR_OBJECTS: Step = Step {
-    title: "Make a queue, a semaphore and a shared memory segment. Look for them from a child in a new IPC namespace.",
+    title: "Create a queue, a semaphore and a shared memory segment. Look for them from a child in a new IPC namespace.",
     calls: &[
         "clone3(CLONE_NEWIPC)",
         "msgget(0x1ab, IPC_CREAT|IPC_EXCL)",
@@ -128,24 +127,27 @@ const LOOK_FOR_OBJECTS: Step = Step {
 
 const SAME_KEY: Claim = Claim::holds(
     "same-key",
-    "Two IPC namespaces can use one key: each has a queue of its own, with messages of its own.",
+    "Two IPC namespaces can use the same key: each has its own queue, with its own messages.",
 )
 .factor("CLONE_NEWIPC")
 .more(&[46, 47]);
 const FIRST_ID: Claim = Claim::holds(
     "first-id",
-    "Identifiers are counted anew: the first queue of a new IPC namespace has the identifier 0.",
+    "Identifiers start again at 0: the first queue of a new IPC namespace has the identifier 0.",
 )
 .factor("CLONE_NEWIPC")
 .notes(&[60]);
-const UNSHARED: Claim =
-    Claim::holds("unshared", "A process that moves itself by unshare() finds its own objects no more.")
-        .factor("unshare(CLONE_NEWIPC)")
-        .notes(&[60])
-        .more(&[46]);
+const UNSHARED: Claim = Claim::holds(
+    "unshared",
+    "After unshare(CLONE_NEWIPC), a process no longer finds its own queue by its key.",
+)
+.factor("unshare(CLONE_NEWIPC)")
+.arms("no unshare()", "unshare()")
+.notes(&[60])
+.more(&[46]);
 
 const USE_ONE_KEY: Step = Step {
-    title: "Send a message. Let a child in a new IPC namespace make a queue of the same key, send another, and receive.",
+    title: "Send a message. In a child in a new IPC namespace, create a queue with the same key, send another, and receive.",
     calls: &["msgget(0x1ab, IPC_CREAT|IPC_EXCL)", "msgsnd(…, \"from the child\")", "msgrcv(…)"],
     by_hand: &[hand("unshare --ipc sh -c 'ipcmk --queue; ipcs --queues | grep 0x'; ipcs --queues | grep 0x")
         .prints("Message queue id: 0\n0x<key A> 0 root …\n0x<key B> 0 root …")
@@ -161,8 +163,8 @@ const USE_ONE_KEY: Step = Step {
     },
 };
 
-/// What a child in new `namespaces` finds by `how` of the three objects that its parent has made: of each its kind and its
-/// identifier are given.
+/// What a child in new `namespaces` finds of the three objects of its parent. `how` gets the kind and the identifier of
+/// each.
 fn look(namespaces: Namespaces, how: fn(SysV, i32) -> ns_core::Result<(String, Value)>) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
         let mut objects = Vec::new();
@@ -219,6 +221,6 @@ fn find_after_unshare(namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
         ipc::make_queue(KEY)?;
         namespace::unshare(namespaces)?;
-        me.report("its queue is found afterwards", ipc::find_queue(KEY)?.is_some())
+        me.report("own queue is found", ipc::find_queue(KEY)?.is_some())
     })
 }

@@ -1,4 +1,4 @@
-//! POSIX message queues: names that are no files, until a file system shows them.
+//! POSIX message queues: their names are not paths of files, but a mount of mqueue shows them as files.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -15,7 +15,7 @@ const NAME: &str = "/lab";
 
 const BY_NAME: Claim = Claim::holds(
     "by-name",
-    "A POSIX message queue is opened by its name in its own IPC namespace; in another it is ENOENT.",
+    "The name of a POSIX message queue is unknown in a new IPC namespace: mq_open() fails with ENOENT.",
 )
 .factor("CLONE_NEWIPC")
 .notes(&[61])
@@ -25,18 +25,18 @@ const BY_NAME: Claim = Claim::holds(
     &[
         right("ENOENT"),
         wrong("it opens the queue", "/lab looks like a path, and both have the same mounts"),
-        wrong("it opens a new, empty queue", "each namespace is thought to have one of each name"),
+        wrong("it opens a new, empty queue", "each namespace seems to have a queue of each name"),
     ],
 );
 const SAME_NAME: Claim = Claim::holds(
     "same-name",
-    "Two IPC namespaces can each have a message queue of one name: O_EXCL finds none there before.",
+    "Two IPC namespaces can each have a message queue of the same name: mq_open(O_CREAT|O_EXCL) succeeds in both.",
 )
 .factor("CLONE_NEWIPC")
 .more(&[49]);
 
 pub(crate) const OPEN_BY_NAME: Step = Step {
-    title: "Make a POSIX message queue. Open it, and make another of its name, from a child in a new IPC namespace.",
+    title: "Create a POSIX message queue. From a child in a new IPC namespace, open it, and create another of its name.",
     calls: &["mq_open(\"/lab\", O_CREAT|O_EXCL)", "clone3(CLONE_NEWIPC)", "mq_open(\"/lab\", O_RDWR)"],
     by_hand: &[hand("mount -t tmpfs none /mnt; mkdir /mnt/a /mnt/b; mount -t mqueue none /mnt/a; touch /mnt/a/lab; cat /mnt/a/lab").prints("QSIZE:0 …").in_the_same_shell(), hand("unshare --ipc sh -c 'mount -t mqueue none /mnt/b; ls /mnt/b; touch /mnt/b/lab && echo OK'").prints("OK"), ],
     claims: &[BY_NAME, SAME_NAME],
@@ -56,7 +56,7 @@ const A_SHM: Requirement = Requirement::Probe(|| {
 
 const SHARED_MEMORY: Claim = Claim::holds(
     "shared-memory",
-    "POSIX shared memory is not the IPC namespace's: its file in /dev/shm can be opened from another one.",
+    "POSIX shared memory does not belong to an IPC namespace: its file in /dev/shm can be opened from another one.",
 )
 .factor("POSIX shared memory instead of a queue")
 .notes(&[61])
@@ -64,16 +64,16 @@ const SHARED_MEMORY: Claim = Claim::holds(
 .arms("queue", "shared memory")
 .core(&[Row::first("POSIX, by name")])
 .asks(
-    "POSIX shared memory /lab exists, by shm_open(). In a new IPC namespace a child opens it. What happens?",
+    "A process creates POSIX shared memory /lab by shm_open(). Its child in a new IPC namespace opens it. What happens?",
     &[
         right("it opens the same memory"),
-        wrong("ENOENT", "POSIX message queues do go with the IPC namespace, and this is called POSIX too"),
-        wrong("it opens empty memory of its own", "/dev/shm is thought to be mounted anew in the namespace"),
+        wrong("ENOENT", "POSIX message queues belong to the IPC namespace, and this is called POSIX too"),
+        wrong("it opens empty memory of its own", "the namespace seems to have its own /dev/shm"),
     ],
 );
 
 pub(crate) const LOOK_FOR_SHARED_MEMORY: Step = Step {
-    title: "Look from a new IPC namespace for a message queue, and for POSIX shared memory.",
+    title: "From a new IPC namespace, open a message queue, and then POSIX shared memory.",
     calls: &["shm_open(\"/lab\", O_CREAT)", "open(\"/dev/shm/lab\")"],
     by_hand: &[hand("mount -t tmpfs none /dev/shm; touch /dev/shm/lab; unshare --ipc ls /dev/shm")
         .prints("lab")
@@ -84,40 +84,42 @@ pub(crate) const LOOK_FOR_SHARED_MEMORY: Step = Step {
 
 const MOUNT: Claim = Claim::holds(
     "mount",
-    "A mount of mqueue shows the queues of the IPC namespace in which it was mounted, to members of any.",
+    "A mount of mqueue shows the queues of its creator's IPC namespace, even to a process in another one.",
 )
 .factor("a mount from another IPC namespace")
+.arms("mount inside", "mount outside")
 .notes(&[62])
 .more(&[48]);
 
 pub(crate) const MOUNT_MQUEUE: Step = Step {
-    title: "Mount mqueue outside, and look at it from a new IPC namespace; then mount it there.",
+    title: "Mount mqueue outside, and mount it in a new IPC namespace. List each mount from inside.",
     calls: &["mount(\"mqueue\", \"/tmp/outside\", \"mqueue\")", "readdir(\"/tmp/outside\")"],
     by_hand: &[hand("unshare --ipc ls /mnt/a").prints("lab").in_the_same_shell()],
     claims: &[MOUNT],
     run: |lab| {
         lab.compare(MOUNT, false, true, look_at_a_mount)?.shows(
-            inside("the queue is seen in the mount").is("yes")
-                & inside("mq_open(\"/lab\", O_RDWR)").is("ENOENT"),
+            inside("mount shows the queue").is("yes") & inside("mq_open(\"/lab\", O_RDWR)").is("ENOENT"),
         )
     },
 };
 
 const OUTLIVES: Claim = Claim::holds(
     "outlives",
-    "In a mount of mqueue the queues are still to be seen when their IPC namespace has lost its last member.",
+    "A mount of mqueue still shows a queue after the last member of its IPC namespace has ended.",
 )
 .factor("a mount from inside")
+.arms("no mount", "mount inside")
 .more(&[48]);
 const DEAD: Claim = Claim::holds(
     "dead",
-    "A mount of mqueue keeps the files, not the IPC namespace: after the last member creat() gives EACCES.",
+    "In a mount of mqueue, creat() fails with EACCES after the last member of its IPC namespace has ended.",
 )
 .factor("the end of the last member")
+.arms("member runs", "member ended")
 .more(&[48]);
 
 pub(crate) const END_THE_LAST_MEMBER: Step = Step {
-    title: "Let the last member mount mqueue where we see it, make a queue, and end. What can be done there now?",
+    title: "Let the only member mount mqueue, create a queue, and end. Then list the mount, and create a file in it.",
     calls: &["_exit(0)", "readdir(\"/tmp/inside\")", "creat(\"/tmp/inside/new\")"],
     by_hand: &[
         hand("mkdir /mnt/c; unshare --ipc sh -c 'mount -t mqueue none /mnt/c; touch /mnt/c/lab'")
@@ -128,9 +130,9 @@ pub(crate) const END_THE_LAST_MEMBER: Step = Step {
     claims: &[OUTLIVES, DEAD],
     run: |lab| {
         lab.compare(OUTLIVES, false, true, |mounts| leave_behind(mounts, true))?
-            .shows(inside("the queue is seen in the mount").is("yes"))?;
+            .shows(inside("mount shows the queue").is("yes"))?;
         lab.compare(DEAD, false, true, |ends| leave_behind(true, ends))?
-            .shows(inside("creat(\"new\") there").is("EACCES"))
+            .shows(inside("creat(\"new\") in the mount").is("EACCES"))
     },
 };
 
@@ -152,10 +154,10 @@ fn make(namespaces: Namespaces) -> Result<Vec<Fact>> {
     })
 }
 
-/// Opens, from another IPC namespace, POSIX shared memory or a message queue.
+/// Opens POSIX shared memory or a message queue from another IPC namespace.
 fn open_across(shared_memory: bool) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
-        // Ours, so that nothing is put into the host's.
+        // A new tmpfs, so that nothing is written to the host's.
         mount::mount("tmpfs", Path::new(SHM))?;
         let _queue = MessageQueue::make(NAME)?;
         let file = format!("{SHM}{NAME}");
@@ -166,16 +168,16 @@ fn open_across(shared_memory: bool) -> Result<Vec<Fact>> {
             } else {
                 Outcome::of(MessageQueue::open(NAME))?
             };
-            me.report("open() of the other namespace's", answer)
+            me.report("open by name", answer)
         })
     })
 }
 
-/// Where a tmpfs of ours is mounted, on a directory that every machine has.
+/// The mount point of a new tmpfs: a directory that every machine has.
 const PLACE: &str = "/tmp";
-/// In it, what is mounted from outside the child's IPC namespace.
+/// In it, the mount from outside the child's IPC namespace.
 const OUTSIDE: &str = "/tmp/outside";
-/// And from inside.
+/// In it, the mount from inside.
 const INSIDE: &str = "/tmp/inside";
 
 fn look_at_a_mount(from_outside: bool) -> Result<Vec<Fact>> {
@@ -186,13 +188,13 @@ fn look_at_a_mount(from_outside: bool) -> Result<Vec<Fact>> {
         in_a_child(me, Namespaces::IPC, move |me| {
             mount::mount("mqueue", Path::new(INSIDE))?;
             let shown = Path::new(if from_outside { OUTSIDE } else { INSIDE });
-            me.report("the queue is seen in the mount", shown.join("lab").exists())?;
+            me.report("mount shows the queue", shown.join("lab").exists())?;
             me.report("mq_open(\"/lab\", O_RDWR)", Outcome::of(MessageQueue::open(NAME))?)
         })
     })
 }
 
-/// The only member of an IPC namespace mounts mqueue or not, makes a queue, and ends or not.
+/// The only member of an IPC namespace creates a queue. It mounts mqueue first if `mounts`, and ends if `ends`.
 fn leave_behind(mounts: bool, ends: bool) -> Result<Vec<Fact>> {
     in_its_own(move |me| {
         make_mount_points()?;
@@ -201,7 +203,7 @@ fn leave_behind(mounts: bool, ends: bool) -> Result<Vec<Fact>> {
                 mount::mount("mqueue", Path::new(INSIDE))?;
             }
             let _queue = MessageQueue::make(NAME)?;
-            me.report("made", true)?;
+            me.report("created", true)?;
             me.stay()
         })?;
         member.fact()?;
@@ -210,9 +212,9 @@ fn leave_behind(mounts: bool, ends: bool) -> Result<Vec<Fact>> {
             member.wait()?;
         }
         let mounted = Path::new(INSIDE);
-        me.report("the queue is seen in the mount", mounted.join("lab").exists())?;
+        me.report("mount shows the queue", mounted.join("lab").exists())?;
         let made = File::create(mounted.join("new")).named(|| "creat(…)".into());
-        me.report("creat(\"new\") there", Outcome::of(made)?)
+        me.report("creat(\"new\") in the mount", Outcome::of(made)?)
     })
 }
 

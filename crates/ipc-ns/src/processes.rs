@@ -1,4 +1,4 @@
-//! The processes of an arm: a parent that has its IPC namespace to itself, its child, and the key of their objects.
+//! The processes of an arm: a parent in its own IPC namespace, its child, and the key of their objects.
 
 use anyhow::Result;
 use ns_core::{Child, Fact, Namespaces, Reporter};
@@ -6,12 +6,12 @@ use ns_core::{Child, Fact, Namespaces, Reporter};
 /// The key of all objects here.
 pub(crate) const KEY: i32 = 0x1ab;
 
-/// What a process reports that has an IPC namespace and a mount namespace to itself.
+/// Runs `body` in a process with its own IPC and mount namespaces, and returns what it reports.
 pub(crate) fn in_its_own(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
     Ok(Child::spawn("parent", Namespaces::IPC | Namespaces::MNT, body)?.facts()?)
 }
 
-/// Reports all that a child of this process reports, which is created in new `namespaces`.
+/// Runs `body` in a child in new `namespaces`, and passes on what it reports.
 pub(crate) fn in_a_child(
     me: &mut Reporter,
     namespaces: Namespaces,

@@ -3,8 +3,9 @@
 //! A trial is a session: the commands of a step, in one shell, as the user whom they are for. What a machine lacks is seen
 //! as an ignored trial, with the reason. A command without a declared output is not run; how many there are is counted.
 //! BY_HAND_RESULTS=FILE adds to that what became of each session, a JSON object a line; BY_HAND_AS=root or user runs the
-//! sessions of the one alone, BY_HAND_ALL=1 those without a declared output too. BY_HAND_CHECKOUT is where the
-//! walkthroughs are, for a test that was carried to another machine.
+//! sessions of the one alone, BY_HAND_ALL=1 those without a declared output too, and BY_HAND_NEEDY=1 those alone that
+//! need what few machines have. BY_HAND_CHECKOUT is where the walkthroughs are, for a test that was carried to another
+//! machine.
 
 #[path = "../built/mod.rs"]
 mod built;
@@ -175,6 +176,9 @@ fn missing(bench: &Bench, session: &Session) -> Option<String> {
     }
     if session.as_root && !bench.root {
         return Some("needs root: sudo".into());
+    }
+    if asked("BY_HAND_NEEDY", "1") && session.typed.iter().all(|(_, hand)| hand.about.needs.is_empty()) {
+        return Some("it needs nothing: typed on every machine".into());
     }
     let only_root = asked("BY_HAND_AS", "root") || !bench.checkout.join("scripts/ordinary").is_file();
     if bench.root && !session.as_root && only_root {
