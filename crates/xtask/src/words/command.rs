@@ -237,15 +237,18 @@ mod tests {
 
     #[test]
     fn paths_and_kinds_restrict_what_is_looked_for() {
-        let files = [("README.md", "A world, and an NIS name\n"), ("docs/05-x.md", "A world.\n")];
+        let files = [
+            ("README.md", "A world, and an NIS name\n"),
+            ("demos/05-x.sh", "#!/usr/bin/env bash\n# Of a world.\n"),
+        ];
         let of = |paths: &[&str], kind| {
             let words = Words { paths: paths.iter().map(ToString::to_string).collect(), kind, ..plain() };
-            said(&files, &words).0.iter().filter(|it| it.contains("md:")).count()
+            said(&files, &words).0.iter().filter(|it| it.contains("; ")).count()
         };
         assert_eq!(of(&[], None), 2);
         assert_eq!(of(&[], Some(Kind::Terms)), 1);
-        assert_eq!(of(&["docs/"], None), 1);
-        assert_eq!(of(&["./docs/05-x.md"], Some(Kind::Words)), 1);
+        assert_eq!(of(&["demos/"], None), 1);
+        assert_eq!(of(&["./demos/05-x.sh"], Some(Kind::Words)), 1);
         let elsewhere = Words { paths: vec!["nowhere".into()], ..plain() };
         let project = Project { root: "/nonexistent".into(), target: "/nonexistent".into() };
         assert!(

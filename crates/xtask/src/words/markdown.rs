@@ -25,6 +25,7 @@ struct Reader {
     is_code: bool,
     table: Table,
     is_quoted: bool,
+    is_emphasised: bool,
 }
 
 #[derive(Default, PartialEq)]
@@ -57,6 +58,12 @@ impl Reader {
             }
             Event::Start(Tag::Paragraph | Tag::Heading { .. } | Tag::Item | Tag::TableCell)
             | Event::End(TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Item) => self.flush(),
+            Event::Start(Tag::Emphasis) => self.is_emphasised = true,
+            Event::End(TagEnd::Emphasis) => self.is_emphasised = false,
+            // The id of a claim, which the documents set in italics.
+            Event::Text(text) if self.is_emphasised && self.is_read() && !text.contains(' ') => {
+                self.current.push_code(&text, line);
+            }
             Event::Code(_) if self.is_read() => self.current.push_code(source, line),
             Event::Text(text) if self.is_read() => self.current.push(&text, line),
             Event::SoftBreak | Event::HardBreak => self.current.push(" ", line),
@@ -114,5 +121,12 @@ mod tests {
         let text = "```sh\nworld\n```\n\n<!-- claims: written by cargo xtask docs -->\nworld\n<!-- end -->\n\n\
                     > world\n\n| not | write |\n|---|---|\n| world | namespace |\n\nhere\n";
         assert_eq!(read(text), [(11, "not".to_string()), (15, "here".to_string())]);
+    }
+
+    #[test]
+    fn the_id_of_a_claim_is_code() {
+        let block = &blocks("None reads it (*heard*), *or so*.", |line| line + 1)[0];
+        assert_eq!(block.text, "None reads it (heard), or so.");
+        assert!(!block.plain.contains("heard") && block.plain.contains("or so"));
     }
 }

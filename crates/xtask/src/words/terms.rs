@@ -96,9 +96,9 @@ const FIELD: &[&str] = &[
 /// Abbreviations without a row: units, placeholders, formats, standards, licences and products, which are no terms of this field.
 const KNOWN: &[&str] = &[
     "ASCII", "BRLTTY", "CI", "CPU", "CPUID", "CR", "CRIU", "CVE", "ESC", "GB", "GIFT", "GNOME", "HTML",
-    "JAWS", "JSON", "KB", "KVM", "LF", "LLVM", "LXC", "LXD", "MATE", "MB", "MIT", "MPL", "NFS", "NN", "NVDA",
-    "OS", "README", "POSIX", "QEMU", "RAM", "RFC", "SVG", "TAP", "TMPDIR", "URL", "USB", "UTC", "UTF", "UTM",
-    "WSL", "XFS", "XML",
+    "JAWS", "JSON", "KB", "KVM", "LF", "LLVM", "LXC", "LXD", "MATE", "MB", "MIT", "MPL", "NFS", "NN", "NUL",
+    "NVDA", "OS", "README", "POSIX", "QEMU", "RAM", "RFC", "SVG", "TAP", "TMPDIR", "URL", "USB", "UTC",
+    "UTF", "UTM", "WSL", "XFS", "XML",
 ];
 
 /// The rows of the glossary.
@@ -173,7 +173,7 @@ pub(super) fn missing(blocks: &[&Block], all: &[Block], glossary: &Glossary) -> 
 
 /// Two to six capitals; longer ones are no abbreviations. What errno(3) and signal(7) have is named there.
 fn is_abbreviation(word: &str) -> bool {
-    let is_signal = word.starts_with("SIG") && word.len() > 5;
+    let is_signal = word.starts_with("SIG") && word.len() > 4;
     let is_known = KNOWN.contains(&word) || is_signal || is_errno(word);
     (2..=6).contains(&word.len()) && word.bytes().all(|it| it.is_ascii_uppercase()) && !is_known
 }
