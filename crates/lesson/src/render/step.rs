@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use transcript::{Event, Hand, Hands};
+use transcript::{Event, Hand, Hands, Need};
 
 use super::command;
 use super::layout::Layout;
@@ -66,7 +66,7 @@ fn by_hand(hands: &Hands, layout: Layout) -> String {
 
 /// What is to be known before the first command is typed.
 fn remark(hands: &Hands) -> Option<String> {
-    let needs: Vec<String> = hands.needs().into_iter().map(transcript::Need::sentence).collect();
+    let needs: Vec<String> = hands.needs().into_iter().map(Need::sentence).collect();
     let needs = (!needs.is_empty()).then(|| format!("needs {}", needs.join("; ")));
     let shell = hands.shell.map(|step| format!("in the shell of step {step}"));
     let all: Vec<String> = needs.into_iter().chain(shell).collect();
