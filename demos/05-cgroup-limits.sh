@@ -16,26 +16,26 @@ next_in() {
     mine "$new"
 }
 
-say 'A limit is a number in a file of a cgroup. Each kind belongs to a controller, and each answers in its
-own way. These are on version 2 here, and these are all that the kernel has:'
+say 'A limit is a number in a file of a cgroup. Each file belongs to a controller. What happens at a limit
+depends on the controller. First come those of version 2 here, then all that the kernel has:'
 if [[ -n $v2 ]]; then
     try 'cat $(findmnt -nfo TARGET -t cgroup2)/cgroup.controllers'
 fi
 try 'cut -f 1 /proc/cgroups'
 pids=$(place_of pids)
 if [[ -z $pids ]]; then
-    say 'No cgroup that we may write to gives the controller pids to those below. Root has one, and whoever
-systemd hands one over to: systemd-run --user --scope -p Delegate=yes demos/'"$demo"'.'
+    say 'No cgroup that you may write to enables the controller pids for its children. Be root, or let systemd
+delegate a cgroup: systemd-run --user --scope -p Delegate=yes demos/'"$demo"'.'
     finish cgroup-limits
 fi
 
-say 'pids: how many processes. Four may be here: a shell, and three that it starts. The answer is an error
-that a program can read, EAGAIN; nobody is killed.'
+say 'pids: the number of processes. Four are allowed: a shell, and three that it starts. The next fork()
+fails with EAGAIN; no process is killed.'
 next_in "$pids"
 try "new=$new; mkdir \$new; echo 4 > \$new/pids.max"
 try 'sh -c '\''echo $$ > $1/cgroup.procs; for i in 1 2 3 4; do sleep 9 & done'\'' sh $new'
 try 'cat $new/pids.current $new/pids.events'
-say 'A lower number than there are is taken, and changes nothing for who is there.'
+say 'The kernel accepts a limit below the number of members. The members stay.'
 try 'echo 1 > $new/pids.max; cat $new/pids.current; kill $(cat $new/cgroup.procs)'
 settle 'rmdir $new'
 
@@ -49,8 +49,8 @@ if [[ -n $memory ]]; then
     # What has space to swap to would not be full.
     swap=''
     [[ -z $(tail -n +2 /proc/swaps) || $max != memory.max ]] || swap='; echo 0 > $new/memory.swap.max'
-    say 'memory: how many bytes. There is no error to give: memory is taken by touching it, and no call is made
-then. So the answer is SIGKILL, exit status 137.'
+    say 'memory: the number of bytes. Memory counts when it is touched, and no call is made then that could
+fail. So the process is killed by SIGKILL: exit status 137.'
     try "new=$new; mkdir \$new; echo 8M > \$new/$max$swap"
     try 'sh -c '\''echo $$ > $1/cgroup.procs; sh -c "a=x; while :; do a=\$a\$a; done"; echo $?'\'' sh $new'
     try "grep oom_kill \$new/$events"
@@ -64,8 +64,8 @@ if [[ -n $cpu ]]; then
     give='echo 2000 20000 > $new/cpu.max'
     [[ -e $new/cpu.max ]] || give='echo 20000 > $new/cpu.cfs_period_us; echo 2000 > $new/cpu.cfs_quota_us'
     rmdir "$new"
-    say 'cpu: how much time. Nobody is refused or killed; who has used it up waits for the next period, here 2 ms in
-every 20. How often that was, the kernel counts.'
+    say 'cpu: the CPU time, here 2 ms in every 20. A process that has used it up waits for the next period. No call
+fails, and no process is killed. nr_throttled counts these periods.'
     try "new=$new; mkdir \$new; $give"
     try 'sh -c '\''echo $$ > $1/cgroup.procs; i=0; while [ $i -lt 9999 ]; do i=$((i+1)); done'\'' sh $new'
     try 'grep nr_ $new/cpu.stat'
@@ -74,8 +74,8 @@ fi
 
 any=$(place_of)
 if [[ -n $any ]]; then
-    say 'Version 2 can freeze a cgroup, and needs no controller for it: freezer is not one. What is frozen stands
-still, and can be killed all the same.'
+    say 'Version 2 can freeze a cgroup without a controller: +freezer fails with EINVAL. A frozen process stops,
+and SIGKILL still ends it.'
     next_in "$any"
     try "new=$new; mkdir \$new; /bin/echo +freezer > \$new/cgroup.subtree_control"
     try 'sleep 60 & echo $! > $new/cgroup.procs; echo 1 > $new/cgroup.freeze'
@@ -85,8 +85,8 @@ still, and can be killed all the same.'
     settle 'rmdir $new'
 fi
 
-say 'Limits nest. May the one below be larger than the one above? It may, and reads so. But the fork is
-counted in both, and what holds is the least.'
+say 'Limits nest. The kernel accepts a larger limit in the child cgroup, and the file then reads so. But a fork counts in
+both cgroups, so the strictest limit applies.'
 next_in "$pids"
 try "new=$new; mkdir \$new"
 if [[ -e $new/cgroup.subtree_control ]]; then

@@ -7,24 +7,24 @@ stage 'Who hears a hostname?' "$@"
 needs unshare:util-linux nsenter:util-linux hostname:hostname
 needs_user_namespaces
 
-say 'A UTS namespace begins with a copy of the names that its creator had. A new name stays in it: the last line below is
-the first again.'
+say 'A UTS namespace begins with a copy of its creator'\''s names. A new name stays in it: the last line below is the
+same as the first. In "unshare -Ur", -U creates a user namespace, and -r makes you root in it.'
 try 'hostname; unshare -Ur --uts sh -c '\''hostname; hostname inside; hostname'\''; hostname'
 
-say 'The namespace lives as long as a member. This one is called container.'
+say 'The namespace exists as long as a member. This one has the hostname "container".'
 try 'unshare -Ur --uts sh -c '\''hostname container; exec sleep 60'\'' &'
 settle 'nsenter --user --preserve-credentials --uts --target $! hostname | grep container'
 try 'readlink /proc/self/ns/uts /proc/$!/ns/uts'
-say 'Two numbers, two namespaces. Who goes into that of the container hears the name of the container, and stays on
-this machine in every other respect:'
+say 'The numbers differ, so these are two namespaces. A process that enters the other one by
+nsenter reads its hostname. The machine and the directory are still the same:'
 try 'nsenter --user --preserve-credentials --uts --target $! sh -c '\''hostname; uptime -p; pwd'\'
 
-say 'The same name can be read as a file. Whose name is it when the file was opened outside, and is read inside? That of
-the reader, at the moment of the reading:'
+say 'The hostname is also a file. Here it is opened outside and read inside. Each reader gets the name of its own
+namespace:'
 try 'unshare -Ur --uts sh -c '\''hostname inside; cat <&3'\'' 3< /proc/sys/kernel/hostname'
 
-say 'Root of a user namespace may rename what that user namespace owns. Here no UTS namespace is made, so the name is
-still the host'\''s, and all capabilities of this root are worth nothing:'
+say 'Root of a user namespace may change only what that user namespace owns. This command creates no UTS namespace, so it
+asks for a change of the host'\''s name. sethostname() fails with EPERM:'
 try 'unshare -Ur hostname inside'
 
 finish uts-demo

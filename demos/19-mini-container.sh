@@ -10,25 +10,26 @@ binary=$(experiment mini-container) || exit 2
 # shellcheck disable=SC2317 # `try` calls it
 mini-container() { "$binary" "$@"; }
 
-say 'A container is a process in other namespaces. Six of them, a new /proc, and it has a hostname, a PID 1 and a
+say 'A container is a process in other namespaces. With six of them and a new /proc, it has a hostname, a PID 1 and a
 network of its own.'
 try 'unshare -Ur --uts --ipc --net --pid --fork --mount-proc sh -c '\''hostname container; hostname; ps -o pid,comm'\'
 try '[ "$(hostname)" = container ] || echo "the host has another hostname"'
 
-say 'From outside it is a process like any other. It has a second PID, and other namespaces than this shell.'
+say 'From outside it is an ordinary process. It has two PIDs, and other namespaces than this shell.'
 try 'unshare -Ur --uts --pid --fork --kill-child --mount-proc sleep 60 &'
 settle 'pgrep --parent $! sleep'
-try 'pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status | wc -w
+try 'pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status
 for ns in uts pid mnt user net; do
     [ $(readlink /proc/$pid/ns/$ns) = $(readlink /proc/self/ns/$ns) ] && echo "$ns: ours" || echo "$ns: another"
 done'
 
-say 'It is root in there, with every capability; and what it drops comes back in a nested user namespace.'
+say 'It is root inside, with every capability. A capability that it drops comes back in a nested user namespace.'
 try 'unshare -Ur setpriv --bounding-set -sys_admin sh -c '\''grep CapBnd /proc/self/status
 unshare --user grep CapBnd /proc/self/status'\'
 
-say 'So it takes more: a root directory of its own, few capabilities, a filter of system calls, limits, an init. That is
-what "mini-container run" does. It needs a directory with programs; here are three of this machine, with their libraries.'
+say 'So a container needs more: a root directory of its own, few capabilities, a filter of system calls, limits, an init.
+That is what "mini-container run" does. It needs a directory with programs; here are three of this machine,
+with their libraries.'
 # shellcheck disable=SC2034 # the commands use it
 rootfs=$(mktemp -d "${TMPDIR:-/tmp}/inception-demo.XXXXXX")
 afterwards 'rm -rf --one-file-system "$rootfs"'
@@ -40,7 +41,7 @@ try 'mkdir $rootfs/bin; for program in sh ls cat; do
 done; ls $rootfs'
 try 'mini-container run $rootfs sh -c '\''echo "I am $$, and my root has:" /*; echo changed >/new; ls /dev'\'
 try 'ls $rootfs'
-say 'What was written is gone with the container, and what the kernel shows too much is covered.'
+say 'What was written is gone with the container. Files in /proc that show or change the host are covered.'
 try 'mini-container run $rootfs cat /proc/interrupts'
 try 'mini-container run $rootfs sh -c '\''echo evil >/proc/sys/kernel/hostname'\'
 try 'mini-container run $rootfs sh -c '\''while read -r line; do case $line in Cap*|NoNew*|Seccomp:*) echo "$line"; esac; done </proc/self/status'\'

@@ -41,7 +41,7 @@ experiment_of() {
 }
 
 # What a transcript depends on: the kernel, the privilege, how cgroups are mounted, and in how many different ones we
-# are (a process in the root of every hierarchy cannot see what a cgroup namespace hides).
+# are. (A process in the root of every hierarchy cannot see what a cgroup namespace hides.)
 conditions() {
     local release user=user layout paths
     release=$(uname -r)

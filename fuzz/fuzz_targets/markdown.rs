@@ -10,7 +10,7 @@ mod markdown;
 fuzz_target!(|data: &[u8]| {
     let [width, plain, text @ ..] = data else { return };
     let text = String::from_utf8_lossy(text);
-    let layout = lesson::Layout { width: usize::from(*width), plain: plain % 2 == 1 };
+    let layout = lesson::render::Layout { width: usize::from(*width), plain: plain % 2 == 1 };
     let shown = markdown::render(&text, layout);
     let mut rest = shown.chars();
     while let Some(c) = rest.next() {

@@ -142,7 +142,7 @@ const COPY = `(async () => {
     await navigator.clipboard.writeText("");
     button?.click();
     const copied = await navigator.clipboard.readText();
-    if (copied === "" || copied !== block.textContent.trim()) found.push(copied + " for " + block.textContent);
+    if (copied === "" || copied !== [...block.querySelectorAll("code")].map((it) => it.textContent).join("").trim()) found.push(copied + " for " + block.textContent);
     if (!/commands of step \\d+/.test(button?.textContent)) found.push("a button without a name");
   }
   return found.concat(blocks.length ? [] : ["no commands"]).join("; ");

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What scripts/vm, scripts/test-vm and scripts/deb have in common: the image of a VM, what it takes to start one, and
-# how programs are built that run on other machines than this: without glibc, if Rust's target for musl is there, and
-# otherwise with the glibc of this machine, which a Debian has to have as new.
+# how programs for other machines are built. They are built without glibc, if Rust's target for musl is there. Otherwise
+# they use the glibc of this machine, which a Debian has to have as new.
 
 # Rust's target without glibc.
 musl=$(uname -m)-unknown-linux-musl
@@ -29,7 +29,7 @@ can_build_for() {
     [[ -n $glibc && -n $oldest ]] && printf '%s\n' "$glibc" "$oldest" | sort -CV
 }
 
-# The paths of whoever built it are nobody's affair: cargo is told so from here on.
+# From here on cargo leaves out the paths of whoever built it.
 # shellcheck disable=SC2154 # those who source this set root
 hide_paths() {
     local flags="${RUSTFLAGS:-}" separator=$'\x1f'

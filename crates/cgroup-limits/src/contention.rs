@@ -31,15 +31,7 @@ const WEIGHT: Claim = Claim::holds(
 pub(crate) const SHARE_CPU: Step = Step {
     title: "cpu: let two processes spin on one CPU, in cgroups of the same weight. Then make the second weight 10 times as large.",
     calls: &["write(\"…/cpu.weight\", \"1000\")", "sched_setaffinity()", "clock_getcpuclockid()"],
-    by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir one ten"),
-        hand("test -n \"$v1\" && echo 10240 > ten/cpu.shares || echo 1000 > ten/cpu.weight"),
-        hand(
-            "for g in one ten; do sh -c \"echo \\$\\$ > $g/cgroup.procs; taskset -cp 0 \\$\\$; while :; do :; done\" & done; sleep 3",
-        ),
-        hand("for p in $(jobs -p); do cut -d ' ' -f 1 /proc/$p/schedstat; done  # in ns"),
-        hand("kill $(jobs -p); wait; rmdir one ten"),
-    ],
+    by_hand: &[hand("mkdir one ten; echo 1000 > ten/cpu.weight; spin='taskset -cp 0 $$ >/dev/null; while :; do :; done'").as_root().prints("").in_the_same_shell(), hand("sh -c \"echo \\$\\$ > one/cgroup.procs; $spin\" & sh -c \"echo \\$\\$ > ten/cgroup.procs; $spin\" & sleep 3; grep usage_usec one/cpu.stat ten/cpu.stat").as_root().prints("one/cpu.stat:usage_usec …\nten/cpu.stat:usage_usec …"), hand("echo 1 > one/cgroup.kill; echo 1 > ten/cgroup.kill; sleep 1; rmdir one ten").as_root().prints(""), ],
     claims: &[WEIGHT],
     run: |lab| lab.compare(WEIGHT, 1, 10, spin_beside)?.shows(outside(LESS_THAN_HALF).is("yes")),
 };
@@ -59,13 +51,14 @@ pub(crate) const PRESS: Step = Step {
     title: "Let one process spin on a CPU, and then two. Read for how long one waits (some), and for how long all wait (full).",
     calls: &["sched_setaffinity()", "read(\"…/cpu.pressure\")", "clock_getcpuclockid()"],
     by_hand: &[
-        hand(
-            "cd $v2; mkdir new; for i in 1 2; do sh -c 'echo $$ > new/cgroup.procs; taskset -cp 0 $$; while :; do :; done' & done",
-        ),
-        hand(
-            "cat new/cpu.pressure; sleep 1; cat new/cpu.pressure; grep usage new/cpu.stat  # total and usage_usec are in µs",
-        ),
-        hand("kill $(jobs -p); wait; rmdir new"),
+        hand("mkdir new; for i in 1 2; do sh -c \"echo \\$\\$ > new/cgroup.procs; $spin\" & done")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("grep some new/cpu.pressure; sleep 1; grep some new/cpu.pressure; grep usage_usec new/cpu.stat")
+            .as_root()
+            .prints("some … total=…\nsome … total=…\nusage_usec …"),
+        hand("echo 1 > new/cgroup.kill; sleep 1; rmdir new").as_root().prints(""),
     ],
     claims: &[PRESSURE],
     run: |lab| lab.compare(PRESSURE, false, true, press)?.shows(outside(ONE_WAITED).is("yes")),
@@ -86,11 +79,7 @@ const KEPT: Claim = Claim::holds_since(
 pub(crate) const MOVE_WHO_IS_PINNED: Step = Step {
     title: "cpuset: pin a process to one CPU, and move it to a cpuset with all CPUs. Call sched_getaffinity().",
     calls: &["sched_setaffinity()", "write(\"…/new/cgroup.procs\", \"PID\")", "sched_getaffinity()"],
-    by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpuset); cd ${v1:-$v2}; mkdir new"),
-        hand("test -z \"$v1\" || for f in cpuset.cpus cpuset.mems; do cat $f > new/$f; done"),
-        hand("taskset -c 0 sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$'; rmdir new"),
-    ],
+    by_hand: &[hand("mkdir new; cat cpuset.cpus.effective > new/cpuset.cpus; taskset -c 0 sh -c 'echo $$ > new/cgroup.procs; taskset -cp $$'; rmdir new").as_root().prints("pid …'s current affinity list: 0…").in_the_same_shell(), ],
     claims: &[KEPT],
     run: |lab| lab.compare(KEPT, false, true, move_pinned)?.shows(inside(MAY_USE).is(1)),
 };

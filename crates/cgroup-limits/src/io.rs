@@ -54,18 +54,7 @@ pub(crate) const LIMIT_IO: Step = Step {
         "read(\"…/io.stat\")",
         "write(\"…/io.max\", \"8:0 wiops=2\")",
     ],
-    by_hand: &[
-        hand(
-            "cd $v2; echo +io > cgroup.subtree_control; mkdir new; disk=$(lsblk -dno MAJ:MIN /dev/vda)  # the disk that /var/tmp is on",
-        ),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file oflag=direct bs=4k count=256'; cat new/io.stat",
-        ),
-        hand(
-            "echo $disk wiops=2 > new/io.max; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file oflag=direct bs=4k count=8'",
-        ),
-        hand("rm /var/tmp/file; rmdir new"),
-    ],
+    by_hand: &[hand("mkdir new; disk=$(findmnt -no MAJ:MIN -T /var/tmp)  # of a whole disk, not of a partition").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file oflag=direct bs=4k count=256 2>/dev/null'; cat new/io.stat").as_root().prints("… wbytes=1048576 …"), hand("echo $disk wiops=2 > new/io.max; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file oflag=direct bs=4k count=8 2>&1 | tail -n 1'").as_root().prints("32768 bytes (33 kB, 32 KiB) copied, … s, …"), hand("rm /var/tmp/file; rmdir new").as_root().prints(""), ],
     claims: &[STAT, MAX],
     run: |lab| {
         let parent = parent()?.map_err(|unmet| anyhow!("{unmet}"))?;

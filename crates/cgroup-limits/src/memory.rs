@@ -104,15 +104,7 @@ const MEMINFO: Claim = Claim::holds(
 pub(crate) const LIMIT_MEMORY: Step = Step {
     title: "memory: limit a cgroup to 8 MiB. Touch 32 MiB in it, then write 32 MiB to pipes.",
     calls: &["write(\"…/memory.max\", \"8388608\")", "mmap()", "write(pipe)", "read(\"…/memory.events\")"],
-    by_hand: &[
-        hand(
-            "v1=$(findmnt -nfo TARGET -t cgroup -O memory); cd ${v1:-$v2}; mkdir new; test -n \"$v1\" && max=memory.limit_in_bytes || max=memory.max",
-        ),
-        hand("echo 8M > new/$max; swapoff --all  # or, on version 2: echo 0 > new/memory.swap.max"),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M | wc -c'; grep -rs ^oom_kill new; rmdir new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M | wc -c'; grep '^oom_kill ' new/memory.events; rmdir new").as_root().prints("0\nKilled\noom_kill 1"), ],
     claims: &[TOUCHED, MAX, COUNTED, KERNEL],
     run: |lab| {
         show_version(lab, "memory")?;
@@ -132,9 +124,7 @@ pub(crate) const LIMIT_MEMORY: Step = Step {
 pub(crate) const READ_MEMINFO: Step = Step {
     title: "Limit a cgroup to 8 MiB. In it, read the limit and then /proc/meminfo.",
     calls: &["read(\"…/memory.max\")", "read(\"/proc/meminfo\")"],
-    by_hand: &[hand(
-        "mkdir new; echo 8M > new/$max; sh -c 'echo $$ > new/cgroup.procs; head -n 1 /proc/meminfo'; cat new/$max; rmdir new",
-    )],
+    by_hand: &[hand("mkdir new; echo 8M > new/memory.max; sh -c 'echo $$ > new/cgroup.procs; head -n 1 /proc/meminfo'; cat new/memory.max; rmdir new").as_root().prints("MemTotal: … kB\n8388608").in_the_same_shell(), ],
     claims: &[MEMINFO],
     run: |lab| {
         lab.compare(MEMINFO, Source::Limit, Source::Meminfo, read_within)?
@@ -145,18 +135,7 @@ pub(crate) const READ_MEMINFO: Step = Step {
 pub(crate) const CHOOSE_A_VICTIM: Step = Step {
     title: "Fill a cgroup with pages of a file. Then exceed its limit with two processes, and see which is killed.",
     calls: &["write(file)", "fdatasync(file)", "write(\"/proc/PID/oom_score_adj\", \"1000\")"],
-    by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O memory); cd ${v1:-$v2}; mkdir new; echo 8M > new/$max"),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=32 oflag=dsync'; rm /var/tmp/file",
-        ),
-        hand(
-            "echo 32M > new/$max; sh -c 'echo $$ > new/cgroup.procs; echo 1000 > /proc/self/oom_score_adj; a=$(head -c 8M /dev/zero | tr \"\\0\" x); kill -STOP $$' &",
-        ),
-        hand(
-            "sleep 1; sh -c 'echo $$ > new/cgroup.procs; head -c 28M /dev/zero | tail -c 28M | wc -c'; jobs; kill $!; rmdir new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=32 oflag=dsync 2>&1 | tail -n 1'; rm /var/tmp/file; grep '^oom_kill ' new/memory.events").as_root().prints("33554432 bytes (34 MB, 32 MiB) copied, …\noom_kill 0"), hand("echo 32M > new/memory.max; sh -c 'echo $$ > new/cgroup.procs; echo 1000 > /proc/self/oom_score_adj; a=$(head -c 8M /dev/zero | tr \"\\0\" x); kill -STOP $$' &").as_root().prints(""), hand("sleep 1; sh -c 'echo $$ > new/cgroup.procs; head -c 28M /dev/zero | tail -c 28M | wc -c'; grep '^oom_kill ' new/memory.events; sleep 1; rmdir new").as_root().prints("29360128\noom_kill 1"), ],
     claims: &[RECLAIMED, VICTIM],
     run: |lab| {
         if let Some((directory, _)) = io::disk() {
@@ -208,18 +187,7 @@ const HIGH: Claim = Claim::holds(
 pub(crate) const ANSWER_OTHERWISE: Step = Step {
     title: "Exceed memory.max where memory.oom.group is 1. Then exceed memory.high.",
     calls: &["write(\"…/memory.oom.group\", \"1\")", "write(\"…/memory.high\", \"32M\")"],
-    by_hand: &[
-        hand(
-            "cd $v2; mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max; echo 1 > new/memory.oom.group",
-        ),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M; echo never said'; cat new/memory.events; rmdir new",
-        ),
-        hand(
-            "mkdir new; echo 16M > new/memory.high; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=64'",
-        ),
-        hand("cat new/memory.current new/memory.events; rm /var/tmp/file; rmdir new"),
-    ],
+    by_hand: &[hand("mkdir new; echo 8M > new/memory.max; echo 0 > new/memory.swap.max; echo 1 > new/memory.oom.group").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; head -c 32M /dev/zero | tail -c 32M; echo never said'; grep oom_ new/memory.events; rmdir new").as_root().prints("oom_kill …\noom_group_kill 1"), hand("mkdir new; echo 16M > new/memory.high; sh -c 'echo $$ > new/cgroup.procs; dd if=/dev/zero of=/var/tmp/file bs=1M count=64 2>/dev/null'").as_root().prints(""), hand("cat new/memory.current; grep -E '^(high|oom_kill) ' new/memory.events; rm /var/tmp/file; rmdir new").as_root().prints("1…\nhigh …\noom_kill 0"), ],
     claims: &[GROUP, HIGH],
     run: |lab| {
         lab.compare(GROUP, false, true, take_beside_another)?

@@ -32,14 +32,7 @@ pub(crate) const TAKE_A_CPU: Step = Step {
         "write(\"…/cpuset.cpus.partition\", \"root\")",
         "sched_getaffinity()",
     ],
-    by_hand: &[
-        hand(
-            "cd $v2; echo +cpuset > cgroup.subtree_control; mkdir new; echo 1 > new/cpuset.cpus; taskset -cp $$",
-        ),
-        hand(
-            "echo root > new/cpuset.cpus.partition; cat new/cpuset.cpus.partition; taskset -cp $$; rmdir new",
-        ),
-    ],
+    by_hand: &[hand("top=/sys/fs/cgroup/new; mkdir $top; echo 1 > $top/cpuset.cpus; taskset -cp $$").as_root().prints("pid …'s current affinity list: 0,1…").in_the_same_shell(), hand("echo root > $top/cpuset.cpus.partition; cat $top/cpuset.cpus.partition; taskset -cp $$; rmdir $top").as_root().prints("root\npid …'s current affinity list: 0…"), ],
     claims: &[PARTITION],
     run: |lab| {
         lab.compare(PARTITION, false, true, look_beside)?

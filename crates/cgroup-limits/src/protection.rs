@@ -30,12 +30,7 @@ const WAITS: Claim = Claim::holds(
 pub(crate) const WAIT_PAST_HIGH: Step = Step {
     title: "memory: let a process touch 33 MiB where memory.high is 32 MiB. Count how often it sleeps meanwhile.",
     calls: &["write(\"…/memory.high\", \"33554432\")", "mmap()", "getrusage(RUSAGE_SELF)"],
-    by_hand: &[
-        hand("cd $v2; mkdir new; echo 32M > new/memory.high; echo 0 > new/memory.swap.max"),
-        hand(
-            "sh -c 'echo $$ > new/cgroup.procs; time head -c 16500k /dev/zero | tail -c 33M | wc -c'; cat new/memory.events; rmdir new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo 32M > new/memory.high; echo 0 > new/memory.swap.max").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/cgroup.procs; head -c 33M /dev/zero | timeout 5 tail -c 33M | wc -c'; grep '^high ' new/memory.events; rmdir new").as_root().prints("…\nhigh …"), ],
     claims: &[WAITS],
     run: |lab| lab.compare(WAITS, false, true, touch_past_high)?.shows(inside(SLEPT).is("yes")),
 };
@@ -54,17 +49,7 @@ const LOW: Claim = Claim::holds(
 pub(crate) const PROTECT: Step = Step {
     title: "memory: protect one of two siblings by memory.low. Write a file of 8 MiB in each, then limit the parent to 10 MiB.",
     calls: &["write(\"…/above/one/memory.low\", \"8388608\")", "write(\"…/above/memory.max\", \"10485760\")"],
-    by_hand: &[
-        hand(
-            "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.low",
-        ),
-        hand(
-            "for g in one other; do sh -c \"echo \\$\\$ > new/$g/cgroup.procs; dd if=/dev/zero of=/var/tmp/$g bs=1M count=8 conv=fsync\"; done",
-        ),
-        hand(
-            "echo 10M > new/memory.max; grep '^file ' new/*/memory.stat; rm /var/tmp/one /var/tmp/other; rmdir new/* new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.low").as_root().prints("").in_the_same_shell(), hand("for g in one other; do sh -c \"echo \\$\\$ > new/$g/cgroup.procs; dd if=/dev/zero of=/var/tmp/$g bs=1M count=8 conv=fsync 2>/dev/null\"; done").as_root().prints(""), hand("echo 10M > new/memory.max; grep '^file ' new/*/memory.stat; rm /var/tmp/one /var/tmp/other; rmdir new/*/ new").as_root().prints("new/one/memory.stat:file …\nnew/other/memory.stat:file …"), ],
     claims: &[LOW],
     run: |lab| {
         let Some((directory, _)) = io::disk() else { return Ok(()) };
@@ -86,18 +71,7 @@ const MIN: Claim = Claim::holds(
 pub(crate) const PROTECT_FOR_GOOD: Step = Step {
     title: "memory: protect 8 MiB of a file by memory.low, then by memory.min. Let a sibling take 12 MiB, where 16 MiB is the limit.",
     calls: &["write(\"…/above/one/memory.min\", \"8388608\")", "mmap()"],
-    by_hand: &[
-        hand(
-            "cd $v2; mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.min",
-        ),
-        hand(
-            "sh -c 'echo $$ > new/one/cgroup.procs; dd if=/dev/zero of=/var/tmp/one bs=1M count=8 conv=fsync'",
-        ),
-        hand("echo 16M > new/memory.max; echo 0 > new/memory.swap.max"),
-        hand(
-            "sh -c 'echo $$ > new/other/cgroup.procs; head -c 12M /dev/zero | tail -c 12M | wc -c'; rm /var/tmp/one; rmdir new/* new",
-        ),
-    ],
+    by_hand: &[hand("mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.min").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/one/cgroup.procs; dd if=/dev/zero of=/var/tmp/one bs=1M count=8 conv=fsync 2>/dev/null'").as_root().prints(""), hand("echo 16M > new/memory.max; echo 0 > new/memory.swap.max").as_root().prints(""), hand("sh -c 'echo $$ > new/other/cgroup.procs; head -c 12M /dev/zero | tail -c 12M | wc -c'; rm /var/tmp/one; rmdir new/*/ new; exit").as_root().prints("0\nKilled"), ],
     claims: &[MIN],
     run: |lab| {
         let Some((directory, _)) = io::disk() else { return Ok(()) };

@@ -73,15 +73,7 @@ const CPUS: Claim = Claim::holds(
 pub(crate) const GIVE_MORE_BELOW: Step = Step {
     title: "Create a cgroup called above, and its child called below. Give the child the larger limit, read it back, and exceed both.",
     calls: &["write(\"…/above/pids.max\", \"4\")", "write(\"…/above/below/pids.max\", \"50\")", "fork()"],
-    by_hand: &[
-        hand(
-            "v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir -p new/below; test -n \"$v1\" || echo +pids > new/cgroup.subtree_control",
-        ),
-        hand("echo 4 > new/pids.max; echo 50 > new/below/pids.max; cat new/below/pids.max"),
-        hand(
-            "sh -c 'echo $$ > new/below/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'; sleep 2; rmdir new/below new",
-        ),
-    ],
+    by_hand: &[hand("mkdir -p new/below; echo +pids > new/cgroup.subtree_control; echo 4 > new/pids.max; echo 50 > new/below/pids.max; cat new/below/pids.max").as_root().prints("50").in_the_same_shell(), hand("sh -c 'echo $$ > new/below/cgroup.procs; for i in 1 2 3 4; do sleep 1 & done'; sleep 2; rmdir new/below new").as_root().prints("…: Cannot fork"), ],
     claims: &[CANNOT_EXCEED, LEAST, LEAST_MEMORY, CPUS],
     run: |lab| {
         // The sentence would hold if a larger limit were refused.
@@ -119,9 +111,13 @@ pub(crate) const WRITE_NO_LIMIT: Step = Step {
     title: "Write to memory.max more than a whole page. Write values out of range to cpu.max and other files.",
     calls: &["write(\"…/memory.max\", \"4097\")", "write(\"…/cpu.max\", \"500 100000\")"],
     by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O cpu); cd ${v1:-$v2}; mkdir new"),
-        hand("test -n \"$v1\" && echo 500 > new/cpu.cfs_quota_us || echo 500 100000 > new/cpu.max"),
-        hand("rmdir new"),
+        hand("mkdir new; echo 10000 > new/memory.max; cat new/memory.max")
+            .as_root()
+            .prints("8192")
+            .in_the_same_shell(),
+        hand("echo 500 100000 > new/cpu.max; echo -1 > new/memory.max; rmdir new")
+            .as_root()
+            .prints("EINVAL\nEINVAL"),
     ],
     claims: &[ROUNDED, NONSENSE],
     run: |lab| {

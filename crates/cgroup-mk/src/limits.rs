@@ -28,10 +28,12 @@ const NONSENSE: Claim =
 pub(crate) const SET: Step = Step {
     title: "Write a limit to pids.max, read it back, and write invalid values.",
     calls: &["write(\"…/pids.max\", \"5\")", "read(\"…/pids.max\")"],
-    by_hand: &[
-        hand("v1=$(findmnt -nfo TARGET -t cgroup -O pids); cd ${v1:-$v2}; mkdir new  # as root"),
-        hand("cat new/pids.max; echo 5 > new/pids.max; cat new/pids.max; echo -1 > new/pids.max"),
-    ],
+    by_hand: &[hand(
+        "mkdir new; cat new/pids.max; echo 5 > new/pids.max; cat new/pids.max; echo -1 > new/pids.max",
+    )
+    .as_root()
+    .prints("max\n5\nEINVAL")
+    .in_the_same_shell()],
     claims: &[IN_A_FILE, NONSENSE],
     run: |lab| {
         let parent = CgroupParent::require(REQUEST)?;
@@ -72,8 +74,11 @@ pub(crate) const EXCEED: Step = Step {
     title: "Limit a cgroup to 3 processes. Let a process outside, and then one inside, fork 4 times.",
     calls: &["write(\"…/pids.max\", \"3\")", "fork()"],
     by_hand: &[
-        hand("echo 3 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; sleep 1 & sleep 1 & sleep 1'"),
-        hand("sleep 2; rmdir new"),
+        hand("echo 3 > new/pids.max; sh -c 'echo $$ > new/cgroup.procs; sleep 1 & sleep 1 & sleep 1'")
+            .as_root()
+            .prints("…: Cannot fork")
+            .in_the_same_shell(),
+        hand("sleep 2; rmdir new; exit").as_root().prints(""),
     ],
     claims: &[BINDS],
     run: |lab| lab.compare(BINDS, false, true, fork_four_times)?.shows(inside("fork()").is("EAGAIN")),

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Experiment, Requirement, Row, Step, first, hand, outside, right, wrong};
+use lesson::{Claim, Experiment, Need, Requirement, Row, Step, first, hand, outside, right, wrong};
 use nix::sys::stat::{Mode, umask};
 use ns_core::cgroup::{self, CgroupParent, CgroupRequest, Layout};
 use ns_core::cleanup::{self, Removal, TemporaryDirectory};
@@ -102,10 +102,11 @@ const BY_ITS_MAGIC: Claim = Claim::holds(
 const FIND_THE_HIERARCHY: Step = Step {
     title: "Find the hierarchy of version 2: by its usual path, and by the type of its filesystem.",
     calls: &["statfs(\"/sys/fs/cgroup\")", "read(\"/proc/self/mountinfo\")"],
-    by_hand: &[
-        hand("findmnt --types cgroup,cgroup2"),
-        hand("v2=$(findmnt -nfo TARGET -t cgroup2); stat --file-system --format %T /sys/fs/cgroup $v2"),
-    ],
+    by_hand: &[hand(
+        "v2=$(findmnt -nfo TARGET -t cgroup2); stat --file-system --format %T /sys/fs/cgroup $v2",
+    )
+    .prints("…\ncgroup2fs")
+    .needs(&[Need::Cgroup])],
     claims: &[AT_THE_DEFAULT, BY_ITS_MAGIC],
     run: |lab| {
         let layout = Layout::detect()?;
@@ -166,8 +167,10 @@ const MAKE_ONE: Step = Step {
     title: "Create a directory called new in /tmp, and one in cgroupfs. List each, create a file in it, and rename it.",
     calls: &["mkdir(\"/sys/fs/cgroup/…/new\")", "creat(\"…/new/file\")", "rename(\"…/new\", \"…/newer\")"],
     by_hand: &[
-        hand("new=$v2$(sed -n s/^0:://p /proc/self/cgroup)/new; mkdir $new"),
-        hand("ls $new; touch $new/file; mv $new $new.renamed"),
+        hand("new=$v2$(sed -n s/^0:://p /proc/self/cgroup)/new; mkdir $new; ls $new | head -n 3")
+            .prints("cgroup.controllers\ncgroup.events\ncgroup.freeze")
+            .in_the_same_shell(),
+        hand("touch $new/file; mv $new $new.renamed").prints("EACCES\nEPERM"),
     ],
     claims: &[MKDIR, FILES, NO_FILES, RENAME],
     run: |lab| {

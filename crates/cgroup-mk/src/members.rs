@@ -50,8 +50,10 @@ pub(crate) const JOIN: Step = Step {
     title: "Start a process in a cgroup called old, and write its PID to cgroup.procs of a new cgroup.",
     calls: &["write(\"…/cgroup.procs\", \"PID\")", "read(\"/proc/PID/cgroup\")"],
     by_hand: &[hand(
-        "sleep 99 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs; grep ^0:: /proc/$!/cgroup",
-    )],
+        "sleep 60 & echo $! > $new/cgroup.procs; echo $!; cat $new/cgroup.procs; grep ^0:: /proc/$!/cgroup",
+    )
+    .prints("<pid>\n<pid>\n0::/…/new")
+    .in_the_same_shell()],
     claims: &[LISTED, MOVES],
     run: |lab| {
         let places = lab.arms(false, true, places_of)?;
@@ -104,8 +106,10 @@ pub(crate) const WRITE_PIDS: Step = Step {
         "write(fd, \"PID PID\")",
     ],
     by_hand: &[
-        hand("sleep 98 & echo $! > $new/cgroup.procs; cat $new/cgroup.procs"),
-        hand("echo 1 2 > $new/cgroup.procs"),
+        hand("for n in 1 2; do sleep 60 & echo $! > $new/cgroup.procs; done; wc -l < $new/cgroup.procs")
+            .prints("3")
+            .in_the_same_shell(),
+        hand("echo 1 2 > $new/cgroup.procs").prints("EINVAL"),
     ],
     claims: &[APPENDED, COMMAND],
     run: |lab| {
@@ -158,7 +162,7 @@ const OTHER_PIDS: Claim = Claim::holds(
 pub(crate) const READ_FROM_ANOTHER_PID_NAMESPACE: Step = Step {
     title: "Read cgroup.procs from a new PID namespace, in which the member has no PID.",
     calls: &["clone3(CLONE_NEWPID)", "read(\"…/cgroup.procs\")"],
-    by_hand: &[hand("sudo unshare --pid --fork cat $new/cgroup.procs")],
+    by_hand: &[hand("unshare -Urpf sh -c \"cat $new/cgroup.procs\"").prints("0\n0\n0").in_the_same_shell()],
     claims: &[OTHER_PIDS],
     run: |lab| {
         // Without CAP_SYS_ADMIN, a PID namespace needs a new user namespace. Then both arms get one.
@@ -216,8 +220,9 @@ pub(crate) const REMOVE: Step = Step {
     title: "Try to remove a cgroup, empty and with a member. Read cgroup.events of its parent, and poll() until it is empty.",
     calls: &["rmdir(\"…\")", "read(\"…/cgroup.events\")", "poll(events, POLLPRI)"],
     by_hand: &[
-        hand("rmdir $new; cat $new/cgroup.events"),
-        hand("kill %1 %2; wait; cat $new/cgroup.events; rmdir $new"),
+        hand("rmdir $new; cat $new/cgroup.events").prints("EBUSY\npopulated 1\nfrozen 0").in_the_same_shell(),
+        hand("kill $(cat $new/cgroup.procs); sleep 1; cat $new/cgroup.events; rmdir $new")
+            .prints("populated 0\nfrozen 0"),
     ],
     claims: &[BUSY, POPULATED, POLLED],
     run: |lab| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Picture, Requirement, Row, Step, first, hand, outside, right, wrong};
+use lesson::{Claim, Lab, Need, Picture, Requirement, Row, Step, first, hand, outside, right, wrong};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest, Layout, walk};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Error, Fact, Outcome, Value};
@@ -30,7 +30,9 @@ const BUSY: Claim = Claim::holds("parent-busy", "rmdir() of a cgroup with a chil
 pub(crate) const NEST: Step = Step {
     title: "Create a cgroup a, a cgroup b beside it, and another b inside it. Put a process into each.",
     calls: &["mkdir(\"…/a/b\")", "write(\"…/a/b/cgroup.procs\", \"PID\")"],
-    by_hand: &[hand("mkdir -p $new/a/b; find $new -type d; rmdir $new/a"), hand("systemd-cgls --no-pager")],
+    by_hand: &[hand("mkdir -p $new/a/b; (cd $new; find . -type d); rmdir $new/a")
+        .prints(".\n./a\n./a/b\nEBUSY")
+        .in_the_same_shell()],
     claims: &[PATHS, BUSY],
     run: |lab| {
         lab.compare(PATHS, false, true, compare_paths)?.shows(outside("components more than a").is(1))?;
@@ -51,7 +53,9 @@ const READ_ONLY: Claim = Claim::holds(
 pub(crate) const WRITE_FILES: Step = Step {
     title: "Write an empty line to cgroup.subtree_control, and to cgroup.controllers.",
     calls: &["write(\"…/cgroup.subtree_control\", \"\\n\")", "write(\"…/cgroup.controllers\", \"\\n\")"],
-    by_hand: &[hand("ls -l $new/cgroup.controllers; echo > $new/cgroup.controllers")],
+    by_hand: &[hand("stat -c %A $new/cgroup.controllers; echo > $new/cgroup.controllers")
+        .prints("-r--r--r--\nEACCES")
+        .in_the_same_shell()],
     claims: &[READ_ONLY],
     run: |lab| {
         lab.compare(READ_ONLY, "cgroup.subtree_control", "cgroup.controllers", |file| {
@@ -83,7 +87,10 @@ const DESCENDANTS: Claim = Claim::holds(
 pub(crate) const LIMIT: Step = Step {
     title: "Limit the depth below a cgroup to 1, then its descendants to 1. Create a child and a grandchild.",
     calls: &["write(\"…/cgroup.max.depth\", \"1\")", "mkdir(\"…/child/grandchild\")"],
-    by_hand: &[hand("echo 1 > $new/cgroup.max.depth; mkdir $new/a/c"), hand("rmdir $new/a/b $new/a $new")],
+    by_hand: &[
+        hand("echo 1 > $new/cgroup.max.depth; mkdir $new/a/c").prints("EAGAIN").in_the_same_shell(),
+        hand("rmdir $new/a/b $new/a $new").prints(""),
+    ],
     claims: &[DEPTH, DESCENDANTS],
     run: |lab| {
         for (claim, file) in [(DEPTH, "cgroup.max.depth"), (DESCENDANTS, "cgroup.max.descendants")] {
@@ -135,11 +142,7 @@ const BOTTOM_UP: Claim = Claim::holds(
 pub(crate) const ENABLE: Step = Step {
     title: "Enable a controller for a child. Let the child enable it for its own children. Disable it in the parent.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+CONTROLLER\")", "read(\"…/child/cgroup.controllers\")"],
-    by_hand: &[
-        hand("cd $v2; cat cgroup.subtree_control; mkdir -p new/child  # as root, where the first has pids"),
-        hand("cat new/child/cgroup.controllers; echo +pids > new/cgroup.subtree_control"),
-        hand("cat new/child/cgroup.controllers; rmdir new/child new"),
-    ],
+    by_hand: &[hand("systemd-run --quiet --scope -p Delegate=yes bash").as_root().prints("").needs(&[Need::Systemd, Need::Controllers]), hand("cd /sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup); mkdir shell new new/child; echo $$ > shell/cgroup.procs").as_root().prints(""), hand("cat new/cgroup.controllers; echo +pids > cgroup.subtree_control; cat new/cgroup.controllers new/child/cgroup.controllers").as_root().prints("pids"), hand("echo +pids > new/cgroup.subtree_control; cat new/child/cgroup.controllers; rmdir new/child new").as_root().prints("pids"), ],
     claims: &[OFFERED, TOP_DOWN, BOTTOM_UP],
     run: |lab| {
         let (controller, parent) = find_controller()?.map_err(Error::Unmet)?;

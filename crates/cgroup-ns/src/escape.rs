@@ -39,13 +39,7 @@ const ESCAPES: Claim = Claim::holds(
 pub(crate) const BREAK_OUT: Step = Step {
     title: "Limit the root of a namespace to one process. Let the process move itself to a sibling cgroup, and fork.",
     calls: &["unshare(CLONE_NEWCGROUP)", "write(\"…/sibling/cgroup.procs\", \"0\")", "fork()"],
-    by_hand: &[
-        hand("findmnt -nro OPTIONS -t cgroup2  # is nsdelegate among them?"),
-        hand(
-            "unshare --cgroup sh -c '/bin/echo $$ > $1/sibling/cgroup.procs; grep ^0:: /proc/self/cgroup' sh $new",
-        ),
-        hand("kill %1 %2; wait; echo $$ > $own/cgroup.procs; rmdir $new/inner $new/sibling $new"),
-    ],
+    by_hand: &[hand("findmnt -nro OPTIONS -t cgroup2  # is nsdelegate among them?").as_root().prints("rw,…").in_the_same_shell(), hand("unshare --cgroup sh -c '/bin/echo $$ > $1/sibling/cgroup.procs; grep ^0:: /proc/self/cgroup' sh $new  # ENOENT with it").as_root().prints("…\n0::/…"), hand("sleep 1; echo $$ > $own/cgroup.procs; rmdir $new/inner $new/sibling $new").as_root().prints(""), ],
     claims: &[PREVENTS, ESCAPES],
     run: |lab| {
         let parent = CgroupParent::require(CgroupRequest::Controller("pids"))?;
@@ -96,13 +90,7 @@ const BELOW: Claim = Claim::holds(
 pub(crate) const STAND_AT_THE_BOUNDARY: Step = Step {
     title: "With nsdelegate, try the move again. Write to a limit of the root, and to one of a cgroup below.",
     calls: &["write(\"…/sibling/cgroup.procs\", \"0\")", "write(\"…/home/cgroup.max.descendants\", \"9\")"],
-    by_hand: &[
-        hand(
-            "mkdir $new; echo $$ > $new/cgroup.procs; unshare --cgroup sh -c '/bin/echo 9 > $1/cgroup.max.descendants' sh $new",
-        ),
-        hand("unshare --cgroup sh -c 'mkdir $1/x; echo 9 > $1/x/cgroup.max.descendants; rmdir $1/x' sh $new"),
-        hand("echo $$ > $own/cgroup.procs; rmdir $new"),
-    ],
+    by_hand: &[hand("mkdir $new; echo $$ > $new/cgroup.procs; unshare --cgroup sh -c '/bin/echo 9 > $1/cgroup.max.descendants' sh $new  # EPERM with nsdelegate").as_root().prints("…").in_the_same_shell(), hand("unshare --cgroup sh -c 'mkdir $1/x; echo 9 > $1/x/cgroup.max.descendants; rmdir $1/x' sh $new").as_root().prints(""), hand("echo $$ > $own/cgroup.procs; rmdir $new").as_root().prints(""), ],
     claims: &[BOUNDARY, OWN_LIMITS, BELOW],
     run: |lab| {
         let (none, own) = (Namespaces::NONE, Namespaces::CGROUP);
@@ -128,7 +116,7 @@ const OPTION: Claim = Claim::holds(
 pub(crate) const SET_THE_OPTION: Step = Step {
     title: "Remount version 2 without nsdelegate, and with it. Try to move out each time.",
     calls: &["mount(MS_REMOUNT, \"nsdelegate\")", "write(\"…/sibling/cgroup.procs\", \"0\")"],
-    by_hand: &[hand("mount -o remount,nsdelegate $v2  # for the whole machine")],
+    by_hand: &[],
     claims: &[OPTION],
     run: |lab| {
         lab.compare(OPTION, false, true, |option| {

@@ -12,7 +12,7 @@ mod mounts;
 mod requirements;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
+use lesson::{Claim, Experiment, Need, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::sys::stat::{Mode, umask};
 use ns_core::cgroup::{self, CgroupParent, CgroupRequest};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter};
@@ -104,15 +104,7 @@ const OUTSIDE: Claim = Claim::holds(
 const READ_OWN_PATH: Step = Step {
     title: "Put a process into a cgroup. Let it create a cgroup namespace there, and read its path.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")", "read(\"/proc/PID/cgroup\")"],
-    by_hand: &[
-        hand(
-            "v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup); new=$own/new",
-        ),
-        hand("mkdir $new $new/inner; echo $$ > $new/inner/cgroup.procs; grep ^0:: /proc/self/cgroup"),
-        hand(
-            "unshare --cgroup sh -c 'grep ^0:: /proc/self/cgroup; readlink /proc/$$/ns/cgroup; grep ^0:: /proc/$PPID/cgroup'",
-        ),
-    ],
+    by_hand: &[hand("v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup); new=$own/new").as_root().prints("").needs(&[Need::Cgroup]), hand("mkdir $new $new/inner; echo $$ > $new/inner/cgroup.procs; grep ^0:: /proc/self/cgroup").as_root().prints("0::/…/inner"), hand("unshare --cgroup sh -c 'grep ^0:: /proc/self/cgroup; readlink /proc/$$/ns/cgroup; grep ^0:: /proc/$PPID/cgroup'").as_root().prints("0::/\ncgroup:[…]\n0::/"), ],
     claims: &[BECOMES_ROOT, OUTSIDE],
     run: |lab| {
         // It stays until the end of the run, so that a reader can inspect its members.
@@ -184,8 +176,13 @@ const READ_OTHERS_PATHS: Step = Step {
     title: "From inside, read the path of a process in the parent cgroup, and of one in a sibling.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/PID/cgroup\")"],
     by_hand: &[
-        hand("mkdir $new/sibling; sleep 99 & echo $! > $new/sibling/cgroup.procs"),
-        hand("unshare --cgroup sh -c 'grep ^0:: /proc/1/cgroup /proc/$1/cgroup' sh $!"),
+        hand("mkdir $new/sibling; sleep 60 & echo $! > $new/sibling/cgroup.procs")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("unshare --cgroup sh -c 'grep ^0:: /proc/1/cgroup /proc/$1/cgroup' sh $!; kill $!")
+            .as_root()
+            .prints("/proc/1/cgroup:0::/…\n/proc/…/cgroup:0::/../sibling"),
     ],
     claims: &[HIDES, RELATIVE],
     run: |lab| {
@@ -207,9 +204,7 @@ const SAME: Claim = Claim::holds(
 const COMPARE_TWO: Step = Step {
     title: "Let two processes in two cgroups create a namespace each. Compare the paths that they read.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[hand(
-        "for one in inner sibling; do sh -c 'echo $$ > $1/cgroup.procs; exec unshare --cgroup grep ^0:: /proc/self/cgroup' sh $new/$one; done",
-    )],
+    by_hand: &[hand("for one in inner sibling; do sh -c 'echo $$ > $1/cgroup.procs; exec unshare --cgroup grep ^0:: /proc/self/cgroup' sh $new/$one; done").as_root().prints("0::/\n0::/").in_the_same_shell(), ],
     claims: &[SAME],
     run: |lab| {
         lab.compare(SAME, Namespaces::NONE, Namespaces::CGROUP, read_in_both)?
@@ -229,12 +224,7 @@ const ROOT_STAYS: Claim = Claim::holds(
 const MOVE_A_MEMBER: Step = Step {
     title: "From outside, move a member of a namespace to a sibling cgroup. Let it read its path before and after.",
     calls: &["write(\"…/sibling/cgroup.procs\", \"PID\")", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[
-        hand(
-            "mkfifo /tmp/go; unshare --cgroup sh -c 'read go < /tmp/go; grep ^0:: /proc/self/cgroup' & sleep 1",
-        ),
-        hand("echo $! > $new/sibling/cgroup.procs; echo > /tmp/go; wait $!; rm /tmp/go"),
-    ],
+    by_hand: &[hand("export go=$(mktemp -u); mkfifo $go; unshare --cgroup sh -c 'read go < $go; grep ^0:: /proc/self/cgroup' & sleep 1").as_root().prints("").in_the_same_shell(), hand("echo $! > $new/sibling/cgroup.procs; echo > $go; wait $!; rm $go").as_root().prints("0::/../sibling"), ],
     claims: &[ROOT_STAYS],
     run: |lab| {
         lab.compare(ROOT_STAYS, false, true, read_after_a_move)?
@@ -266,9 +256,7 @@ const ENTERED: Claim = Claim::holds(
 const ENTER: Step = Step {
     title: "Let a process of a sibling cgroup enter the namespace by setns().",
     calls: &["setns(fd, CLONE_NEWCGROUP)", "read(\"/proc/self/cgroup\")"],
-    by_hand: &[hand(
-        "unshare --cgroup sleep 99 & sleep 1; nsenter --target $! --cgroup grep ^0:: /proc/self/cgroup",
-    )],
+    by_hand: &[hand("unshare --cgroup sleep 60 & sleep 1; nsenter --target $! --cgroup grep ^0:: /proc/self/cgroup; kill $!").as_root().prints("0::/").in_the_same_shell(), ],
     claims: &[ENTERED],
     run: |lab| {
         lab.compare(ENTERED, false, true, read_from_sibling)?

@@ -61,15 +61,7 @@ const SHOWS_ALL: Claim = Claim::holds(
 pub(crate) const LOOK_FROM_INSIDE: Step = Step {
     title: "From inside, read the older cgroup2 mount. Then mount cgroup2 inside, and read that mount.",
     calls: &["unshare(CLONE_NEWCGROUP)", "read(\"/proc/self/mountinfo\")", "mount(\"cgroup2\")"],
-    by_hand: &[
-        hand("grep cgroup2 /proc/self/mountinfo | cut -d' ' -f 4,5"),
-        hand(
-            "unshare --cgroup --mount sh -c 'grep cgroup2 /proc/self/mountinfo | cut -d\" \" -f 4,5; ls -d $1/sibling' sh $new",
-        ),
-        hand(
-            "unshare --cgroup --mount sh -c 'mount -t cgroup2 cgroup2 /mnt; tail -n 1 /proc/self/mountinfo | cut -d\" \" -f 4,5; cat /mnt/cgroup.procs'",
-        ),
-    ],
+    by_hand: &[hand("grep cgroup2 /proc/self/mountinfo | cut -d' ' -f 4,5").as_root().prints("/ <v>").in_the_same_shell(), hand("unshare --cgroup --mount sh -c 'grep cgroup2 /proc/self/mountinfo | cut -d\" \" -f 4,5; ls -d $1/sibling' sh $new").as_root().prints("/../… <v>\n…/new/sibling"), hand("unshare --cgroup --mount sh -c 'mount -t cgroup2 cgroup2 /mnt; tail -n 1 /proc/self/mountinfo | cut -d\" \" -f 4,5; ls -d /mnt/sibling'").as_root().prints("/ /mnt\nENOENT"), ],
     claims: &[OLD_MOUNT, NEW_MOUNT, SHOWS_ALL],
     run: |lab| {
         let root = || inside("root in mountinfo");
@@ -107,10 +99,13 @@ pub(crate) const MOUNT_IN_A_USER_NAMESPACE: Step = Step {
         "mkdir(\"…/inner\")",
     ],
     by_hand: &[
-        hand("unshare --user --map-root-user --mount mount -t cgroup2 cgroup2 /mnt"),
-        hand(
-            "unshare --user --map-root-user --mount --cgroup sh -c 'mount -t cgroup2 cgroup2 /mnt; mkdir /mnt/x'  # as an ordinary user",
-        ),
+        hand("unshare --user --map-root-user --mount mount -t cgroup2 cgroup2 /mnt")
+            .as_root()
+            .prints("mount: /mnt: permission denied.\n…")
+            .in_the_same_shell(),
+        hand("unshare --user --map-root-user --mount --cgroup mount -t cgroup2 cgroup2 /mnt && echo OK")
+            .as_root()
+            .prints("OK"),
     ],
     claims: &[MOUNTABLE, DELEGATED],
     run: |lab| {

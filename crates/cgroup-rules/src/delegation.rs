@@ -73,11 +73,22 @@ pub(crate) const GIVE: Step = Step {
     title: "Delegate a cgroup to a user, file by file, and let the user try each file.",
     calls: &["chown(\"…/given\", 1000)", "setresuid(1000)", "mkdir(\"…/given/child\")"],
     by_hand: &[
-        hand("cd $own; cat /sys/kernel/cgroup/delegate; mkdir given; chown 1000 given"),
-        hand("as='setpriv --reuid 1000 --clear-groups bash -c'; $as 'mkdir given/child'"),
-        hand("sleep 95 & echo $! > given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\""),
-        hand("chown 1000 given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\""),
-        hand("$as 'echo > given/cgroup.subtree_control'; $as 'echo 1 > given/cgroup.max.depth'"),
+        hand("cd $own; grep ^cgroup /sys/kernel/cgroup/delegate; mkdir given; chown 1000 given")
+            .as_root()
+            .prints("cgroup.procs\ncgroup.threads\ncgroup.subtree_control")
+            .in_the_same_shell(),
+        hand("as='setpriv --reuid 1000 --clear-groups bash -c'; $as 'mkdir given/child'")
+            .as_root()
+            .prints(""),
+        hand("sleep 60 & echo $! > given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"")
+            .as_root()
+            .prints("EACCES"),
+        hand("chown 1000 given/cgroup.procs; $as \"echo $! > given/child/cgroup.procs\"")
+            .as_root()
+            .prints(""),
+        hand("$as 'echo > given/cgroup.subtree_control'; $as 'echo 1 > given/cgroup.max.depth'")
+            .as_root()
+            .prints("EACCES\nEACCES"),
     ],
     claims: &[MKDIR, PROCS, SUBTREE_CONTROL, LIMITS],
     run: |lab| {
@@ -117,13 +128,7 @@ const OPENER: Claim = Claim::holds(
 pub(crate) const BRING_IN: Step = Step {
     title: "Let the user move a process within the delegated cgroup, and then in from outside.",
     calls: &["write(\"…/given/b/cgroup.procs\", \"PID\")"],
-    by_hand: &[
-        hand("$as 'mkdir given/a given/b'; sleep 94 & echo $! > given/a/cgroup.procs"),
-        hand(
-            "$as \"echo $! > given/b/cgroup.procs\"; cat given/b/cgroup.procs; mkdir out; echo $! > out/cgroup.procs",
-        ),
-        hand("$as \"echo $! > given/b/cgroup.procs\""),
-    ],
+    by_hand: &[hand("$as 'mkdir given/a given/b'; sleep 60 & echo $! > given/a/cgroup.procs").as_root().prints("").in_the_same_shell(), hand("$as \"echo $! > given/b/cgroup.procs\"; echo $!; cat given/b/cgroup.procs; mkdir out; echo $! > out/cgroup.procs").as_root().prints("<moved>\n<moved>"), hand("$as \"echo $! > given/b/cgroup.procs\"").as_root().prints("EACCES"), ],
     claims: &[ANCESTOR, OPENER],
     run: |lab| {
         lab.compare(ANCESTOR, false, true, move_in)?.shows(first().is("EACCES"))?;

@@ -76,8 +76,11 @@ pub(crate) const PUT_MEMBERS_ABOVE_MEMBERS: Step = Step {
     title: "Put a process into a cgroup that has a child, and another into the child.",
     calls: &["mkdir(\"…/top/child\")", "write(\"…/top/cgroup.procs\", \"PID\")"],
     by_hand: &[
-        hand("mkdir child; sleep 99 & echo $! > cgroup.procs; sleep 98 & echo $! > child/cgroup.procs"),
-        hand("cat cgroup.procs child/cgroup.procs"),
+        hand("mkdir child; sleep 60 & echo $! > cgroup.procs; sleep 60 & echo $! > child/cgroup.procs")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("cat cgroup.procs child/cgroup.procs").as_root().prints("<pid A>\n<pid B>"),
     ],
     claims: &[ONLY_LEAVES, INNER],
     run: |lab| {
@@ -144,13 +147,7 @@ const ROOT: Claim = Claim::holds(
 pub(crate) const ENABLE_A_DOMAIN_CONTROLLER: Step = Step {
     title: "Enable a domain controller beside a member. Move a process into a cgroup that enables one. Then use a leaf.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+memory\")", "write(\"…/cgroup.procs\", \"PID\")"],
-    by_hand: &[
-        hand(
-            "domain=$(grep -owE 'memory|io|hugetlb|misc' cgroup.controllers | head -n 1); echo +$domain > cgroup.subtree_control",
-        ),
-        hand("mkdir leaf; echo $(<cgroup.procs) > leaf/cgroup.procs"),
-        hand("echo +$domain > cgroup.subtree_control; echo $! > cgroup.procs"),
-    ],
+    by_hand: &[hand("domain=$(grep -owE 'memory|io|hugetlb|misc' cgroup.controllers | head -n 1); echo +$domain > cgroup.subtree_control").as_root().prints("EBUSY").in_the_same_shell(), hand("mkdir leaf; echo $(<cgroup.procs) > leaf/cgroup.procs").as_root().prints(""), hand("echo +$domain > cgroup.subtree_control; echo $! > cgroup.procs").as_root().prints("EBUSY"), ],
     claims: &[DOMAIN_CONTROLLER, NO_ENTRY, LEAF, NO_LEVEL_SKIPPED, ROOT],
     run: |lab| {
         let domain = domain_controller()?;
@@ -227,13 +224,7 @@ const POPULATED_CHILD: Claim = Claim::holds(
 pub(crate) const ENABLE_A_THREADED_CONTROLLER: Step = Step {
     title: "Enable a threaded controller beside a member, and read the types of the cgroups.",
     calls: &["write(\"…/cgroup.subtree_control\", \"+pids\")", "read(\"…/cgroup.type\")"],
-    by_hand: &[
-        hand(
-            "echo +pids > cgroup.subtree_control; mkdir -p other/child; sleep 97 & echo $! > other/cgroup.procs",
-        ),
-        hand("echo +pids > other/cgroup.subtree_control; cat other/cgroup.type other/child/cgroup.type"),
-        hand("echo $! > other/child/cgroup.procs"),
-    ],
+    by_hand: &[hand("echo +pids > cgroup.subtree_control; mkdir -p other/child; sleep 60 & echo $! > other/cgroup.procs").as_root().prints("").in_the_same_shell(), hand("echo +pids > other/cgroup.subtree_control; cat other/cgroup.type other/child/cgroup.type").as_root().prints("domain threaded\ndomain invalid"), hand("echo $! > other/child/cgroup.procs").as_root().prints("EOPNOTSUPP"), ],
     claims: &[CANNOT_DISTRIBUTE, EXEMPT, SILENTLY, POPULATED_CHILD],
     run: |lab| {
         let threaded = find_one_of(&THREADED)?.map_err(Error::Unmet)?;

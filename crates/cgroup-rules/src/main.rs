@@ -16,7 +16,7 @@ mod v1_hierarchies;
 mod v1_mounts;
 
 use anyhow::Result;
-use lesson::{Claim, Experiment, Lab, Step, first, hand, outside};
+use lesson::{Claim, Experiment, Lab, Need, Step, first, hand, outside};
 use ns_core::cgroup::{self, CgroupParent, CgroupRequest, Layout};
 use ns_core::{Fact, Namespaces, Outcome};
 
@@ -104,14 +104,25 @@ const ENABLE_EACH: Step = Step {
     title: "In a new v2 cgroup, try to enable each controller of the kernel for children.",
     calls: &["read(\"/proc/cgroups\")", "write(\"…/cgroup.subtree_control\", \"+CONTROLLER\")"],
     by_hand: &[
-        hand("systemd-run --quiet --pty -p Delegate=yes bash  # as root; exit ends all that is in it"),
-        hand("v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup)"),
-        hand(
-            "mkdir $own/shell $own/rules; echo $$ > $own/shell/cgroup.procs; cd $own/rules; cut -f1,2 /proc/cgroups",
-        ),
-        hand("for c in $(<../cgroup.controllers); do echo +$c > ../cgroup.subtree_control; done"),
-        hand("for c in cpu memory devices freezer; do echo +$c > cgroup.subtree_control; done"),
-        hand("echo -cpu -memory > cgroup.subtree_control; ls cgroup.freeze $v2/cgroup.freeze"),
+        hand("systemd-run --quiet --scope -p Delegate=yes bash  # a shell of your own, for all that follows")
+            .as_root()
+            .prints("")
+            .needs(&[Need::Systemd, Need::Controllers]),
+        hand("v2=$(findmnt -nfo TARGET -t cgroup2); own=$v2$(sed -n s/^0:://p /proc/self/cgroup)")
+            .as_root()
+            .prints(""),
+        hand("mkdir $own/shell $own/rules; echo $$ > $own/shell/cgroup.procs; cd $own/rules")
+            .as_root()
+            .prints(""),
+        hand("for c in $(<../cgroup.controllers); do echo +$c > ../cgroup.subtree_control; done")
+            .as_root()
+            .prints(""),
+        hand("for c in cpu memory devices freezer; do echo +$c > cgroup.subtree_control; done")
+            .as_root()
+            .prints("EINVAL\nEINVAL"),
+        hand("echo -cpu -memory > cgroup.subtree_control; ls cgroup.freeze $v2/cgroup.freeze")
+            .as_root()
+            .prints("ENOENT\ncgroup.freeze"),
     ],
     claims: &[V1_HAS_MORE, FREEZER, NO_FREEZER],
     run: |lab| {

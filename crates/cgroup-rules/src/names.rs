@@ -44,9 +44,16 @@ pub(crate) const MAKE_STRANGE_NAMES: Step = Step {
     title: "Create cgroups with unusual names. Read the path of a member where the name has an escape sequence.",
     calls: &["mkdir(\"…/a\\nb\")", "read(\"/proc/PID/cgroup\")"],
     by_hand: &[
-        hand("mkdir new; mkdir new/$'a\\nb' new/cgroup.procs; mkdir new/$'\\e[1m' new/memory.max; ls -b new"),
-        hand("mkdir new/$(printf %256s | tr ' ' n); mkdir /tmp/$(printf %256s | tr ' ' n)"),
-        hand("sleep 93 & echo $! > new/$'\\e[1m'/cgroup.procs; grep ^0:: /proc/$!/cgroup | cat -v"),
+        hand("mkdir new; mkdir new/$'a\\nb' new/cgroup.procs; mkdir new/$'\\e[1m' && echo OK")
+            .as_root()
+            .prints("EINVAL\nEEXIST\nOK")
+            .in_the_same_shell(),
+        hand("mkdir new/$(printf %256s | tr ' ' n) && echo OK; mkdir /tmp/$(printf %256s | tr ' ' n)")
+            .as_root()
+            .prints("OK\nENAMETOOLONG"),
+        hand("sleep 60 & echo $! > new/$'\\e[1m'/cgroup.procs; grep ^0:: /proc/$!/cgroup | cat -v")
+            .as_root()
+            .prints("0::/…/new/^[[1m"),
     ],
     claims: &[NEWLINE, LONG, RAW],
     run: |lab| {
@@ -82,12 +89,7 @@ const COLLISION: Claim = Claim::holds(
 pub(crate) const COLLIDE: Step = Step {
     title: "Give a grandchild the name of a file of a controller, and enable the controller for children.",
     calls: &["mkdir(\"…/top/child/memory.max\")", "write(\"…/top/cgroup.subtree_control\", \"+memory\")"],
-    by_hand: &[
-        hand(
-            "f=$(ls $domain.*max | head -n 1); mkdir -p clash/child/$f; echo +$domain > clash/cgroup.subtree_control",
-        ),
-        hand("rmdir clash/child/$f; echo +$domain > clash/cgroup.subtree_control"),
-    ],
+    by_hand: &[hand("f=$(ls $domain.*max | head -n 1); mkdir -p clash/child/$f; echo +$domain > clash/cgroup.subtree_control").as_root().prints("EEXIST").in_the_same_shell(), hand("rmdir clash/child/$f; echo +$domain > clash/cgroup.subtree_control; ls -d clash/child/$f").as_root().prints("clash/child/…"), ],
     claims: &[COLLISION],
     run: |lab| {
         let domain = domain_controller()?;

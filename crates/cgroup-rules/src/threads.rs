@@ -48,12 +48,7 @@ const NO_DOMAIN_CONTROLLER: Claim = Claim::holds(
 pub(crate) const MAKE_THREADED: Step = Step {
     title: "Make a cgroup threaded. Read the types of its parent and sibling, and try to make it a domain again.",
     calls: &["write(\"…/top/child/cgroup.type\", \"threaded\")", "read(\"…/top/cgroup.type\")"],
-    by_hand: &[
-        hand(
-            "mkdir -p top/child top/sibling; echo threaded > top/child/cgroup.type; head top/cgroup.type top/*/cgroup.type",
-        ),
-        hand("echo domain > top/child/cgroup.type; sleep 96 & echo $! > top/sibling/cgroup.procs"),
-    ],
+    by_hand: &[hand("mkdir -p top/child top/sibling; echo threaded > top/child/cgroup.type; cat top/cgroup.type top/*/cgroup.type").as_root().prints("domain threaded\nthreaded\ndomain invalid").in_the_same_shell(), hand("echo domain > top/child/cgroup.type; sleep 60 & echo $! > top/sibling/cgroup.procs").as_root().prints("EINVAL\nEOPNOTSUPP"), ],
     claims: &[THREADED, ONE_WAY, INVALID, NO_DOMAIN_CONTROLLER],
     run: |lab| {
         lab.compare(THREADED, false, true, read_types)?.shows(
@@ -110,15 +105,7 @@ const PROCS: Claim = Claim::holds(
 pub(crate) const MOVE_A_THREAD: Step = Step {
     title: "Put a process with two threads into a cgroup. Write the ID of one thread to cgroup.threads of a child.",
     calls: &["write(\"…/top/child/cgroup.threads\", \"TID\")", "read(\"/proc/PID/task/TID/cgroup\")"],
-    by_hand: &[
-        hand(
-            "python3 -c 'from threading import *; Thread(target=Event().wait).start()' & sleep 1  # apt install python3",
-        ),
-        hand(
-            "echo $! > top/cgroup.procs; ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup",
-        ),
-        hand("cat top/child/cgroup.procs; kill $!"),
-    ],
+    by_hand: &[hand("python3 -c 'from threading import *; Thread(target=Event().wait).start()' & sleep 3").as_root().prints("").in_the_same_shell(), hand("echo $! > top/cgroup.procs; ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup").as_root().prints("/proc/<pid>/task/<pid>/cgroup:0::/…/rules/top\n/proc/<pid>/task/…/cgroup:0::/…/rules/top/child"), hand("cat top/child/cgroup.procs; kill $!").as_root().prints("EOPNOTSUPP"), ],
     claims: &[TWO_CGROUPS, STAYS, PROCS],
     run: |lab| {
         lab.compare(TWO_CGROUPS, false, true, move_into_child)?.shows(

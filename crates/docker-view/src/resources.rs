@@ -24,8 +24,13 @@ pub(crate) const READ_THE_CGROUP: Step = Step {
     title: "Read the cgroup of a container, from inside and in the host's /proc.",
     calls: &["clone3(CLONE_NEWCGROUP)", "open(\"/proc/self/cgroup\")"],
     by_hand: &[
-        hand("docker run --rm --cgroupns private box busybox cat /proc/self/cgroup"),
-        hand("docker run --rm --cgroupns host box busybox cat /proc/self/cgroup"),
+        hand("docker run --rm --cgroupns private box busybox tail -n 1 /proc/self/cgroup")
+            .as_root()
+            .prints("0::/")
+            .in_the_same_shell(),
+        hand("docker run --rm --cgroupns host box busybox tail -n 1 /proc/self/cgroup")
+            .as_root()
+            .prints("0::/…/…"),
     ],
     claims: &[HIDDEN],
     run: |lab| {
@@ -54,10 +59,7 @@ const LIMITS: Claim =
 pub(crate) const LIMIT: Step = Step {
     title: "Limit a container. Read the limits of its cgroup and of the ancestors.",
     calls: &["write(\"memory.max\", \"33554432\")", "write(\"pids.max\", \"20\")"],
-    by_hand: &[
-        hand("l=$(docker run --detach --memory 32m --pids-limit 20 box busybox sleep 600)"),
-        hand("docker-view --pid $(docker inspect --format '{{.State.Pid}}' $l); docker rm --force $l"),
-    ],
+    by_hand: &[hand("l=$(docker run --detach --memory 32m --pids-limit 20 box busybox sleep 600)").as_root().prints("").in_the_same_shell(), hand("docker-view --pid $(docker inspect --format '{{.State.Pid}}' $l) | grep 'most likely'; docker rm --force $l >/dev/null").as_root().prints("- most likely = a Docker container"), ],
     claims: &[LIMITS],
     run: |lab| {
         let engine = engine(lab)?;
@@ -77,12 +79,7 @@ const KILLED: Claim = Claim::holds(
 pub(crate) const FILL_MEMORY: Step = Step {
     title: "Write 48 MiB to /dev/shm in a container without a limit, and in one with --memory 32m.",
     calls: &["write(\"/dev/shm/filled\")"],
-    by_hand: &[
-        hand(
-            "docker run --rm --memory 32m --memory-swap 32m box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48",
-        ),
-        hand("docker run --rm box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48"),
-    ],
+    by_hand: &[hand("docker run --rm --memory 32m --memory-swap 32m box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48; echo $?").as_root().prints("137").in_the_same_shell(), hand("docker run --rm box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48").as_root().prints("48+0 records in\n48+0 records out"), ],
     claims: &[KILLED],
     run: |lab| {
         let engine = engine(lab)?;
@@ -106,9 +103,13 @@ pub(crate) const WRITE_TO_THE_LAYER: Step = Step {
     title: "Write a file in one container, and look for it in the next. Repeat it where both have a volume.",
     calls: &["mount(\"overlay\", …)", "mount(DIRECTORY, \"/data\", MS_BIND)"],
     by_hand: &[
-        hand("docker run --rm box busybox touch /data; docker run --rm box busybox ls /data"),
-        hand("docker run --rm --volume /tmp/v:/v box busybox touch /v/data"),
-        hand("ls /tmp/v; rm -r /tmp/v"),
+        hand("docker run --rm box busybox touch /data; docker run --rm box busybox ls /data")
+            .as_root()
+            .prints("ENOENT")
+            .in_the_same_shell(),
+        hand("v=$(mktemp -d); docker run --rm --volume $v:/v box busybox touch /v/data; ls $v; rm -r $v")
+            .as_root()
+            .prints("data"),
     ],
     claims: &[LAYER],
     run: |lab| {
@@ -132,8 +133,11 @@ pub(crate) const WRITE_TO_THE_ROOT: Step = Step {
     title: "Write to the root directory of a container, without and with --read-only.",
     calls: &["mount(\"/\", MS_REMOUNT|MS_BIND|MS_RDONLY)", "open(\"/written\", O_CREAT)"],
     by_hand: &[
-        hand("docker run --rm --read-only box busybox touch /written"),
-        hand("docker rm --force $c; docker image rm box"),
+        hand("docker run --rm --read-only box busybox touch /written")
+            .as_root()
+            .prints("EROFS")
+            .in_the_same_shell(),
+        hand("docker rm --force $c >/dev/null; docker image rm box >/dev/null").as_root().prints(""),
     ],
     claims: &[READ_ONLY],
     run: |lab| {

@@ -1,7 +1,7 @@
 //! Runs, reads and lists the experiments.
 //!
-//! It knows none of them by name: what stands in demos/ and docs/ when it is built is the numbered list, and an
-//! experiment is any program of a demo's name that speaks docs/events.md.
+//! It knows none of them by name. The numbered list is what stands in demos/ and docs/ when it is built. An experiment
+//! is any program of a demo's name that speaks docs/events.md.
 
 mod cargo;
 mod claims;

@@ -33,7 +33,7 @@ pub(crate) fn write(help: &Help, mut command: Command, directory: &Path) -> Resu
     let command = command.long_about(
         "Runs, explains and sums up experiments on the kernel that runs. A container is a process with namespaces, \
          cgroups and a changed root; each of those does something that can be seen. So each experiment does it twice, \
-         once without the factor and once with it, shows what was seen from outside and from inside, and says what \
+         once without the factor and once with it. It shows what was seen from outside and from inside, and says what \
          follows. Nothing on the machine changes, and nothing is left behind.",
     );
     lesson::manual::write(help, command, &more, directory)?;

@@ -104,7 +104,7 @@ impl Running {
     /// Starts `program` with nothing to read on standard input, and a pipe to us as standard output.
     ///
     /// # Errors
-    /// Those of clone3(2) and pipe(2). Those of execve(2) are told by [`Running::end`].
+    /// Those of clone3(2) and pipe(2). Those of execve(2) are returned by [`Running::end`].
     pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Running> {
         let words = [program.as_os_str()].into_iter().chain(arguments.iter().map(OsStr::new));
         let (lines, write) = pipe2(OFlag::O_CLOEXEC)?;
@@ -150,7 +150,7 @@ impl Running {
     /// # Errors
     /// When it could not be started, or does not end though it has closed its standard output.
     pub(crate) fn end(mut self) -> Result<ExitStatus> {
-        // What could not be started has told so down the pipe of its own.
+        // What could not be started has reported that down a pipe of its own.
         self.child.recv()?;
         Ok(self.child.wait()?)
     }

@@ -63,7 +63,7 @@ const FAULTS: &[Fault] = &[
         mended: "init process PID : 1\n",
     },
     Fault {
-        sentence: "pid_ns_test tells of a signal only when it ends, unless to a terminal",
+        sentence: "pid_ns_test reports a signal only when it ends, unless to a terminal",
         program: "pid_ns_test",
         needs: &[NAMESPACES],
         // It waits for the line, and for no longer than three seconds.

@@ -88,7 +88,9 @@ pub(crate) const OPEN: Step = Step {
     calls: &["mq_open(\"/lab\", O_RDWR)", "unshare(CLONE_NEWIPC)", "mq_send(fd, \"from outside\")"],
     by_hand: &[hand(
         "exec 8< /proc/sysvipc/msg; unshare --ipc sh -c 'wc -l < /proc/sysvipc/msg; wc -l <&8'; exec 8<&-",
-    )],
+    )
+    .prints("1\n2")
+    .in_the_same_shell()],
     claims: &[DESCRIPTOR, OPENED],
     run: |lab| {
         lab.compare(DESCRIPTOR, false, true, send_from_outside)?.shows(
@@ -131,8 +133,10 @@ pub(crate) const ENTER_LATER: Step = Step {
     title: "Open the namespace of a process before or after the process ends. Enter it, and look for the queue.",
     calls: &["open(\"/proc/PID/ns/ipc\")", "setns(fd, CLONE_NEWIPC)", "msgget(0x1ab, 0)"],
     by_hand: &[
-        hand("unshare --ipc sh -c 'ipcmk --queue; sleep 2' & sleep 1; exec 9< /proc/$!/ns/ipc; wait"),
-        hand("nsenter --ipc=/proc/self/fd/9 ipcs --queues; exec 9<&-"),
+        hand("unshare --ipc sh -c 'ipcmk --queue; sleep 2' & sleep 1; exec 9< /proc/$!/ns/ipc; wait")
+            .prints("Message queue id: 0")
+            .in_the_same_shell(),
+        hand("nsenter --ipc=/proc/self/fd/9 ipcs --queues | grep -c 0x; exec 9<&-").prints("1"),
     ],
     claims: &[KEPT],
     run: |lab| {

@@ -92,12 +92,7 @@ pub(crate) const WRITE_LIMITS: Step = Step {
         "write(\"/proc/sys/kernel/msgmax\", \"4242\")",
         "write(\"/proc/sys/fs/mqueue/msg_max\", \"20\")",
     ],
-    by_hand: &[
-        hand(
-            "unshare --ipc sh -c 'cd /proc/sys; echo 4242 > kernel/msgmax; echo 20 > fs/mqueue/msg_max; head kernel/msgmax fs/mqueue/msg_max'",
-        ),
-        hand("head /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max"),
-    ],
+    by_hand: &[hand("unshare --ipc sh -c 'cd /proc/sys; echo 4242 > kernel/msgmax; echo 20 > fs/mqueue/msg_max; cat kernel/msgmax fs/mqueue/msg_max'").prints("4242\n20").in_the_same_shell(), hand("cat /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max").prints("8192\n10"), ],
     claims: &[SYSV, IDENTIFIERS, MQUEUE],
     run: |lab| {
         let claims = [(SYSV, &OF_SYSV[..]), (IDENTIFIERS, &OF_IDENTIFIERS[..]), (MQUEUE, &OF_MQUEUE[..])];
@@ -136,8 +131,11 @@ pub(crate) const READ_DEFAULTS: Step = Step {
     title: "Change all limits, and read them in a new namespace. Reach msgmni, and create a queue in a new namespace.",
     calls: &["read(\"/proc/sys/kernel/msgmax\")", "write(\"/proc/sys/kernel/msgmni\", \"1\")"],
     by_hand: &[
-        hand("echo 4242 > /proc/sys/kernel/msgmax; unshare --ipc cat /proc/sys/kernel/msgmax"),
-        hand("echo 1 > /proc/sys/kernel/msgmni; ipcmk --queue; unshare --ipc ipcmk --queue"),
+        hand("echo 4242 > /proc/sys/kernel/msgmax; unshare --ipc cat /proc/sys/kernel/msgmax")
+            .prints("8192")
+            .in_the_same_shell(),
+        hand("echo 1 > /proc/sys/kernel/msgmni; ipcmk --queue; unshare --ipc ipcmk --queue")
+            .prints("ENOSPC\nMessage queue id: 0"),
     ],
     claims: &[DEFAULTS, FULL],
     run: |lab| {
@@ -172,8 +170,10 @@ pub(crate) const READ_AN_OPEN_LIMIT: Step = Step {
             namespace.",
     calls: &["open(\"/proc/sys/kernel/msgmax\")", "unshare(CLONE_NEWIPC)", "read(fd)"],
     by_hand: &[
-        hand("echo 4242 > /proc/sys/kernel/msgmax; exec 8< /proc/sys/kernel/msgmax"),
-        hand("unshare --ipc sh -c 'cat <&8; cat /proc/sys/kernel/msgmax'; exec 8<&-"),
+        hand("echo 4242 > /proc/sys/kernel/msgmax; exec 8< /proc/sys/kernel/msgmax")
+            .prints("")
+            .in_the_same_shell(),
+        hand("unshare --ipc sh -c 'cat <&8; cat /proc/sys/kernel/msgmax'; exec 8<&-").prints("4242\n8192"),
     ],
     claims: &[OPENED, GONE],
     run: |lab| {
@@ -195,7 +195,9 @@ const NOT_ALL: Claim = Claim::holds(
 pub(crate) const SET_THE_HOSTNAME: Step = Step {
     title: "In a new IPC namespace, call sethostname(), and write to msgmax. Read both in /proc/sys/kernel outside.",
     calls: &["sethostname(\"inside\")", "write(\"/proc/sys/kernel/msgmax\", \"4242\")"],
-    by_hand: &[hand("unshare --ipc hostname inside; cat /proc/sys/kernel/hostname")],
+    by_hand: &[hand("unshare --ipc hostname inside; cat /proc/sys/kernel/hostname")
+        .prints("inside")
+        .in_the_same_shell()],
     claims: &[NOT_ALL],
     run: |lab| {
         lab.compare(NOT_ALL, "kernel/hostname", "kernel/msgmax", change_inside)?.shows(first().is("no"))

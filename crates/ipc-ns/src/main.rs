@@ -113,11 +113,7 @@ const LOOK_FOR_OBJECTS: Step = Step {
         "msgget(0x1ab, 0)",
         "msgctl(ID, IPC_STAT)",
     ],
-    by_hand: &[
-        hand("unshare --user --map-root-user --ipc --mount --uts bash  # the session's shell"),
-        hand("ipcmk --queue; ipcmk --semaphore 1; ipcmk --shmem 4096; ipcs"),
-        hand("unshare --ipc ipcs; unshare --ipc ipcs --queues --id 0; ipcs --queues --id 0"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --ipc --mount --uts bash  # the session's shell").prints(""), hand("ipcmk --queue; ipcmk --semaphore 1; ipcmk --shmem 4096; ipcs | grep -c 0x").prints("Message queue id: 0\nSemaphore id: 0\nShared memory id: 0\n3"), hand("unshare --ipc ipcs | grep -c 0x; unshare --ipc ipcs --queues --id 0; ipcs --queues --id 0 | grep Queue").prints("0\nipcs: id 0 not found\nMessage Queue msqid=0"), ],
     claims: &[BY_KEY, BY_ID, LISTED],
     run: |lab| {
         lab.compare(BY_KEY, Namespaces::NONE, Namespaces::IPC, |namespaces| look(namespaces, by_key))?
@@ -153,7 +149,9 @@ const UNSHARED: Claim = Claim::holds(
 const USE_ONE_KEY: Step = Step {
     title: "Send a message. In a child in a new IPC namespace, create a queue with the same key, send another, and receive.",
     calls: &["msgget(0x1ab, IPC_CREAT|IPC_EXCL)", "msgsnd(…, \"from the child\")", "msgrcv(…)"],
-    by_hand: &[hand("unshare --ipc sh -c 'ipcmk --queue; ipcs --queues'; ipcs --queues")],
+    by_hand: &[hand("unshare --ipc sh -c 'ipcmk --queue; ipcs --queues | grep 0x'; ipcs --queues | grep 0x")
+        .prints("Message queue id: 0\n0x<key A> 0 root …\n0x<key B> 0 root …")
+        .in_the_same_shell()],
     claims: &[SAME_KEY, FIRST_ID, UNSHARED],
     run: |lab| {
         lab.compare(SAME_KEY, Namespaces::NONE, Namespaces::IPC, same_key)?.shows(

@@ -38,12 +38,7 @@ const SAME_NAME: Claim = Claim::holds(
 pub(crate) const OPEN_BY_NAME: Step = Step {
     title: "Create a POSIX message queue. From a child in a new IPC namespace, open it, and create another of its name.",
     calls: &["mq_open(\"/lab\", O_CREAT|O_EXCL)", "clone3(CLONE_NEWIPC)", "mq_open(\"/lab\", O_RDWR)"],
-    by_hand: &[
-        hand(
-            "mount -t tmpfs none /mnt; mkdir /mnt/a /mnt/b; mount -t mqueue none /mnt/a; touch /mnt/a/lab; cat /mnt/a/lab",
-        ),
-        hand("unshare --ipc sh -c 'mount -t mqueue none /mnt/b; ls /mnt/b; touch /mnt/b/lab'"),
-    ],
+    by_hand: &[hand("mount -t tmpfs none /mnt; mkdir /mnt/a /mnt/b; mount -t mqueue none /mnt/a; touch /mnt/a/lab; cat /mnt/a/lab").prints("QSIZE:0 …").in_the_same_shell(), hand("unshare --ipc sh -c 'mount -t mqueue none /mnt/b; ls /mnt/b; touch /mnt/b/lab && echo OK'").prints("OK"), ],
     claims: &[BY_NAME, SAME_NAME],
     run: |lab| {
         lab.compare(BY_NAME, Namespaces::NONE, Namespaces::IPC, open)?.shows(first().is("ENOENT"))?;
@@ -80,7 +75,9 @@ const SHARED_MEMORY: Claim = Claim::holds(
 pub(crate) const LOOK_FOR_SHARED_MEMORY: Step = Step {
     title: "From a new IPC namespace, open a message queue, and then POSIX shared memory.",
     calls: &["shm_open(\"/lab\", O_CREAT)", "open(\"/dev/shm/lab\")"],
-    by_hand: &[hand("mount -t tmpfs none /dev/shm; touch /dev/shm/lab; unshare --ipc ls /dev/shm")],
+    by_hand: &[hand("mount -t tmpfs none /dev/shm; touch /dev/shm/lab; unshare --ipc ls /dev/shm")
+        .prints("lab")
+        .in_the_same_shell()],
     claims: &[SHARED_MEMORY],
     run: |lab| lab.compare(SHARED_MEMORY, false, true, open_across)?.shows(first().from("ENOENT").to("OK")),
 };
@@ -97,7 +94,7 @@ const MOUNT: Claim = Claim::holds(
 pub(crate) const MOUNT_MQUEUE: Step = Step {
     title: "Mount mqueue outside, and mount it in a new IPC namespace. List each mount from inside.",
     calls: &["mount(\"mqueue\", \"/tmp/outside\", \"mqueue\")", "readdir(\"/tmp/outside\")"],
-    by_hand: &[hand("unshare --ipc ls /mnt/a")],
+    by_hand: &[hand("unshare --ipc ls /mnt/a").prints("lab").in_the_same_shell()],
     claims: &[MOUNT],
     run: |lab| {
         lab.compare(MOUNT, false, true, look_at_a_mount)?.shows(
@@ -125,8 +122,10 @@ pub(crate) const END_THE_LAST_MEMBER: Step = Step {
     title: "Let the only member mount mqueue, create a queue, and end. Then list the mount, and create a file in it.",
     calls: &["_exit(0)", "readdir(\"/tmp/inside\")", "creat(\"/tmp/inside/new\")"],
     by_hand: &[
-        hand("mkdir /mnt/c; unshare --ipc sh -c 'mount -t mqueue none /mnt/c; touch /mnt/c/lab'"),
-        hand("ls /mnt/c; touch /mnt/c/new"),
+        hand("mkdir /mnt/c; unshare --ipc sh -c 'mount -t mqueue none /mnt/c; touch /mnt/c/lab'")
+            .prints("")
+            .in_the_same_shell(),
+        hand("ls /mnt/c; touch /mnt/c/new").prints("lab\nEACCES"),
     ],
     claims: &[OUTLIVES, DEAD],
     run: |lab| {

@@ -93,8 +93,8 @@ impl Claim {
         self
     }
 
-    /// Makes it one of the few that the lesson is about, which run by default: with its rows on the one screen, a label
-    /// each and the fact that stands there.
+    /// Makes it one of the few that the lesson is about, which run by default. `rows` are its rows on the one screen: a
+    /// label each and the fact that stands there.
     #[must_use]
     pub const fn core(mut self, rows: &'static [Row]) -> Claim {
         self.core = rows;

@@ -128,12 +128,12 @@ impl Lab {
 impl Compared<'_> {
     /// Judges by whether the effect is to be seen in either arm. Where an arm shows neither the effect nor its absence,
     /// since this machine gave an answer that is none of those, the claim is skipped. So is one whose verdict is not as
-    /// expected where the answers on which it rests have a cause on this machine: a seccomp filter that refuses a call
-    /// answers as the kernel does. A verdict that is as expected is never touched.
+    /// expected where this machine is the reason for the answers. A seccomp filter that refuses a call answers as the
+    /// kernel does. A verdict that is as expected is never touched.
     ///
     /// # Errors
-    /// When an arm reported nothing, or nothing by a name that the effect asks for; when the claim is not of this step,
-    /// or judged already; when the output cannot be written.
+    /// When an arm reported nothing, or nothing by a name that the effect asks for. When the claim is not of this step,
+    /// or judged already. When the output cannot be written.
     pub fn shows(self, effect: Effect) -> Result<()> {
         let Compared { lab, claim, arms } = self;
         let Some(Arms { control, treatment }) = arms else { return Ok(()) };

@@ -1,8 +1,8 @@
 //! The effect that a claim speaks of: data, with its value where the effect is there and its value where it is not.
 //!
 //! Each [`Effect`] names the facts on which it rests, and what each of them reads. So a misspelt name is found whatever
-//! the kernel answers, and an answer that is neither of the two values, such as ENOSYS where OK or EPERM are the
-//! answers, is told apart from both.
+//! the kernel answers. An answer that is neither of the two values, such as ENOSYS where OK or EPERM are the answers,
+//! is a third thing.
 
 use std::ops::BitAnd;
 

@@ -86,12 +86,13 @@ impl Experiment {
         self.steps.iter().flat_map(|step| step.claims)
     }
 
-    /// The step in whose shell the commands of the step `number` are typed, if they go on in that of another.
+    /// The step in whose shell the commands of the step `number` are typed, if they go on in that of another. It is the
+    /// last before it in which the same user begins one.
     pub(crate) fn shell(&self, number: usize) -> Option<usize> {
-        let begins = |step: &Step| step.by_hand.first().is_some_and(Hand::is_first);
-        if self.steps[number - 1].by_hand.first().is_none_or(Hand::is_first) {
-            return None;
-        }
+        let first = self.steps[number - 1].by_hand.first().filter(|first| first.goes_on())?;
+        let begins = |step: &Step| {
+            step.by_hand.first().is_some_and(|hand| !hand.goes_on() && hand.is_root() == first.is_root())
+        };
         (1..number).rev().find(|earlier| begins(&self.steps[earlier - 1]))
     }
 
@@ -103,8 +104,8 @@ impl Experiment {
 }
 
 impl Lab {
-    /// Does a step, for those of its claims that were `chosen`: shows what it is for, skips
-    /// the claims that this machine cannot be asked, and runs it for the others.
+    /// Does a step for those of its claims that were `chosen`. It shows what it is for, skips the claims that this
+    /// machine cannot be asked, and runs it for the others.
     pub(crate) fn perform(&mut self, chosen: &Chosen) -> Result<()> {
         let Chosen { step, claims, .. } = chosen;
         self.emit(&chosen.announcement())?;

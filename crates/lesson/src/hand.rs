@@ -42,12 +42,16 @@ impl Hand {
     }
 
     /// It is typed into the shell of the step before that has commands.
-    pub const fn goes_on(self) -> Hand {
+    pub const fn in_the_same_shell(self) -> Hand {
         Hand { goes_on: true, ..self }
     }
 
-    pub(crate) const fn is_first(&self) -> bool {
-        !self.goes_on
+    pub(crate) const fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    pub(crate) const fn is_root(&self) -> bool {
+        self.root
     }
 
     pub(crate) fn data(&self) -> transcript::Hand {

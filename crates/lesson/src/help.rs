@@ -76,13 +76,14 @@ impl Help {
         })
     }
 
-    /// Shows help or version by `print`, and gives the exit status: 0, or 2 where it cannot be written, which is told.
+    /// Shows help or version by `print`, and gives the exit status: 0, or 2 where it cannot be written, with a
+    /// complaint.
     fn shown(&self, print: impl FnOnce() -> io::Result<()>) -> u8 {
         let printed = require_stdout()
             .and_then(|()| print().and_then(|()| io::stdout().flush()).context("cannot write the output"));
         match printed {
             Ok(()) => AS_EXPECTED,
-            // Whoever has read enough is told nothing.
+            // A reader that has gone needs no complaint.
             Err(error) if is_reader_gone(&error) => AS_EXPECTED,
             Err(error) => {
                 complain(self.name, &error);

@@ -1,4 +1,4 @@
-//! Where an experiment runs: it shows what it saw, and asks for verdicts.
+//! Where an experiment runs: it shows what it observed, and asks for verdicts.
 
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +10,7 @@ use ns_core::cgroup::{Cgroup, CgroupParent, CgroupRequest};
 use ns_core::net::plan::Device;
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, Reporter, Value, namespace, process};
-use transcript::{Actor, Event, Kernel, Picture, Tally, Verdict};
+use transcript::{Actor, Event, Kernel, Picture, Table, Tally, Verdict};
 
 use crate::claim::Claim;
 use crate::render::{Nobody, Renderer};
@@ -75,9 +75,9 @@ impl Lab {
         Ok(())
     }
 
-    /// Where somebody pauses after this step, leaves a process in a new cgroup, as `request` has it, that `limit` may limit:
-    /// whoever opens a shell then can be in it, too. It goes when the next step begins; nothing is said of it, and no claim
-    /// rests on it. A step leaves one at most.
+    /// Where somebody pauses after this step, leaves a process in a new cgroup, as `request` has it, that `limit` may
+    /// limit. A shell that is opened then can be in it, too. It goes when the next step begins. It is not shown, and no
+    /// claim rests on it. A step leaves one at most.
     ///
     /// # Errors
     /// When the machine refuses it.
@@ -189,7 +189,7 @@ impl Lab {
             "table '{title}': a row has another length"
         );
         let columns = columns.iter().map(ToString::to_string).collect();
-        self.emit(&Event::Table { title: title.into(), columns, rows, picture })
+        self.emit(&Event::Table(Table { title: title.into(), columns, rows, picture }))
     }
 
     /// What several steps share, such as a container that all of them look at: made by the first that asks for it, and
@@ -260,7 +260,7 @@ impl Lab {
     }
 
     pub(crate) fn finish(&mut self) -> Result<()> {
-        // What steps have kept ends while there is still somebody to hear of it.
+        // What steps have kept ends while there is still somebody to report it to.
         self.let_go();
         self.kept.clear();
         let finished = self.renderer.finish();

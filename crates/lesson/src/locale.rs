@@ -1,4 +1,4 @@
-//! What a terminal is told that it can show: locale(7), and TERM in environ(7).
+//! What the environment says that a terminal can show: locale(7), and TERM in environ(7).
 
 /// Whether the terminal can do no more than to show one line after another.
 pub(crate) fn is_dumb() -> bool {

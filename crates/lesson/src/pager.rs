@@ -19,7 +19,8 @@ use crate::locale::is_dumb;
 use crate::settings::Screen;
 use crate::status::BROKEN;
 
-/// What less(1) is told where nobody tells it: to end by itself where all fits, to show colours, and to leave the text.
+/// What less(1) gets where the user sets nothing: to end by itself where all fits, to show colours, and to leave the
+/// text.
 const LESS: (&str, &str) = ("LESS", "FRX");
 
 /// Runs this program again, with what it writes going through a pager, and gives its exit status. None where there is

@@ -29,9 +29,9 @@ const REFUSALS: [Errno; 14] = [
 const LIMITS: [Errno; 7] =
     [Errno::EAGAIN, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EDQUOT, Errno::EUSERS, Errno::EFBIG];
 
-/// Calls whose EINVAL means that this kernel does not know a flag, an option, a command or a word, or cannot do it with
-/// this filesystem, as the manual page of each has it. Of any other call EINVAL is a slip of ours, and is not to be taken
-/// for a refusal.
+/// Calls whose EINVAL means that this kernel lacks a flag, an option, a command or a word, or cannot do it with this
+/// filesystem. The manual page of each says so. Of any other call EINVAL is a slip of ours, and is not to be taken for
+/// a refusal.
 const TAKE_FLAGS: [&str; 22] = [
     "clone(",
     "clone3(",

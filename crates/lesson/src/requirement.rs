@@ -7,8 +7,8 @@ use ns_core::{Capability, Kind, Result};
 /// Something that not every machine or user has. Whether it is there is found out by trying.
 #[derive(Debug, Clone, Copy)]
 pub enum Requirement {
-    /// A capability in the user namespace of whoever asks. A claim asks in the sandbox: where that has a user namespace
-    /// of its own, everybody has all of them, and what takes the machine's root is to be asked by a probe.
+    /// A capability in the user namespace of whoever asks. A claim asks in the sandbox. Where that has a user namespace
+    /// of its own, everybody has all of them. What takes the machine's root is to be asked by a probe.
     Capability(Capability),
     /// A kind of namespace.
     Namespace(Kind),

@@ -90,7 +90,7 @@ pub struct Look {
     #[arg(long)]
     pub steps: bool,
 
-    /// As --steps, and say who saw what, and which namespaces each process is in
+    /// As --steps, and say who reported what, and which namespaces each process is in
     #[arg(short, long)]
     pub verbose: bool,
 
@@ -132,7 +132,7 @@ impl Look {
 #[derive(Debug, Clone, Args)]
 pub struct Screen {
     /// When to use colour; NO_COLOR and CLICOLOR_FORCE count for auto
-    // Of several, the last counts: a pager's writer is told what its reader can show (pager.rs).
+    // Of several, the last counts: a pager's writer gets what its reader can show (pager.rs).
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN", overrides_with = "color")]
     pub color: Color,
 
@@ -272,8 +272,8 @@ impl Screen {
         io::stdout().is_terminal() && !is_dumb() && !self.plain
     }
 
-    /// How text is laid out. It is plain when that is asked for, and on a terminal that cannot show what is not: one
-    /// whose TERM is `dumb`, or whose locale has another encoding than UTF-8.
+    /// How text is laid out. It is plain when that is asked for, and on a poor terminal. That is one whose TERM is
+    /// `dumb`, or whose locale has another encoding than UTF-8.
     pub fn layout(&self) -> Layout {
         let is_poor =
             || io::stdout().is_terminal() && (is_dumb() || !is_utf8(|name| std::env::var(name).ok()));

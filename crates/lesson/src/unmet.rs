@@ -29,12 +29,16 @@ pub fn in_words(unmet: &Unmet) -> String {
     format!("{unmet}; to get it: {}", remedy(unmet))
 }
 
+/// Where sudo(8) gives root.
+const ELSEWHERE: &str = "in a terminal without no_new_privs, ";
+
 /// How to get it, in one line.
 pub fn remedy(unmet: &Unmet) -> String {
     let remedy = plain_remedy(unmet);
     // Where no program gives privilege, one that needs sudo(8) cannot be followed.
     let sudo_fails = remedy.contains("sudo") && nix::sys::prctl::get_no_new_privs() == Ok(true);
-    if sudo_fails { format!("in a terminal without no_new_privs, {remedy}") } else { remedy }
+    // A remedy that was asked for once may be part of another.
+    if sudo_fails && !remedy.starts_with(ELSEWHERE) { format!("{ELSEWHERE}{remedy}") } else { remedy }
 }
 
 fn plain_remedy(unmet: &Unmet) -> String {
@@ -119,7 +123,7 @@ fn controller(name: &str, instead: &Elsewhere) -> String {
             let instead = INSTEAD.iter().find(|(own, _)| *own == name);
             instead.map_or_else(mount_v1, |(_, instead)| format!("take {instead}"))
         }
-        // systemd mounts what it is told to; any other init finds no such controller on v1.
+        // systemd mounts what its boot option says; any other init finds no such controller on v1.
         Elsewhere::OnV1(_) if is_systemd() => "boot with systemd.unified_cgroup_hierarchy=1".into(),
         Elsewhere::OnV1(_) => format!("boot with cgroup_no_v1={shown}"),
         Elsewhere::OnV2 | Elsewhere::Unmounted { on_v2: false, .. } => mount_v1(),
@@ -250,6 +254,15 @@ mod tests {
     }
 
     #[test]
+    fn that_sudo_fails_is_said_once() {
+        // It is this thread's alone.
+        nix::sys::prctl::set_no_new_privs().unwrap();
+        let once = remedy(&Unmet::new("root", "sudo true"));
+        assert_eq!(once, "in a terminal without no_new_privs, sudo true");
+        assert_eq!(remedy(&Unmet::new("root", once.clone())), once);
+    }
+
+    #[test]
     fn settings_are_set_to_what_permits() {
         let remedy = |name: &str, value| remedy(&Unmet::Setting { name: name.into(), value });
         assert_eq!(
@@ -268,7 +281,9 @@ mod tests {
         let off = |name: &str| remedy(&Unmet::Controller { name: name.into(), instead: Elsewhere::Off });
         assert!(off("memory").contains("cgroup_enable=memory") && off("memory").contains("cmdline.txt"));
         let unlisted = Unmet::Controller { name: "memory".into(), instead: Elsewhere::Unknown };
-        assert!(remedy(&unlisted).contains("cgroup_enable=memory") && remedy(&unlisted).contains("cmdline.txt"));
+        assert!(
+            remedy(&unlisted).contains("cgroup_enable=memory") && remedy(&unlisted).contains("cmdline.txt")
+        );
         assert_eq!(off("pids"), "boot without cgroup_disable=pids on the kernel's command line");
     }
 

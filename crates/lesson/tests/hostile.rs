@@ -5,7 +5,7 @@ use ns_core::{Fact, Kind, Value, is_deceptive};
 use proptest::prelude::*;
 use transcript::{
     About, Actor, Arm, ClaimHead, DeclaredAnswer, Event, Expectation, Hand, Hands, Origin, Row, SCHEMA,
-    Sandbox, Tally, Verdict,
+    Sandbox, Table, Tally, Verdict,
 };
 
 /// Text of others: pieces that a terminal obeys, that turn the direction or hide, and any characters.
@@ -100,12 +100,12 @@ fn events(text: &[String]) -> Vec<Event> {
             pid_namespaces: Vec::new(),
         }),
         Event::Saw(facts(&mut next).remove(0)),
-        Event::Table {
+        Event::Table(Table {
             title: next(),
             columns: vec![next(), next()],
             rows: vec![vec![Value::Name(next()), Value::Text(next())]],
             picture: None,
-        },
+        }),
         Event::Judged {
             claim: "a".into(),
             verdict: Verdict::Inconclusive,

@@ -5,7 +5,7 @@ use ns_core::{Errno, Fact, Kind, NsId, Outcome, Value};
 use snapbox::{assert_data_eq, file};
 use transcript::{
     About, Actor, Arm, ClaimHead, Event, Expectation, Hand, Hands, Kernel, Origin, Row, SCHEMA, Sandbox,
-    Tally, Verdict,
+    Table, Tally, Verdict,
 };
 
 /// A transcript with every event in it.
@@ -114,7 +114,7 @@ fn events() -> Vec<Event> {
             rows: Vec::new(),
         },
         Event::Saw(Fact::outside("uname -r", Value::Name("\x1b[2Jevil".into()))),
-        Event::Table {
+        Event::Table(Table {
             title: "A grid".into(),
             columns: vec!["write".into(), "answer".into()],
             rows: vec![
@@ -122,7 +122,7 @@ fn events() -> Vec<Event> {
                 vec!["junk".into(), "EINVAL".into()],
             ],
             picture: None,
-        },
+        }),
         Event::Skipped {
             claim: "asks".into(),
             missing: "CAP_SYS_ADMIN".into(),

@@ -229,7 +229,7 @@ fn judge(ran: &mut Ran, machine: &Machine, Ended { status, said, complained, .. 
             let (missing, remedy) = (missing.clone(), remedy.clone());
             ran.skips.push(Skip { claim: claim.head.id.clone(), missing, remedy });
         }
-        // It broke off before, which is told.
+        // It broke off before, which is reported.
         None => {}
     });
 }
@@ -243,7 +243,7 @@ fn read_on(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
         let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut text));
         let _ = send.send(text);
     };
-    // Without a thread nothing is received, which is told as an experiment that said nothing.
+    // Without a thread nothing is received, which is reported as an experiment that said nothing.
     let _ = std::thread::Builder::new().spawn(read);
     receive
 }

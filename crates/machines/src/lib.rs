@@ -1,9 +1,10 @@
 //! Machines that are hostile to experiments, each made by a small function in a process that then becomes the experiment.
 //!
-//! What is promised of an experiment on any machine: each claim has a verdict as expected, or is skipped with its cause
-//! and a remedy; it does not break off, hang or panic, and leaves nothing. `prepare` has what is done to a process,
-//! `calls` the system calls that are refused in turn, `hidden` a kernel without a kind of namespace, `machine` what a machine
-//! is, `make` how it is written down, `people` those that people have, `table` all of them, `experiment` one run on one of them, and `left` the cgroups that machines are made of.
+//! What is promised of an experiment on any machine. Each claim has a verdict as expected, or is skipped with its cause
+//! and a remedy. It does not break off, hang or panic, and leaves nothing. `prepare` has what is done to a process,
+//! `calls` the system calls that are refused in turn, and `hidden` a kernel without a kind of namespace. `machine` has
+//! what a machine is, `make` how it is written down, `people` those that people have, and `table` all of them.
+//! `experiment` has one run on one of them, and `left` the cgroups that machines are made of.
 
 mod calls;
 mod experiment;

@@ -69,13 +69,15 @@ pub(crate) fn restrict_as_apparmor() -> Result<()> {
     tmpfs(Path::new("/run"))?;
     fs::create_dir(ours).named(|| "mkdir /run/kernel".into())?;
     let entries = fs::read_dir(settings).named(|| "ls /proc/sys/kernel".into())?;
-    for entry in entries.filter_map(std::result::Result::ok) {
+    let setting = "apparmor_restrict_unprivileged_userns";
+    // A machine that has the setting keeps its own.
+    for entry in entries.filter_map(std::result::Result::ok).filter(|entry| entry.file_name() != setting) {
         let (from, to) = (entry.path(), ours.join(entry.file_name()));
         let made = if from.is_dir() { fs::create_dir(&to) } else { fs::write(&to, "") };
         made.named(|| format!("create {}", to.display()))?;
         bind(&from, &to)?;
     }
-    let setting = ours.join("apparmor_restrict_unprivileged_userns");
+    let setting = ours.join(setting);
     fs::write(&setting, "1\n").named(|| format!("echo 1 > {}", setting.display()))?;
     bind(ours, settings)?;
     let denied = [
@@ -224,7 +226,8 @@ pub(crate) fn no_memory_controller() -> Result<()> {
         let is_it = *words.get(2)? == "cgroup" && words.get(3)?.split(',').any(|option| option == "memory");
         is_it.then(|| words[1].to_string())
     });
-    let place = place.ok_or_else(|| Error::Input("the memory controller has no hierarchy of its own".into()))?;
+    let place =
+        place.ok_or_else(|| Error::Input("the memory controller has no hierarchy of its own".into()))?;
     umount2(place.as_str(), nix::mount::MntFlags::MNT_DETACH).named(|| format!("umount -l {place}"))?;
     let listed = fs::read_to_string("/proc/cgroups").named(|| "cat /proc/cgroups".into())?;
     let off = listed.lines().map(|line| match line.strip_prefix("memory\t") {
@@ -316,8 +319,8 @@ pub(crate) fn join_limited(controller: &str, limit: u64) -> Result<()> {
     write("cgroup.procs", "0".into())
 }
 
-/// Where a cgroup of this controller can be made, and the file of its limit: ours on v1, or the nearest above ours on v2
-/// that enables it for its children.
+/// Where a cgroup of this controller can be made, and the file of its limit. That is in ours on v1, or in the nearest
+/// above ours on v2 that enables it for its children.
 fn limited_parent(controller: &str) -> Option<(PathBuf, &'static str)> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;

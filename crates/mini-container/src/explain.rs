@@ -1,4 +1,4 @@
-//! The experiment: each ingredient left out, and what leaks then.
+//! The experiment: it leaves out one ingredient at a time, and shows which way out is open then.
 
 mod commands;
 mod container;

@@ -1,11 +1,11 @@
 //! What is a container made of?
 //!
-//! A container is no thing of the kernel's. It is a process for which many things were done, one after the other: some
-//! decide what it sees, some what it may do, some how much it may use. `mini-container run` does them all, in
-//! [`run`]; the experiment leaves them out, one at a time, in [`explain`]. Watch for what leaks then.
+//! The kernel has no object called container. A container is a process that a runtime has set up with several
+//! ingredients: some decide what it sees, some what it may do, some how much it may use. `mini-container run` uses all of
+//! them, in [`run`]. The experiment leaves out one at a time, in [`explain`]. Watch which way out is open then.
 //!
-//! The arms use the very functions that `run` uses. They need no root filesystem: what runs in them is this program,
-//! and their root is an empty directory in memory, or the system's own.
+//! The arms use the same functions as `run`. They need no root filesystem: this program itself runs in them, and their
+//! root is an empty directory in memory, or the root of the system.
 
 mod explain;
 mod run;
@@ -18,41 +18,41 @@ use ns_core::Namespaces;
 const MINI_CONTAINER: Experiment = Experiment {
     name: "mini-container",
     question: "What is a container made of?",
-    setup: "A process in which one ingredient of a container is left out, or not.",
+    setup: "A container: without one ingredient, and with it.",
     arms: ["plain child", "namespaces"],
     in_short: "a container is a process; each ingredient closes a way out.",
     notes: "Linux namespaces; Docker",
     man: &["namespaces(7)", "pivot_root(2)", "capabilities(7)", "seccomp(2)", "cgroups(7)"],
     examples: &[
         ("mini-container run rootfs sh", "a container: a shell in a directory"),
-        ("mini-container run image.tar sh", "or in what docker save wrote"),
+        ("mini-container run image.tar sh", "the same in an image of docker save"),
         ("mini-container run --help", "limits, users, a network"),
-        ("mini-container explain", "the experiment: each ingredient left out"),
+        ("mini-container explain", "the experiment: one ingredient left out at a time"),
         ("mini-container explain --sabotage", "without the factors: no claim holds"),
-        ("scripts/rootfs busybox rootfs", "how to get a root filesystem"),
+        ("scripts/rootfs busybox rootfs", "create a root filesystem"),
     ],
     sandbox: Namespaces::MNT.union(Namespaces::UTS).union(Namespaces::IPC).union(Namespaces::NET),
     requires: &[],
     steps: &[
-        // What is seen.
+        // What it sees.
         explain::START,
         explain::LEAVE_ONE_OUT,
-        // What is there.
+        // Which files there are.
         explain::CLIMB_OUT,
         explain::LEAVE_A_DESCRIPTOR_OPEN,
         explain::WRITE_A_FILE,
         explain::LIST_DEVICES,
         explain::COVER_PROC,
-        // What may be done.
+        // What it may do.
         explain::DROP_CAPABILITIES,
         explain::EXECUTE,
         explain::NEST,
-        // How much.
+        // How much it may use.
         explain::FORK,
         explain::FILL_MEMORY,
-        // And what its PID 1 does.
+        // What its PID 1 does.
         explain::STOP,
-        // All together, and what the notes leave out.
+        // All ingredients together, and those that the notes do not name.
         explain::TRY_WAYS_OUT,
     ],
     prepare: Some(|| Ok(ns_core::cgroup::sweep().map(drop)?)),

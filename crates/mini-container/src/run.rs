@@ -1,14 +1,14 @@
-//! `mini-container run`: a container from the parts that the experiments are about.
+//! `mini-container run`: a container built from the ingredients that the experiments show.
 //!
-//! Three processes, and what each is for:
+//! It has three processes:
 //!
-//! - the **launcher** stays outside. It makes init, gives it what init may not give itself (ID maps, a cgroup, the other
-//!   end of a network link), passes signals and the terminal on, and ends as the command ends.
-//! - **init** is PID 1 inside. It builds the root filesystem, leaves the old one, gives its privileges up, and then does
-//!   what PID 1 has to do: it reaps, and forwards signals.
-//! - the **command** is its child, and the first program that is not ours.
+//! - the **launcher** stays outside. It creates init and gives it what needs privilege outside: ID maps, a cgroup, one end
+//!   of a veth pair. It forwards signals and the terminal, and ends as the command ends.
+//! - **init** is PID 1 inside. It builds the root filesystem, leaves the old one, and drops its privileges. Then it does
+//!   the work of PID 1: it reaps orphans and forwards signals.
+//! - the **command** is the child of init, and the first program that is not part of this one.
 //!
-//! Who makes what when is in [`launcher`] and [`inside`]; each ingredient has a file of its own.
+//! The order of the steps is in [`launcher`] and [`inside`]. Each ingredient has a file of its own.
 
 mod archive;
 mod asked;

@@ -1,4 +1,4 @@
-//! Root filesystems from archives: what is unpacked, and what is refused.
+//! Root filesystems from archives: archives that are unpacked, and archives that are refused.
 
 mod plain;
 
@@ -20,7 +20,7 @@ fn an_archive_is_a_root_filesystem() {
     let path = whole(&work);
     let script = "touch /new; ls -d /new; echo $$";
     assert_eq!(said(&run([path.to_str().unwrap(), "sh", "-c", script])), "/new\n2");
-    // Compressed in two parts too, as pigz(1) and others do: they are one.
+    // Also compressed in two parts, as by pigz(1): they are one stream.
     let bytes = fs::read(&path).unwrap();
     let (first, second) = bytes.split_at(bytes.len() / 2);
     for packed in [gzip(&bytes), [gzip(first), gzip(second)].concat()] {
@@ -50,13 +50,13 @@ fn hostile_archives_are_refused() {
         (&[(EntryType::Symlink, "evil", "")], "No such file"),
         (&[(EntryType::Symlink, "a", "a"), (EntryType::Regular, "a/b", "x")], "Too many symbolic links"),
         (&[(EntryType::Regular, "a", "x"), (EntryType::Regular, "a/b", "x")], "Not a directory"),
-        // A link of procfs leads where no path does.
+        // A magic link of procfs leads outside without a path.
         (&[(EntryType::Symlink, "a", "/proc/self/root"), (EntryType::Regular, "a/b", "x")], "unpack a"),
         (&[(EntryType::Block, "evil", "")], "evil is a device"),
         (&[(EntryType::Char, "dev/evil", "")], "dev/evil is a device"),
         (&[(EntryType::new(b'9'), "evil", "")], "unknown kind '9'"),
         (&[(EntryType::Regular, "e\u{1b}[2J/../x", "")], "\\u{1b}[2J"),
-        // A name that reads otherwise than it is.
+        // A name whose display differs from its bytes.
         (&[(EntryType::Regular, "e\u{202e}gnp/../x", "")], "e\\u{202e}gnp"),
         (&[(EntryType::Block, "e\u{2066}\u{200b}vil", "")], "e\\u{2066}\\u{200b}vil is a device"),
     ];
@@ -84,7 +84,7 @@ fn a_name_is_as_long_as_the_kernel_takes_it() {
         refused(&output, 125, &["…", word]);
         assert!(output.stderr.len() < 400, "the line is short: {output:?}");
     }
-    // A name that would fill our memory: one of many megabytes, in a few kilobytes.
+    // A name that would fill memory: many megabytes, compressed to a few kilobytes.
     let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
     let mut long = header(EntryType::GNULongName);
     long.set_size(8 << 20);
@@ -110,11 +110,11 @@ fn what_is_written_through_a_link_stays_inside() {
     ];
     fs::write(&path, longer(base.clone(), entries)).unwrap();
     refused(&run([path.to_str().unwrap(), "ls", "/tmp"]), 125, &["door"]);
-    // One that climbs ends at the root.
+    // A link with many `..` ends at the root.
     let entries: &[Made<'_>] = &[
         (EntryType::Symlink, "up", "../../../../../../../tmp"),
         (EntryType::Regular, "up/inside", "x"),
-        // What is made in the place of a link is made there, and not where it leads.
+        // A file that replaces a link is created at its name, and not at its target.
         (EntryType::Symlink, "tmp/file", "/etc/target"),
         (EntryType::Regular, "tmp/file", "content"),
         (EntryType::Symlink, "tmp/directory", "/etc"),
@@ -248,7 +248,7 @@ fn a_sparse_file_keeps_its_holes() {
 fn what_memory_has_no_room_for_is_refused_at_once() {
     let work = Directory::new("room");
     let path = work.at("huge.tar.gz");
-    // A header, and behind it less than it says. Who would fill memory first finds that out last.
+    // The content is shorter than its header says. Memory must not be filled before this is noticed.
     let mut huge = header(EntryType::Regular);
     huge.as_old_mut().name[..8].copy_from_slice(b"tmp/huge");
     huge.set_size(1 << 40);
@@ -271,7 +271,7 @@ fn what_memory_has_no_room_for_is_refused_at_once() {
 fn who_waits_for_an_archive_can_end_it() {
     let work = Directory::new("waits");
     let path = work.at("slow.tar.gz");
-    // Many zeros, in a name that no image has: it takes a while to look through.
+    // Many zeros, under a name that no image has: reading them takes a while.
     let mut builder = Builder::new(GzEncoder::new(fs::File::create(&path).unwrap(), Compression::fast()));
     let mut large = header(EntryType::Regular);
     large.set_size(64 << 20);
@@ -286,7 +286,7 @@ fn who_waits_for_an_archive_can_end_it() {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        // Once it is there to be told: it forwards signals from then on, or ends.
+        // After the launcher has blocked its signals, it forwards them or ends.
         let late = Instant::now() + PATIENCE;
         let blocked = || {
             let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();

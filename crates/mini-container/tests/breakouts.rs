@@ -1,4 +1,4 @@
-//! The classic ways out of a container, each tried.
+//! The classic breakouts of containers, each tried.
 
 mod plain;
 
@@ -12,10 +12,10 @@ use plain::{Directory, PROGRAM, mounts, refused, rootfs, run, said, sh};
 #[test]
 fn no_descriptor_is_left_open() {
     let rootfs = rootfs("descriptors");
-    // The shell hands two directories of the host's down, as a careless parent does.
+    // The shell leaves two directories of the host open for the container.
     let script = format!("exec 7</; exec 9</etc; exec {PROGRAM} run {} ls /proc/self/fd", rootfs.0.display());
     let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
-    // The fourth is the directory that ls reads.
+    // Descriptor 3 is the directory that ls reads.
     assert_eq!(said(&output), "0\n1\n2\n3");
 }
 
@@ -29,7 +29,7 @@ fn the_working_directory_is_inside() {
         "for fd in 3 4 5 6 7 8 9 10 11 12; do cd -P /proc/self/fd/$fd/ 2>/dev/null && pwd -P; done; echo none",
     );
     assert_eq!(said(&output), "none");
-    // With a descriptor of the host's root handed down, as the runtimes that had this hole did by mistake.
+    // With an inherited descriptor of the host's root, as in the runtimes with this bug.
     let script = format!(
         "exec 7</; cd /; exec {PROGRAM} run {} sh -c 'readlink /proc/self/cwd; pwd; ls -d etc'",
         rootfs.0.display()
@@ -47,7 +47,7 @@ fn the_working_directory_is_inside() {
 
 #[test]
 fn our_program_cannot_be_overwritten() {
-    // CVE-2019-5736. The command is a script for the program that starts it: ours.
+    // CVE-2019-5736. The command is a script whose interpreter is the program that starts it.
     let rootfs = rootfs("exe");
     let before = fs::read(PROGRAM).unwrap();
     plain::install(&rootfs.0, std::path::Path::new(PROGRAM));
@@ -58,7 +58,7 @@ fn our_program_cannot_be_overwritten() {
         String::from_utf8_lossy(&output.stderr).starts_with("mini-container: "),
         "it did run: {output:?}"
     );
-    // What it finds at /proc/self/exe is a copy that is sealed, even for us.
+    // /proc/self/exe is a sealed copy, which this test cannot write either.
     let script = format!("exec {PROGRAM} run {} sleep 2", rootfs.0.display());
     let mut child = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).spawn().unwrap();
     let link = format!("/proc/{}/exe", child.id());
@@ -71,7 +71,7 @@ fn our_program_cannot_be_overwritten() {
     child.wait().unwrap();
     let seals = rustix::fs::fcntl_get_seals(&held).unwrap();
     assert!(seals.contains(rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::SEAL));
-    // Nobody runs it any more, so it is not "text file busy" that refuses.
+    // No process executes it any more, so the error is not ETXTBSY.
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
     let written = fs::OpenOptions::new().write(true).open(path).and_then(|mut it| it.write(b"evil"));
     assert_eq!(written.unwrap_err().raw_os_error(), Some(libc::EPERM));
@@ -79,12 +79,12 @@ fn our_program_cannot_be_overwritten() {
     assert!(fs::read(PROGRAM).unwrap() == before, "the program is what it was");
 }
 
-/// What must stand at each of the three names, by the word that stat(1) has for it.
+/// The expected filesystem type of each of the three names, as stat(1) prints it.
 const MOUNTED: [(&str, &str); 3] = [("proc", "proc"), ("sys", "sysfs"), ("dev", "tmpfs")];
 
 #[test]
 fn links_at_mount_targets_lead_inside() {
-    // `etc` and `etc/deep` are there inside too; outside is a directory of the same name, which must stay empty.
+    // `etc` and `etc/deep` exist inside too. Outside, a directory of the same name must stay empty.
     let outside = Directory::new("outside");
     let before = mounts();
     for (name, filesystem) in MOUNTED {
@@ -111,19 +111,19 @@ fn links_at_mount_targets_lead_inside() {
 fn links_to_no_place_for_a_mount_are_refused() {
     let before = mounts();
     let outside = Directory::new("nowhere");
-    let nowhere = "is a symbolic link that leads to nothing there";
+    let nowhere = "is a symbolic link to a name that does not exist there";
     let covered = "lead to one place";
     for (name, other) in [("proc", "sys"), ("sys", "proc"), ("dev", "proc")] {
         let itself = "is a symbolic link that leads to itself, or out of the filesystem";
         let root = "is a symbolic link to the root";
         let cases = [
-            // It is there outside, and not inside.
+            // This exists outside, and not inside.
             (outside.0.to_str().unwrap(), nowhere),
             ("../../../../nosuch", nowhere),
             (name, itself),
             ("/", root),
             ("..", root),
-            ("bin/true", "is no directory"),
+            ("bin/true", "is not a directory"),
             (other, covered),
             (&format!("{other}/kernel"), covered),
         ];
@@ -141,7 +141,7 @@ fn links_to_no_place_for_a_mount_are_refused() {
 
 #[test]
 fn a_procfs_is_not_faked() {
-    // CVE-2025-52881: what should be written to procfs goes elsewhere, since something else stands at the name.
+    // CVE-2025-52881: a write to procfs changes another file, since another file is mounted at the name.
     let rootfs = rootfs("procfs");
     fs::create_dir_all(rootfs.at("proc/self/attr")).unwrap();
     symlink("/etc", rootfs.at("proc/sys")).unwrap();
@@ -156,12 +156,12 @@ fn a_procfs_is_not_faked() {
     assert!(fs::read_dir(rootfs.at("etc")).unwrap().next().is_none());
     let file = Directory::new("proc-file");
     fs::write(file.at("proc"), "").unwrap();
-    refused(&sh(&file, "true"), 125, &["ROOTFS/proc is no directory"]);
+    refused(&sh(&file, "true"), 125, &["ROOTFS/proc is not a directory"]);
 }
 
 #[test]
 fn masked_files_are_masked_by_the_device() {
-    // CVE-2025-31133: /dev/null is something else, and what should be hidden shows it.
+    // CVE-2025-31133: /dev/null is another file, and masked files show it.
     let rootfs = rootfs("null");
     assert_eq!(
         said(&sh(
@@ -184,7 +184,7 @@ fn masked_files_are_masked_by_the_device() {
 
 #[test]
 fn a_console_is_not_a_link() {
-    // CVE-2025-52565: /dev/console, or the terminal that is mounted there, is a link to what should be hidden.
+    // CVE-2025-52565: /dev/console, or the terminal that is mounted there, is a link to a file that should be hidden.
     let rootfs = rootfs("console");
     let outside = Directory::new("console-target");
     fs::write(outside.at("file"), "untouched").unwrap();

@@ -1,4 +1,4 @@
-//! Machines and limits on which no container can be made, or not all of one: what is said then, and with which status.
+//! Machines and limits that prevent a container or a part of it: the error message and the exit status.
 
 mod plain;
 
@@ -49,7 +49,7 @@ fn a_command_that_cannot_be_started_has_no_status() {
     // Init is one process already.
     let output = run(["--pids-max", "1", path, "true"]);
     if !String::from_utf8_lossy(&output.stderr).contains("a limit by the pids controller: ") {
-        refused(&output, 125, &["clone3(): EAGAIN", "--pids-max, for which init counts too", "raise it"]);
+        refused(&output, 125, &["clone3(): EAGAIN", "--pids-max (which counts init too)", "raise it"]);
     }
     let mut has_succeeded = false;
     for files in 5..40 {
@@ -144,7 +144,10 @@ fn what_no_engine_needs_is_left_out_where_the_kernel_has_none() {
         assert!(said(&output).contains(outside.to_str().unwrap()), "{output:?}");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        assert!(stderr.contains(&format!("has no {kind} namespaces: the container has none")), "{stderr}");
+        assert!(
+            stderr.contains(&format!("has no {kind} namespaces: the container runs without one")),
+            "{stderr}"
+        );
         // The control.
         let output = run([path, "sh", "-c", script]);
         assert!(!said(&output).contains(outside.to_str().unwrap()), "{output:?}");
@@ -164,7 +167,10 @@ fn what_a_setting_forbids_and_no_engine_needs_is_left_out_too() {
         let output = set_to_none(kind);
         assert!(output.status.success(), "{output:?}");
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(stderr.contains(&format!("max_{kind}_namespaces): the container has none")), "{stderr}");
+        assert!(
+            stderr.contains(&format!("max_{kind}_namespaces): the container gets no new one")),
+            "{stderr}"
+        );
     }
     for kind in ["user", "net", "pid", "mnt", "uts", "ipc"] {
         refused(&set_to_none(kind), 125, &["ENOSPC", &format!("max_{kind}_namespaces is 0"), "to get it: "]);
@@ -199,11 +205,7 @@ fn a_user_namespace_with_one_id_maps_no_more() {
             .unwrap()
     };
     assert_eq!(said(&run_in_one(&[])), "0");
-    refused(
-        &run_in_one(&["--user", "auto"]),
-        125,
-        &["uid_map: EPERM", "has 1 of the IDs", "leave --user out"],
-    );
+    refused(&run_in_one(&["--user", "auto"]), 125, &["uid_map: EPERM", "has only 1 IDs", "leave --user out"]);
 }
 
 #[test]
@@ -216,7 +218,7 @@ fn what_another_container_hides_is_named() {
     };
     // As engines cover a part of /proc.
     let output = inside("mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys");
-    refused(&output, 125, &["mount -t proc: EPERM", "a part of /proc is covered", "--privileged"]);
+    refused(&output, 125, &["mount -t proc: EPERM", "parts of /proc are covered", "--privileged"]);
     let output = inside("mount --rbind /proc /proc && mount -o remount,bind,ro /proc");
     refused(&output, 125, &["EROFS", "/proc is read-only here", "--privileged"]);
     let output = inside("mount -t tmpfs none /dev && : >/dev/other");

@@ -1,5 +1,5 @@
-//! Root filesystems from images, as `docker save` and others write them: layers, whiteouts, configuration; and what is
-//! refused.
+//! Root filesystems from images, as `docker save` and others write them: layers, whiteouts, configuration, and images that
+//! are refused.
 
 mod plain;
 
@@ -17,7 +17,7 @@ fn saved(work: &Directory, layers: &[&[u8]], config: &Value) -> PathBuf {
     let manifest = json!([{"Config": "config.json", "Layers": names}]).to_string();
     let config = config.to_string();
     let mut all: Vec<(&str, &[u8])> = vec![("config.json", config.as_bytes())];
-    // Not in order: the manifest says which comes first.
+    // Not in order: the manifest has the order.
     all.extend(names.iter().map(String::as_str).zip(layers.iter().copied()).rev());
     all.push(("manifest.json", manifest.as_bytes()));
     let path = work.at("image.tar");
@@ -25,7 +25,7 @@ fn saved(work: &Directory, layers: &[&[u8]], config: &Value) -> PathBuf {
     path
 }
 
-/// The layers' digests, as a configuration has them.
+/// The digests of the layers, in the form of a configuration.
 fn digests(layers: &[&[u8]]) -> Value {
     let digests: Vec<_> = layers.iter().map(|it| format!("sha256:{}", sha256(it))).collect();
     json!({"rootfs": {"type": "layers", "diff_ids": digests}})
@@ -36,14 +36,14 @@ fn digests(layers: &[&[u8]]) -> Value {
 struct Layout(Vec<(String, Vec<u8>)>);
 
 impl Layout {
-    /// Adds one, and gives what describes it.
+    /// Adds a blob, and returns its descriptor.
     fn add(&mut self, bytes: &[u8]) -> Value {
         let digest = sha256(bytes);
         self.0.push((format!("blobs/sha256/{digest}"), bytes.into()));
         json!({"digest": format!("sha256:{digest}"), "size": bytes.len()})
     }
 
-    /// Adds an image of these layers, each as it is given and as it is stored.
+    /// Adds an image of these layers, each with its uncompressed and its stored bytes.
     fn image(&mut self, layers: &[(&[u8], Vec<u8>)]) -> Value {
         let plain: Vec<_> = layers.iter().map(|(plain, _)| *plain).collect();
         let config = self.add(digests(&plain).to_string().as_bytes());
@@ -80,7 +80,7 @@ fn an_image_has_its_layers_applied() {
         (Regular, "etc/three", "3"),
         (Regular, "srv/above", "y"),
         (Regular, "srv/both/above", "y"),
-        // Behind what it must leave.
+        // After the file that it must keep.
         (Regular, "srv/.wh..wh..opq", ""),
     ]);
     let layers: &[&[u8]] = &[&base, &second, &third];
@@ -124,7 +124,7 @@ fn an_image_says_with_which_variables_and_where() {
     let config = json!({"config": {
         "Env": ["PATH=/opt/tools:/nowhere", "GREETING=a=b c", "HOME=/srv", "no variable"],
         "WorkingDir": "/srv/made/here",
-        // These are not heeded: the command is given, and who runs it is --user's business.
+        // These are not used: the command is given, and --user sets the IDs.
         "Entrypoint": ["/nosuch"], "Cmd": ["/nosuch"], "User": "1000",
     }});
     let path = saved(&work, &[&base, &layer], &config);
@@ -136,7 +136,7 @@ fn an_image_says_with_which_variables_and_where() {
     );
     refused(&run([path, "nosuch"]), 127, &["/opt/tools:/nowhere"]);
 
-    // A working directory that is a way out: a directory left open, or a link of procfs (CVE-2024-21626).
+    // A working directory that leads out: by a directory left open, or a magic link of procfs (CVE-2024-21626).
     for directory in ["/proc/self/fd/3", "/proc/1/cwd", "/etc/file", "../..", "a\0b"] {
         let layer = tarred(&[(Regular, "etc/file", "x")]);
         let path = saved(&work, &[&base, &layer], &json!({"config": {"WorkingDir": directory}}));
@@ -162,7 +162,7 @@ fn an_oci_layout_is_an_image_too() {
     fs::write(&packed, gzip(&fs::read(&path).unwrap())).unwrap();
     assert_eq!(listed(packed), "above");
 
-    // For several machines, with notes on how each was built, one index below another.
+    // For several platforms, with records of how each was built, and nested indexes.
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -186,7 +186,7 @@ fn an_oci_layout_is_an_image_too() {
     };
     let others = [placed(foreign.clone(), "linux", "s390x"), placed(foreign.clone(), "linux", "mips")];
     refuse(json!({"manifests": others}), &["is for linux/s390x, linux/mips", architecture]);
-    // Saved for one platform by an engine that lists all of them, as on a computer with another processor.
+    // Saved for one platform by an engine that lists all of them, as on a machine of another architecture.
     let absent = json!({"digest": "sha256:00"});
     let listed_only = placed(absent.clone(), "linux", architecture);
     let mut variant = placed(foreign.clone(), "linux", "arm");
@@ -196,13 +196,13 @@ fn an_oci_layout_is_an_image_too() {
         &["the image is for linux/arm/v7", "--platform linux/"],
     );
     let deceptive = placed(absent, "linux", "\u{202e}\u{1b}[2J");
-    refuse(json!({"manifests": [listed_only, deceptive]}), &["has the files of none", "\\u{202e}\\u{1b}[2J"]);
+    refuse(json!({"manifests": [listed_only, deceptive]}), &["contains none of them", "\\u{202e}\\u{1b}[2J"]);
     refuse(json!({"manifests": [ours, foreign]}), &["2 images", "save one alone"]);
     refuse(json!({"manifests": []}), &["index.json names no image"]);
     refuse(json!([]), &["index.json names no image"]);
     refuse(json!({"manifests": [{"digest": "sha256:../../../etc/passwd"}]}), &["its manifest is missing"]);
     refuse(json!({"manifests": [{"digest": 7}]}), &["its manifest is missing"]);
-    // What is stored is not what the configuration has the digest of.
+    // The digest in the configuration is that of another layer.
     let mut layout = Layout::default();
     let image =
         layout.image(&[(&base, base.clone()), (&above, gzip(&tarred(&[(Regular, "etc/evil", "x")])))]);
@@ -222,7 +222,7 @@ fn an_oci_layout_is_an_image_too() {
 #[test]
 fn an_index_that_leads_to_itself_ends() {
     let work = Directory::new("loop");
-    // No digest can be of what holds it; but nobody checks these.
+    // No real digest could be that of a blob that contains it, but these are not checked.
     let index = json!({"manifests": [{"digest": "sha256:00"}]});
     let layout = Layout(vec![("blobs/sha256/00".into(), index.to_string().into())]);
     let path = layout.write(&work, &index);

@@ -1,4 +1,4 @@
-//! The launcher killed by SIGKILL, early and late: it can clean nothing up, so the kernel has to.
+//! The launcher killed by SIGKILL at several moments: it cannot clean up, so the kernel has to.
 
 mod plain;
 
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use plain::{Directory, PATIENCE, PROGRAM, mounts, rootfs};
 
-/// How many moments are tried, spread over a start and a little more.
+/// How many moments are tried, from the start of the container until shortly after it.
 const MOMENTS: u32 = 30;
 
-/// The command's environment is empty but for what the container gives it, so it is known by an argument that nobody
-/// else has; the launcher and init are known by the root filesystem's name.
+/// How many processes have these arguments. The command has a unique argument, since the container sets its environment.
+/// The launcher and init have the name of the root filesystem.
 fn how_many(words: &[&str]) -> usize {
     let lines =
         fs::read_dir("/proc").unwrap().flatten().filter_map(|it| fs::read(it.path().join("cmdline")).ok());
@@ -49,7 +49,7 @@ fn nothing_is_left_of_a_launcher_that_is_killed_at_any_moment() {
     for moment in 0..=MOMENTS {
         if moment > 0 {
             child = start(&rootfs, &number);
-            // The moment is what is tried here: there is nothing to wait for.
+            // This sleep chooses the moment; there is no event to wait for.
             std::thread::sleep(usual.mul_f64(1.2) * moment / MOMENTS);
         }
         child.kill().unwrap();

@@ -1,4 +1,4 @@
-//! `mini-container run` as a user meets it: what comes out, what is refused, and that nothing is left.
+//! `mini-container run` as a user runs it: its output, its errors, and that nothing is left.
 
 mod plain;
 
@@ -95,7 +95,7 @@ fn signals_are_forwarded() {
 #[test]
 fn nothing_is_left_of_a_launcher_that_is_killed() {
     let rootfs = rootfs("killed");
-    // Seconds that nobody else's sleep(1) has.
+    // A number of seconds that no other sleep(1) has.
     let seconds = 100_000 + std::process::id();
     let (mut child, line) = started(&rootfs, &format!("echo ready; exec sleep {seconds}"));
     assert_eq!(line, "ready");
@@ -118,7 +118,7 @@ fn what_cannot_be_run_is_told_apart() {
     fs::write(rootfs.at("bin/text"), "hello").unwrap();
     refused(&run([path, "text"]), 126, &["may not be executed", "chmod +x"]);
     fs::set_permissions(rootfs.at("bin/text"), fs::Permissions::from_mode(0o755)).unwrap();
-    refused(&run([path, "text"]), 126, &["is no program"]);
+    refused(&run([path, "text"]), 126, &["is not a program"]);
     fs::write(rootfs.at("bin/text"), "#!/bin/perl\n").unwrap();
     refused(&run([path, "text"]), 127, &["needs /bin/perl", "ROOTFS lacks"]);
     for first in ["#!/bin/sh\r\n", "#! /bin/sh\r\n"] {
@@ -131,15 +131,15 @@ fn what_cannot_be_run_is_told_apart() {
     fs::write(rootfs.at("etc/file"), "no program").unwrap();
     refused(&run([path, "text"]), 126, &["needs /etc/file, which may not be executed"]);
     fs::write(rootfs.at("bin/text"), b"\x7fELF").unwrap();
-    refused(&run([path, "text"]), 126, &["is no program"]);
+    refused(&run([path, "text"]), 126, &["is not a program"]);
     fs::write(rootfs.at("bin/text"), "").unwrap();
-    refused(&run([path, "text"]), 126, &["is no program"]);
+    refused(&run([path, "text"]), 126, &["is not a program"]);
     let mut other = fs::read("/bin/true").unwrap();
-    // e_machine, in the byte order of this machine: s390x is none that runs these tests.
+    // e_machine, in the byte order of this machine. 22 is s390x, on which these tests do not run.
     other[18..20].copy_from_slice(&22_u16.to_ne_bytes());
     fs::write(rootfs.at("bin/text"), &other).unwrap();
     refused(&run([path, "text"]), 126, &["is a program for s390x", std::env::consts::ARCH]);
-    // A loader somewhere else is named as the program names it.
+    // The error names the loader as the program does.
     let mut other = fs::read("/bin/true").unwrap();
     let at = other.windows(4).position(|it| it == b"/lib").unwrap();
     other[at..at + 4].copy_from_slice(b"/opt");
@@ -177,7 +177,7 @@ fn a_command_line_that_makes_no_sense_is_one_line() {
     refused(&run([path, ""]), 127, &["the empty name: not found"]);
     refused(&run(["", "true"]), 125, &["ROOTFS"]);
     refused(&run(["/dev/null/x", "true"]), 125, &["/dev/null/x", "Not a directory"]);
-    // Less than the kernel needs to start anything.
+    // Less than the kernel needs to start a process.
     let starved = run(["--memory-max", "4096", path, "true"]);
     if !String::from_utf8_lossy(&starved.stderr).contains("a limit by the memory controller: ") {
         refused(&starved, 125, &["killed by SIGKILL", "--memory-max"]);
@@ -223,7 +223,7 @@ fn a_shell_at_a_terminal_has_job_control() {
         .unwrap();
     let (mut keyboard, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
     let mut text = String::new();
-    // As a person does: each line once what it is typed at has appeared.
+    // As a user does: each line is typed after the prompt has appeared.
     let mut type_after = |expected: &str, line: &str| {
         while !text.ends_with(expected) {
             let mut byte = [0];
@@ -238,7 +238,7 @@ fn a_shell_at_a_terminal_has_job_control() {
     type_after("Running", "");
     type_after("# ", "fg\n");
     type_after("sleep 60\r\n", "\u{3}");
-    // A minute early: it was ended by ^C.
+    // It ended a minute early, by ^C.
     type_after("# ", "exit 5\n");
     assert_eq!(script.wait().unwrap().code(), Some(5), "{text}");
     assert!(!text.contains("job control turned off"), "{text}");
@@ -276,7 +276,7 @@ fn limits_bind_and_leave_no_cgroup() {
     } else {
         assert!(fills.stdout.is_empty(), "killed before it could say a word: {fills:?}");
     }
-    // Those of other tests, which run meanwhile, go as they end.
+    // Those of other tests, which run at the same time, are removed when they end.
     let late = Instant::now() + PATIENCE;
     loop {
         let left = Command::new("find")

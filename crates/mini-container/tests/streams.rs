@@ -1,4 +1,4 @@
-//! What the command has as its standard input, output and error: nothing by which it reaches the caller's files or keys.
+//! The standard input, output and error of the command: they give no access to the caller's files or keys.
 
 mod plain;
 
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use plain::terminal::Terminal;
 use plain::{Directory, PROGRAM, refused, rootfs, said};
 
-/// `mini-container run` with a shell command, to be given its streams.
+/// `mini-container run` with a shell command, whose streams the test sets.
 fn container(rootfs: &Directory, script: &str) -> Command {
     let mut command = Command::new(PROGRAM);
     command.arg("run").arg(&rootfs.0).args(["sh", "-c", script]);
@@ -54,7 +54,7 @@ fn much_is_passed_on_whole() {
         .unwrap();
     assert!(status.success());
     assert!(fs::read(work.at("output")).unwrap() == bytes);
-    // Who reads nothing has nobody waiting.
+    // A command that reads nothing does not block the launcher.
     let input = File::open(work.at("input")).unwrap();
     assert!(container(&rootfs, "exec 0<&-; true").stdin(input).status().unwrap().success());
 }
@@ -86,7 +86,7 @@ fn a_directory_is_no_way_out() {
         .output()
         .unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(125), 0));
-    // The control: a pipe and the null device are handed over as they are.
+    // The control: a pipe and the null device are inherited.
     let output = container(&rootfs, "readlink /proc/self/fd/0").stdin(Stdio::null()).output().unwrap();
     assert_eq!(said(&output), "/dev/null");
 }

@@ -1,4 +1,4 @@
-//! The copy: what it has in common with its original, and what becomes of either.
+//! The copy of a list of mounts: what it has in common with the original, and how both change.
 
 use std::fs;
 use std::path::Path;
@@ -8,11 +8,11 @@ use lesson::{Claim, Requirement, Row, Step, hand, inside, outside, right, wrong}
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Pid, Value, mount, namespace};
 
-use crate::place::{DOOR, open, sees, trial};
+use crate::place::{DOOR, is_mounted, open, trial};
 
 const COPY: Claim = Claim::holds(
     "copy",
-    "A new mount namespace begins as a copy: the same mounts, but for bound mount namespaces, with new mount IDs.",
+    "A new mount namespace copies its creator's mounts, with new mount IDs, except bind mounts of mount namespaces.",
 )
 .factor("CLONE_NEWNS")
 .notes(&[9])
@@ -24,22 +24,22 @@ const COPY: Claim = Claim::holds(
     "A process has just been created in a new mount namespace. Which mounts does it have?",
     &[
         right("copies of its creator's"),
-        wrong("none but an empty root", "a new network namespace begins without what its creator has"),
-        wrong("the very mounts of its creator", "the same mount points are listed on both sides"),
-        wrong("those of the machine's first mount namespace", "a new namespace is thought to begin as the machine did"),
+        wrong("only an empty root", "a new network namespace begins without its creator's devices"),
+        wrong("the same mounts as its creator", "both sides list the same mount points"),
+        wrong("those of the initial mount namespace", "a new namespace is thought to begin like the machine at boot"),
     ],
 );
-// Such a mount would keep the namespace that it is in, which would keep the mount.
+// In the copy, such a mount could keep the namespace that it is in, which would keep the mount.
 const NOT_COPIED: Claim = Claim::holds(
     "not-copied",
-    "The bind mount of a mount namespace's file is not copied; that of a network namespace's is.",
+    "A new mount namespace copies the bind mount of a network namespace, and not that of a mount namespace.",
 )
 .factor("a mount namespace instead of a network namespace")
 .notes(&[9]);
 
 pub(crate) const COMPARE_LISTS: Step = Step {
-    title: "Compare the mounts of a plain child with those of a child in a new mount namespace. Do it again with a namespace \
-            file mounted on another file.",
+    title: "Compare the mounts of a plain child with those of a child in a new mount namespace. Repeat with a bind mount of \
+            a namespace's link.",
     calls: &[
         "clone3(0)",
         "clone3(CLONE_NEWNS)",
@@ -47,8 +47,10 @@ pub(crate) const COMPARE_LISTS: Step = Step {
         "mount(\"/proc/PID/ns/mnt\", \"/mnt/door/file\", NULL, MS_BIND)",
     ],
     by_hand: &[
-        hand("wc -l /proc/self/mountinfo; unshare -Urm wc -l /proc/self/mountinfo"),
-        hand("grep \" / / \" /proc/self/mountinfo; unshare -Urm grep \" / / \" /proc/self/mountinfo"),
+        hand("wc -l /proc/self/mountinfo; unshare -Urm wc -l /proc/self/mountinfo")
+            .prints("<count> /proc/self/mountinfo\n<count> /proc/self/mountinfo"),
+        hand("grep \" / / \" /proc/self/mountinfo; unshare -Urm grep \" / / \" /proc/self/mountinfo")
+            .prints("<id A> … / / …\n<id B> … / / …"),
     ],
     claims: &[COPY, NOT_COPIED],
     run: |lab| {
@@ -61,7 +63,7 @@ pub(crate) const COMPARE_LISTS: Step = Step {
 
 const INSIDE_ONLY: Claim = Claim::holds(
     "inside-only",
-    "While mounts are private, what is mounted inside a mount namespace is not seen outside.",
+    "While mounts are private, a mount made inside a mount namespace is not visible outside.",
 )
 .factor("CLONE_NEWNS")
 .notes(&[9])
@@ -69,26 +71,30 @@ const INSIDE_ONLY: Claim = Claim::holds(
 .asks(
     "All mounts are private. In a new mount namespace a process mounts a tmpfs. Who sees that mount?",
     &[
-        right("its own namespace alone"),
+        right("only processes in its own namespace"),
         wrong(
             "everyone: there is one tree of files",
-            "before mount namespaces a mount was one for the whole machine",
+            "before mount namespaces existed, every mount was visible to the whole machine",
         ),
-        wrong("the namespace and its parent namespace", "in PID namespaces the parent sees what is below"),
-        wrong("the process alone", "the list of mounts is read in /proc/PID/mountinfo, for each process"),
+        wrong(
+            "the namespace and its parent namespace",
+            "a parent PID namespace does see its children's processes",
+        ),
+        wrong("only the process", "each process has its own /proc/PID/mountinfo"),
     ],
 );
 const OUTSIDE_ONLY: Claim = Claim::holds(
     "outside-only",
-    "While they are private, what is mounted outside after the copy is not seen inside.",
+    "While mounts are private, a mount made outside after the copy is not visible inside.",
 )
 .factor("CLONE_NEWNS")
 .notes(&[9]);
 
 pub(crate) const MOUNT_ON_EITHER_SIDE: Step = Step {
-    title: "Mount a tmpfs, once inside and once outside, and look from the other side.",
+    title: "Mount a tmpfs inside, then one outside, and look for each from the other side.",
     calls: &["mount(\"tmpfs\", \"/mnt/door\", \"tmpfs\")"],
-    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; findmnt /mnt'; findmnt /mnt")],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; findmnt -n /mnt'; findmnt -n /mnt")
+        .prints("/mnt inside tmpfs …")],
     claims: &[INSIDE_ONLY, OUTSIDE_ONLY],
     run: |lab| {
         lab.compare(INSIDE_ONLY, Namespaces::NONE, Namespaces::MNT, mount_inside)?
@@ -100,34 +106,35 @@ pub(crate) const MOUNT_ON_EITHER_SIDE: Step = Step {
 
 const SAME_FILES: Claim = Claim::holds(
     "same-files",
-    "Mounts are copied, files are not: what is written below a copied mount is seen on both sides.",
+    "Mounts are copied, files are not: a file written below a copied mount is visible on both sides.",
 )
 .factor("a mount that was copied")
 .notes(&[9])
 .arms("own tmpfs", "copied mount")
-.core(&[Row::outside("file opened outside", "open() outside")])
+.core(&[Row::outside("file: open() outside", "open() outside")])
 .asks(
     "In a new mount namespace a process writes a file, below a mount that was copied. Who can open the file?",
     &[
-        right("those inside and those outside"),
-        wrong("the inside alone", "the mounts are copies, so the files are thought to be copies too"),
+        right("processes inside and outside"),
+        wrong("only processes inside", "the mounts are copies, so the files are thought to be copies too"),
         wrong(
-            "the inside, and the outside when the process ends",
-            "containers have layers that are saved when they end",
+            "processes inside, and outside after the process ends",
+            "container layers are saved when the container ends",
         ),
         wrong(
             "nobody: a copied mount is read-only",
-            "the inside is thought to be unable to change what is outside",
+            "a process inside is thought to be unable to change files outside",
         ),
     ],
 );
 
 pub(crate) const WRITE_INSIDE: Step = Step {
-    title: "Write a file inside, below a mount that both sides have and below one that was mounted inside.",
+    title: "Write a file inside: on a tmpfs mounted inside, then on a mount that both sides have.",
     calls: &["open(\"/mnt/door/file\", O_CREAT)"],
     by_hand: &[
-        hand("f=$(mktemp -u); unshare -Urm sh -c \"echo hello > $f\"; cat $f; rm $f"),
-        hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; echo hello > /mnt/file'; cat /mnt/file"),
+        hand("f=$(mktemp -u); unshare -Urm sh -c \"echo hello > $f\"; cat $f; rm $f").prints("hello"),
+        hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; echo hello > /mnt/file'; cat /mnt/file")
+            .prints("ENOENT"),
     ],
     claims: &[SAME_FILES],
     run: |lab| {
@@ -142,40 +149,33 @@ const KEPT: Claim = Claim::holds(
 )
 .factor("CLONE_NEWNS")
 .notes(&[9])
-.core(&[Row::inside("file after umount", "open() inside")])
+.core(&[Row::inside("open() after umount", "open() inside")])
 .asks(
-    "A private mount was copied, and then the original is unmounted. What does the inside find there?",
+    "A private mount was copied, and then the original is unmounted. What does a process inside find there?",
     &[
         right("the mount, with its files"),
+        wrong("an empty directory: the mount is gone", "an unmount is thought to affect the whole machine"),
         wrong(
-            "an empty directory: the mount is gone",
-            "on one machine an unmount is thought to be one for all",
+            "the mount, but open() fails with EIO",
+            "the filesystem is thought to end with its first mount",
         ),
-        wrong("the mount, but its files give EIO", "the filesystem is thought to go with its first mount"),
         wrong(
-            "nothing changes: umount gives EBUSY outside",
+            "the mount: umount fails with EBUSY outside",
             "a filesystem that is in use cannot be unmounted",
         ),
     ],
 );
 const REMOVED: Claim = Claim::holds(
     "removed",
-    "A directory that is a mount point inside alone can be removed outside, and the mount goes with it.",
+    "A directory that is a mount point only inside can be removed outside; this also unmounts the mount inside.",
 )
 .factor("CLONE_NEWNS")
 .more(&[86]);
 
 pub(crate) const UNMOUNT_OUTSIDE: Step = Step {
-    title: "Unmount outside what was copied, and look for its file inside; then remove, outside, a directory that is a mount point inside.",
+    title: "Unmount outside a mount that was copied, and open its file inside. Then remove, outside, a directory that is a mount point inside.",
     calls: &["umount2(\"/mnt/door\", MNT_DETACH)", "rmdir(\"/mnt/door\")"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "mount -t tmpfs x /mnt; mkdir /mnt/y /mnt/z; mount -t tmpfs y /mnt/y; touch /mnt/y/file; unshare -m sleep 60 & sleep 1",
-        ),
-        hand("umount /mnt/y; ls /mnt/y; nsenter -t $! -m ls /mnt/y"),
-        hand("rmdir /mnt/y && echo removed; nsenter -t $! -m ls /mnt; kill $!; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; mkdir /mnt/y /mnt/z; mount -t tmpfs y /mnt/y; touch /mnt/y/file; unshare -m sleep 60 & sleep 1").prints(""), hand("umount /mnt/y; ls /mnt/y; nsenter -t $! -m ls /mnt/y").prints("file"), hand("rmdir /mnt/y && echo removed; nsenter -t $! -m ls /mnt; kill $!; exit").prints("removed\nz"), ],
     claims: &[KEPT, REMOVED],
     run: |lab| {
         lab.compare(KEPT, Namespaces::NONE, Namespaces::MNT, unmount_outside)?
@@ -187,22 +187,16 @@ pub(crate) const UNMOUNT_OUTSIDE: Step = Step {
 
 const HELD: Claim = Claim::holds(
     "held",
-    "Without a member, an open /proc/PID/ns/mnt keeps the namespace and its mounts; setns() leads to them.",
+    "An open /proc/PID/ns/mnt keeps a mount namespace and its mounts after its last member ends; setns() enters it.",
 )
 .factor("CLONE_NEWNS")
 .notes(&[20])
 .requires(&[Requirement::Unchrooted]);
 
 pub(crate) const ENTER_WHEN_EMPTY: Step = Step {
-    title: "Open the mount namespace of a process that mounts something and ends; then enter it, and look for that mount.",
+    title: "Open the mount namespace of a process that mounts a tmpfs and ends. Then enter it, and look for that mount.",
     calls: &["open(\"/proc/PID/ns/mnt\")", "exit(0)", "setns(fd, CLONE_NEWNS)"],
-    by_hand: &[
-        hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; exec sleep 60' & sleep 1"),
-        hand("exec 8</proc/$!/ns/user 9</proc/$!/ns/mnt; kill $!; wait $!"),
-        hand(
-            "nsenter --user=/proc/self/fd/8 --mount=/proc/self/fd/9 --preserve-credentials findmnt /mnt; exec 8<&- 9<&-",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs inside /mnt; exec sleep 60' & sleep 1").prints(""), hand("exec 8</proc/$!/ns/user 9</proc/$!/ns/mnt; kill $!; wait $!").prints(""), hand("nsenter --user=/proc/self/fd/8 --mount=/proc/self/fd/9 --preserve-credentials findmnt -n /mnt; exec 8<&- 9<&-").prints("/mnt inside tmpfs …"), ],
     claims: &[HELD],
     run: |lab| {
         lab.compare(HELD, Namespaces::NONE, Namespaces::MNT, enter_when_it_is_empty)?
@@ -233,21 +227,21 @@ fn compare_lists(namespaces: Namespaces) -> Result<Vec<Fact>> {
     ])
 }
 
-/// Whether a copy has the bind mount of a namespace's file.
+/// Whether a copy of the mount namespace has the bind mount of a namespace's link.
 fn copy_a_namespace_file(kind: Kind) -> Result<Vec<Fact>> {
     trial(move |me| {
         stay_on_one_cpu()?;
-        // Only a newer mount namespace can be mounted in an older one, or two could keep each other: else EINVAL. Which is
-        // newer the kernel tells by numbers that each CPU gives out by itself.
+        // A mount namespace can only be mounted in an older one (else EINVAL), since two could keep each other. The kernel
+        // compares sequence numbers, of which each CPU has its own range.
         namespace::unshare(Namespaces::MNT)?;
         let other = Child::spawn("other", Namespaces::only(kind), ns_core::Reporter::stay)?;
         let file = Path::new(DOOR).join("file");
         fs::write(&file, "").named(|| "write()".into())?;
         mount::bind(Path::new(&format!("/proc/{}/ns/{}", other.pid(), kind.link())), &file)?;
         let mut inside =
-            Child::spawn("inside", Namespaces::MNT, |me| me.report("seen inside", sees(&file)?))?;
+            Child::spawn("inside", Namespaces::MNT, |me| me.report("seen inside", is_mounted(&file)?))?;
         me.send(inside.fact()?)?;
-        me.send(Fact::outside("seen outside", sees(&file)?))
+        me.send(Fact::outside("seen outside", is_mounted(&file)?))
     })
 }
 
@@ -261,11 +255,11 @@ fn mount_inside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut inside = Child::spawn("inside", namespaces, |me| {
             mount::mount("tmpfs", Path::new(DOOR))?;
-            me.report("seen inside", sees(DOOR)?)?;
-            me.stay() // the mount would go with its namespace
+            me.report("seen inside", is_mounted(DOOR)?)?;
+            me.stay() // the mount would be removed with its namespace
         })?;
         let seen = inside.fact()?;
-        me.send(Fact::outside("seen outside", sees(DOOR)?))?;
+        me.send(Fact::outside("seen outside", is_mounted(DOOR)?))?;
         me.send(seen)
     })
 }
@@ -274,12 +268,12 @@ fn mount_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut inside = Child::spawn("inside", namespaces, |me| {
             me.checkpoint()?;
-            me.report("seen inside", sees(DOOR)?)
+            me.report("seen inside", is_mounted(DOOR)?)
         })?;
         mount::mount("tmpfs", Path::new(DOOR))?;
         inside.wake()?;
         me.send(inside.fact()?)?;
-        me.send(Fact::outside("seen outside", sees(DOOR)?))
+        me.send(Fact::outside("seen outside", is_mounted(DOOR)?))
     })
 }
 
@@ -321,9 +315,9 @@ fn remove_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut inside = Child::spawn("inside", namespaces, |me| {
             mount::mount("tmpfs", Path::new(DOOR))?;
-            me.report("mounted at first", sees(DOOR)?)?;
+            me.report("mounted at first", is_mounted(DOOR)?)?;
             me.checkpoint()?;
-            me.report("mounted at the end", sees(DOOR)?)
+            me.report("mounted at the end", is_mounted(DOOR)?)
         })?;
         let mounted = inside.fact()?;
         let removed = Outcome::of(fs::remove_dir(DOOR).named(|| format!("rmdir(\"{DOOR}\")")))?;
@@ -338,7 +332,7 @@ fn enter_when_it_is_empty(namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut member = Child::spawn("member", namespaces, |me| {
             mount::mount("tmpfs", Path::new(DOOR))?;
-            me.report("mounted", sees(DOOR)?)?;
+            me.report("mounted", is_mounted(DOOR)?)?;
             me.checkpoint()
         })?;
         member.fact()?;
@@ -347,10 +341,10 @@ fn enter_when_it_is_empty(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let end = member.wait()?;
         let mut visitor = Child::spawn("visitor", Namespaces::NONE, move |me| {
             file.enter(Some(Kind::Mnt))?;
-            me.report("seen after setns()", sees(DOOR)?)
+            me.report("seen after setns()", is_mounted(DOOR)?)
         })?;
         me.send(Fact::outside("the last member", end))?;
-        me.send(Fact::outside("seen outside", sees(DOOR)?))?;
+        me.send(Fact::outside("seen outside", is_mounted(DOOR)?))?;
         me.send(visitor.fact()?)
     })
 }

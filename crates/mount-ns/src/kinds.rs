@@ -1,4 +1,4 @@
-//! What root of a user namespace may mount anew.
+//! The filesystems that root of a user namespace can mount.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use ns_core::{Fact, Namespaces, Outcome, Spawn, mount};
 
 use crate::place::{PLACE, trial};
 
-const ITS_OWN: [&str; 4] = ["proc", "sysfs", "mqueue", "cgroup2"];
+const SHOW_A_NAMESPACE: [&str; 4] = ["proc", "sysfs", "mqueue", "cgroup2"];
 const ALL: [&str; 10] =
     ["tmpfs", "ramfs", "devpts", "proc", "sysfs", "mqueue", "cgroup2", "devtmpfs", "debugfs", "ext4"];
 
@@ -21,32 +21,25 @@ const WITH_OTHERS: Namespaces =
 
 const OWNED: Claim = Claim::holds(
     "owned",
-    "In a user namespace, mounting proc, sysfs, mqueue or cgroup2 takes its own PID, network, IPC or cgroup namespace.",
+    "Mounting proc, sysfs, mqueue or cgroup2 in a user namespace needs its own PID, network, IPC or cgroup namespace.",
 )
-.factor("the namespaces that they show")
+.factor("new PID, network, IPC and cgroup namespaces")
 .more(&[77])
 .requires(&[Requirement::Probe(whole_proc), Requirement::Probe(probe::sysfs)]);
 const NEVER: Claim = Claim::holds(
     "never",
-    "In a user namespace a filesystem that is not marked as safe for it, such as devtmpfs, gives EPERM.",
+    "In a user namespace, mount() of devtmpfs, which lacks the flag FS_USERNS_MOUNT, fails with EPERM.",
 )
 .factor("devtmpfs instead of tmpfs")
 .more(&[77]);
 
 pub(crate) const MOUNT_EACH_KIND: Step = Step {
-    title: "As root of a new user namespace, mount each kind of filesystem: first with a mount namespace alone.",
+    title: "As root of a new user namespace, mount each type of filesystem: with a new mount namespace only, then with more namespaces.",
     calls: &["mount(TYPE, \"/mnt\", TYPE)"],
-    by_hand: &[
-        hand(
-            "unshare -Urm sh -c 'for t in tmpfs proc sysfs mqueue devtmpfs; do mount -t $t x /mnt && echo $t; done'",
-        ),
-        hand(
-            "unshare -UrmpfniC sh -c 'for t in tmpfs proc sysfs mqueue devtmpfs; do mount -t $t x /mnt && echo $t; done'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'for t in tmpfs proc sysfs mqueue devtmpfs; do mount -t $t x /mnt && echo $t; done 2>/dev/null'").prints("tmpfs"), hand("unshare -UrmpfniC sh -c 'for t in tmpfs proc sysfs mqueue devtmpfs; do mount -t $t x /mnt && echo $t; done 2>/dev/null'").prints("tmpfs\nproc\nsysfs\nmqueue"), ],
     claims: &[OWNED, NEVER],
     run: |lab| {
-        // What this kernel does not know already stays out: to ask would load a module.
+        // Types that this kernel has not loaded are left out: mount() would load a module.
         let known = fs::read_to_string("/proc/filesystems")?;
         let known = |kind: &str| known.lines().any(|line| line.split_whitespace().last() == Some(kind));
         let kinds: Vec<_> = ALL.into_iter().filter(|kind| known(kind)).collect();
@@ -56,16 +49,16 @@ pub(crate) const MOUNT_EACH_KIND: Step = Step {
             kinds.iter().zip(answers).map(|(kind, [alone, others])| vec![(*kind).into(), alone, others]);
         lab.table(
             "mount(2) by root of a new user namespace",
-            &["type", "alone", "with PID, net, IPC, cgroup"],
+            &["type", "user, mnt", "and PID, net, IPC, cgroup"],
             rows.collect(),
         )?;
-        lab.compare(OWNED, ALONE, WITH_OTHERS, |namespaces| mount_each(&ITS_OWN, namespaces))?
+        lab.compare(OWNED, ALONE, WITH_OTHERS, |namespaces| mount_each(&SHOW_A_NAMESPACE, namespaces))?
             .shows(every().from("EPERM").to("OK"))?;
         lab.compare(NEVER, "tmpfs", "devtmpfs", |kind| mount_each(&[kind], ALONE))?.shows(every().is("EPERM"))
     },
 };
 
-/// One fact a kind. Each is mounted on what was mounted before.
+/// One fact for each type. Each is mounted on top of the previous one.
 fn mount_each(kinds: &[&str], namespaces: Namespaces) -> Result<Vec<Fact>> {
     let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
     trial(move |me| {
@@ -81,10 +74,10 @@ fn mount_each(kinds: &[&str], namespaces: Namespaces) -> Result<Vec<Fact>> {
     })
 }
 
-/// A new proc or sysfs may not show more than the ones that are there: where container engines have covered parts of
-/// them, it is refused.
+/// Unmet if parts of /proc or /sys are covered, as in containers. A new procfs or sysfs must not show more than the
+/// existing ones, so mounting it fails there.
 fn whole_proc() -> ns_core::Result<Option<Unmet>> {
-    // On an empty directory that the kernel keeps for mounts, one hides nothing.
+    // A mount on a directory that the kernel keeps empty for mounts hides nothing.
     let mounts = mount::list(None)?;
     let covered = mounts.iter().any(|mount| {
         let point = &mount.mount_point;
@@ -95,9 +88,6 @@ fn whole_proc() -> ns_core::Result<Option<Unmet>> {
                 && mount.mount_options.contains_key("ro"))
     });
     Ok(covered.then(|| {
-        Unmet::new(
-            "a /proc and a /sys of which nothing is covered",
-            "run on the host or in a virtual machine",
-        )
+        Unmet::new("a /proc and a /sys without covered parts", "run on the host or in a virtual machine")
     }))
 }

@@ -1,4 +1,4 @@
-//! Copies in the hands of someone with less privilege: a mount namespace that a new user namespace owns.
+//! A mount namespace that a new, less privileged user namespace owns.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use lesson::{Claim, Step, every, first, hand, inside};
 use ns_core::mount::{self, Propagation, Restriction};
 use ns_core::{Fact, Namespaces, Outcome, Value};
 
-use crate::place::{DOOR, ELSEWHERE, PLACE, root_in, sees, trial};
+use crate::place::{DOOR, ELSEWHERE, PLACE, is_mounted, root_in, trial};
 use crate::propagation::{both_ways, says};
 
 const SAME: Namespaces = Namespaces::MNT;
@@ -15,23 +15,15 @@ const LESS: Namespaces = Namespaces::MNT.union(Namespaces::USER);
 
 const SLAVES: Claim = Claim::holds(
     "slaves",
-    "In a mount namespace of a new user namespace, shared mounts become slaves: nothing gets out.",
+    "In a new user namespace's mount namespace, shared mounts become slaves: mounts made inside are not visible outside.",
 )
 .factor("CLONE_NEWUSER")
 .more(&[84]);
 
 pub(crate) const COPY_ONCE_MORE: Step = Step {
-    title: "Copy a shared mount of peer group N once more, into a namespace of the same user namespace and of a new one.",
+    title: "Copy a shared mount of peer group N into a mount namespace: of the same user namespace, and of a new one.",
     calls: &["clone3(CLONE_NEWNS)", "clone3(CLONE_NEWUSER|CLONE_NEWNS)"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b; grep \" /mnt \" /proc/self/mountinfo",
-        ),
-        hand("unshare -m --propagation unchanged mount -t tmpfs y /mnt/a; findmnt /mnt/a"),
-        hand("unshare -Urm --propagation unchanged mount -t tmpfs y /mnt/b; findmnt /mnt/b"),
-        hand("unshare -Urm --propagation unchanged grep \" /mnt \" /proc/self/mountinfo; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b; grep ' /mnt ' /proc/self/mountinfo").prints("… /mnt rw,relatime shared:<peers> - …"), hand("unshare -m --propagation unchanged mount -t tmpfs y /mnt/a; findmnt -n /mnt/a").prints("/mnt/a y tmpfs …"), hand("unshare -Urm --propagation unchanged mount -t tmpfs y /mnt/b; findmnt -n /mnt/b").prints(""), hand("unshare -Urm --propagation unchanged grep ' /mnt ' /proc/self/mountinfo; exit").prints("… /mnt rw,relatime master:<peers> - …"), ],
     claims: &[SLAVES],
     run: |lab| {
         lab.compare(SLAVES, SAME, LESS, |namespaces| both_ways(None, namespaces))?
@@ -41,40 +33,38 @@ pub(crate) const COPY_ONCE_MORE: Step = Step {
 
 const LOCKED: Claim = Claim::holds(
     "locked",
-    "Mounts that the mount namespace of a new user namespace inherits are locked: no umount, no move, EINVAL.",
+    "Mounts that a new user namespace's mount namespace inherits are locked: unmounting and moving them fail with EINVAL.",
 )
 .factor("CLONE_NEWUSER")
 .more(&[85]);
-const REVEAL: Claim = Claim::holds(
-    "reveal",
-    "What a locked mount hides stays hidden: to bind the mount below it without it gives EINVAL.",
-)
-.factor("CLONE_NEWUSER")
-.more(&[85]);
-const WHOLE: Claim = Claim::holds("whole", "A recursive bind takes locked mounts along, and is allowed.")
-    .factor("MS_REC")
-    .more(&[85]);
+const REVEAL: Claim =
+    Claim::holds("reveal", "A bind mount that would reveal what a locked mount hides fails with EINVAL.")
+        .factor("CLONE_NEWUSER")
+        .more(&[85]);
+const WHOLE: Claim =
+    Claim::holds("whole", "A recursive bind mount, which includes the locked mounts, succeeds.")
+        .factor("MS_REC")
+        .more(&[85]);
 const LATER: Claim = Claim::holds(
     "later",
-    "A mount that propagates in later is not locked there: it can be unmounted inside.",
+    "A mount that propagates in after the copy is not locked: it can be unmounted inside.",
 )
 .factor("mounted after the copy, not before")
 .more(&[85]);
-const OWN: Claim = Claim::holds(
-    "own",
-    "A mount made inside is not locked there: on top of a locked one, it can be unmounted.",
-)
-.factor("a mount made inside")
-.more(&[85]);
+const OWN: Claim =
+    Claim::holds("own", "A mount made inside, on top of a locked mount, is not locked: it can be unmounted.")
+        .factor("a mount made inside")
+        .more(&[85]);
 
 pub(crate) const GET_RID_OF_A_MOUNT: Step = Step {
-    title: "Mount a tmpfs on /mnt/door, copy the namespace, and try inside to get rid of that mount, or around it; do the same with one that propagates in afterwards.",
+    title: "Mount a tmpfs at /mnt/door and copy the mount namespace. Try to unmount, move or bypass that mount inside. Repeat with a mount that propagates in later.",
     calls: &["umount2(\"/mnt/door\", MNT_DETACH)", "mount(\"/mnt\", \"/mnt/elsewhere\", NULL, MS_BIND)"],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y"),
-        hand("unshare -m umount /mnt/y; unshare -Urm umount /mnt/y"),
-        hand("unshare -Urm mount --bind /mnt /mnt; unshare -Urm mount --rbind /mnt /mnt; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y").prints(""),
+        hand("unshare -m umount /mnt/y; unshare -Urm umount /mnt/y").prints("umount: /mnt/y: not mounted."),
+        hand("unshare -Urm mount --bind /mnt /mnt").prints("mount: /mnt: wrong fs type, bad option, …\n…"),
+        hand("unshare -Urm mount --rbind /mnt /mnt && echo OK; exit").prints("OK"),
     ],
     claims: &[LOCKED, REVEAL, WHOLE, OWN, LATER],
     run: |lab| {
@@ -87,8 +77,8 @@ pub(crate) const GET_RID_OF_A_MOUNT: Step = Step {
             ]);
         }
         lab.table(
-            "With a mount that was made outside, try inside",
-            &["try", "same user namespace", "new one"],
+            "Attempts inside, on a mount made outside",
+            &["attempt", "same user namespace", "new user namespace"],
             rows,
         )?;
         lab.compare(LOCKED, SAME, LESS, |namespaces| attempt(&[Try::Unmount, Try::Move], namespaces))?
@@ -99,35 +89,35 @@ pub(crate) const GET_RID_OF_A_MOUNT: Step = Step {
             .shows(first().from("EINVAL").to("OK"))?;
         lab.compare(OWN, Try::Unmount, Try::UnmountTop, |what| attempt(&[what], LESS))?
             .shows(first().from("EINVAL").to("OK"))?;
-        lab.compare(LATER, false, true, unmount_what_came)?
+        lab.compare(LATER, false, true, unmount_propagated)?
             .shows(inside("seen inside").is("yes") & inside("umount /mnt/door").from("EINVAL").to("OK"))
     },
 };
 
 const FLAGS: Claim = Claim::holds(
     "flags",
-    "The restrictions of inherited mounts cannot be taken away: ro, nosuid, nodev and noexec stay, EPERM.",
+    "In a new user namespace, clearing ro, nosuid, nodev or noexec of an inherited mount fails with EPERM.",
 )
 .factor("CLONE_NEWUSER")
 .more(&[74]);
 
 pub(crate) const LOOSEN_RESTRICTIONS: Step = Step {
-    title: "Restrict a mount outside, in four ways, and take that away inside.",
+    title: "Set four restrictions on a mount outside, and clear them inside.",
     calls: &[
         "mount(NULL, \"/mnt\", NULL, MS_REMOUNT|MS_BIND|MS_RDONLY)",
         "mount(NULL, \"/mnt\", NULL, MS_REMOUNT|MS_BIND)",
     ],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mount -o remount,bind,ro /mnt"),
-        hand("unshare -m sh -c 'mount -o remount,bind,rw /mnt; touch /mnt/f && echo OK'"),
-        hand("unshare -Urm mount -o remount,bind,rw /mnt; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; mount -o remount,bind,ro /mnt").prints(""),
+        hand("unshare -m sh -c 'mount -o remount,bind,rw /mnt; touch /mnt/f && echo OK'").prints("OK"),
+        hand("unshare -Urm mount -o remount,bind,rw /mnt; exit").prints("mount: /mnt: permission denied.\n…"),
     ],
     claims: &[FLAGS],
     run: |lab| lab.compare(FLAGS, SAME, LESS, loosen)?.shows(every().is("EPERM")),
 };
 
-/// What is tried with the mount at [`DOOR`], which was made outside.
+/// The attempts on the mount at [`DOOR`], which was made outside.
 #[derive(Clone, Copy)]
 enum Try {
     Unmount,
@@ -149,7 +139,7 @@ impl Try {
             Try::BindBelow => "mount --bind /mnt /mnt/elsewhere",
             Try::BindAll => "mount --rbind /mnt /mnt/elsewhere",
             Try::MountOnTop => "mount -t tmpfs top /mnt/door",
-            Try::UnmountTop => "mount top on /mnt/door; umount it",
+            Try::UnmountTop => "mount, then umount top at /mnt/door",
         }
     }
 
@@ -166,7 +156,7 @@ impl Try {
     }
 }
 
-/// Makes each attempt in a trial of its own: one may undo what another is about.
+/// Makes each attempt in a new trial, since one may undo the mounts of another.
 fn attempt(tries: &[Try], namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut facts = Vec::new();
     for what in tries.iter().copied() {
@@ -180,8 +170,8 @@ fn attempt(tries: &[Try], namespaces: Namespaces) -> Result<Vec<Fact>> {
     Ok(facts)
 }
 
-/// Unmounts inside what was mounted outside on a shared mount: before it was copied, or `afterwards`.
-fn unmount_what_came(afterwards: bool) -> Result<Vec<Fact>> {
+/// Unmounts inside a mount that was made outside on a shared mount: before the copy, or `afterwards`.
+fn unmount_propagated(afterwards: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
         mount::set_propagation(Path::new(PLACE), Propagation::Shared)?;
         if !afterwards {
@@ -189,7 +179,7 @@ fn unmount_what_came(afterwards: bool) -> Result<Vec<Fact>> {
         }
         let mut inside = root_in(LESS).run(|me| {
             me.checkpoint()?;
-            me.report("seen inside", sees(DOOR)?)?;
+            me.report("seen inside", is_mounted(DOOR)?)?;
             me.report("umount /mnt/door", Outcome::of(mount::unmount(Path::new(DOOR)))?)
         })?;
         if afterwards {
@@ -212,7 +202,7 @@ fn loosen(namespaces: Namespaces) -> Result<Vec<Fact>> {
             mount::restrict(Path::new(PLACE), &[restriction])?;
             let mut inside = root_in(namespaces).run(move |me| {
                 let loosened = mount::restrict(Path::new(PLACE), &[]);
-                me.report(format!("take {} away", restriction.word()), Outcome::of(loosened)?)
+                me.report(format!("clear {}", restriction.word()), Outcome::of(loosened)?)
             })?;
             me.send(inside.fact()?)
         })?);

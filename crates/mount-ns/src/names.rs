@@ -1,4 +1,4 @@
-//! A name for a namespace: `ip netns add` is a bind mount.
+//! A named namespace: `ip netns add` makes a bind mount.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,22 +12,23 @@ use crate::place::trial;
 
 const NAME: Claim = Claim::holds(
     "ip-netns",
-    "ip netns add makes a network namespace without a process, and mounts its file on /run/netns/NAME: type nsfs.",
+    "ip netns add creates a network namespace without a process, and bind-mounts it at /run/netns/NAME: type nsfs.",
 )
 .factor("ip netns add")
 .more(&[21])
 .requires(&[Requirement::Probe(ip_adds)]);
 
 pub(crate) const GIVE_A_NAME: Step = Step {
-    title: "Mount a tmpfs on /run, let ip(8) list network namespaces there or add one, and look at the file that it makes.",
+    title: "Mount a tmpfs at /run, and run `ip netns list`, then `ip netns add lab`. Inspect /run/netns/lab.",
     calls: &[
         "unshare(CLONE_NEWNET)",
         "mount(\"/proc/self/ns/net\", \"/run/netns/lab\", NULL, MS_BIND)",
         "setns()",
     ],
     by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs x /run; ip netns add lab; findmnt -n /run/netns/lab'",
-    )],
+        "unshare -Urmn sh -c 'mount -t tmpfs x /run; ip netns add lab; findmnt -n /run/netns/lab'",
+    )
+    .prints("/run/netns/lab nsfs[net:[…]] nsfs …")],
     claims: &[NAME],
     run: |lab| {
         lab.compare(NAME, "list", "add", name_a_namespace)?.shows(
@@ -40,7 +41,7 @@ pub(crate) const GIVE_A_NAME: Step = Step {
 
 const FILE: &str = "/run/netns/lab";
 
-/// Where ip(8) is, whatever PATH is: an ordinary user's lacks the directory, and an empty environment all.
+/// The path of ip(8), found without PATH: that of an ordinary user lacks its directory, and PATH may be empty.
 fn ip() -> Option<&'static str> {
     ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"].into_iter().find(|path| Path::new(path).is_file())
 }
@@ -48,14 +49,14 @@ fn ip() -> Option<&'static str> {
 const IP: &str = "ip netns";
 const DONE: &str = "done";
 
-/// What there is at the name when `ip netns` has done what it was told. It is in a network namespace of ours: to come
-/// back to it, ip(8) has to enter it.
+/// What is mounted at the name after `ip netns`. It runs in a new network namespace of the experiment: ip(8) leaves it,
+/// and has to enter it again.
 fn name_a_namespace(what: &'static str) -> Result<Vec<Fact>> {
     trial(move |me| {
         let mut caller = Child::spawn("caller of ip", Namespaces::NET, |me| {
             mount::mount("tmpfs", Path::new("/run"))?;
             let words: &[&str] = if what == "add" { &["netns", what, "lab"] } else { &["netns", what] };
-            // It reads nothing, and where there is no /dev there is no null device for it.
+            // ip(8) reads no input. It inherits it, since without /dev there is no /dev/null to open.
             let ip = Command::new(ip().unwrap_or("ip"))
                 .args(words)
                 .stdin(Stdio::inherit())
@@ -74,15 +75,16 @@ fn name_a_namespace(what: &'static str) -> Result<Vec<Fact>> {
     })
 }
 
-/// What keeps ip(8) from adding one: it is tried, and says. Where our own part of that is refused, the claim itself tells.
+/// The reason, if there is one, why `ip netns add` fails: its error message. If the trial itself fails, the claim reports
+/// it.
 fn ip_adds() -> ns_core::Result<Option<Unmet>> {
     if ip().is_none() {
-        return Ok(Some(Unmet::new("ip, in /usr/sbin or beside it", "apt-get install iproute2")));
+        return Ok(Some(Unmet::new("ip, in /usr/sbin, /sbin, /usr/bin or /bin", "apt-get install iproute2")));
     }
     let facts = name_a_namespace("add").unwrap_or_default();
     let refused = facts.iter().find(|fact| fact.what == IP && fact.value != DONE);
     Ok(refused.map(|fact| {
         let remedy = "run as root on the host, or in a virtual machine";
-        Unmet::new(format!("ip netns add lab, which says: {}", fact.value), remedy)
+        Unmet::new(format!("ip netns add lab, which fails: {}", fact.value), remedy)
     }))
 }

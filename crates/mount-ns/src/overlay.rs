@@ -1,4 +1,4 @@
-//! An overlay: what an image's layers are mounted as.
+//! An overlay, the mount that combines the layers of an image.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -11,32 +11,33 @@ use ns_core::{Fact, Named, mount};
 
 use crate::place::{PLACE, make_directory, trial};
 
-/// Debian has it as a module, which a mount loads.
+/// On Debian, overlayfs is a module, which mount(2) loads.
 const OVERLAYFS: Requirement = Requirement::Probe(has_overlayfs);
 
 const COPY_UP: Claim = Claim::holds(
     "copy-up",
-    "A write through an overlay goes to the upper layer; the file in the lower one stays as it was.",
+    "A write through an overlay changes the upper layer; the file in the lower layer does not change.",
 )
 .factor("mount -t overlay")
 .more(&[94])
 .requires(&[OVERLAYFS]);
 const WHITEOUT: Claim = Claim::holds(
     "whiteout",
-    "A file removed through an overlay stays in the lower layer; the upper one gets a device 0:0 of its name.",
+    "A file removed through an overlay stays in the lower layer; the upper layer gets a whiteout, device 0:0.",
 )
 .factor("mount -t overlay")
 .more(&[94])
 .requires(&[OVERLAYFS]);
 
 pub(crate) const CHANGE_AND_REMOVE: Step = Step {
-    title: "By an overlay, put an empty directory, the upper layer, over one with files, the lower layer. Change a file there, and remove one; do the same through a bind mount.",
+    title: "Mount an overlay of an empty upper layer on a lower layer with a file. Change and remove the file through it, and through a bind mount.",
     calls: &["mount(\"overlay\", \"/mnt/all\", \"overlay\", 0, \"lowerdir=…,upperdir=…,workdir=…\")"],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; cd /mnt; mkdir low up work all; echo old > low/f"),
-        hand("mount -t overlay -o lowerdir=low,upperdir=up,workdir=work x all"),
-        hand("echo new > all/f; cat low/f up/f; rm all/f; ls -l low up; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; cd /mnt; mkdir low up work all; echo old > low/f").prints(""),
+        hand("mount -t overlay -o lowerdir=low,upperdir=up,workdir=work x all").prints(""),
+        hand("echo new > all/f; cat low/f up/f; rm all/f; stat -c '%n: %F' low/f up/f; exit")
+            .prints("old\nnew\nlow/f: regular file\nup/f: character special file"),
     ],
     claims: &[COPY_UP, WHITEOUT],
     run: |lab| {
@@ -49,7 +50,7 @@ pub(crate) const CHANGE_AND_REMOVE: Step = Step {
     },
 };
 
-/// The lower layer with a file in it, shown at `all`: by an overlay, or by a bind mount.
+/// A lower layer with a file, mounted at `all` by an overlay or by a bind mount.
 struct Layers {
     lower: PathBuf,
     upper: PathBuf,
@@ -96,7 +97,7 @@ fn write(directory: &Path, text: &str) -> ns_core::Result<()> {
     fs::write(directory.join("file"), text).named(|| format!("write({}/file)", directory.display()))
 }
 
-/// What `file` in `directory` holds or is.
+/// The content or type of `file` in `directory`.
 fn file_in(directory: &Path) -> ns_core::Result<String> {
     let path = directory.join("file");
     let Ok(found) = fs::symlink_metadata(&path) else { return Ok("none".into()) };
@@ -111,7 +112,7 @@ fn has_overlayfs() -> ns_core::Result<Option<Unmet>> {
         let mounted = Layers::mounted(true);
         me.report("mount -t overlay", ns_core::Outcome::of(mounted)?)
     });
-    // Where our own part of that is refused, the claim itself tells.
+    // If the trial itself fails, the claim reports it.
     let Ok(answer) = tried else { return Ok(None) };
     let works = answer.iter().any(|fact| fact.value == "OK");
     Ok((!works).then(|| Unmet::new("overlayfs", "modprobe overlay, or run a newer kernel")))

@@ -1,4 +1,4 @@
-//! A mount that shows its files with other owners.
+//! An idmapped mount: it shows its files with other owners.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -14,10 +14,10 @@ use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, S
 
 use crate::place::{DOOR, ELSEWHERE, trial};
 
-// A tmpfs can be mounted so since Linux 6.3; other filesystems could before (mount_setattr(2)).
+// A tmpfs supports idmapped mounts since Linux 6.3, other filesystems earlier (mount_setattr(2)).
 const OWNERS: Claim = Claim::holds_since(
     "id-mapped",
-    "An ID-mapped mount shows a file of user 1000 as user 2000's, and the file stays as it is.",
+    "An idmapped mount shows a file of user 1000 as user 2000's; the file itself does not change.",
     Kernel(6, 3),
 )
 .factor("MOUNT_ATTR_IDMAP")
@@ -25,8 +25,8 @@ const OWNERS: Claim = Claim::holds_since(
 .requires(&[Requirement::Probe(two_users)]);
 
 pub(crate) const MAP_OWNERS: Step = Step {
-    title: "Make a file of user 1000 in a tmpfs. Mount a copy of the tmpfs elsewhere, through the ID map of a user namespace in \
-            which 1000 stands for 2000.",
+    title: "Create a file of user 1000 in a tmpfs. Mount a copy of the tmpfs through the ID map of a user namespace that \
+            maps 1000 to 2000.",
     calls: &[
         "open_tree(\"/mnt/door\", OPEN_TREE_CLONE)",
         "mount_setattr(tree, MOUNT_ATTR_IDMAP, user namespace)",
@@ -47,16 +47,16 @@ pub(crate) const MAP_OWNERS: Step = Step {
 const OWNER: u32 = 1000;
 const MAPPED: u32 = 2000;
 
-/// A process in a user namespace in which user 1000 is the one that is 2000 here.
-fn where_one_is_the_other() -> ns_core::Result<Child> {
+/// A process in a user namespace whose user 1000 is user 2000 in the caller's.
+fn in_mapped_namespace() -> ns_core::Result<Child> {
     let map = || IdMap::one(OWNER, MAPPED);
     let maps = IdMaps { users: map(), groups: map(), deny_setgroups: false };
     Spawn::new("users").namespaces(Namespaces::USER).maps(maps).run(Reporter::stay)
 }
 
-/// What keeps us from having one: that our own user namespace lacks these users, or that we may not map them.
+/// Unmet if the caller's user namespace lacks these users, or if the caller may not map them.
 fn two_users() -> ns_core::Result<Option<Unmet>> {
-    match where_one_is_the_other() {
+    match in_mapped_namespace() {
         Ok(_) => Ok(None),
         Err(error) => match error.refused() {
             Some(_) => Ok(Some(Unmet::new("an ID map with the users 1000 and 2000", "run as root: sudo …"))),
@@ -65,10 +65,10 @@ fn two_users() -> ns_core::Result<Option<Unmet>> {
     }
 }
 
-/// The owner of a file in a mount, and in a copy of it, which `maps` or not.
+/// The owner of a file in a mount, and in a copy of the mount, which is idmapped if `maps`.
 fn copy_with_owners(maps: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
-        let users = where_one_is_the_other()?;
+        let users = in_mapped_namespace()?;
         let users = NsFile::of(Some(users.pid()), Kind::User)?;
         let file = Path::new(DOOR).join("file");
         ns_core::mount::mount("tmpfs", Path::new(DOOR))?;

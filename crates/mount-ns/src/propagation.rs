@@ -1,9 +1,9 @@
-//! Propagation: what a mount passes on to its copies, and what it takes from them.
+//! Propagation: the mount events that a mount sends to its copies and receives from them.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Requirement, Row, Step, hand, inside, outside, right, wrong};
+use lesson::{Claim, Effect, Need, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::mount::{
     self, Propagation,
     Propagation::{Private, Shared, Slave, Unbindable},
@@ -11,33 +11,39 @@ use ns_core::mount::{
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Pid, Value, namespace};
 
-use crate::place::{DOOR, ELSEWHERE, PLACE, make_directory, root_in, sees, trial};
+use crate::place::{DOOR, ELSEWHERE, PLACE, is_mounted, make_directory, root_in, trial};
 
-const SHARED: Claim =
-    Claim::holds("shared", "A shared mount and its copy are peers: each sees what is mounted on the other.")
-        .factor("--make-shared")
-        .more(&[79]);
-const PRIVATE: Claim = Claim::holds("private", "A private copy neither passes mounts on nor receives any.")
+const SHARED: Claim = Claim::holds(
+    "shared",
+    "A shared mount and its copy are peers: each receives what is mounted on the other.",
+)
+.factor("--make-shared")
+.more(&[79]);
+const PRIVATE: Claim = Claim::holds("private", "A private copy neither sends nor receives mount events.")
     .factor("--make-private")
     .more(&[80]);
 const SLAVE: Claim =
-    Claim::holds("slave", "A slave receives what is mounted on its master, and passes nothing on.")
+    Claim::holds("slave", "A slave mount receives mount events from its master, and sends none back.")
         .factor("--make-slave")
         .more(&[81]);
 const UNBINDABLE: Claim =
-    Claim::holds("unbindable", "An unbindable mount is private, and cannot be bound elsewhere: EINVAL.")
+    Claim::holds("unbindable", "An unbindable mount is private, and a bind mount of it fails with EINVAL.")
         .factor("--make-unbindable")
         .more(&[82]);
 
 pub(crate) const SET_ON_THE_COPY: Step = Step {
-    title: "Share a mount, copy it into a new namespace, and set there how the copy propagates. Then mount something on either, look for it on the other, and bind the copy.",
+    title: "Make a mount shared, copy it into a new mount namespace, and set the propagation of the copy. Mount a tmpfs on each, look for it on the other, and bind the copy.",
     calls: &["mount(NULL, \"/mnt\", NULL, MS_SLAVE)", "open(\"/proc/self/mountinfo\")"],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs outside /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b"),
-        hand("unshare --mount --propagation slave sleep 60 & sleep 1; mount -t tmpfs a /mnt/a"),
-        hand("nsenter -t $! -m mount -t tmpfs b /mnt/b; findmnt /mnt/b; grep /mnt/ /proc/$!/mountinfo"),
-        hand("grep \" /mnt \" /proc/self/mountinfo /proc/$!/mountinfo; kill $!; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs outside /mnt; mount --make-shared /mnt; mkdir /mnt/a /mnt/b").prints(""),
+        hand("unshare --mount --propagation slave sleep 60 & sleep 1; mount -t tmpfs a /mnt/a").prints(""),
+        hand(
+            "nsenter -t $! -m mount -t tmpfs b /mnt/b; findmnt /mnt/b; grep ' /mnt/[ab] ' /proc/$!/mountinfo",
+        )
+        .prints("… /mnt/a … master:… a …\n… /mnt/b … b …"),
+        hand("grep -h ' /mnt ' /proc/self/mountinfo /proc/$!/mountinfo; kill $!; exit")
+            .prints("… /mnt rw,relatime shared:<peers> - …\n… /mnt rw,relatime master:<peers> - …"),
     ],
     claims: &[SHARED, PRIVATE, SLAVE, UNBINDABLE],
     run: |lab| {
@@ -49,8 +55,8 @@ pub(crate) const SET_ON_THE_COPY: Step = Step {
         let user = both_ways(None, Namespaces::USER | Namespaces::MNT)?;
         rows.push(row("nothing; CLONE_NEWUSER".into(), user));
         lab.table(
-            "A shared mount of peer group N, and its copy: does a mount on the one get to the other?",
-            &["set on the copy", "mountinfo", "gets in", "gets out", "bind"],
+            "Propagation between a shared mount of peer group N and its copy",
+            &["set on the copy", "mountinfo", "to inside", "to outside", "bind"],
             rows,
         )?;
         lab.compare(SHARED, Private, Shared, copy)?.shows(says("shared:N", "yes", "yes"))?;
@@ -70,13 +76,9 @@ const COPIED: Claim = Claim::varies(
 .more(&[82]);
 
 pub(crate) const BIND_THE_COPY: Step = Step {
-    title: "Make a mount unbindable, copy it into a new namespace, and bind the copy there.",
+    title: "Make a mount unbindable, copy it into a new mount namespace, and bind the copy there.",
     calls: &["mount(NULL, \"/mnt/door\", NULL, MS_UNBINDABLE)", "unshare(CLONE_NEWNS)"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mount --make-unbindable /mnt; mkdir /mnt/y"),
-        hand("unshare --mount --propagation unchanged mount --bind /mnt /mnt/y; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; mount --make-unbindable /mnt; mkdir /mnt/y; mount --bind /mnt /mnt/y").prints("mount: /mnt/y: wrong fs type, bad option, …\n…"), hand("unshare --mount --propagation unchanged mount --bind /mnt /mnt/y; echo $?; exit  # kernels differ").prints("…"), ],
     claims: &[COPIED],
     run: |lab| {
         lab.compare(COPIED, Private, Unbindable, bind_the_copy)?.shows(inside("mount --bind").is("EINVAL"))
@@ -85,19 +87,15 @@ pub(crate) const BIND_THE_COPY: Step = Step {
 
 const EXPLOSION: Claim = Claim::holds(
     "explosion",
-    "Each recursive bind of a tree into itself doubles it: three add seven mounts; unbindable ones add three.",
+    "Three recursive binds of a mount tree into itself add seven mounts; if each is made unbindable, they add three.",
 )
 .factor("--make-unbindable")
 .more(&[82]);
 
 pub(crate) const BIND_INTO_ITSELF: Step = Step {
-    title: "Bind a tree recursively into itself, three times, and count its mounts.",
+    title: "Bind a mount tree recursively into itself, three times, and count the added mounts.",
     calls: &["mount(\"/mnt\", \"/mnt/a\", NULL, MS_BIND|MS_REC)"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; wc -l /proc/self/mountinfo"),
-        hand("for d in a b c; do mount --rbind /mnt $d; wc -l /proc/self/mountinfo; done; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; grep -cE ' /mnt(/[abc])* ' /proc/self/mountinfo").prints("1"), hand("for d in a b c; do mount --rbind /mnt $d; grep -cE ' /mnt(/[abc])* ' /proc/self/mountinfo; done; exit").prints("2\n4\n8"), ],
     claims: &[EXPLOSION],
     run: |lab| {
         lab.compare(EXPLOSION, Private, Unbindable, bind_into_itself)?.shows(inside("mounts added").is(3))
@@ -106,22 +104,19 @@ pub(crate) const BIND_INTO_ITSELF: Step = Step {
 
 const LEAK: Claim = Claim::holds(
     "leak",
-    "unshare(CLONE_NEWNS) keeps propagation: what is mounted inside below a shared mount is seen outside.",
+    "unshare(CLONE_NEWNS) keeps propagation: a mount made inside on a shared mount is visible outside.",
 )
 .factor("a shared mount")
 .notes(&[4])
 .arms("on private", "on shared")
 .core(&[Row::outside("tmpfs seen outside", "seen outside")])
 .asks(
-    "After unshare(CLONE_NEWNS), some of what a process mounts is seen outside. What decides that?",
+    "After unshare(CLONE_NEWNS), some mounts that a process makes are visible outside. What decides which?",
     &[
-        right("the propagation of the mount below it: shared or not"),
-        wrong(
-            "who mounts it: root or an ordinary user",
-            "what root does is thought to be done to the machine",
-        ),
-        wrong("which filesystem it is", "some, like proc, are known to belong to a namespace"),
-        wrong("who looks: root outside sees all", "root is thought to stand above namespaces"),
+        right("the propagation of the mount below: shared or not"),
+        wrong("who mounts: root or an ordinary user", "root is thought to change the whole machine"),
+        wrong("the type of the filesystem", "some types, such as proc, belong to a namespace"),
+        wrong("who looks: root outside sees all", "root outside is thought to see all namespaces"),
     ],
 );
 const MEMBERS_ALONE: Claim = Claim::refuted(
@@ -131,41 +126,42 @@ const MEMBERS_ALONE: Claim = Claim::refuted(
 )
 .factor("CLONE_NEWNS")
 .notes(&[4, 9])
-.core(&[Row::outside("seen, if /mnt shared", "seen outside")])
+.core(&[Row::outside("shared: seen outside", "seen outside")])
 .asks(
-    "Only the members of a mount namespace see what is mounted in it. Is it so?",
+    "Only the members of a mount namespace see what is mounted in it. Is this true?",
     &[
         right("no: others may see it too"),
-        wrong("yes", "the notes say so, and by unshare(1) it looks so"),
-        wrong("yes, but root outside sees all", "root is thought to stand above namespaces"),
+        wrong("yes", "the notes say so, and unshare(1) makes it so"),
+        wrong("yes, but root outside sees all", "root outside is thought to see all namespaces"),
     ],
 );
 const MADE_PRIVATE: Claim = Claim::holds(
     "made-private",
-    "mount --make-rprivate / inside, which unshare(1) does first, keeps in what is mounted from then on.",
+    "After mount --make-rprivate / inside, which unshare(1) does first, later mounts inside are not visible outside.",
 )
 .factor("--make-rprivate")
 .notes(&[4])
-.arms("left shared", "made private")
+.arms("shared", "made private")
 .core(&[Row::outside("tmpfs seen outside", "seen outside")])
 .asks(
-    "A shared mount was copied, and the copy is made private. Inside, something is mounted on it. Who sees that?",
+    "A shared mount was copied, and the copy is made private. Inside, a tmpfs is mounted on it. Who sees the tmpfs?",
     &[
-        right("those inside alone"),
+        right("processes inside, and none outside"),
         wrong("both: the original is still shared", "sharing is thought to be decided by the original"),
         wrong("both, until the original is made private too", "two mounts are thought to have one setting"),
-        wrong("nobody: a private mount takes no mounts", "private is thought to mean locked"),
+        wrong("nobody: nothing can be mounted on a private mount", "private is thought to mean locked"),
     ],
 );
 
 pub(crate) const MOUNT_AFTER_UNSHARE: Step = Step {
-    title: "Call unshare(2) alone and mount something inside, below mounts of two kinds; then make all mounts private first, as unshare(1) does.",
+    title: "Call unshare(2) and mount a tmpfs inside: on a private mount, and on a shared one. Then make all mounts private first, as unshare(1) does.",
     calls: &["unshare(CLONE_NEWNS)", "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE)"],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/y"),
-        hand("unshare --mount --propagation unchanged mount -t tmpfs leak /mnt/y; findmnt /mnt/y"),
-        hand("umount /mnt/y; unshare --mount mount -t tmpfs kept /mnt/y; findmnt /mnt/y; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; mount --make-shared /mnt; mkdir /mnt/y").prints(""),
+        hand("unshare --mount --propagation unchanged mount -t tmpfs leak /mnt/y; findmnt -n /mnt/y")
+            .prints("/mnt/y leak tmpfs …"),
+        hand("umount /mnt/y; unshare --mount mount -t tmpfs kept /mnt/y; findmnt -n /mnt/y; exit").prints(""),
     ],
     claims: &[MEMBERS_ALONE, LEAK, MADE_PRIVATE],
     run: |lab| {
@@ -184,27 +180,30 @@ pub(crate) const MOUNT_AFTER_UNSHARE: Step = Step {
 
 const HOST: Claim = Claim::holds(
     "host",
-    "systemd shares the host's mounts: after unshare(CLONE_NEWNS) alone, a mount inside appears on the host.",
+    "systemd makes the host's mounts shared: after unshare(CLONE_NEWNS) alone, a mount made inside appears on the host.",
 )
 .factor("shared mounts")
 .notes(&[4])
 .requires(&[Requirement::ThrowAway, Requirement::Probe(the_hosts_namespace)]);
 
 pub(crate) const LEAK_TO_THE_HOST: Step = Step {
-    title: "The same from the host's own mount namespace, which only a machine to throw away may suffer.",
+    title: "Do the same in the host's mount namespace. This changes the host, so it needs a throw-away machine.",
     calls: &["setns(/proc/1/ns/mnt)", "unshare(CLONE_NEWNS)", "mount(\"tmpfs\", \"/mnt\", \"tmpfs\")"],
     by_hand: &[hand(
-        "sudo unshare --mount --propagation unchanged mount -t tmpfs leak /mnt; findmnt /mnt; sudo umount /mnt",
-    )],
+        "unshare --mount --propagation unchanged mount -t tmpfs leak /mnt; findmnt -n /mnt; umount /mnt",
+    )
+    .as_root()
+    .prints("/mnt leak tmpfs …")
+    .needs(&[Need::Systemd, Need::ThrowAway])],
     claims: &[HOST],
     run: |lab| lab.compare(HOST, true, false, leak_to_the_host)?.shows(outside("seen by PID 1").is("yes")),
 };
 
 const HOSTS: &str = "/proc/1/ns/mnt";
 
-/// Facts of a copy: how mountinfo marks it, whether mounts pass in either direction, and whether it can be bound.
+/// Facts of a copy: its mark in mountinfo, whether mounts propagate in each direction, and whether it can be bound.
 ///
-/// `set` is what is set inside, on the copy of a mount that is shared outside.
+/// `set` is the propagation that is set inside, on the copy of a mount that is shared outside.
 pub(crate) fn both_ways(set: Option<Propagation>, namespaces: Namespaces) -> Result<Vec<Fact>> {
     trial(move |me| {
         mount::set_propagation(Path::new(PLACE), Shared)?;
@@ -219,9 +218,9 @@ pub(crate) fn both_ways(set: Option<Propagation>, namespaces: Namespaces) -> Res
             }
             me.report("mountinfo", tag(PLACE, group)?)?;
             me.checkpoint()?;
-            me.report("a mount gets in", sees(from_outside)?)?;
+            me.report("propagates to inside", is_mounted(from_outside)?)?;
             mount::mount("tmpfs", Path::new(from_inside))?;
-            me.report("seen inside", sees(from_inside)?)?;
+            me.report("seen inside", is_mounted(from_inside)?)?;
             me.checkpoint()?;
             let bound = mount::bind(Path::new(PLACE), Path::new(ELSEWHERE));
             me.report("mount --bind", Outcome::of(bound)?)
@@ -231,14 +230,14 @@ pub(crate) fn both_ways(set: Option<Propagation>, namespaces: Namespaces) -> Res
         inside.wake()?;
         me.send(inside.fact()?)?;
         inside.fact()?;
-        me.send(Fact::outside("a mount gets out", sees(from_inside)?))?;
+        me.send(Fact::outside("propagates to outside", is_mounted(from_inside)?))?;
         inside.wake()?;
         me.send(inside.fact()?)
     })
 }
 
-/// The optional field of mountinfo for what is mounted at `target`. The number of the peer group differs from run to run;
-/// N stands for `group`, the one outside.
+/// The optional field in mountinfo of the mount at `target`. The number of a peer group differs from run to run: N stands
+/// for `group`, the peer group outside.
 fn tag(target: &str, group: Option<u32>) -> ns_core::Result<String> {
     let Some(mount) = mount::at(None, Path::new(target))? else { return Ok("not mounted".into()) };
     let name = |number: u32| if Some(number) == group { "N" } else { "M" };
@@ -253,11 +252,11 @@ fn tag(target: &str, group: Option<u32>) -> ns_core::Result<String> {
     })
 }
 
-/// The facts of [`both_ways`] are these.
+/// The effect that the facts of [`both_ways`] have these values.
 pub(crate) fn says(tag: &str, to_inside: &str, to_outside: &str) -> Effect {
     inside("mountinfo").is(tag)
-        & inside("a mount gets in").is(to_inside)
-        & outside("a mount gets out").is(to_outside)
+        & inside("propagates to inside").is(to_inside)
+        & outside("propagates to outside").is(to_outside)
 }
 
 /// A row of the table, whose columns are the facts of [`both_ways`] in their order.
@@ -308,16 +307,16 @@ fn mount_after_unshare(
                 mount::make_private()?;
             }
             mount::mount("tmpfs", Path::new(DOOR))?;
-            me.report("seen inside", sees(DOOR)?)?;
+            me.report("seen inside", is_mounted(DOOR)?)?;
             me.stay()
         })?;
         let seen = inside.fact()?;
-        me.send(Fact::outside("seen outside", sees(DOOR)?))?;
+        me.send(Fact::outside("seen outside", is_mounted(DOOR)?))?;
         me.send(seen)
     })
 }
 
-/// Only on a machine to throw away: what is mounted here appears on the host, until it is unmounted again.
+/// Only for a throw-away machine: the mount appears on the host until it is unmounted.
 fn leak_to_the_host(make_private: bool) -> Result<Vec<Fact>> {
     let host = NsFile::open(HOSTS)?;
     let mut inside = Child::spawn("inside", Namespaces::NONE, move |me| {
@@ -327,7 +326,7 @@ fn leak_to_the_host(make_private: bool) -> Result<Vec<Fact>> {
             mount::make_private()?;
         }
         mount::mount("tmpfs", Path::new(PLACE))?;
-        me.report("seen inside", sees(PLACE)?)?;
+        me.report("seen inside", is_mounted(PLACE)?)?;
         me.checkpoint()?;
         mount::unmount(Path::new(PLACE))
     })?;
@@ -338,10 +337,13 @@ fn leak_to_the_host(make_private: bool) -> Result<Vec<Fact>> {
     Ok(vec![Fact::outside("seen by PID 1", on_the_host), seen])
 }
 
-/// Whether the mount namespace of the machine's own init can be entered. `None` if so.
+/// The reason, if there is one, why the mount namespace of the host's init cannot be opened.
 fn the_hosts_namespace() -> ns_core::Result<Option<Unmet>> {
     let found = Outcome::of(NsFile::open(HOSTS))?;
     Ok((found != Outcome::Done).then(|| {
-        Unmet::new(format!("the host's mount namespace ({HOSTS} gives {found})"), "run as root: sudo …")
+        Unmet::new(
+            format!("the host's mount namespace (open() of {HOSTS} fails with {found})"),
+            "run as root: sudo …",
+        )
     }))
 }

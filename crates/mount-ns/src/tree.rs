@@ -1,44 +1,37 @@
-//! The tree itself: what is bound, moved, covered, and mounted nowhere.
+//! The mount tree: mounts that are bound, moved, covered and detached.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Step, hand, inside};
+use lesson::{Claim, Kernel, Need, Step, hand, inside};
 use ns_core::mount::{self, Propagation, Restriction, Tree};
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, namespace};
 
-use crate::place::{DOOR, ELSEWHERE, PLACE, make_directory, open, sees, trial};
+use crate::place::{DOOR, ELSEWHERE, PLACE, is_mounted, make_directory, open, trial};
 
 const OTHER: &str = "/mnt/elsewhere/other";
 
 const BIND: Claim =
-    Claim::holds("bind", "A bind mount puts a file in another's place: both names lead to the same inode.")
+    Claim::holds("bind", "After a bind mount of one file on another, both names lead to the same inode.")
         .factor("MS_BIND")
         .notes(&[9]);
 const SUBMOUNTS: Claim = Claim::holds(
     "submounts",
-    "A bind mount leaves out what is mounted below; a recursive one takes it along.",
+    "A bind mount leaves out the mounts below its source; a recursive bind mount includes them.",
 )
 .factor("MS_REC")
 .notes(&[9]);
 
 pub(crate) const BIND_FILES_AND_TREES: Step = Step {
-    title: "Bind one file over another, then a directory with a mount below, with and without MS_REC.",
+    title: "Bind one file on another. Then bind a directory with a mount below it, without and with MS_REC.",
     calls: &["mount(\"/mnt/new\", \"/mnt/old\", NULL, MS_BIND)", "stat()"],
-    by_hand: &[
-        hand(
-            "unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount -t tmpfs x /mnt; mkdir -p /mnt/a/c /mnt/b; mount -t tmpfs y /mnt/a/c; mount --bind /mnt/a /mnt/b; findmnt -R /mnt; umount /mnt/b; mount --rbind /mnt/a /mnt/b; findmnt -R /mnt'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname").prints("root:x:0:0:…\n<name>"), hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; cd /mnt; mkdir -p a/c b; mount -t tmpfs y a/c; mount --bind a b; findmnt -nlRo TARGET /mnt").prints("/mnt\n/mnt/a/c\n/mnt/b"), hand("umount b; mount --rbind a b; findmnt -nlRo TARGET /mnt; exit").prints("/mnt\n/mnt/a/c\n/mnt/b\n/mnt/b/c"), ],
     claims: &[BIND, SUBMOUNTS],
     run: |lab| {
         lab.compare(BIND, false, true, bind_a_file)?
-            .shows(inside("the two names lead to the same inode").is("yes"))?;
+            .shows(inside("both names have the same inode").is("yes"))?;
         lab.compare(SUBMOUNTS, false, true, bind_a_tree)?
             .shows(inside("mounted at /mnt/elsewhere/door").is("yes"))
     },
@@ -46,28 +39,22 @@ pub(crate) const BIND_FILES_AND_TREES: Step = Step {
 
 const MOVE: Claim = Claim::holds(
     "move",
-    "mount --move takes a mount elsewhere, its mount ID with it; a bind makes a second mount.",
+    "mount --move moves a mount, which keeps its mount ID; a bind mount creates a second mount.",
 )
 .factor("MS_MOVE")
 .notes(&[9]);
 const MOVE_SHARED: Claim =
-    Claim::holds("move-shared", "A mount whose parent is shared cannot be moved: EINVAL.")
+    Claim::holds("move-shared", "Moving a mount whose parent mount is shared fails with EINVAL.")
         .factor("a shared parent")
         .notes(&[9]);
 
 pub(crate) const MOVE_A_MOUNT: Step = Step {
-    title: "Move a mount, beside binding it; then move it away from a parent that is shared, as systemd's are.",
+    title: "Bind a mount, then move it. Then move a mount whose parent mount is shared, as systemd makes them.",
     calls: &["mount(\"/mnt/door\", \"/mnt/elsewhere\", NULL, MS_MOVE)"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "mount -t tmpfs x /mnt; mkdir /mnt/a /mnt/b; mount -t tmpfs y /mnt/a; mount -n --move /mnt/a /mnt/b",
-        ),
-        hand("mount --make-shared /mnt; mount -n --move /mnt/b /mnt/a; exit"),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; mkdir /mnt/a /mnt/b; mount -t tmpfs y /mnt/a; mount -n --move /mnt/a /mnt/b && echo OK").prints("OK"), hand("mount --make-shared /mnt; mount -n --move /mnt/b /mnt/a; exit").prints("mount: /mnt/a: …\n…"), ],
     claims: &[MOVE, MOVE_SHARED],
     run: |lab| {
-        lab.compare(MOVE, false, true, take_elsewhere)?.shows(
+        lab.compare(MOVE, false, true, move_or_bind)?.shows(
             inside("its mount ID is still the same").is("yes") & inside("mounted at the old place").is("no"),
         )?;
         lab.compare(MOVE_SHARED, Propagation::Private, Propagation::Shared, move_from)?
@@ -77,15 +64,16 @@ pub(crate) const MOVE_A_MOUNT: Step = Step {
 
 const UNDER: Claim = Claim::holds(
     "under",
-    "A process whose working directory is mounted over stays below; the path leads to what is on top.",
+    "A process keeps its working directory after a mount on it; the path leads to the new mount.",
 )
 .factor("chdir() before the mount")
 .notes(&[9]);
 
 pub(crate) const MOUNT_OVER: Step = Step {
-    title: "Mount over a directory that a process is in already, and over one that it enters afterwards.",
+    title: "Mount a tmpfs on the working directory of a process, and on a directory that it enters afterwards.",
     calls: &["chdir(\"/mnt/door\")", "open(\"file\")", "open(\"/mnt/door/file\")"],
-    by_hand: &[hand("unshare -Urm sh -c 'cd /etc; mount -t tmpfs x /etc; ls hostname; ls /etc/hostname'")],
+    by_hand: &[hand("unshare -Urm sh -c 'cd /etc; mount -t tmpfs x /etc; ls hostname; ls /etc/hostname'")
+        .prints("hostname\nENOENT")],
     claims: &[UNDER],
     run: |lab| {
         lab.compare(UNDER, false, true, mount_over)?.shows(
@@ -97,72 +85,60 @@ pub(crate) const MOUNT_OVER: Step = Step {
 
 const DETACHED: Claim = Claim::holds(
     "detached",
-    "A copy by open_tree() is mounted nowhere, outlives its source's unmount and an unshare(), and can be attached.",
+    "A copy by open_tree() can be attached after its source is unmounted and after unshare(CLONE_NEWNS).",
 )
 .factor("OPEN_TREE_CLONE")
 .more(&[92]);
 const BENEATH: Claim = Claim::holds_since(
     "beneath",
-    "move_mount() can put a mount beneath the topmost: it comes to light when that one is unmounted.",
+    "move_mount() can attach a mount beneath the top one, which hides it until umount2().",
     Kernel(6, 5),
 )
 .factor("MOVE_MOUNT_BENEATH")
 .notes(&[9]);
 
 pub(crate) const ATTACH_A_DESCRIPTOR: Step = Step {
-    title: "Open a mount as a descriptor, the mount itself and a copy; unmount it, call unshare(CLONE_NEWNS), and attach the descriptor elsewhere. Then attach one on top of another mount, and beneath it.",
+    title: "Open a mount, and a copy of it, by open_tree(). Unmount it, call unshare(CLONE_NEWNS), and attach the descriptor elsewhere. Then attach a mount on top of another, and beneath it.",
     calls: &["open_tree(\"/mnt/door\", OPEN_TREE_CLONE)", "move_mount(fd, \"/mnt/elsewhere\")"],
-    by_hand: &[
-        hand("unshare -Urm bash"),
-        hand(
-            "mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; mount -t tmpfs y a; touch a/old; mount -t tmpfs z c; touch c/new",
-        ),
-        hand(
-            "/usr/bin/python3 -c 'import ctypes,os; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"a\",1); os.system(\"umount a\"); print(call(429,tree,b\"\",-100,b\"b\",4))'; ls a b",
-        ),
-        hand(
-            "/usr/bin/python3 -c 'import ctypes; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"c\",1); print(call(429,tree,b\"\",-100,b\"b\",0x204))'; ls b; umount b; ls b; exit",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; cd /mnt; mkdir a b c; mount -t tmpfs y a; touch a/old; mount -t tmpfs z c; touch c/new").prints(""), hand("/usr/bin/python3 -c 'import ctypes,os; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"a\",1); os.system(\"umount a\"); print(call(429,tree,b\"\",-100,b\"b\",4))'; ls b").prints("0\nold"), hand("/usr/bin/python3 -c 'import ctypes; call=ctypes.CDLL(None).syscall; tree=call(428,-100,b\"c\",1); print(call(429,tree,b\"\",-100,b\"b\",0x204))'; ls b; umount b; ls b; exit").prints("0\nold\nnew").needs(&[Need::Kernel(6, 5)]), ],
     claims: &[DETACHED, BENEATH],
     run: |lab| {
         lab.compare(DETACHED, false, true, attach)?.shows(
             inside("move_mount()").from("EINVAL").to("OK")
                 & inside("open(\"/mnt/elsewhere/file\")").from("ENOENT").to("OK"),
         )?;
-        lab.compare(BENEATH, false, true, slide_in)?.shows(
+        lab.compare(BENEATH, false, true, attach_on_a_mount)?.shows(
             inside("move_mount()").from("EINVAL").to("OK")
-                & inside("seen at /mnt/door").is("the old mount")
-                & inside("seen after umount2()").is("the new mount"),
+                & inside("visible at /mnt/door").is("the old mount")
+                & inside("visible after umount2()").is("the new mount"),
         )
     },
 };
 
-const TOP_ALONE: Claim = Claim::holds(
-    "top-alone",
-    "remount,bind,ro makes one mount read-only: what is mounted below it can still be written.",
-)
-.factor("a mount below")
-.notes(&[9]);
+const TOP_ALONE: Claim =
+    Claim::holds("top-alone", "remount,bind,ro makes one mount read-only; a mount below it stays writable.")
+        .factor("a mount below")
+        .notes(&[9]);
 const WHOLE_TREE: Claim = Claim::holds(
     "whole-tree",
-    "mount_setattr() with AT_RECURSIVE makes a whole tree read-only, with what is mounted below.",
+    "mount_setattr() with AT_RECURSIVE makes a mount and the mounts below it read-only.",
 )
 .factor("AT_RECURSIVE")
 .more(&[90]);
 
 pub(crate) const RESTRICT_THE_TOP: Step = Step {
-    title: "Bind a tree recursively, make the bind read-only, and write at its top and at what is mounted below; then make a \
-            copy of the tree read-only by mount_setattr().",
+    title: "Bind a tree recursively, make the bind mount read-only, and write at its top and below. Then make a copy of the \
+            tree read-only by mount_setattr().",
     calls: &[
         "mount(NULL, \"/mnt/elsewhere\", NULL, MS_REMOUNT|MS_BIND|MS_RDONLY)",
         "mount_setattr(tree, AT_RECURSIVE, MOUNT_ATTR_RDONLY)",
         "open(file, O_CREAT)",
     ],
     by_hand: &[
-        hand("unshare -Urm bash"),
-        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y; mount -o remount,bind,ro /mnt"),
-        hand("touch /mnt/f; touch /mnt/y/f && echo OK; exit"),
+        hand("unshare -Urm bash").prints(""),
+        hand("mount -t tmpfs x /mnt; mkdir /mnt/y; mount -t tmpfs x /mnt/y; mount -o remount,bind,ro /mnt")
+            .prints(""),
+        hand("touch /mnt/f; touch /mnt/y/f && echo OK; exit").prints("EROFS\nOK"),
     ],
     claims: &[TOP_ALONE, WHOLE_TREE],
     run: |lab| {
@@ -184,7 +160,7 @@ fn bind_a_file(bind: bool) -> Result<Vec<Fact>> {
             mount::bind(&new, &old)?;
         }
         let which = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino())).named(|| "stat()".into());
-        me.report("the two names lead to the same inode", which(&new)? == which(&old)?)
+        me.report("both names have the same inode", which(&new)? == which(&old)?)
     })
 }
 
@@ -193,12 +169,12 @@ fn bind_a_tree(recursive: bool) -> Result<Vec<Fact>> {
         mount::mount("tmpfs", Path::new(DOOR))?;
         let bind = if recursive { mount::bind_recursive } else { mount::bind };
         bind(Path::new(PLACE), Path::new(ELSEWHERE))?;
-        me.report("mounted at /mnt/elsewhere/door", sees("/mnt/elsewhere/door")?)?;
-        me.report("mounted at /mnt/elsewhere", sees(ELSEWHERE)?)
+        me.report("mounted at /mnt/elsewhere/door", is_mounted("/mnt/elsewhere/door")?)?;
+        me.report("mounted at /mnt/elsewhere", is_mounted(ELSEWHERE)?)
     })
 }
 
-fn take_elsewhere(by_moving: bool) -> Result<Vec<Fact>> {
+fn move_or_bind(by_moving: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
         mount::mount("tmpfs", Path::new(DOOR))?;
         let id = |at: &str| Ok(mount::at(None, Path::new(at))?.map(|it| it.mnt_id));
@@ -207,13 +183,13 @@ fn take_elsewhere(by_moving: bool) -> Result<Vec<Fact>> {
         take(Path::new(DOOR), Path::new(ELSEWHERE))?;
         let after: ns_core::Result<Option<i32>> = id(ELSEWHERE);
         me.report("its mount ID is still the same", after? == before)?;
-        me.report("mounted at the old place", sees(DOOR)?)
+        me.report("mounted at the old place", is_mounted(DOOR)?)
     })
 }
 
 fn move_from(parent: Propagation) -> Result<Vec<Fact>> {
     trial(move |me| {
-        // The target's mount is another: it is the source's parent that counts.
+        // The target has another parent mount, since the parent of the source is what counts.
         mount::mount("tmpfs", Path::new(ELSEWHERE))?;
         make_directory(OTHER)?;
         mount::set_propagation(Path::new(PLACE), parent)?;
@@ -247,19 +223,19 @@ fn attach(copy: bool) -> Result<Vec<Fact>> {
         let tree = open_tree(Path::new(DOOR))?;
         mount::unmount(Path::new(DOOR))?;
         namespace::unshare(Namespaces::MNT)?;
-        me.report("mounted at /mnt/door", sees(DOOR)?)?;
+        me.report("mounted at /mnt/door", is_mounted(DOOR)?)?;
         me.report("move_mount()", Outcome::of(tree.attach(Path::new(ELSEWHERE)))?)?;
         me.report("open(\"/mnt/elsewhere/file\")", open("/mnt/elsewhere/file")?)
     })
 }
 
-fn slide_in(beneath: bool) -> Result<Vec<Fact>> {
+fn attach_on_a_mount(beneath: bool) -> Result<Vec<Fact>> {
     trial(move |me| {
         for (at, name) in [(DOOR, "old"), (ELSEWHERE, "new")] {
             mount::mount("tmpfs", Path::new(at))?;
             fs::write(Path::new(at).join(name), "").named(|| "write()".into())?;
         }
-        let seen = || {
+        let visible = || {
             let is_there = |name: &str| Path::new(DOOR).join(name).exists();
             match (is_there("old"), is_there("new")) {
                 (true, false) => "the old mount",
@@ -270,9 +246,9 @@ fn slide_in(beneath: bool) -> Result<Vec<Fact>> {
         let tree = Tree::copy_of(Path::new(ELSEWHERE))?;
         let put = if beneath { Tree::attach_beneath } else { Tree::attach };
         me.report("move_mount()", Outcome::of(put(&tree, Path::new(DOOR)))?)?;
-        me.report("seen at /mnt/door", seen())?;
+        me.report("visible at /mnt/door", visible())?;
         mount::unmount(Path::new(DOOR))?;
-        me.report("seen after umount2()", seen())
+        me.report("visible after umount2()", visible())
     })
 }
 

@@ -1,4 +1,4 @@
-//! The files that show a network, and whose network they show.
+//! The files that show a network, and the network namespace that each of them shows.
 
 use std::fs;
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ const FIRST_LISTED: &str = "listed first";
 
 const PROC_NET: Claim = Claim::holds(
     "proc-net",
-    "/proc/net is a link to self/net: it shows the network of whoever reads it, without a new mount.",
+    "/proc/net is a link to self/net: it shows the network namespace of its reader, without a new mount.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[70]);
@@ -32,36 +32,42 @@ const SYS_CLASS_NET: Claim = Claim::refuted(
 .requires(&[Requirement::Probe(a_sysfs)])
 .core(&[Row::inside("/sys/class/net", FIRST_LISTED)])
 .asks(
-    "A process in a new network namespace lists /sys/class/net, and nothing has been mounted. What does it find?",
+    "A process in a new network namespace lists /sys/class/net. Nothing has been mounted. What does it find?",
     &[
-        right("the devices of a network outside"),
-        wrong("its own devices", "the notes say so; and ip netns exec shows it so, since it mounts a new sysfs first"),
-        wrong("nothing: the directory is empty", "a new namespace is thought to begin with empty directories"),
-        wrong("the devices of both networks", "sysfs is thought to show all devices of the machine"),
+        right("the devices of a network namespace outside"),
+        wrong(
+            "its own devices",
+            "the notes say so, and ip netns exec shows them, since it mounts a new sysfs",
+        ),
+        wrong(
+            "nothing: the directory is empty",
+            "a new namespace is thought to begin with empty directories",
+        ),
+        wrong("the devices of both namespaces", "sysfs is thought to show all devices of the machine"),
     ],
 );
 const WHO_MOUNTED: Claim = Claim::holds(
     "who-mounted",
-    "/sys/class/net shows the devices of the network of whoever mounted that sysfs.",
+    "/sys/class/net shows the devices of the network namespace in which that sysfs was mounted.",
 )
 .factor("mount -t sysfs")
 .notes(&[71])
 .more(&[58])
 .requires(&[Requirement::Probe(a_sysfs), Requirement::Probe(probe::sysfs)])
-.arms("as it was", "new sysfs")
+.arms("old sysfs", "new sysfs")
 .core(&[Row::inside("/sys/class/net", FIRST_LISTED)])
 .asks(
     "In a new network namespace, a new sysfs is mounted at /sys. What does /sys/class/net list now?",
     &[
-        right("the devices of the new network"),
+        right("the devices of the new namespace"),
         wrong("the machine's devices, as before", "sysfs is known as one tree of all devices of the machine"),
-        wrong("the devices of both networks", "a new mount is thought to add to what was there"),
-        wrong("nothing, until lo is up", "a device's files are thought to come with its being up"),
+        wrong("the devices of both namespaces", "a new mount is thought to add to the old one"),
+        wrong("nothing, until lo is up", "a device is thought to have files only while it is up"),
     ],
 );
 
 pub(crate) const LIST_DEVICES: Step = Step {
-    title: "Read /proc/net and /sys/class/net from inside, as they are, and with a sysfs mounted from inside.",
+    title: "Read /proc/net and /sys/class/net inside: with the old sysfs, then with a new one mounted inside.",
     calls: &[
         "readlink(\"/proc/net\")",
         "read(\"/proc/net/dev\")",
@@ -69,13 +75,16 @@ pub(crate) const LIST_DEVICES: Step = Step {
         "mount(\"sysfs\", \"/sys\")",
     ],
     by_hand: &[
-        hand("readlink /proc/net; unshare --net cat /proc/net/dev"),
-        hand("unshare --net ls /sys/class/net"),
-        hand("unshare --net --mount sh -c 'mount -t sysfs sysfs /sys; ls /sys/class/net'"),
+        hand("readlink /proc/net; grep -c : /proc/net/dev; unshare --net grep -c : /proc/net/dev")
+            .prints("self/net\n3\n1")
+            .in_the_same_shell(),
+        hand("ls /sys/class/net | wc -l; unshare --net sh -c 'ls /sys/class/net | wc -l'")
+            .prints("<count>\n<count>"),
+        hand("unshare --net --mount sh -c 'mount -t sysfs sysfs /sys; ls /sys/class/net'").prints("lo"),
     ],
     claims: &[PROC_NET, SYS_CLASS_NET, WHO_MOUNTED],
     run: |lab| {
-        let _host = Host::of(lab)?; // it has devices to be found
+        let _host = Host::of(lab)?; // it has devices to list
         lab.compare(PROC_NET, Namespaces::NONE, Namespaces::NET, listed_in_proc)?.shows(
             inside("devices in /proc/net/dev").is("lo") & inside("readlink(\"/proc/net\")").is("self/net"),
         )?;
@@ -91,7 +100,7 @@ pub(crate) const LIST_DEVICES: Step = Step {
 
 const SYSCTL: Claim = Claim::holds(
     "sysctl",
-    "A network namespace has its own ip_forward in /proc/sys/net: set inside, it stays as it was outside.",
+    "A network namespace has its own ip_forward in /proc/sys/net: setting it inside does not change it outside.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[72])
@@ -100,9 +109,7 @@ const SYSCTL: Claim = Claim::holds(
 pub(crate) const SET_IP_FORWARD: Step = Step {
     title: "Set ip_forward inside, and read it outside.",
     calls: &["write(\"/proc/sys/net/ipv4/ip_forward\")"],
-    by_hand: &[hand(
-        "unshare --net sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'; cat /proc/sys/net/ipv4/ip_forward",
-    )],
+    by_hand: &[hand("export f=/proc/sys/net/ipv4/ip_forward; unshare --net sh -c 'cat $f; echo $((1 - $(cat $f))) > $f; cat $f'; cat $f").prints("<value A>\n<value B>\n<value A>").in_the_same_shell(), ],
     claims: &[SYSCTL],
     run: |lab| {
         lab.compare(SYSCTL, Namespaces::NONE, Namespaces::NET, set_ip_forward)?
@@ -112,7 +119,7 @@ pub(crate) const SET_IP_FORWARD: Step = Step {
 
 const NOT_COPIED: Claim = Claim::holds(
     "not-copied",
-    "A new network namespace copies no IPv4 settings of its creator's: arp_announce, set there, is not set inside.",
+    "A new network namespace does not copy the IPv4 setting arp_announce from its creator.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[72])
@@ -120,44 +127,38 @@ const NOT_COPIED: Claim = Claim::holds(
 .requires(&[Requirement::Probe(nothing_is_inherited)]);
 
 pub(crate) const MAKE_ANOTHER: Step = Step {
-    title: "Set arp_announce for new devices, make a process in a network namespace of its own, and let it read the setting.",
+    title: "Set arp_announce for new devices, and read it in a new network namespace.",
     calls: &["write(\"/proc/sys/net/ipv4/conf/default/arp_announce\")", "clone3(CLONE_NEWNET)"],
-    by_hand: &[hand(
-        "echo 2 > /proc/sys/net/ipv4/conf/default/arp_announce; unshare --net cat /proc/sys/net/ipv4/conf/default/arp_announce",
-    )],
+    by_hand: &[hand("echo 2 > /proc/sys/net/ipv4/conf/default/arp_announce; unshare --net cat /proc/sys/net/ipv4/conf/default/arp_announce").prints("0").in_the_same_shell(), ],
     claims: &[NOT_COPIED],
     run: |lab| {
         lab.compare(NOT_COPIED, Namespaces::NONE, Namespaces::NET, read_arp_announce)?
-            .shows(inside("it reads what its creator wrote").is("no"))
+            .shows(inside("arp_announce as its creator set it").is("no"))
     },
 };
 
 const MISNAMED: Claim = Claim::refuted(
     "misnamed",
-    "/proc/PID/net/socketstat and /proc/ns show that two processes have different networks.",
+    "/proc/PID/net/socketstat and /proc/ns show that two processes are in different network namespaces.",
     "sockstat",
 )
 .factor("CLONE_NEWNET")
 .notes(&[79]);
 const SOCKSTAT: Claim = Claim::holds(
     "sockstat",
-    "/proc/PID/net/route, /proc/PID/net/sockstat and /proc/PID/ns/net differ where PIDs have unlike networks.",
+    "Of two network namespaces, /proc/PID/net/route and net/sockstat can differ, and /proc/PID/ns/net differs.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[79]);
 
 pub(crate) const COMPARE_FILES: Step = Step {
-    title: "From outside, compare the files in /proc that are said to tell two networks apart, of a process here and of a child.",
+    title: "Compare the files in /proc that should distinguish two network namespaces: of a process here, and of a child.",
     calls: &[
         "read(\"/proc/PID/net/sockstat\")",
         "read(\"/proc/PID/net/route\")",
         "readlink(\"/proc/PID/ns/net\")",
     ],
-    by_hand: &[
-        hand("unshare --net sleep 60 & sleep 0.1"),
-        hand("cat /proc/$$/net/socketstat /proc/ns; head -n 1 /proc/$$/net/sockstat /proc/$!/net/sockstat"),
-        hand("wc -l /proc/$$/net/route /proc/$!/net/route; readlink /proc/$$/ns/net /proc/$!/ns/net"),
-    ],
+    by_hand: &[hand("unshare --net sleep 60 & sleep 1").prints("").in_the_same_shell(), hand("cat /proc/$$/net/socketstat /proc/ns; grep -h used /proc/$$/net/sockstat /proc/$!/net/sockstat").prints("ENOENT\nENOENT\nsockets: used …\nsockets: used 0"), hand("wc -l < /proc/$$/net/route; wc -l < /proc/$!/net/route; readlink /proc/$$/ns/net /proc/$!/ns/net").prints("2\n0\nnet:[<ns A>]\nnet:[<ns B>]"), ],
     claims: &[MISNAMED, SOCKSTAT],
     run: |lab| {
         let _host = Host::of(lab)?; // it has a route
@@ -184,9 +185,9 @@ fn listed_in_proc(namespaces: Namespaces) -> Result<Vec<Fact>> {
     Ok(child.facts()?)
 }
 
-/// Whether /sys/class/net lists what the caller's network has. (Beside links to devices it has a file for bonding.)
+/// Whether /sys/class/net lists the devices of the caller's network namespace. (It also has a file for bonding.)
 fn listed_in_sys(namespaces: Namespaces, mounts: bool) -> Result<Vec<Fact>> {
-    // The mount namespace, which both arms have, keeps the new sysfs from the others.
+    // Both arms have a new mount namespace, so that the new sysfs is not visible to others.
     let mut child = Child::spawn("child", namespaces | Namespaces::MNT, move |me| {
         if mounts {
             mount::mount("sysfs", Path::new("/sys"))?;
@@ -208,7 +209,7 @@ fn listed_in_sys(namespaces: Namespaces, mounts: bool) -> Result<Vec<Fact>> {
     Ok(child.facts()?)
 }
 
-/// The first name, and how many follow: a host may have many.
+/// The first name, and the number of the others, since a host may have many.
 fn first_of(names: &[String]) -> String {
     match names {
         [first, rest @ ..] if !rest.is_empty() => format!("{first} +{}", rest.len()),
@@ -224,7 +225,7 @@ fn set_ip_forward(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("child", namespaces, move |me| {
         let before = read()?;
         let other = if before.trim() == "0" { "1" } else { "0" };
-        // The sandbox has a network of its own too, so that this is nobody's but ours.
+        // The sandbox is in a new network namespace too, so this changes nothing on the host.
         fs::write(IP_FORWARD, other).named(|| format!("echo {other} > {IP_FORWARD}"))?;
         me.report("ip_forward changed", read()? != before)
     })?;
@@ -235,46 +236,46 @@ fn set_ip_forward(namespaces: Namespaces) -> Result<Vec<Fact>> {
 
 const ARP_ANNOUNCE: &str = "/proc/sys/net/ipv4/conf/default/arp_announce";
 
-/// A process in a new network changes a setting. Does a child read that?
+/// A process in a new network namespace changes a setting. Reports whether its child reads the changed value.
 fn read_arp_announce(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let read = || fs::read_to_string(ARP_ANNOUNCE).named(|| format!("cat {ARP_ANNOUNCE}"));
     let mut creator = Child::spawn("creator", Namespaces::NET, move |me| {
-        // Another value than that with which networks begin here.
+        // A value other than the default of this kernel.
         let other = if read()?.trim() == "2" { "1" } else { "2" };
         fs::write(ARP_ANNOUNCE, other).named(|| format!("echo {other} > {ARP_ANNOUNCE}"))?;
         let mut child = Child::spawn("child", namespaces, move |me| {
-            me.report("it reads what its creator wrote", read()?.trim() == other)
+            me.report("arp_announce as its creator set it", read()?.trim() == other)
         })?;
         child.pass_on(me)
     })?;
     Ok(creator.facts()?)
 }
 
-/// Whose settings new networks begin with: 3 for their creator's. The first network alone has the file, so it is read
-/// before we leave that (Documentation/admin-guide/sysctl/net.rst).
+/// Whose settings a new network namespace copies: 3 means its creator's. Only the initial network namespace has this
+/// file, so it is read before the sandbox is entered (Documentation/admin-guide/sysctl/net.rst).
 const INHERIT: &str = "/proc/sys/net/core/devconf_inherit_init_net";
 static INHERITED: OnceLock<bool> = OnceLock::new();
 
-/// Reads [`INHERIT`]; to be called first of all.
-pub(crate) fn note_what_is_inherited() {
+/// Reads [`INHERIT`]. To be called before the sandbox is entered.
+pub(crate) fn read_inherit_setting() {
     let copies = fs::read_to_string(INHERIT).is_ok_and(|text| text.trim() == "3");
     INHERITED.get_or_init(|| copies);
 }
 
 fn nothing_is_inherited() -> ns_core::Result<Option<Unmet>> {
     let copies = INHERITED.get() == Some(&true);
-    let what = format!("{INHERIT} reads 3: new networks copy their creator's settings");
+    let what = format!("{INHERIT} is 3: new network namespaces copy their creator's settings");
     Ok(copies.then(|| Unmet::new(what, "sudo sysctl net.core.devconf_inherit_init_net=0")))
 }
 
-/// Whether there is a sysfs at /sys.
+/// The reason, if there is one, why /sys has no sysfs.
 fn a_sysfs() -> ns_core::Result<Option<Unmet>> {
     let found = Outcome::of(fs::read_dir("/sys/class/net").named(|| "readdir(\"/sys/class/net\")".into()))?;
-    let what = format!("a sysfs at /sys: readdir(\"/sys/class/net\") gives {found}");
+    let what = format!("a sysfs at /sys: readdir(\"/sys/class/net\") fails with {found}");
     Ok((found != Outcome::Done).then(|| Unmet::new(what, "as root: mount -t sysfs sysfs /sys")))
 }
 
-/// What the files of two processes that live at the same time are to one another: one here, and one in `namespaces`.
+/// Compares the files of two running processes: one in this network namespace, one in `namespaces`.
 fn compare_files(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let _listener = TcpListener::bind("0.0.0.0:8080").named(|| "bind(0.0.0.0:8080)".into())?;
     let here = Child::spawn("here", Namespaces::NONE, Reporter::stay)?;
@@ -300,7 +301,7 @@ fn difference(paths: [String; 2]) -> ns_core::Result<Value> {
     let mut texts = Vec::new();
     for path in paths {
         match fs::read_to_string(&path).named(|| format!("cat {path}")) {
-            // Of sockstat the counts alone: what memory is in use is counted for the whole machine.
+            // Only the counts of sockstat: its memory numbers are those of the whole machine.
             Ok(text) if path.ends_with("sockstat") => texts.push(counts(&text)),
             Ok(text) => texts.push(text),
             refused => return Ok(Outcome::of(refused)?.into()),
@@ -309,7 +310,7 @@ fn difference(paths: [String; 2]) -> ns_core::Result<Value> {
     Ok(if texts[0] == texts[1] { "same" } else { "differs" }.into())
 }
 
-/// `TCP: inuse 1` of each line.
+/// The first three words of each line, such as `TCP: inuse 1`.
 fn counts(text: &str) -> String {
     text.lines()
         .map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" "))

@@ -1,7 +1,7 @@
 //! Tables of nf_tables, the firewall of Linux, over nfnetlink: linux/netfilter/nf_tables.h.
 //!
-//! No more than there is to see of whose they are: a table is made, and the tables are listed. A table without chains filters
-//! nothing.
+//! It creates a table and lists the tables, which is enough to see which namespace has them. A table without chains
+//! filters nothing.
 
 use std::os::fd::AsFd;
 
@@ -28,8 +28,8 @@ const FAMILY_HEADER: usize = 4;
 /// Adds an IPv4 table to the caller's network namespace: `nft add table ip NAME`.
 ///
 /// # Errors
-/// EPERM without CAP_NET_ADMIN; EOPNOTSUPP or EPROTONOSUPPORT where the kernel has no nf_tables. In the network namespace
-/// that we were started in, [`Error::WouldChangeHost`].
+/// EPERM without CAP_NET_ADMIN; EOPNOTSUPP or EPROTONOSUPPORT if the kernel has no nf_tables. In the network namespace
+/// that the experiment was started in, [`Error::WouldChangeHost`].
 pub(crate) fn add_table(name: &str) -> Result<()> {
     let call = || format!("nft add table ip {name}");
     host::require_left(Kind::Net, call)?;
@@ -51,7 +51,7 @@ pub(crate) fn tables() -> Result<Vec<String>> {
     exchange(&request, || "nft list tables ip".into())
 }
 
-/// Sends `request`, and reads names of tables to the end of the answer.
+/// Sends `request`, and reads the names of tables until the answer ends.
 fn exchange(request: &[u8], call: impl Fn() -> String + Copy) -> Result<Vec<String>> {
     let mut socket = Socket::new(NETLINK_NETFILTER).named(call)?;
     socket.bind_auto().named(call)?;
@@ -78,7 +78,7 @@ fn exchange(request: &[u8], call: impl Fn() -> String + Copy) -> Result<Vec<Stri
     }
 }
 
-/// The type and the body of the first message, and what follows it.
+/// The type and the body of the first message, and the bytes after it.
 fn next_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let length = u32::from_ne_bytes(*bytes.first_chunk()?) as usize;
     let kind = u16::from_ne_bytes(*bytes.get(4..)?.first_chunk()?);

@@ -1,8 +1,8 @@
 //! What is a network of one's own?
 //!
-//! The sandbox has all that a host's network has: devices, addresses, routes, a firewall, sockets that listen. A process
-//! is made in a network namespace of its own, and looks for each. Watch for what is *not* empty or not its own: /sys,
-//! sockets that have a path, sockets that it had before, and a real network card, which comes back.
+//! The sandbox has what the network of a host has: devices, addresses, routes, a firewall, listening sockets. A process
+//! in a new network namespace looks for each. Watch what does *not* follow the namespace: /sys, sockets with a path,
+//! sockets that were open before, and a physical network card, which returns.
 
 mod card;
 mod devices;
@@ -25,18 +25,18 @@ use host::{Host, LO, but_fallback_tunnels};
 const NET_NS: Experiment = Experiment {
     name: "net-ns",
     question: "What is a network of one's own?",
-    setup: "A child uses the network: its parent's, and one of its own.",
+    setup: "A child uses its parent's network namespace, or a new one.",
     arms: ["plain child", "CLONE_NEWNET"],
-    in_short: "a new network has lo alone, down. /sys and UNIX sockets with a path are still those outside.",
+    in_short: "a new network namespace has only lo, which is down. /sys and UNIX sockets with a path do not change.",
     notes: "Network Namespace",
     man: &["network_namespaces(7)", "netdevice(7)", "unix(7)", "ip-netns(8)", "sysfs(5)"],
     examples: &[
         ("net-ns", "run the experiment"),
-        ("net-ns --sabotage", "without the namespace: no claim holds"),
-        ("net-ns --format jsonl | jq .", "the same as data"),
-        ("strace -f net-ns", "the system calls, facts on their pipes included"),
+        ("net-ns --sabotage", "without the factors: no claim holds"),
+        ("net-ns --format jsonl | jq .", "the events as JSON lines"),
+        ("strace -f net-ns", "the system calls, and the writes that report facts"),
     ],
-    // The network stands for the host's; the mounts are for a new sysfs and a directory with a socket in it.
+    // NET stands for the host's network. MNT is for a new sysfs and for a directory with a socket in it.
     sandbox: Namespaces::NET.union(Namespaces::MNT),
     requires: &[Requirement::Probe(lesson::kernel_has_the_links)],
     steps: &[
@@ -58,13 +58,13 @@ const NET_NS: Experiment = Experiment {
 };
 
 fn main() -> std::process::ExitCode {
-    files::note_what_is_inherited();
+    files::read_inherit_setting();
     lesson::main(&NET_NS)
 }
 
 const DEVICES: Claim = Claim::holds(
     "devices",
-    "Fallback tunnels aside, a new network namespace has lo alone, and that is down.",
+    "A new network namespace has only lo, which is down, and the fallback tunnels of some kernels.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[66])
@@ -72,7 +72,7 @@ const DEVICES: Claim = Claim::holds(
 .asks(
     "A process has just been created in a new network namespace. Which devices does it have?",
     &[
-        right("lo alone, and that is down"),
+        right("only lo, and it is down"),
         wrong("the same as its creator: a copy", "a new mount or UTS namespace begins as a copy"),
         wrong("lo alone, up, with 127.0.0.1", "on every host lo is up, since something sets it up at boot"),
         wrong("lo and eth0", "a Docker container has an eth0, which Docker puts there"),
@@ -80,7 +80,7 @@ const DEVICES: Claim = Claim::holds(
 );
 const STACK: Claim = Claim::holds(
     "stack",
-    "A network namespace has its own IPv4 and IPv6 stack: no address, not even 127.0.0.1, until lo is up.",
+    "A new network namespace has no address until lo is up: connect(127.0.0.1) fails with ENETUNREACH.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[67])
@@ -89,67 +89,56 @@ const STACK: Claim = Claim::holds(
 .asks(
     "In a new network namespace, a process connects to 127.0.0.1, where nobody listens. What does connect() return?",
     &[
-        right("ENETUNREACH: no way leads there"),
-        wrong("ECONNREFUSED: nobody listens", "127.0.0.1 is thought to be there on any machine, by itself"),
-        wrong("nothing: it waits for an answer", "that is what a firewall does that drops packets"),
+        right("ENETUNREACH: there is no route"),
+        wrong("ECONNREFUSED: nobody listens", "127.0.0.1 is thought to exist everywhere without setup"),
+        wrong("nothing: it waits for an answer", "this happens if a firewall drops packets"),
         wrong("EPERM: it lacks a capability", "a new namespace is thought to forbid what it does not have"),
     ],
 );
 const ROUTES: Claim = Claim::holds(
     "routes",
-    "A network namespace has its own routing tables: empty, and a route added inside is not outside.",
+    "A new network namespace has no IPv4 routes, and a route added inside does not appear outside.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[68]);
 
 const LOOK_AROUND: Step = Step {
-    title: "Give the sandbox a veth pair, d0 and d1, an address and a route. Then look for each from a process in a network of \
-            its own. (At port 9 nobody listens.)",
+    title: "Give the sandbox a veth pair, d0 and d1, an address and a route. Look for each from a new network \
+            namespace. (No program listens on port 9.)",
     calls: &["RTM_GETLINK", "RTM_GETADDR", "RTM_GETROUTE", "connect(127.0.0.1:9)", "RTM_NEWROUTE"],
-    by_hand: &[
-        hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows"),
-        hand(
-            "ip link set lo up; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up",
-        ),
-        hand("ip address add 10.0.0.1/24 dev d0; ip route show; ip -brief address"),
-        hand(
-            "unshare --net sh -c 'ip -brief address; ip route show; ping -c 1 127.0.0.1; ip link set lo up; ping -c 1 127.0.0.1'",
-        ),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows").prints(""), hand("ip link set lo up; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up").prints(""), hand("ip address add 10.0.0.1/24 dev d0; ip route show; ip -brief address show d0").prints("10.0.0.0/24 dev d0 proto kernel scope link src 10.0.0.1\nd0@d1 UP 10.0.0.1/24…"), hand("unshare --net sh -c 'ip -brief address; ip route show; ping -c 1 127.0.0.1; ip link set lo up; ping -c 1 127.0.0.1 | grep received'").prints("lo DOWN\nENETUNREACH\n1 packets transmitted, 1 received, 0% packet loss, …"), ],
     claims: &[DEVICES, STACK, ROUTES],
     run: |lab| {
         let host = Host::of(lab)?;
-        let seen =
+        let facts =
             lab.arms(Namespaces::NONE, Namespaces::NET, |namespaces| look_around(&host, namespaces))?;
-        lab.judge(DEVICES, seen.only(&["devices", "lo is up"]))
+        lab.judge(DEVICES, facts.only(&["devices", "lo is up"]))
             .shows(inside("devices").is("lo") & inside("lo is up").is("no"))?;
         let stack =
             ["connect(127.0.0.1:9)", "connect([::1]:9)", "addresses", "connect(127.0.0.1:9) with lo up"];
-        lab.judge(STACK, seen.only(&stack)).shows(
+        lab.judge(STACK, facts.only(&stack)).shows(
             inside("connect(127.0.0.1:9)").from("ECONNREFUSED").to("ENETUNREACH")
                 & inside("addresses").is("none")
                 & inside("connect(127.0.0.1:9) with lo up").from("ENETUNREACH").to("ECONNREFUSED"),
         )?;
-        lab.judge(ROUTES, seen.only(&["rows of /proc/net/route", "the child's route is there"])).shows(
-            inside("rows of /proc/net/route").is("none") & outside("the child's route is there").is("no"),
+        lab.judge(ROUTES, facts.only(&["rows of /proc/net/route", "the child's route exists"])).shows(
+            inside("rows of /proc/net/route").is("none") & outside("the child's route exists").is("no"),
         )
     },
 };
 
 const FIREWALL: Claim = Claim::holds(
     "firewall",
-    "A network namespace has its own firewall rules: a table made outside is not inside, nor one made inside outside.",
+    "A network namespace has its own firewall tables: one created inside or outside is visible only there.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[69])
 .requires(&[Requirement::Probe(kernel_has_nf_tables)]);
 
 const MAKE_TABLES: Step = Step {
-    title: "Make a firewall table outside, t-host, and one inside, t-child, and list the tables on both sides.",
+    title: "Create the firewall tables t-host outside and t-child inside, and list the tables on both sides.",
     calls: &["NFT_MSG_NEWTABLE", "NFT_MSG_GETTABLE"],
-    by_hand: &[hand(
-        "nft add table ip t-host; unshare --net sh -c 'nft add table ip t-child; nft list tables'; nft list tables  # apt install nftables",
-    )],
+    by_hand: &[hand("nft add table ip t-host; unshare --net sh -c 'nft add table ip t-child; nft list tables'; nft list tables").prints("table ip t-child\ntable ip t-host").in_the_same_shell(), ],
     claims: &[FIREWALL],
     run: |lab| {
         lab.compare(FIREWALL, Namespaces::NONE, Namespaces::NET, make_tables)?
@@ -178,7 +167,7 @@ fn look_around(host: &Host, namespaces: Namespaces) -> Result<Vec<Fact>> {
 
         me.report("rows of /proc/net/route", or_none(&rows_of_routes()?))?;
         net.add_route(route, None, LO)?;
-        me.report("the child's route is there", is_there()?)?;
+        me.report("the child's route exists", is_there()?)?;
         me.stay()
     })?;
     let mut facts = Vec::new();
@@ -186,19 +175,19 @@ fn look_around(host: &Host, namespaces: Namespaces) -> Result<Vec<Fact>> {
         facts.push(child.fact()?);
     }
     let is_outside = is_there()?;
-    facts.push(Fact::outside("the child's route is there", is_outside));
+    facts.push(Fact::outside("the child's route exists", is_outside));
     if is_outside {
         host.net.delete_route(route, None, LO)?;
     }
     Ok(facts)
 }
 
-/// Nobody listens at port 9: what refuses is either the other side, or the lack of a way there.
+/// Connects to port 9, where no program listens: ECONNREFUSED if the address can be reached, else ENETUNREACH.
 fn connect(to: IpAddr) -> ns_core::Result<Outcome> {
     Outcome::of(TcpStream::connect((to, 9)).named(|| format!("connect({to}, 9)")))
 }
 
-/// The networks of the caller's /proc/net/route, which has them as little-endian numbers.
+/// The destinations in the caller's /proc/net/route, where they are little-endian numbers.
 fn rows_of_routes() -> ns_core::Result<Vec<String>> {
     let text = std::fs::read_to_string("/proc/net/route").named(|| "cat /proc/net/route".into())?;
     let networks = text.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
@@ -212,7 +201,8 @@ fn or_none(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(" ") }
 }
 
-/// A process makes a table, and so does its child. What the first has is in a network of its own, and goes with it.
+/// A process creates a table, and so does its child. The process is in a new network namespace, with which its table is
+/// removed.
 fn make_tables(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut host = Child::spawn("host", Namespaces::NET, move |me| {
         firewall::add_table("t-host")?;

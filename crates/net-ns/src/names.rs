@@ -1,51 +1,47 @@
-//! What a device may be called: what the kernel takes, as it stands.
+//! The device names that the kernel accepts.
 
 use anyhow::Result;
 use lesson::{Claim, Step, every, first, hand};
 use ns_core::net::Netlink;
 use ns_core::{Fact, Outcome, Value};
 
-const LENGTH: Claim = Claim::holds("length", "A device's name has at most 15 bytes: with 16, ERANGE.")
-    .factor("a 16th byte")
-    .notes(&[66]);
+const LENGTH: Claim =
+    Claim::holds("length", "A device name has at most 15 bytes; with 16, RTM_NEWLINK fails with ERANGE.")
+        .factor("a 16th byte")
+        .notes(&[66]);
 const FORBIDDEN: Claim = Claim::holds(
     "forbidden",
-    "The kernel refuses '/', ':' and white space in a device's name, and the names '.' and '..': EINVAL.",
+    "RTM_NEWLINK fails with EINVAL for a name with '/', ':', a space or a tab, and for '.' and '..'.",
 )
-.factor("what could be mistaken for a path or an end")
+.factor("a forbidden character or name")
 .notes(&[66]);
 const ESCAPES: Claim = Claim::holds(
     "escapes",
-    "A device's name may have an escape sequence in it: the kernel takes ESC, where it refuses '/'.",
+    "A device name can contain an escape sequence: RTM_NEWLINK accepts ESC, but fails with EINVAL for '/'.",
 )
 .factor("ESC instead of '/'")
 .notes(&[66]);
 const A0: Claim = Claim::holds(
     "byte-a0",
-    "A name with the byte 0xA0 is refused as white space: no device is called à, though one may be called é.",
+    "RTM_NEWLINK takes the byte 0xA0 for white space: the name à fails with EINVAL, and é is accepted.",
 )
 .factor("à instead of é")
 .notes(&[66]);
 const COUNTS: Claim =
-    Claim::holds("counts", "For %d in a device's name the kernel puts a number: n%d becomes n0.")
+    Claim::holds("counts", "The kernel replaces %d in a device name by a number: n%d becomes n0.")
         .factor("%d")
         .notes(&[66]);
 
 pub(crate) const NAME: Step = Step {
-    title: "Ask the kernel for a device of each name, as it stands; most programs would refuse many of them first.",
+    title: "Create a device with each name, unchecked. Most programs refuse many of these names before the kernel does.",
     calls: &["RTM_NEWLINK(IFLA_IFNAME=…)"],
-    by_hand: &[
-        hand(
-            "ip link add 'a;b' type bridge; ip link add \"$(printf '\\33[31m')\" type bridge; ip link add 'n%d' type bridge",
-        ),
-        hand("ip -brief link | cat -v"),
-    ],
+    by_hand: &[hand("ip link add 'a;b' type bridge; ip link add \"$(printf '\\33[31m')\" type bridge; ip link add 'n%d' type bridge").prints("").in_the_same_shell(), hand("ip -brief link show type bridge | cat -v | cut -d ' ' -f 1").prints("br0\na;b\n^[[31m\nn0"), ],
     claims: &[LENGTH, FORBIDDEN, ESCAPES, A0, COUNTS],
     run: |lab| {
         let net = Netlink::open()?;
         lab.table(
-            "What a device may be called",
-            &["asked for", "bytes", "the kernel says", "it is called"],
+            "Device names",
+            &["requested name", "bytes", "outcome", "actual name"],
             NAMES.iter().map(|name| row(&net, name)).collect::<Result<_>>()?,
         )?;
         let ask = |names: &[&str]| ask(&net, names);
@@ -57,13 +53,13 @@ pub(crate) const NAME: Step = Step {
         lab.compare(ESCAPES, &["/[2J"][..], &["\x1b[2J"][..], ask)?.shows(first().from("EINVAL").to("OK"))?;
         lab.compare(A0, &["é"][..], &["à"][..], ask)?.shows(first().from("OK").to("EINVAL"))?;
         lab.compare(COUNTS, "nd", "n%d", |name| {
-            Ok(Fact::outside(format!("a device made as {name} is called"), net.try_name(name)?))
+            Ok(Fact::outside(format!("name of a device requested as {name}"), net.try_name(name)?))
         })?
         .shows(first().is("n0"))
     },
 };
 
-/// What people and programs may give.
+/// Names that people or programs may use.
 const NAMES: &[&str] = &[
     "eth0",
     "fifteen-bytes-x",

@@ -1,4 +1,4 @@
-//! Ports and names that sockets are bound to, and a socket that stays behind.
+//! Ports and names that sockets are bound to, and a socket whose process moves to another network namespace.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -11,7 +11,7 @@ use lesson::{Claim, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, mount, namespace, sandbox};
 
-use crate::host::{Host, OURS};
+use crate::host::{ADDRESS, Host};
 
 const PORT: u16 = 8080;
 const NAME: &str = "inception";
@@ -20,7 +20,7 @@ const ANOTHER_PATH: &str = "/tmp/gate";
 
 const PORTS: Claim = Claim::holds(
     "ports",
-    "A network namespace has its own ports: 8080 can be bound inside while it is taken outside.",
+    "A network namespace has its own ports: bind() to 8080 succeeds inside while 8080 is in use outside.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[73])
@@ -29,20 +29,20 @@ const PORTS: Claim = Claim::holds(
     "A server outside listens on port 8080. A process in a new network namespace binds port 8080. What happens?",
     &[
         right("it gets the port"),
-        wrong("EADDRINUSE", "a port is thought to belong to the machine, since two servers collide on a host"),
-        wrong("EACCES", "docker run -p looks like the permission to use a port"),
-        wrong("it takes the port over from the server", "the newest namespace is thought to win"),
+        wrong("EADDRINUSE", "a port is thought to belong to the machine, since two servers on a host collide"),
+        wrong("EACCES", "docker run -p looks like a permission to use a port"),
+        wrong("it takes the port over from the server", "the newest namespace is thought to have priority"),
     ],
 );
 const ABSTRACT: Claim = Claim::holds(
     "abstract",
-    "A network namespace has its own abstract UNIX sockets: one outside is not there, and its name is free.",
+    "To an abstract UNIX socket of another network namespace, connect() fails with ECONNREFUSED; bind() to its name succeeds.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[74]);
 const PATHNAME: Claim = Claim::holds(
     "pathname",
-    "A UNIX socket that is bound to a path is reached from other network namespaces too.",
+    "A UNIX socket that is bound to a path can be reached from another network namespace.",
 )
 .factor("a path")
 .notes(&[74])
@@ -52,20 +52,20 @@ const PATHNAME: Claim = Claim::holds(
     "A client in a new network namespace connects to a UNIX socket outside, by a path that both see. What happens?",
     &[
         right("it is connected"),
-        wrong("ECONNREFUSED", "network namespaces isolate UNIX sockets of the other kind, those with abstract names"),
-        wrong("ENOENT: there is no such path", "the namespace is thought to hide all that belongs to a network"),
-        wrong("EPERM", "a namespace is thought to be a matter of permission"),
+        wrong("ECONNREFUSED", "this is true for UNIX sockets with abstract names"),
+        wrong("ENOENT: there is no such path", "a network namespace is thought to hide all sockets outside"),
+        wrong("EPERM", "a namespace is thought to be a permission"),
     ],
 );
 const ACCEPTED: Claim = Claim::holds(
     "accepted",
-    "The UNIX socket that accept() returns belongs to the network namespace of who connected.",
+    "The UNIX socket that accept() returns belongs to the network namespace of the process that connected.",
 )
 .factor("CLONE_NEWNET")
 .notes(&[74]);
 
 pub(crate) const BIND_AND_CONNECT: Step = Step {
-    title: "Listen outside, at a port, at an abstract name and at a path. Bind and connect the same from inside.",
+    title: "Listen outside on a port, an abstract name and a path. Call bind() and connect() with the same from inside.",
     calls: &[
         "bind(10.0.0.1:8080)",
         "bind(\"@inception\")",
@@ -73,16 +73,7 @@ pub(crate) const BIND_AND_CONNECT: Step = Step {
         "connect(\"/tmp/door\")",
         "accept()",
     ],
-    by_hand: &[
-        hand(
-            "mount -t tmpfs tmpfs /tmp; perl -MIO::Socket -e 'alarm 60; \
-         @doors = map IO::Socket::UNIX->new(Local => $_, Listen => 1), \"\\0inception\", \"/tmp/door\"; sleep 60' & sleep 1",
-        ),
-        hand(
-            "unshare --net perl -MIO::Socket -e \
-         'print IO::Socket::UNIX->new($_) ? \"reached\\n\" : \"$!\\n\" for \"\\0inception\", \"/tmp/door\"'",
-        ),
-    ],
+    by_hand: &[hand("mount -t tmpfs tmpfs /tmp; perl -MIO::Socket -e 'alarm 60; @doors = map IO::Socket::UNIX->new(Local => $_, Listen => 1), \"\\0inception\", \"/tmp/door\"; sleep 60' & sleep 1").prints("").in_the_same_shell(), hand("unshare --net perl -MIO::Socket -e 'print IO::Socket::UNIX->new($_) ? \"reached\\n\" : \"$!\\n\" for \"\\0inception\", \"/tmp/door\"'; kill $!").prints("ECONNREFUSED\nreached"), ],
     claims: &[PORTS, ABSTRACT, PATHNAME, ACCEPTED],
     run: |lab| {
         mount::mount("tmpfs", Path::new("/tmp"))?;
@@ -97,36 +88,29 @@ pub(crate) const BIND_AND_CONNECT: Step = Step {
         )?;
         lab.compare(PATHNAME, false, true, connect_from_inside)?
             .shows(first().from("ECONNREFUSED").to("OK"))?;
-        lab.compare(ACCEPTED, Namespaces::NONE, Namespaces::NET, accept_from)?.shows(
-            outside("ioctl(accepted, SIOCGSKNS)").same_as(outside("the network of the caller"))
-                & outside("ioctl(accepted, SIOCGSKNS)").differs_from(outside("our own network")),
+        lab.compare(ACCEPTED, Namespaces::NONE, Namespaces::NET, accept_client)?.shows(
+            outside("ioctl(accepted, SIOCGSKNS)").same_as(outside("ns/net of the client"))
+                & outside("ioctl(accepted, SIOCGSKNS)").differs_from(outside("ns/net of the server")),
         )
     },
 };
 
 const LOW_PORTS: Claim = Claim::holds(
     "low-ports",
-    "Root of a user namespace binds port 80 and opens raw sockets in a network that this namespace owns.",
+    "Root of a user namespace can bind port 80 and open raw sockets in a network namespace that this owns.",
 )
 .factor("CLONE_NEWNET")
 .more(&[61]);
 
 pub(crate) const BE_ROOT: Step = Step {
-    title: "As root of a new user namespace, take port 80 and a raw socket: in the network that was there, and in a new one.",
+    title: "As root of a new user namespace, bind port 80 and open a raw socket: in the old network namespace, and in a new one.",
     calls: &[
         "unshare(CLONE_NEWUSER)",
         "unshare(CLONE_NEWNET)",
         "bind(0.0.0.0:80)",
         "socket(AF_INET, SOCK_RAW)",
     ],
-    by_hand: &[
-        hand(
-            "bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"",
-        ),
-        hand(
-            "unshare --user --map-root-user sh -c \"$bind; echo\"; unshare --user --map-root-user --net sh -c \"$bind; echo\"",
-        ),
-    ],
+    by_hand: &[hand("bind=\"perl -MIO::Socket -e 'print IO::Socket::INET->new(LocalPort => 80, Listen => 1) ? qq(OK) : \\$@'\"").prints("").in_the_same_shell(), hand("unshare --user --map-root-user sh -c \"$bind; echo\"; unshare --user --map-root-user --net sh -c \"$bind; echo\"").prints("EACCES\nOK"), ],
     claims: &[LOW_PORTS],
     run: |lab| {
         lab.compare(LOW_PORTS, Namespaces::NONE, Namespaces::NET, as_root)?.shows(
@@ -138,29 +122,27 @@ pub(crate) const BE_ROOT: Step = Step {
 
 const STAYS: Claim = Claim::holds(
     "stays",
-    "A socket stays in the network that it was made in, and works there, when its process moves to another.",
+    "A socket stays, and works, in the network namespace where it was created when its process moves to another.",
 )
 .factor("unshare(CLONE_NEWNET)")
 .more(&[62]);
 
 pub(crate) const MOVE_AWAY: Step = Step {
-    title: "Make a socket, move to a new network, and send with that socket and with a new one.",
+    title: "Create a socket, move to a new network namespace, and send with the old socket and with a new one.",
     calls: &[
         "socket(AF_INET, SOCK_DGRAM)",
         "unshare(CLONE_NEWNET)",
         "sendto(10.0.0.1:9)",
         "ioctl(SIOCGSKNS)",
     ],
-    by_hand: &[hand(
-        "bash -c 'exec 3<>/dev/udp/10.0.0.1/9; unshare --net sh -c \"echo x >&3 && echo sent; ping -c 1 10.0.0.1\"'",
-    )],
+    by_hand: &[hand("bash -c 'exec 3<>/dev/udp/10.0.0.1/9; unshare --net sh -c \"echo x >&3 && echo sent; ping -c 1 10.0.0.1\"'").prints("sent\nENETUNREACH").in_the_same_shell(), ],
     claims: &[STAYS],
     run: |lab| {
-        let _host = Host::of(lab)?; // it has the address that is sent to
+        let _host = Host::of(lab)?; // it has the destination address
         lab.compare(STAYS, Namespaces::NONE, Namespaces::NET, move_away)?.shows(
             inside("sendto() with the old socket").from("ENETUNREACH").to("OK")
                 & inside("sendto() with a new one").from("OK").to("ENETUNREACH")
-                & inside("ioctl(SIOCGSKNS)").same_as(inside("the network that it began in")),
+                & inside("ioctl(SIOCGSKNS)").same_as(inside("ns/net before unshare()")),
         )
     },
 };
@@ -201,21 +183,21 @@ fn connect_from_inside(to_a_path: bool) -> Result<Fact> {
     Ok(child.fact()?)
 }
 
-fn accept_from(namespaces: Namespaces) -> Result<Vec<Fact>> {
+fn accept_client(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let listener = UnixListener::bind(ANOTHER_PATH).named(|| format!("bind(\"{ANOTHER_PATH}\")"))?;
-    let mut caller = Child::spawn("caller", namespaces, |me| {
+    let mut client = Child::spawn("client", namespaces, |me| {
         let connected = UnixStream::connect(ANOTHER_PATH);
         let _connection = connected.named(|| format!("connect(\"{ANOTHER_PATH}\")"))?;
         me.report("connected", "yes")?;
         me.stay()
     })?;
-    caller.fact()?;
+    client.fact()?;
     let (accepted, _) = listener.accept().named(|| "accept()".into())?;
     fs::remove_file(ANOTHER_PATH).named(|| format!("unlink(\"{ANOTHER_PATH}\")"))?;
     Ok(vec![
         Fact::outside("ioctl(accepted, SIOCGSKNS)", NsFile::of_socket(&accepted)?.id()?),
-        Fact::outside("the network of the caller", namespace::of_kind(Some(caller.pid()), Kind::Net)?),
-        Fact::outside("our own network", namespace::of_kind(None, Kind::Net)?),
+        Fact::outside("ns/net of the client", namespace::of_kind(Some(client.pid()), Kind::Net)?),
+        Fact::outside("ns/net of the server", namespace::of_kind(None, Kind::Net)?),
     ])
 }
 
@@ -239,11 +221,11 @@ fn move_away(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let socket = new()?;
         namespace::unshare(namespaces)?;
         let send =
-            |socket: &UdpSocket| Outcome::of(socket.send_to(b"x", (OURS, 9)).named(|| "sendto()".into()));
+            |socket: &UdpSocket| Outcome::of(socket.send_to(b"x", (ADDRESS, 9)).named(|| "sendto()".into()));
         me.report("sendto() with the old socket", send(&socket)?)?;
         me.report("sendto() with a new one", send(&new()?)?)?;
         me.report("ioctl(SIOCGSKNS)", NsFile::of_socket(&socket)?.id()?)?;
-        me.report("the network that it began in", before.id()?)
+        me.report("ns/net before unshare()", before.id()?)
     })?;
     Ok(child.facts()?)
 }

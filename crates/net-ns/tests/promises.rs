@@ -1,4 +1,4 @@
-//! What every experiment promises, `net-ns` keeps.
+//! `net-ns` keeps the promises that every experiment makes.
 
 fn main() -> std::process::ExitCode {
     promises::kept(env!("CARGO_BIN_EXE_net-ns"))

@@ -1,4 +1,4 @@
-//! What may be asked instead of the experiment: of the processes of this machine.
+//! The modes that replace the experiment: they show processes of this machine.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,11 +12,11 @@ use transcript::Event;
 
 use crate::{census, compare};
 
-/// Of which processes.
+/// The processes to show.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Processes {
-    /// Compare these processes; one alone is compared with ns-compare itself. The exit status is then 0 if they share
-    /// every namespace, 1 if not, 2 in trouble
+    /// Compare these processes, or one with ns-compare itself. Exit status: 0 if they share every namespace, 1 if not,
+    /// 2 on an error
     #[arg(value_name = "PID", allow_negative_numbers = true)]
     pids: Vec<OsString>,
 
@@ -29,7 +29,7 @@ pub(crate) struct Processes {
     proc: PathBuf,
 }
 
-/// Answers for the processes of this machine, if they are asked for.
+/// Shows processes of this machine, if the arguments ask for it.
 pub(crate) fn instead(asked: &Processes, settings: &Settings) -> Option<Result<u8>> {
     (asked.list || !asked.pids.is_empty()).then(|| answer(asked, settings))
 }
@@ -41,7 +41,7 @@ fn answer(Processes { pids, list, proc }: &Processes, settings: &Settings) -> Re
     Ok(status)
 }
 
-/// Shows events that are no transcript. Who reads them may go before the end.
+/// Shows events that are not part of a transcript. A reader that closes the pipe early is no error.
 fn show(mut renderer: Box<dyn Renderer>, events: &[Event]) -> Result<()> {
     for event in events {
         match renderer.show(event) {

@@ -1,4 +1,4 @@
-//! The calls that bring a process into a namespace: clone3(), unshare(), setns(); and ioctl(), which does not.
+//! The calls that move a process into a namespace: clone3(), unshare() and setns(). ioctl() only finds namespaces.
 
 use std::os::fd::AsFd;
 
@@ -12,7 +12,7 @@ use crate::eight::{EIGHT, all_at_once, at_once, list, moved, of_this_kernel};
 
 const EIGHT_KINDS: Claim = Claim::holds(
     "eight",
-    "There are eight kinds of namespace, each with a flag of its own and a link in /proc/PID/ns.",
+    "There are eight kinds of namespace, each with its own flag and its own link in /proc/PID/ns.",
 )
 .factor("CLONE_NEW*")
 .notes(&[5])
@@ -20,9 +20,9 @@ const EIGHT_KINDS: Claim = Claim::holds(
 .requires(&[Requirement::Probe(all_at_once)]);
 
 pub(crate) const TRY_EACH_FLAG: Step = Step {
-    title: "Try the flags one by one: which links of a child in /proc/PID/ns does each change?",
+    title: "Try the flags one by one, and list the links of a child in /proc/PID/ns that each changes.",
     calls: &["unshare(CLONE_NEW…)", "fork()", "readlink(\"/proc/self/ns/…\")"],
-    by_hand: &[hand("ls -l /proc/self/ns; unshare -Ur --uts ls -l /proc/self/ns")],
+    by_hand: &[hand("readlink /proc/self/ns/uts /proc/self/ns/ipc; unshare -Ur --uts readlink /proc/self/ns/uts /proc/self/ns/ipc").prints("uts:[<ns A>]\nipc:[<ipc>]\nuts:[<ns B>]\nipc:[<ipc>]"), ],
     claims: &[EIGHT_KINDS],
     run: |lab| {
         lab.saw(Fact::outside("ls /proc/self/ns", namespace::names()?))?;
@@ -33,14 +33,14 @@ pub(crate) const TRY_EACH_FLAG: Step = Step {
 
 const CLONE: Claim = Claim::holds(
     "clone3",
-    "clone3() makes its child in a new namespace of each kind whose flag it is given.",
+    "clone3() creates its child in a new namespace of each kind whose flag it is given.",
 )
 .factor("CLONE_NEW*")
 .notes(&[14])
 .requires(&[Requirement::Probe(at_once)]);
 
 pub(crate) const CLONE_INTO_EIGHT: Step = Step {
-    title: "Make a child in new namespaces of all eight kinds by a single call.",
+    title: "Create a child in new namespaces of all eight kinds by a single call.",
     calls: &["clone3(CLONE_NEWCGROUP|CLONE_NEWIPC|CLONE_NEWNET|…)"],
     by_hand: &[],
     claims: &[CLONE],
@@ -52,14 +52,14 @@ pub(crate) const CLONE_INTO_EIGHT: Step = Step {
 
 const LOST_FLAG: Claim = Claim::holds(
     "lost-flag",
-    "clone() takes CLONE_NEWTIME for a part of the exit signal and makes no time namespace; clone3() makes one.",
+    "clone() reads CLONE_NEWTIME as part of the exit signal and creates no time namespace; clone3() creates one.",
 )
 .factor("clone3()")
 .notes(&[14])
 .requires(&[Requirement::Namespace(Kind::Time)]);
 
 pub(crate) const LOSE_A_FLAG: Step = Step {
-    title: "Give CLONE_NEWTIME, 0x80, to both calls. The lowest byte of clone()'s flags is the exit signal.",
+    title: "Pass CLONE_NEWTIME, 0x80, to both calls. The lowest byte of clone()'s flags is the exit signal.",
     calls: &["clone(CLONE_NEWTIME|SIGCHLD)", "clone3(CLONE_NEWTIME)"],
     by_hand: &[],
     claims: &[LOST_FLAG],
@@ -70,7 +70,7 @@ pub(crate) const LOSE_A_FLAG: Step = Step {
 
 const UNSHARE_ANY: Claim = Claim::refuted(
     "unshare-any",
-    "unshare() changes the namespaces of the process that calls it, whatever their kind.",
+    "unshare() moves its caller into new namespaces of every kind.",
     "unshare",
 )
 .factor("unshare()")
@@ -81,33 +81,33 @@ const UNSHARE_ANY: Claim = Claim::refuted(
     &[
         right("of six"),
         wrong("of all eight", "one call takes all flags, and for six kinds the caller does move"),
-        wrong("of seven", "that unshare() leaves the caller's PID alone is known, and thought to be the one exception"),
-        wrong("of none: its children move", "`unshare --pid` needs --fork, and so it is thought to be for all"),
+        wrong("of seven", "PID is known as an exception, and thought to be the only one"),
+        wrong("of none: its children move", "`unshare --pid` needs --fork, so all kinds are thought to need it"),
     ],
 )
 .requires(&[Requirement::Namespace(Kind::Pid), Requirement::Namespace(Kind::Time)]);
 const UNSHARE: Claim = Claim::holds(
     "unshare",
-    "unshare() moves its caller into the new namespaces; for PID and time, its next children instead.",
+    "unshare() moves its caller into the new namespaces; for PID and time, it moves only later children.",
 )
 .factor("unshare()")
 .notes(&[16])
-.core(&[Row::inside("its child's alone", CHILD_ALONE)])
+.core(&[Row::inside("only its child's", CHILD_ALONE)])
 .asks(
     "After unshare() with all eight flags, and fork(): in which new namespaces is the child, and its parent not?",
     &[
         right("PID and time"),
         wrong("PID", "time namespaces came later, and most texts do not have them"),
-        wrong("PID and user", "the user namespace seems to need a new process, too"),
-        wrong("none: the child is where its parent is", "for six of the eight kinds it is so"),
+        wrong("PID and user", "a user namespace is thought to need a new process too"),
+        wrong("none: the child is where its parent is", "this is true for six of the eight kinds"),
     ],
 )
 .requires(&[Requirement::Namespace(Kind::Pid), Requirement::Namespace(Kind::Time)]);
 
 pub(crate) const UNSHARE_EIGHT: Step = Step {
-    title: "Unshare all eight in one process. Which of its own links change, and which of its child's?",
+    title: "Call unshare() for all eight kinds. Compare the links of the caller and of its child before and after.",
     calls: &["unshare(CLONE_NEWCGROUP|CLONE_NEWIPC|CLONE_NEWNET|…)", "fork()"],
-    by_hand: &[hand("unshare -Ur --uts --pid sh -c 'ls -l /proc/$$/ns'")],
+    by_hand: &[hand("unshare -Ur --uts --pid sh -c 'readlink /proc/$$/ns/uts /proc/$$/ns/pid /proc/$$/ns/pid_for_children'").prints("uts:[…]\npid:[<ns A>]\npid:[<ns B>]"), ],
     claims: &[UNSHARE_ANY, UNSHARE],
     run: |lab| {
         let all = of_this_kernel();
@@ -121,19 +121,19 @@ pub(crate) const UNSHARE_EIGHT: Step = Step {
 
 const SETNS: Claim = Claim::holds(
     "setns",
-    "setns() moves its caller into namespaces that exist; for PID, its next children instead.",
+    "setns() moves its caller into namespaces that exist; for PID, it moves only later children.",
 )
 .factor("setns()")
 .notes(&[15])
 .arms("no call", "setns()")
-.core(&[Row::inside("its child's alone", CHILD_ALONE)])
+.core(&[Row::inside("only its child's", CHILD_ALONE)])
 .asks(
-    "A process enters a container's eight namespaces by setns(), and forks. In which is the child, and its parent not?",
+    "A process enters a container's eight namespaces by setns(), and calls fork(). In which is the child, and its parent not?",
     &[
         right("PID"),
-        wrong("PID and time", "with unshare() it is so for both"),
+        wrong("PID and time", "this is true for unshare()"),
         wrong("none", "setns() is thought to move its caller into all of them"),
-        wrong("all eight", "one enters with nsenter, which forks, and so it is thought to be for all"),
+        wrong("all eight", "nsenter forks, so all kinds are thought to need it"),
     ],
 )
 .requires(&[Requirement::Namespace(Kind::Pid), Requirement::Probe(at_once)]);
@@ -144,12 +144,9 @@ const ONE_SHOT: Claim =
         .requires(&[Requirement::Probe(at_once)]);
 
 pub(crate) const ENTER_EIGHT: Step = Step {
-    title: "A container holds eight namespaces. A visitor enters them, one after another and then all at once.",
+    title: "Enter the eight namespaces of a container: one after another, then all by one call.",
     calls: &["open(\"/proc/PID/ns/…\")", "setns(ns, CLONE_NEW…)", "setns(pidfd, CLONE_NEW…|CLONE_NEW…)"],
-    by_hand: &[
-        hand("unshare -Ur --uts --pid --fork --kill-child sleep 60 &"),
-        hand("nsenter -U --preserve-credentials --uts --target $! ls -l /proc/self/ns; ls -l /proc/$!/ns"),
-    ],
+    by_hand: &[hand("unshare -Ur --uts --pid --fork --kill-child sleep 60 &").prints(""), hand("readlink /proc/$!/ns/uts; nsenter -U --preserve-credentials --uts --target $! readlink /proc/self/ns/uts; kill -KILL $!").prints("uts:[<ns>]\nuts:[<ns>]"), ],
     claims: &[SETNS, ONE_SHOT],
     run: |lab| {
         let container = start_container(of_this_kernel())?;
@@ -169,14 +166,14 @@ pub(crate) const ENTER_EIGHT: Step = Step {
 
 const ALL_OR_NONE: Claim = Claim::holds(
     "all-or-none",
-    "One setns() with a pidfd enters every namespace that it names or, if one is refused, none.",
+    "One setns() with a pidfd enters every namespace that its flags name or, if one is refused, none.",
 )
 .factor("a single call")
 .more(&[4])
 .requires(&[Requirement::Namespace(Kind::User)]);
 
 pub(crate) const ENTER_WHAT_IS_REFUSED: Step = Step {
-    title: "Enter a UTS namespace and, which is refused, the user namespace that we are in: by two calls and by one.",
+    title: "Enter a UTS namespace, and the caller's own user namespace, which is refused: by two calls, then by one.",
     calls: &[
         "setns(pidfd, CLONE_NEWUTS)",
         "setns(pidfd, CLONE_NEWUSER)",
@@ -185,10 +182,10 @@ pub(crate) const ENTER_WHAT_IS_REFUSED: Step = Step {
     by_hand: &[],
     claims: &[ALL_OR_NONE],
     run: |lab| {
-        let half = start_container(Namespaces::UTS)?;
+        let container = start_container(Namespaces::UTS)?;
         let (two_calls, one_call) =
             (vec![Namespaces::UTS, Namespaces::USER], vec![Namespaces::UTS | Namespaces::USER]);
-        lab.compare(ALL_OR_NONE, two_calls, one_call, |calls| enter_what_is_refused(&half, &calls))?
+        lab.compare(ALL_OR_NONE, two_calls, one_call, |calls| enter_what_is_refused(&container, &calls))?
             .shows(inside("links that changed").is("none") & inside(UTS_ALONE).is("OK"))
     },
 };
@@ -200,14 +197,15 @@ const IOCTL_MOVES: Claim =
         .requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(at_once)]);
 
 pub(crate) const ASK_EVERY_IOCTL: Step = Step {
-    title: "Ask every ioctl about the container's namespaces, and look whether our own have changed.",
+    title: "Call every ioctl on the container's namespaces, and compare the caller's own namespaces before and after.",
     calls: &[
         "ioctl(ns, NS_GET_NSTYPE)",
         "ioctl(ns, NS_GET_USERNS)",
         "ioctl(ns, NS_GET_PARENT)",
         "ioctl(ns, NS_GET_OWNER_UID)",
     ],
-    by_hand: &[hand("lsns -p $$ -o NS,TYPE,ONS,PNS")],
+    by_hand: &[hand("lsns -p $$ -t uts -o NS,TYPE,ONS,PNS; readlink /proc/$$/ns/uts")
+        .prints("NS TYPE ONS PNS\n<ns> uts …\nuts:[<ns>]")],
     claims: &[IOCTL_MOVES],
     run: |lab| {
         let container = start_container(of_this_kernel())?;
@@ -218,14 +216,14 @@ pub(crate) const ASK_EVERY_IOCTL: Step = Step {
 
 const IOCTL_FINDS: Claim = Claim::holds(
     "ioctl-finds",
-    "ioctl() finds a namespace by another and opens it; setns() with that descriptor moves the caller.",
+    "ioctl(NS_GET_USERNS) only opens the owner of a namespace; setns() with that descriptor moves the caller.",
 )
 .factor("setns()")
 .notes(&[17])
 .requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(at_once)]);
 
 pub(crate) const FIND_BY_IOCTL: Step = Step {
-    title: "Find the container's user namespace by its UTS namespace. Open it so; then enter what was opened.",
+    title: "Open the container's user namespace by its UTS namespace. Then enter it.",
     calls: &["ioctl(uts, NS_GET_USERNS)", "setns(user, CLONE_NEWUSER)"],
     by_hand: &[],
     claims: &[IOCTL_FINDS],
@@ -241,7 +239,7 @@ pub(crate) const FIND_BY_IOCTL: Step = Step {
     },
 };
 
-/// The kinds whose flag, if it is among `flags`, changes their own link in a child, and no other.
+/// The kinds among `flags` whose flag changes their own link in a child, and no other link.
 fn links_changed_alone(flags: Namespaces) -> Result<Fact> {
     let mut alone = Vec::new();
     for kind in Kind::ALL {
@@ -255,18 +253,18 @@ fn links_changed_alone(flags: Namespaces) -> Result<Fact> {
 fn links_of_a_child(namespaces: Namespaces) -> Result<Fact> {
     let child = Child::spawn("child", namespaces, Reporter::stay)?;
     let changed = moved(&namespace::of(None)?, &namespace::of(Some(child.pid()))?);
-    Ok(Fact::outside("links of the child that differ from ours", list(changed)))
+    Ok(Fact::outside("links that differ from the parent's", list(changed)))
 }
 
 fn links_of_a_child_by(call: Call) -> Result<Fact> {
     let links = child::clone_with_flags(call, Namespaces::TIME.bits())?;
-    Ok(Fact::outside("links of the child that differ from ours", list(moved(&namespace::of(None)?, &links))))
+    Ok(Fact::outside("links that differ from the parent's", list(moved(&namespace::of(None)?, &links))))
 }
 
 const OWN_CHANGED: &str = "its own links that change";
 const CHILDS_CHANGED: &str = "links of its child that change";
-const OWN_COUNT: &str = "so many of its own change";
-const CHILD_ALONE: &str = "its child's alone";
+const OWN_COUNT: &str = "count of its own that change";
+const CHILD_ALONE: &str = "links that only its child has";
 
 fn links_after_unshare(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut caller = Child::spawn("caller", Namespaces::NONE, move |me| {
@@ -285,25 +283,25 @@ fn links_after_unshare(namespaces: Namespaces) -> Result<Vec<Fact>> {
     Ok(caller.facts()?)
 }
 
-const OWN_ALIKE: &str = "its own links that are the container's";
-const CHILDS_ALIKE: &str = "links of its child that are the container's";
+const OWN_ALIKE: &str = "its own links that equal the container's";
+const CHILDS_ALIKE: &str = "links of its child that equal the container's";
 
-/// A visitor is in all eight, but for the PID namespace, in which its next child is.
+/// A visitor is in all eight namespaces except PID. Its next child is in all eight.
 fn entered() -> Effect {
     let all = of_this_kernel();
     let at_once = all.kinds().filter(|kind| *kind != Kind::Pid);
     inside(OWN_ALIKE).is(list(at_once)) & inside(CHILDS_ALIKE).is(list(all.kinds()))
 }
 
-/// Which of the container's namespaces a visitor and the visitor's child are in, once the visitor came its way.
+/// The namespaces of the container that a visitor and the visitor's child are in after `enter`.
 fn visit(container: &Child, enter: impl FnOnce() -> ns_core::Result<()>) -> Result<Vec<Fact>> {
-    let theirs = namespace::of(Some(container.pid()))?;
+    let containers = namespace::of(Some(container.pid()))?;
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, move |me| {
         enter()?;
-        let own = alike(&theirs)?;
+        let own = alike(&containers)?;
         me.report(OWN_ALIKE, list(own.iter().copied()))?;
         let mut child = Child::spawn("child", Namespaces::NONE, move |me| {
-            report_of_child(me, CHILDS_ALIKE, alike(&theirs)?, &own)
+            report_of_child(me, CHILDS_ALIKE, alike(&containers)?, &own)
         })?;
         me.send(child.fact()?)?;
         me.send(child.fact()?)
@@ -311,19 +309,19 @@ fn visit(container: &Child, enter: impl FnOnce() -> ns_core::Result<()>) -> Resu
     Ok(visitor.facts()?)
 }
 
-/// Reports `what` is so of a child's kinds, and which of them are not among its parent's `own`.
+/// Reports as `what` the kinds `of_child`, and then those that are not among its parent's `own`.
 fn report_of_child(me: &mut Reporter, what: &str, of_child: Vec<Kind>, own: &[Kind]) -> ns_core::Result<()> {
     me.report(what, list(of_child.iter().copied()))?;
     me.report(CHILD_ALONE, list(of_child.into_iter().filter(|kind| !own.contains(kind))))
 }
 
-fn alike(theirs: &[NsId]) -> ns_core::Result<Vec<Kind>> {
-    let ours = namespace::of(None)?;
-    Ok(theirs.iter().filter(|id| ours.contains(id)).map(|id| id.kind).collect())
+fn alike(containers: &[NsId]) -> ns_core::Result<Vec<Kind>> {
+    let own = namespace::of(None)?;
+    Ok(containers.iter().filter(|id| own.contains(id)).map(|id| id.kind).collect())
 }
 
 fn enter_one_by_one(container: &Child) -> ns_core::Result<()> {
-    // The user namespace first: membership gives the capabilities that the other seven ask for.
+    // The user namespace first: membership gives the capabilities that the other seven kinds need.
     let mut order: Vec<Kind> = of_this_kernel().kinds().collect();
     order.sort_by_key(|kind| *kind != Kind::User);
     let files: Vec<_> =
@@ -331,7 +329,7 @@ fn enter_one_by_one(container: &Child) -> ns_core::Result<()> {
     order.into_iter().zip(&files).try_for_each(|(kind, file)| file.enter(Some(kind)))
 }
 
-/// What every visitor can do: so the user namespace is what is refused.
+/// The fact that shows that setns() for UTS alone succeeds: so the refusal is about the user namespace.
 const UTS_ALONE: &str = "setns(pidfd, CLONE_NEWUTS), by another";
 
 fn enter_what_is_refused(container: &Child, calls: &[Namespaces]) -> Result<Vec<Fact>> {

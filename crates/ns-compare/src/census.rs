@@ -1,11 +1,11 @@
-//! `ns-compare --list`: every namespace that has a member, and how many.
+//! `ns-compare --list`: every namespace that has a member, and the number of its members.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ns_core::{Errno, Fact, NsId, Pid, Value, namespace};
-use transcript::Event;
+use transcript::{Event, Table};
 
 use crate::process::{command, is_over};
 
@@ -15,7 +15,7 @@ struct Members {
     lowest: Pid,
 }
 
-/// All namespaces with their members, at about one moment.
+/// All namespaces with their members, at approximately one moment.
 #[derive(Default)]
 struct Census {
     namespaces: HashMap<NsId, Members>,
@@ -39,7 +39,7 @@ impl Census {
 
     fn count(&mut self, proc: &Path, pid: Pid) -> Result<()> {
         let namespaces = match namespace::of_under(proc, Some(pid)) {
-            // It ended while we looked: it is dropped whole, or its kinds would not add up.
+            // It has ended meanwhile. It is left out of all kinds, so that their counts agree.
             Ok(namespaces) if is_over(&namespaces) => return Ok(()),
             Ok(namespaces) => namespaces,
             Err(error) => match error.errno() {
@@ -61,7 +61,7 @@ impl Census {
     }
 }
 
-/// What is to be shown of all processes of this procfs.
+/// The events that show all processes of this procfs.
 pub(crate) fn of(proc: &Path) -> Result<Vec<Event>> {
     let Census { namespaces, processes, unreadable } = Census::take(proc)?;
     let mut namespaces: Vec<_> = namespaces.into_iter().collect();
@@ -73,12 +73,12 @@ pub(crate) fn of(proc: &Path) -> Result<Vec<Event>> {
         let (count, command) = (Value::Count(count), Value::Name(command.clone()));
         rows.push(vec![id.kind.link().into(), id.into(), count, lowest.into(), command]);
     }
-    let mut events = vec![Event::Table {
+    let mut events = vec![Event::Table(Table {
         title: "Every namespace that has a member".into(),
         columns: ["kind", "namespace", "processes", "lowest PID", "command"].map(Into::into).to_vec(),
         rows,
         picture: None,
-    }];
+    })];
     events.push(Event::Saw(Fact::outside("processes", Value::Count(processes))));
     if unreadable > 0 {
         let root = nix::unistd::geteuid().is_root();

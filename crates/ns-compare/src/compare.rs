@@ -8,13 +8,13 @@ use anyhow::{Context, Result, anyhow};
 use lesson::status::{AS_EXPECTED, UNEXPECTED};
 use ns_core::process::is_capable;
 use ns_core::{Capability, Errno, Error, Fact, Kind, NsFile, NsId, Outcome, Pid, Value, namespace};
-use transcript::{Actor, Event};
+use transcript::{Actor, Event, Table};
 
 use crate::process::{command, is_over};
 
-/// A process, and the namespaces that it was in when we looked.
+/// A process and its namespaces.
 struct Process {
-    /// What it is called in the tables: A, B, …
+    /// Its name in the tables: A, B, …
     letter: String,
     pid: Pid,
     command: String,
@@ -27,18 +27,18 @@ impl Process {
     }
 }
 
-/// Compares processes of this procfs; one alone with ours. Gives what is to be shown, and the exit status.
+/// Compares processes of this procfs, or one with this process. Returns the events to show and the exit status.
 pub(crate) fn compare(pids: &[OsString], proc: &Path) -> Result<(Vec<Event>, u8)> {
     let mut pids: Vec<Pid> = pids.iter().map(|text| parse(text)).collect::<Result<_>>()?;
     if let [_] = pids.as_slice() {
-        pids.push(ourselves(proc)?);
+        pids.push(own_pid(proc)?);
     }
     let mut processes = Vec::new();
     for (at, pid) in pids.into_iter().enumerate() {
         let namespaces = namespace::of_under(proc, Some(pid)).map_err(|error| why_not(proc, pid, error))?;
         if is_over(&namespaces) {
             return Err(anyhow!(
-                "process {pid} has ended: a zombie has left all but two of its namespaces; name a process that lives"
+                "process {pid} has ended: a zombie keeps only its PID and user namespaces; name a running process"
             ));
         }
         processes.push(Process { letter: letter(at), pid, command: command(proc, pid), namespaces });
@@ -57,12 +57,12 @@ pub(crate) fn compare(pids: &[OsString], proc: &Path) -> Result<(Vec<Event>, u8)
 fn parse(text: &OsStr) -> Result<Pid> {
     let number = text.to_str().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
     number.map(Pid::from_raw).ok_or_else(|| {
-        anyhow!("'{}' is no PID: give a number from 1 up, as ps -e lists them", text.to_string_lossy())
+        anyhow!("'{}' is not a PID: give a number from 1, as ps -e lists them", text.to_string_lossy())
     })
 }
 
-/// Our own number, as this procfs counts.
-fn ourselves(proc: &Path) -> Result<Pid> {
+/// The PID of this process in this procfs.
+fn own_pid(proc: &Path) -> Result<Pid> {
     let link = proc.join("self");
     let target = std::fs::read_link(&link).with_context(|| format!("readlink(\"{}\")", link.display()))?;
     parse(target.as_os_str())
@@ -74,21 +74,23 @@ fn letter(at: usize) -> String {
     if at < 26 { letter.into() } else { format!("{letter}{}", at / 26) }
 }
 
-/// The complaint that says what is wrong with a PID, and what would help.
+/// The error that says why a process cannot be compared, and the remedy.
 fn why_not(proc: &Path, pid: Pid, error: Error) -> anyhow::Error {
     match error.errno() {
         Some(Errno::ENOENT | Errno::ESRCH) => {
-            anyhow!("there is no process {pid}: ps -e lists those that there are")
+            anyhow!("there is no process {pid}: ps -e lists the running ones")
         }
         Some(Errno::EACCES | Errno::EPERM) => {
             let owner = std::fs::metadata(proc.join(pid.to_string())).map(|it| it.uid().to_string());
             let remedy = match (nix::unistd::geteuid().is_root(), is_capable(Capability::CAP_SYS_PTRACE)) {
                 (false, _) => "run as that user, or with sudo",
                 (true, false) => "run where root has CAP_SYS_PTRACE, outside any container",
-                (true, true) => "a security module keeps even root from it",
+                (true, true) => "a security module denies it even to root",
             };
             let (command, owner) = (command(proc, pid), owner.unwrap_or("?".into()));
-            anyhow!("may not look at the namespaces of process {pid}, '{command}' of user {owner}: {remedy}")
+            anyhow!(
+                "no permission to read the namespaces of process {pid}, '{command}' of user {owner}: {remedy}"
+            )
         }
         _ => error.into(),
     }
@@ -97,11 +99,11 @@ fn why_not(proc: &Path, pid: Pid, error: Error) -> anyhow::Error {
 fn actor(proc: &Path, process: &Process, ours: &[NsId]) -> Event {
     let mut elsewhere = process.namespaces.clone();
     elsewhere.retain(|id| !ours.contains(id));
-    // procfs lists its own number first, then one a PID namespace further down.
+    // NSpid lists the PID in the namespace of the procfs first, then one for each nested PID namespace.
     let status = std::fs::read(proc.join(process.pid.to_string()).join("status")).unwrap_or_default();
     let status = String::from_utf8_lossy(&status);
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
-    let pids: Option<Vec<i32>> = numbers.split_whitespace().map(|number| number.parse().ok()).collect();
+    let listed = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let pids: Option<Vec<i32>> = listed.split_whitespace().map(|pid| pid.parse().ok()).collect();
     let pids = pids.filter(|pids| !pids.is_empty()).unwrap_or_else(|| vec![process.pid.as_raw()]);
     Event::Actor(Actor {
         label: format!("{}, {},", process.letter, process.command),
@@ -126,15 +128,15 @@ fn shared(processes: &[Process]) -> Event {
         row
     };
     let heads = ["kind", "isolates", "shared"].into_iter().map(ToString::to_string);
-    Event::Table {
-        title: "Which namespaces do they share?".into(),
+    Event::Table(Table {
+        title: "The namespaces that they share".into(),
         columns: heads.chain(processes.iter().map(|process| process.letter.clone())).collect(),
         rows: Kind::ALL.into_iter().map(row).collect(),
         picture: None,
-    }
+    })
 }
 
-/// As [`Kind::isolates`], so short that two processes fit on a screen.
+/// A shorter form of [`Kind::isolates`], so that two processes fit on a screen.
 fn in_a_word(kind: Kind) -> &'static str {
     match kind {
         Kind::Cgroup => "cgroup root",
@@ -148,7 +150,7 @@ fn in_a_word(kind: Kind) -> &'static str {
     }
 }
 
-/// Whose each namespace is: asked once a namespace, however many of the processes are in it.
+/// The owner and parent of each namespace. Each is looked up once, however many of the processes are in it.
 fn relations(proc: &Path, processes: &[Process]) -> Event {
     let mut ids: Vec<NsId> = Vec::new();
     for kind in Kind::ALL {
@@ -165,12 +167,12 @@ fn relations(proc: &Path, processes: &[Process]) -> Event {
             members.first().map_or_else(unknown, |process| ask(proc, process.pid, *id));
         vec![(*id).into(), letters.join(" ").into(), owner, user, parent]
     };
-    Event::Table {
-        title: "Whose are they, and what is above them?".into(),
-        columns: ["namespace", "who", "owner", "its user", "parent"].map(Into::into).to_vec(),
+    Event::Table(Table {
+        title: "Their owners and parents".into(),
+        columns: ["namespace", "members", "owner", "owner's user", "parent"].map(Into::into).to_vec(),
         rows: ids.iter().map(row).collect(),
         picture: None,
-    }
+    })
 }
 
 fn unknown() -> (Value, Value, Value) {
@@ -179,14 +181,14 @@ fn unknown() -> (Value, Value, Value) {
 
 fn ask(proc: &Path, member: Pid, id: NsId) -> (Value, Value, Value) {
     let path = proc.join(member.to_string()).join("ns").join(id.kind.link());
-    // By now the PID may be another process's.
+    // The PID may have been reused by another process.
     let Some(file) = NsFile::open(path.display().to_string()).ok().filter(|file| file.id() == Ok(id)) else {
         return unknown();
     };
     let namespace = |found: ns_core::Result<NsFile>| match found.and_then(|found| found.id()) {
         Ok(id) => id.into(),
-        // The kernel does not tell whether there is none above it, or none that we may see.
-        Err(error) if error.errno() == Some(Errno::EPERM) => "out of sight".into(),
+        // EPERM means that there is none, or that it is outside the caller's user namespace.
+        Err(error) if error.errno() == Some(Errno::EPERM) => "not visible".into(),
         Err(error) => error.errno().map(Outcome::Failed).into(),
     };
     let user = match id.kind {

@@ -1,9 +1,9 @@
 //! Which namespaces do two processes share?
 //!
-//! A process is in one namespace of each of eight kinds; the links in /proc/PID/ns tell in which. Watch the outside
-//! column: the two arms of a claim run the same code, and often nothing but a single flag parts them.
+//! A process is in one namespace of each of eight kinds; the links in /proc/PID/ns show in which. Watch what is visible
+//! outside: the two arms of a claim run the same code, and often differ in a single flag.
 //!
-//! With PIDs, or with `--list`, this program answers for the processes of this machine instead.
+//! With PIDs, or with `--list`, this program shows the processes of this machine instead.
 
 mod asked;
 mod calls;
@@ -25,23 +25,23 @@ use ns_core::Namespaces;
 const NS_COMPARE: Experiment = Experiment {
     name: "ns-compare",
     question: "Which namespaces do two processes share?",
-    setup: "The same code, in its creator's namespaces and in new ones.",
+    setup: "The same code, in the namespaces of its creator and in new ones.",
     arms: ["no flag", "CLONE_NEW*"],
-    in_short: "each kind has a resource of its own. unshare() moves children alone into PID and time, setns() into PID.",
+    in_short: "each kind isolates one resource. Only children enter PID and time by unshare(), and PID by setns().",
     notes: "Linux namespaces",
     man: &["namespaces(7)", "clone(2)", "unshare(2)", "setns(2)", "ioctl_ns(2)"],
     examples: &[
         ("ns-compare", "run the experiment"),
         ("ns-compare 812 913", "compare two processes"),
-        ("ns-compare $$", "compare one with ns-compare itself"),
+        ("ns-compare $$", "compare one process with ns-compare itself"),
         ("sudo ns-compare --list", "every namespace that has a member"),
         ("ns-compare --sabotage", "without the factors: no claim holds"),
     ],
-    // What the controls write to. Time and PID namespaces take in children alone, and hide nothing here.
+    // The controls write to these. TIME and PID are left out: only children enter them, and they hide nothing here.
     sandbox: Namespaces::UTS.union(Namespaces::IPC).union(Namespaces::NET).union(Namespaces::MNT),
     requires: &[],
     steps: &[
-        // What each kind isolates.
+        // The resource that each kind isolates.
         kinds::READ_CGROUP_PATHS,
         kinds::MAKE_A_QUEUE,
         kinds::MAKE_DEVICES,
@@ -52,7 +52,7 @@ const NS_COMPARE: Experiment = Experiment {
         kinds::SET_THE_HOSTNAME,
         kinds::PUT_TOGETHER,
         kinds::TAKE_ALONG,
-        // What moves a process into a namespace.
+        // The calls that move a process into a namespace.
         calls::TRY_EACH_FLAG,
         calls::CLONE_INTO_EIGHT,
         calls::LOSE_A_FLAG,
@@ -61,25 +61,25 @@ const NS_COMPARE: Experiment = Experiment {
         calls::ENTER_WHAT_IS_REFUSED,
         calls::ASK_EVERY_IOCTL,
         calls::FIND_BY_IOCTL,
-        // And what does not.
+        // The calls that fail.
         refusals::UNSHARE_WITHOUT_PRIVILEGE,
-        refusals::UNSHARE_AN_ODD_BIT,
+        refusals::UNSHARE_AN_UNKNOWN_BIT,
         refusals::ENTER_WITH_ONE_THING_WRONG,
         refusals::CLONE_AND_SHARE,
         refusals::BESIDE_A_THREAD,
-        // Which namespace is which.
+        // The identity of a namespace.
         identity::COMPARE_LINKS,
         identity::READ_A_LINK,
         identity::LOOK_FOR_CHILDREN,
         identity::MAKE_SIXTEEN,
         identity::READ_THE_FIRST,
-        // And whose it is.
+        // The owner and the parent of a namespace.
         relations::ASK_FOR_PARENTS,
         relations::ASK_EVERYTHING,
         relations::ASK_FOR_THE_OWNER,
         relations::ASK_FROM_INSIDE,
         relations::ASK_WHO_CREATED_IT,
-        // And what no namespace is for.
+        // Resources that no namespace isolates.
         kinds::COUNT_THREADS,
         settings::SET_CORE_PATTERN,
     ],

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use ns_core::{Kind, NsId, Pid};
 
-/// Whether these are the namespaces of a process that has ended and was not waited for. It has left all but two.
+/// Whether these are the namespaces of a zombie. A zombie keeps only its PID and user namespaces.
 pub(crate) fn is_over(namespaces: &[NsId]) -> bool {
     namespaces.iter().all(|id| matches!(id.kind, Kind::Pid | Kind::User))
 }
 
-/// The name of a process's program: any bytes at all, which only a renderer makes harmless.
+/// The name of a process, from its comm file. It can contain any bytes; the renderer escapes them.
 pub(crate) fn command(proc: &Path, pid: Pid) -> String {
     let name = std::fs::read(proc.join(pid.to_string()).join("comm")).unwrap_or_else(|_| b"?\n".into());
     String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned()

@@ -1,4 +1,4 @@
-//! What unshare(), setns() and clone3() refuse, and with which errno.
+//! Calls of unshare(), setns() and clone3() that fail, and their errnos.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc;
@@ -18,16 +18,17 @@ use crate::eight::of_this_kernel;
 
 const UNPRIVILEGED: Claim = Claim::holds(
     "unprivileged",
-    "Without CAP_SYS_ADMIN unshare() makes a user namespace; the other seven kinds give EPERM.",
+    "Without CAP_SYS_ADMIN, unshare() creates a user namespace; for the other seven kinds it fails with EPERM.",
 )
 .factor("capset([])")
 .more(&[1])
 .requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(unprivileged_user_namespaces)]);
 
 pub(crate) const UNSHARE_WITHOUT_PRIVILEGE: Step = Step {
-    title: "Unshare each kind, once with all capabilities and once without any.",
+    title: "Call unshare() for each kind, with all capabilities and with none.",
     calls: &["capset([])", "unshare(CLONE_NEW…)"],
-    by_hand: &[hand("unshare -Ur setpriv --bounding-set=-all --inh-caps=-all unshare --uts hostname")],
+    by_hand: &[hand("unshare -Ur setpriv --bounding-set=-all --inh-caps=-all unshare --uts hostname")
+        .prints("EPERM")],
     claims: &[UNPRIVILEGED],
     run: |lab| {
         let answers = lab.arms(false, true, unshare_each)?;
@@ -36,29 +37,33 @@ pub(crate) const UNSHARE_WITHOUT_PRIVILEGE: Step = Step {
     },
 };
 
-const NO_FLAG: Claim = Claim::holds("no-flag", "unshare() refuses a bit that is no flag of its own: EINVAL.")
-    .factor("the bit 0x1")
-    .more(&[1]);
+const NO_FLAG: Claim =
+    Claim::holds("no-flag", "unshare() fails with EINVAL for 0x1, a bit that is none of its flags.")
+        .factor("the bit 0x1")
+        .more(&[1]);
 
-pub(crate) const UNSHARE_AN_ODD_BIT: Step = Step {
-    title: "Unshare a UTS namespace, and then the same with a bit that means nothing to unshare().",
+pub(crate) const UNSHARE_AN_UNKNOWN_BIT: Step = Step {
+    title: "Call unshare() for a UTS namespace, then again with a bit that is none of its flags.",
     calls: &["unshare(CLONE_NEWUTS)", "unshare(CLONE_NEWUTS|0x1)"],
     by_hand: &[],
     claims: &[NO_FLAG],
-    run: |lab| lab.compare(NO_FLAG, Namespaces::NONE, ODD_BIT, unshare_uts_and)?.shows(first().is("EINVAL")),
+    run: |lab| {
+        lab.compare(NO_FLAG, Namespaces::NONE, UNKNOWN_BIT, unshare_uts_and)?.shows(first().is("EINVAL"))
+    },
 };
 
 const SETNS_RULES: Claim = Claim::holds(
     "setns-rules",
-    "setns() wants an open namespace or pidfd (EBADF, EINVAL, ESRCH), of that kind (EINVAL), and privilege (EPERM).",
+    "setns() needs an open namespace or pidfd (EBADF, EINVAL, ESRCH), matching flags (EINVAL) and CAP_SYS_ADMIN (EPERM).",
 )
 .factor("one thing wrong")
 .more(&[2, 4]);
 
 pub(crate) const ENTER_WITH_ONE_THING_WRONG: Step = Step {
-    title: "Call setns() as it should be, and then with one thing wrong at a time.",
+    title: "Call setns() correctly, then with one argument or condition wrong at a time.",
     calls: &["setns(ns, CLONE_NEWUTS)", "setns(pidfd, CLONE_NEWUTS)"],
-    by_hand: &[hand("nsenter --uts=/dev/null hostname; nsenter --uts=/proc/self/ns/net hostname")],
+    by_hand: &[hand("nsenter --uts=/dev/null hostname; nsenter --uts=/proc/self/ns/net hostname")
+        .prints("EINVAL\nEINVAL")],
     claims: &[SETNS_RULES],
     run: |lab| {
         let container = start_container(Namespaces::UTS)?;
@@ -70,22 +75,23 @@ pub(crate) const ENTER_WITH_ONE_THING_WRONG: Step = Step {
         let regular = open_as(OFlag::O_RDONLY, "/proc/self/status")?;
 
         let right = Attempt {
-            says: "a namespace, CLONE_NEWUTS",
+            text: "a namespace, CLONE_NEWUTS",
             file: namespace.as_fd(),
             kinds: Namespaces::UTS,
             privileged: true,
         };
-        let by_path = Attempt { says: "opened with O_PATH", file: only_a_path.as_fd(), ..right };
-        let of_a_file = Attempt { says: "a regular file", file: regular.as_fd(), ..right };
-        let net = Attempt { says: "CLONE_NEWNET", kinds: Namespaces::NET, ..right };
-        let unprivileged = Attempt { says: "no CAP_SYS_ADMIN", privileged: false, ..right };
-        let by_pidfd = Attempt { says: "a pidfd, CLONE_NEWUTS", file: pidfd.as_fd(), ..right };
-        let no_kind = Attempt { says: "a pidfd, 0", kinds: Namespaces::NONE, ..by_pidfd };
-        let odd = Attempt { says: "a pidfd, CLONE_NEWUTS|0x1", kinds: by_pidfd.kinds | ODD_BIT, ..by_pidfd };
-        let gone = Attempt { says: "the pidfd of an ended process", file: of_ended.as_fd(), ..by_pidfd };
+        let by_path = Attempt { text: "opened with O_PATH", file: only_a_path.as_fd(), ..right };
+        let of_a_file = Attempt { text: "a regular file", file: regular.as_fd(), ..right };
+        let net = Attempt { text: "CLONE_NEWNET", kinds: Namespaces::NET, ..right };
+        let unprivileged = Attempt { text: "no CAP_SYS_ADMIN", privileged: false, ..right };
+        let by_pidfd = Attempt { text: "a pidfd, CLONE_NEWUTS", file: pidfd.as_fd(), ..right };
+        let no_kind = Attempt { text: "a pidfd, 0", kinds: Namespaces::NONE, ..by_pidfd };
+        let unknown_bit =
+            Attempt { text: "a pidfd, CLONE_NEWUTS|0x1", kinds: by_pidfd.kinds | UNKNOWN_BIT, ..by_pidfd };
+        let gone = Attempt { text: "the pidfd of an ended process", file: of_ended.as_fd(), ..by_pidfd };
         let rules = [
-            Rule { about: "setns(), how it is opened", right, wrong: by_path, errno: Errno::EBADF },
-            Rule { about: "setns(), what is opened", right, wrong: of_a_file, errno: Errno::EINVAL },
+            Rule { about: "setns(), the open flags", right, wrong: by_path, errno: Errno::EBADF },
+            Rule { about: "setns(), the open file", right, wrong: of_a_file, errno: Errno::EINVAL },
             Rule { about: "setns(), the kind", right, wrong: net, errno: Errno::EINVAL },
             Rule {
                 about: "setns(), the caller's capabilities",
@@ -94,18 +100,18 @@ pub(crate) const ENTER_WITH_ONE_THING_WRONG: Step = Step {
                 errno: Errno::EPERM,
             },
             Rule {
-                about: "setns(), how many kinds, by a pidfd",
+                about: "setns(pidfd), the number of kinds",
                 right: by_pidfd,
                 wrong: no_kind,
                 errno: Errno::EINVAL,
             },
             Rule {
-                about: "setns(), which bits, by a pidfd",
+                about: "setns(pidfd), the bits",
                 right: by_pidfd,
-                wrong: odd,
+                wrong: unknown_bit,
                 errno: Errno::EINVAL,
             },
-            Rule { about: "setns(), whose pidfd", right: by_pidfd, wrong: gone, errno: Errno::ESRCH },
+            Rule { about: "setns(pidfd), the process", right: by_pidfd, wrong: gone, errno: Errno::ESRCH },
         ];
         let answers = lab.arms(false, true, |wrong| rules.iter().map(|rule| rule.answer(wrong)).collect())?;
         show_rules(lab, &rules, &answers)?;
@@ -116,14 +122,14 @@ pub(crate) const ENTER_WITH_ONE_THING_WRONG: Step = Step {
 
 const EXCLUDES: Claim = Claim::holds(
     "excludes",
-    "clone3() refuses a new user or mount namespace with CLONE_FS, and a new IPC namespace with CLONE_SYSVSEM: EINVAL.",
+    "clone3() fails with EINVAL for a new user or mount namespace with CLONE_FS, or IPC namespace with CLONE_SYSVSEM.",
 )
 .factor("the sharing flag")
 .more(&[16])
 .requires(&[Requirement::Namespace(Kind::User)]);
 
 pub(crate) const CLONE_AND_SHARE: Step = Step {
-    title: "Ask for a new namespace and for sharing what it would split, in one call.",
+    title: "Request a new namespace, and sharing of what it would separate, in one clone3().",
     calls: &[
         "clone3(CLONE_NEWUSER|CLONE_FS)",
         "clone3(CLONE_NEWNS|CLONE_FS)",
@@ -139,18 +145,18 @@ pub(crate) const CLONE_AND_SHARE: Step = Step {
 };
 
 const NO_THREAD: Claim =
-    Claim::holds("no-thread", "After unshare(CLONE_NEWPID) the caller can start no thread: EINVAL.")
+    Claim::holds("no-thread", "After unshare(CLONE_NEWPID), the caller cannot create a thread: EINVAL.")
         .factor("unshare(CLONE_NEWPID)")
         .notes(&[16])
         .requires(&[Requirement::Namespace(Kind::Pid)]);
 const ONE_THREAD: Claim =
-    Claim::holds("one-thread", "unshare(CLONE_NEWUSER) is refused while a second thread runs: EINVAL.")
+    Claim::holds("one-thread", "unshare(CLONE_NEWUSER) fails with EINVAL while a second thread runs.")
         .factor("a second thread")
         .notes(&[118])
         .requires(&[Requirement::Namespace(Kind::User)]);
 
 pub(crate) const BESIDE_A_THREAD: Step = Step {
-    title: "A thread is in the PID and user namespaces of its process. Try it otherwise, from both ends.",
+    title: "Create a thread after unshare(CLONE_NEWPID). Then call unshare(CLONE_NEWUSER) while a second thread runs.",
     calls: &["unshare(CLONE_NEWPID)", "clone3(CLONE_THREAD|…)", "unshare(CLONE_NEWUSER)"],
     by_hand: &[],
     claims: &[NO_THREAD, ONE_THREAD],
@@ -164,7 +170,7 @@ pub(crate) const BESIDE_A_THREAD: Step = Step {
 const CLONE_FS: u64 = CloneFlags::CLONE_FS.bits() as u64;
 const CLONE_SYSVSEM: u64 = CloneFlags::CLONE_SYSVSEM.bits() as u64;
 
-/// A new namespace, and the sharing that it excludes.
+/// A new namespace, and the flag for sharing that it excludes.
 const EXCLUDING: [(Namespaces, u64, &str); 3] = [
     (Namespaces::USER, CLONE_FS, "CLONE_FS"),
     (Namespaces::MNT, CLONE_FS, "CLONE_FS"),
@@ -206,13 +212,13 @@ fn unshare_each(unprivileged: bool) -> Result<Vec<Fact>> {
 
 fn show_answers(lab: &mut Lab, answers: &Arms<Vec<Fact>>) -> Result<()> {
     let pairs = answers.control().iter().zip(answers.treatment());
-    let row = |(kind, (with, without)): (Kind, (&Fact, &Fact))| {
-        vec![kind.flag().into(), with.value.clone(), without.value.clone()]
+    let row = |(kind, (privileged, unprivileged)): (Kind, (&Fact, &Fact))| {
+        vec![kind.flag().into(), privileged.value.clone(), unprivileged.value.clone()]
     };
     lab.picture(
         Picture::Heat(1),
-        "How unshare() answers",
-        &["flag", "with CAP_SYS_ADMIN", "without"],
+        "Outcome of unshare()",
+        &["flag", "CAP_SYS_ADMIN", "no capabilities"],
         of_this_kernel().kinds().zip(pairs).map(row).collect(),
     )
 }
@@ -223,13 +229,13 @@ fn refuses_all_but_user() -> Effect {
     others.fold(answer(Kind::User).from("EPERM").to("OK"), |effect, kind| effect & answer(kind).is("EPERM"))
 }
 
-/// A bit that means nothing to unshare() and setns().
-const ODD_BIT: Namespaces = Namespaces::from_bits_retain(1);
+/// A bit that is no flag of unshare() or setns().
+const UNKNOWN_BIT: Namespaces = Namespaces::from_bits_retain(1);
 
-fn unshare_uts_and(odd: Namespaces) -> Result<Fact> {
-    let typed = if odd.is_empty() { "unshare(CLONE_NEWUTS)" } else { "unshare(CLONE_NEWUTS|0x1)" };
+fn unshare_uts_and(bit: Namespaces) -> Result<Fact> {
+    let typed = if bit.is_empty() { "unshare(CLONE_NEWUTS)" } else { "unshare(CLONE_NEWUTS|0x1)" };
     let mut child = Child::spawn("child", Namespaces::NONE, |me| {
-        me.report(typed, Outcome::of(namespace::unshare(Namespaces::UTS | odd))?)
+        me.report(typed, Outcome::of(namespace::unshare(Namespaces::UTS | bit))?)
     })?;
     Ok(child.fact()?)
 }
@@ -237,15 +243,15 @@ fn unshare_uts_and(odd: Namespaces) -> Result<Fact> {
 /// A call of setns().
 #[derive(Clone, Copy)]
 struct Attempt<'a> {
-    says: &'static str,
+    text: &'static str,
     file: BorrowedFd<'a>,
     kinds: Namespaces,
     privileged: bool,
 }
 
-/// A call as it should be, one in which one thing is wrong, and the answer to that.
+/// A correct call, one with one thing wrong, and the errno of the wrong one.
 struct Rule<'a> {
-    /// What is wrong in one, and not in the other.
+    /// What differs between the two.
     about: &'static str,
     right: Attempt<'a>,
     wrong: Attempt<'a>,
@@ -253,7 +259,7 @@ struct Rule<'a> {
 }
 
 impl Rule<'_> {
-    /// In a child of its own, which alone is moved.
+    /// Makes the call in a new child, so that only the child is moved.
     fn answer(&self, wrong: bool) -> Result<Fact> {
         let Attempt { file, kinds, privileged, .. } = if wrong { self.wrong } else { self.right };
         let mut child = Child::spawn("visitor", Namespaces::NONE, move |me| {
@@ -269,17 +275,17 @@ impl Rule<'_> {
 fn show_rules(lab: &mut Lab, rules: &[Rule<'_>], answers: &Arms<Vec<Fact>>) -> Result<()> {
     let pairs = answers.control().iter().zip(answers.treatment());
     let row = |(rule, (good, bad)): (&Rule<'_>, (&Fact, &Fact))| {
-        vec![rule.right.says.into(), good.value.clone(), rule.wrong.says.into(), bad.value.clone()]
+        vec![rule.right.text.into(), good.value.clone(), rule.wrong.text.into(), bad.value.clone()]
     };
     let rows = rules.iter().zip(pairs).map(row).collect();
-    lab.table("How setns() answers", &["as it should be", "is", "one thing wrong", "is"], rows)
+    lab.table("Outcome of setns()", &["correct", "outcome", "one thing wrong", "outcome"], rows)
 }
 
 fn open_as(flag: OFlag, path: &str) -> Result<OwnedFd> {
     Ok(open(path, flag | OFlag::O_CLOEXEC, Mode::empty()).named(|| format!("open(\"{path}\")"))?)
 }
 
-/// What becomes of the kernel's EINVAL in pthread_create(): musl makes EAGAIN of every errno.
+/// The kernel's EINVAL as pthread_create() returns it: musl turns every errno into EAGAIN.
 const NO_THREAD_STARTS: &str = if cfg!(target_env = "musl") { "EAGAIN" } else { "EINVAL" };
 
 fn start_a_thread(namespaces: Namespaces) -> Result<Fact> {
@@ -293,7 +299,7 @@ fn start_a_thread(namespaces: Namespaces) -> Result<Fact> {
 
 fn unshare_beside_a_thread(beside: bool) -> Result<Fact> {
     let mut caller = Child::spawn("caller", Namespaces::NONE, move |me| {
-        // The thread runs until there is nobody left to send it anything.
+        // The thread runs until the sender is dropped.
         let (end, ended) = mpsc::channel::<()>();
         let start = || thread::Builder::new().spawn(move || ended.recv()).named(|| "pthread_create()".into());
         let other = beside.then(start).transpose()?;
@@ -305,7 +311,7 @@ fn unshare_beside_a_thread(beside: bool) -> Result<Fact> {
     Ok(caller.fact()?)
 }
 
-/// Whether this machine lets a process without capabilities make a user namespace.
+/// The reason, if there is one, why a process without capabilities cannot create a user namespace on this machine.
 fn unprivileged_user_namespaces() -> ns_core::Result<Option<Unmet>> {
     let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
         process::drop_all_capabilities()?;

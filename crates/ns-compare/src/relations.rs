@@ -1,4 +1,4 @@
-//! Who owns a namespace, and which is above it: ioctl_ns(2).
+//! The owner and the parent of a namespace: ioctl_ns(2).
 
 use anyhow::Result;
 use lesson::{Claim, Lab, Requirement, Step, every, first, hand, inside, outside};
@@ -6,66 +6,73 @@ use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Reporter, Value, n
 
 use crate::container::start_container;
 use crate::eight::{at_once, list, of_this_kernel};
-use crate::resource::{self, SOMEBODY};
+use crate::resource::{self, MAPPED_UID};
 
 /// The kinds whose namespaces have parents.
 const LEVELLED: [Kind; 2] = [Kind::Pid, Kind::User];
 
 const PARENT: Claim = Claim::holds(
     "parent",
-    "ioctl(NS_GET_PARENT) opens the namespace in which a PID or user namespace was made.",
+    "ioctl(NS_GET_PARENT) opens the parent of a PID or user namespace: the namespace that its creator was in.",
 )
 .factor("CLONE_NEWPID and CLONE_NEWUSER")
 .more(&[5])
 .requires(&[Requirement::Namespace(Kind::Pid), Requirement::Namespace(Kind::User)]);
 
 pub(crate) const ASK_FOR_PARENTS: Step = Step {
-    title: "Ask for the parents of a child's PID and user namespaces, and compare them with our own.",
+    title: "Open the parents of a child's PID and user namespaces, and compare them with those of the caller.",
     calls: &["clone3(CLONE_NEWPID|CLONE_NEWUSER)", "ioctl(ns, NS_GET_PARENT)"],
-    by_hand: &[hand(
-        "unshare -Urpf --kill-child sleep 60 & lsns -p $! -o NS,TYPE,PNS,ONS; readlink /proc/$$/ns/user",
-    )],
+    by_hand: &[
+        hand(
+            "unshare -Urpf --kill-child sleep 60 & sleep 1; lsns -p $(pgrep -P $!) -t pid -o NS,TYPE,PNS,ONS",
+        )
+        .prints("NS TYPE PNS ONS\n<ns A> pid <ns B> <user ns>"),
+        hand("readlink /proc/$$/ns/pid /proc/$!/ns/user; kill -KILL $!")
+            .prints("pid:[<ns B>]\nuser:[<user ns>]"),
+    ],
     claims: &[PARENT],
     run: |lab| {
         lab.compare(PARENT, Namespaces::NONE, Namespaces::PID | Namespaces::USER, parents)?.shows(
-            outside("parent of its pid namespace").from("EPERM").to_same_as(outside("our pid namespace"))
+            outside("parent of its pid namespace")
+                .from("EPERM")
+                .to_same_as(outside("caller's pid namespace"))
                 & outside("parent of its user namespace")
                     .from("EPERM")
-                    .to_same_as(outside("our user namespace")),
+                    .to_same_as(outside("caller's user namespace")),
         )
     },
 };
 
-const KIND: Claim = Claim::holds("kind", "ioctl(NS_GET_NSTYPE) tells of which kind a namespace is.")
+const KIND: Claim = Claim::holds("kind", "ioctl(NS_GET_NSTYPE) returns the kind of a namespace.")
     .factor("a namespace of each kind")
     .more(&[7])
     .requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(at_once)]);
-const NO_PARENT: Claim =
-    Claim::holds("no-parent", "Only PID and user namespaces have a parent; the other six kinds give EINVAL.")
-        .factor("another kind")
-        .more(&[5])
-        .requires(&[
-            Requirement::Namespace(Kind::Pid),
-            Requirement::Namespace(Kind::User),
-            Requirement::Probe(at_once),
-        ]);
+const NO_PARENT: Claim = Claim::holds(
+    "no-parent",
+    "Only PID and user namespaces have a parent; for the other six kinds NS_GET_PARENT fails with EINVAL.",
+)
+.factor("another kind")
+.more(&[5])
+.requires(&[
+    Requirement::Namespace(Kind::Pid),
+    Requirement::Namespace(Kind::User),
+    Requirement::Probe(at_once),
+]);
 const USER_ONLY: Claim = Claim::holds(
     "user-only",
-    "Only user namespaces have an owner's user ID; the other seven kinds give EINVAL.",
+    "NS_GET_OWNER_UID works on user namespaces only; for the other seven kinds it fails with EINVAL.",
 )
 .factor("another kind")
 .more(&[7])
 .requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(at_once)]);
-const NO_NAMESPACE: Claim = Claim::holds(
-    "no-namespace",
-    "Of a file that is no namespace NS_GET_NSTYPE and NS_GET_OWNER_UID give ENOTTY.",
-)
-.factor("a regular file")
-.more(&[8])
-.requires(&[Requirement::Namespace(Kind::User)]);
+const NO_NAMESPACE: Claim =
+    Claim::holds("no-namespace", "On a regular file, NS_GET_NSTYPE and NS_GET_OWNER_UID fail with ENOTTY.")
+        .factor("a regular file")
+        .more(&[8])
+        .requires(&[Requirement::Namespace(Kind::User)]);
 
 pub(crate) const ASK_EVERYTHING: Step = Step {
-    title: "Ask everything about every kind, of a container that has new namespaces of all eight.",
+    title: "Call every ioctl on every kind of namespace of a container that has all eight.",
     calls: &[
         "ioctl(ns, NS_GET_NSTYPE)",
         "ioctl(ns, NS_GET_USERNS)",
@@ -73,12 +80,14 @@ pub(crate) const ASK_EVERYTHING: Step = Step {
         "ioctl(ns, NS_GET_OWNER_UID)",
         "ioctl(ns, NS_GET_ID)",
     ],
-    by_hand: &[hand("lsns -o NS,TYPE,NPROCS,PID,PNS,ONS")],
+    by_hand: &[
+        hand("lsns -t pid -o NS,TYPE,NPROCS,PID,PNS,ONS").prints("NS TYPE NPROCS PID PNS ONS\n… pid …\n…")
+    ],
     claims: &[KIND, NO_PARENT, USER_ONLY, NO_NAMESPACE],
     run: |lab| {
         let container = start_container(of_this_kernel())?;
         table(lab, &container)?;
-        lab.compare(KIND, false, true, |of_each| kinds_told(&container, of_each))?
+        lab.compare(KIND, false, true, |of_each| kinds_by_ioctl(&container, of_each))?
             .shows(first().is(list(of_this_kernel().kinds())))?;
         let all_but = |few: &[Kind]| of_this_kernel().kinds().filter(|kind| !few.contains(kind)).collect();
         lab.compare(NO_PARENT, LEVELLED.to_vec(), all_but(&LEVELLED), |kinds| {
@@ -96,39 +105,37 @@ pub(crate) const ASK_EVERYTHING: Step = Step {
 
 const OWNER: Claim = Claim::holds(
     "owner",
-    "A UTS namespace made together with a user namespace is owned by that: ioctl(NS_GET_USERNS) opens it.",
+    "A user namespace owns a UTS namespace that is created together with it: ioctl(NS_GET_USERNS) opens the owner.",
 )
 .factor("CLONE_NEWUSER")
 .more(&[6])
 .requires(&[Requirement::Namespace(Kind::User)]);
 
 pub(crate) const ASK_FOR_THE_OWNER: Step = Step {
-    title: "Make a UTS namespace, with and without a user namespace beside it. Whose is it?",
+    title: "Create a UTS namespace without and with a new user namespace, and open its owner.",
     calls: &["clone3(CLONE_NEWUTS)", "clone3(CLONE_NEWUTS|CLONE_NEWUSER)", "ioctl(uts, NS_GET_USERNS)"],
-    by_hand: &[hand(
-        "unshare -Ur --uts sleep 60 & lsns -p $! -o NS,TYPE,ONS -t uts; readlink /proc/$!/ns/user",
-    )],
+    by_hand: &[hand("unshare -Ur --uts sleep 60 & sleep 1; lsns -p $! -t uts -o NS,TYPE,ONS; readlink /proc/$!/ns/user; kill $!").prints("NS TYPE ONS\n… uts <user ns>\nuser:[<user ns>]"), ],
     claims: &[OWNER],
     run: |lab| {
         lab.compare(OWNER, Namespaces::UTS, Namespaces::UTS | Namespaces::USER, owner)?.shows(
             outside("owner of its UTS namespace").same_as(outside("its user namespace"))
-                & outside("owner of its UTS namespace").differs_from(outside("our user namespace")),
+                & outside("owner of its UTS namespace").differs_from(outside("caller's user namespace")),
         )
     },
 };
 
 const OUT_OF_SIGHT: Claim = Claim::holds(
     "out-of-sight",
-    "To whoever is in a user namespace, what is above it is out of sight: NS_GET_PARENT and NS_GET_USERNS give EPERM.",
+    "Inside a user namespace, NS_GET_PARENT and NS_GET_USERNS fail with EPERM if they would lead outside it.",
 )
 .factor("setns(CLONE_NEWUSER)")
 .more(&[5, 6])
 .requires(&[Requirement::Namespace(Kind::User), Requirement::Probe(at_once)]);
 
 pub(crate) const ASK_FROM_INSIDE: Step = Step {
-    title: "Enter a user namespace, and ask from inside for its parent and for the owner of what is outside.",
+    title: "Enter a user namespace. From inside, open its parent, and the owner of a UTS namespace outside.",
     calls: &["setns(user, CLONE_NEWUSER)", "ioctl(user, NS_GET_PARENT)", "ioctl(uts, NS_GET_USERNS)"],
-    by_hand: &[hand("unshare -Ur lsns -o NS,TYPE,PNS,ONS")],
+    by_hand: &[hand("unshare -Ur lsns -t uts -o NS,TYPE,PNS,ONS").prints("NS TYPE PNS ONS\n… uts 0 0")],
     claims: &[OUT_OF_SIGHT],
     run: |lab| {
         let container = start_container(of_this_kernel())?;
@@ -139,14 +146,14 @@ pub(crate) const ASK_FROM_INSIDE: Step = Step {
 
 const OWNER_UID: Claim = Claim::holds(
     "owner-uid",
-    "ioctl(NS_GET_OWNER_UID) gives the creator of a user namespace, by its user ID in the caller's user namespace.",
+    "ioctl(NS_GET_OWNER_UID) returns the creator of a user namespace as a user ID of the caller's user namespace.",
 )
 .factor("CLONE_NEWUSER and a uid_map")
 .more(&[7])
 .requires(&[Requirement::Namespace(Kind::User)]);
 
 pub(crate) const ASK_WHO_CREATED_IT: Step = Step {
-    title: "Call ourselves 4321 in a new user namespace, and ask inside and outside who made it.",
+    title: "Map the user to 4321 in a new user namespace, and read the creator's user ID inside and outside.",
     calls: &[
         "unshare(CLONE_NEWUSER)",
         "write(\"/proc/self/uid_map\", \"4321 UID 1\")",
@@ -156,13 +163,13 @@ pub(crate) const ASK_WHO_CREATED_IT: Step = Step {
     claims: &[OWNER_UID],
     run: |lab| {
         lab.compare(OWNER_UID, Namespaces::NONE, Namespaces::USER, creator_of_a_user_namespace)?.shows(
-            inside("its owner's user ID").is(SOMEBODY)
+            inside("its owner's user ID").is(MAPPED_UID)
                 & outside("its owner's user ID").same_as(outside("getuid()")),
         )
     },
 };
 
-/// What an ioctl led to, or why it did not.
+/// The namespace that an ioctl opened, or its errno.
 fn found(answer: ns_core::Result<NsFile>) -> ns_core::Result<Value> {
     match answer {
         Ok(file) => Ok(file.id()?.into()),
@@ -176,7 +183,7 @@ fn parents(namespaces: Namespaces) -> Result<Vec<Fact>> {
     for kind in LEVELLED {
         let parent = found(NsFile::of(Some(child.pid()), kind)?.parent())?;
         facts.push(Fact::outside(format!("parent of its {kind} namespace"), parent));
-        facts.push(Fact::outside(format!("our {kind} namespace"), namespace::of_kind(None, kind)?));
+        facts.push(Fact::outside(format!("caller's {kind} namespace"), namespace::of_kind(None, kind)?));
     }
     Ok(facts)
 }
@@ -199,14 +206,14 @@ fn table(lab: &mut Lab, container: &Child) -> Result<()> {
     lab.table("The container's namespaces", &["kind", "owner", "parent", "owner's UID", "NS_GET_ID"], rows)
 }
 
-/// What NS_GET_NSTYPE says of the container's namespaces, one of each kind; or as many times of its user namespace.
-fn kinds_told(container: &Child, of_each: bool) -> Result<Fact> {
-    let mut told = Vec::new();
+/// The kinds that NS_GET_NSTYPE returns: for one namespace of each kind, or as many times for the user namespace.
+fn kinds_by_ioctl(container: &Child, of_each: bool) -> Result<Fact> {
+    let mut kinds = Vec::new();
     for kind in of_this_kernel().kinds() {
         let asked = if of_each { kind } else { Kind::User };
-        told.push(NsFile::of(Some(container.pid()), asked)?.kind()?);
+        kinds.push(NsFile::of(Some(container.pid()), asked)?.kind()?);
     }
-    Ok(Fact::outside("kinds by NS_GET_NSTYPE", list(told)))
+    Ok(Fact::outside("kinds by NS_GET_NSTYPE", list(kinds)))
 }
 
 fn answers(
@@ -238,19 +245,19 @@ fn owner(namespaces: Namespaces) -> Result<Vec<Fact>> {
     Ok(vec![
         Fact::outside("owner of its UTS namespace", owner),
         Fact::outside("its user namespace", namespace::of_kind(Some(child.pid()), Kind::User)?),
-        Fact::outside("our user namespace", namespace::of_kind(None, Kind::User)?),
+        Fact::outside("caller's user namespace", namespace::of_kind(None, Kind::User)?),
     ])
 }
 
 fn ask_from(container: &Child, inside: bool) -> Result<Vec<Fact>> {
     let user = NsFile::of(Some(container.pid()), Kind::User)?;
-    let our_uts = NsFile::of(None, Kind::Uts)?;
+    let uts_outside = NsFile::of(None, Kind::Uts)?;
     let mut asker = Child::spawn("asker", Namespaces::NONE, move |me| {
         if inside {
             user.enter(Some(Kind::User))?;
         }
         me.report("parent of the user namespace", found(user.parent())?)?;
-        me.report("owner of the UTS namespace outside", found(our_uts.owner())?)
+        me.report("owner of the UTS namespace outside", found(uts_outside.owner())?)
     })?;
     Ok(asker.facts()?)
 }

@@ -1,4 +1,4 @@
-//! One resource of each kind of namespace: how it is changed, and how it is looked at.
+//! One resource of each kind of namespace: how to change it, and how to read it.
 
 use std::path::Path;
 
@@ -7,33 +7,33 @@ use ns_core::idmap::IdMaps;
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Kind, Named, Namespaces, Outcome, Pid, Value, ipc, mount, namespace, process, uts};
 
-/// The kinds whose resource is written to here. PIDs change with every process; the other three can be looked at.
+/// The kinds whose resource is written to here. PIDs change with every process; the other three kinds are only read.
 pub(crate) const WRITTEN: [Kind; 4] = [Kind::Ipc, Kind::Net, Kind::Mnt, Kind::Uts];
 /// How far a time namespace's clock is set ahead, in seconds.
 pub(crate) const DAY: i64 = 86_400;
-/// What a user namespace calls its creator.
-pub(crate) const SOMEBODY: u32 = 4321;
+/// The user ID of the creator inside its user namespace.
+pub(crate) const MAPPED_UID: u32 = 4321;
 /// The key of the message queue.
 const KEY: i32 = 0x6e73;
 const DIRECTORY: &str = "/mnt";
 
-/// What a user or time namespace needs before its first member can be told from an outsider.
+/// Calls unshare(), and gives a user or time namespace the ID maps or offsets by which its first member differs.
 pub(crate) fn unshare_and_prepare(namespaces: Namespaces, kind: Kind) -> ns_core::Result<()> {
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
     namespace::unshare(namespaces)?;
     let prepared = match kind {
-        Kind::User => IdMaps::own(SOMEBODY, uid, gid).write_for(None),
+        Kind::User => IdMaps::own(MAPPED_UID, uid, gid).write_for(None),
         Kind::Time => clock::write_offsets(&format!("monotonic {DAY} 0")),
         _ => Ok(()),
     };
     if namespaces.is_empty() {
-        // Refused: the maps and offsets of the namespace that we are all in are written already.
+        // This fails in the control: the ID maps and offsets of an existing namespace are already set.
         return Outcome::of(prepared).map(drop);
     }
     prepared
 }
 
-/// Writes to the resource of `kind`. Those of the other four kinds can only be looked at.
+/// Changes the resource of `kind`. Those of the other four kinds can only be read.
 pub(crate) fn change(kind: Kind, name: &str) -> ns_core::Result<()> {
     match kind {
         Kind::Uts => uts::set_hostname(name),
@@ -47,7 +47,7 @@ pub(crate) fn change(kind: Kind, name: &str) -> ns_core::Result<()> {
     }
 }
 
-/// What is to be seen of the resource of `kind`: by its member (`None`), or of that `member` from outside.
+/// Reads the resource of `kind`: as a member (`None`), or from outside, where needed about that `member`.
 pub(crate) fn look(kind: Kind, member: Option<Pid>) -> ns_core::Result<(&'static str, Value)> {
     Ok(match kind {
         Kind::Cgroup => ("paths in /proc/PID/cgroup", cgroup_paths(member)?.into()),
@@ -67,7 +67,7 @@ pub(crate) fn look(kind: Kind, member: Option<Pid>) -> ns_core::Result<(&'static
     })
 }
 
-/// The different paths of a process's cgroups, one a hierarchy, as the reader's cgroup namespace shows them.
+/// The different paths of a process's cgroups in all hierarchies, as the reader's cgroup namespace shows them.
 pub(crate) fn cgroup_paths(process: Option<Pid>) -> ns_core::Result<Vec<Value>> {
     let mut paths: Vec<_> = read_proc(process, "cgroup")?
         .lines()
@@ -80,14 +80,14 @@ pub(crate) fn cgroup_paths(process: Option<Pid>) -> ns_core::Result<Vec<Value>> 
 
 fn devices() -> ns_core::Result<Vec<String>> {
     let text = read_proc(None, "net/dev")?;
-    // Two lines of heads, then one a device.
+    // Two header lines, then one line for each device.
     let mut names: Vec<_> =
         text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_string())).collect();
     names.sort();
     Ok(names)
 }
 
-/// The type of the file system that is mounted on top at `directory`.
+/// The type of the topmost filesystem mounted at `directory`.
 fn mounted_on(directory: &str) -> ns_core::Result<Option<String>> {
     let mounts = mount::list(None)?;
     let on_top = mounts.into_iter().rfind(|mount| mount.mount_point == Path::new(directory));

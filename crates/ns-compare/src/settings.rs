@@ -1,7 +1,7 @@
-//! A setting that no kind of namespace holds: what is written inside is the machine's.
+//! A setting that belongs to no kind of namespace: a write inside changes it for the whole machine.
 
 use anyhow::Result;
-use lesson::{Claim, Requirement, Step, hand, outside};
+use lesson::{Claim, Need, Requirement, Step, hand, outside};
 use ns_core::machine::{self, Setting};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Named, Namespaces};
@@ -11,7 +11,7 @@ use crate::kinds::apart;
 
 const CORE_PATTERN: Claim = Claim::holds(
     "core-pattern",
-    "core_pattern is in no namespace: what root writes in new namespaces of all kinds but user is the whole machine's.",
+    "Root's write to core_pattern in new namespaces of all kinds but user changes it for the whole machine.",
 )
 .factor("core_pattern instead of the hostname")
 .notes(&[3])
@@ -20,18 +20,11 @@ const CORE_PATTERN: Claim = Claim::holds(
 pub(crate) const SET_CORE_PATTERN: Step = Step {
     title: "In new namespaces of all kinds but user, write two settings of /proc/sys/kernel: hostname and core_pattern.",
     calls: &["clone3(CLONE_NEW…|…)", "write(\"/proc/sys/kernel/core_pattern\", \"inside\")"],
-    by_hand: &[
-        hand(
-            "sudo unshare -pfmiun sh -c 'cd /proc/sys/kernel; echo inside > hostname; echo inside > core_pattern'",
-        ),
-        hand(
-            "cat /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern; sudo sysctl kernel.core_pattern=core",
-        ),
-    ],
+    by_hand: &[hand("cd /proc/sys/kernel; old=$(<core_pattern); unshare -pfmiun sh -c 'echo inside > hostname; echo inside > core_pattern'").as_root().prints("").needs(&[Need::ThrowAway]), hand("cat hostname core_pattern; echo \"$old\" > core_pattern").as_root().prints("<name>\ninside"), ],
     claims: &[CORE_PATTERN],
     run: |lab| {
         lab.compare(CORE_PATTERN, "hostname", "core_pattern", write_inside)?
-            .shows(outside("it reads what was written inside").is("yes"))
+            .shows(outside("outside reads what was written").is("yes"))
     },
 };
 
@@ -39,13 +32,13 @@ fn changeable() -> ns_core::Result<Option<Unmet>> {
     machine::changeable("/proc/sys/kernel/core_pattern")
 }
 
-/// What is read of a setting outside, after a member of new namespaces has written to it.
+/// Reads a setting outside after a member of new namespaces has written to it.
 fn write_inside(name: &'static str) -> Result<Vec<Fact>> {
     apart(move |me| {
         let path = &format!("/proc/sys/kernel/{name}");
         let namespaces = of_this_kernel().difference(Namespaces::USER);
         let mut member = Child::spawn("member", namespaces, |me| {
-            // Dropped, it is what it was.
+            // Dropping it restores the old value.
             let _setting = Setting::change(path, "inside")?;
             me.report(name, read(path)?)?;
             me.checkpoint()
@@ -54,7 +47,7 @@ fn write_inside(name: &'static str) -> Result<Vec<Fact>> {
         let outside = read(path)?;
         member.wake()?;
         member.pass_on(me)?;
-        me.send(Fact::outside("it reads what was written inside", inside.value == outside.as_str()))?;
+        me.send(Fact::outside("outside reads what was written", inside.value == outside.as_str()))?;
         me.send(inside)
     })
 }

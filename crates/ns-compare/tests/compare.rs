@@ -11,9 +11,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use ns_core::Value;
-use transcript::Event;
+use transcript::{Event, Table};
 
-/// A user and group that no system gives to anyone.
+/// An ID that no user and no group of a system has.
 const STRANGER: u32 = 64_321;
 
 fn ns_compare(arguments: &[impl AsRef<OsStr>]) -> Output {
@@ -25,7 +25,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("ns-compare writes UTF-8")
 }
 
-/// The one line that it says on standard error before it exits 2.
+/// The one line that it writes to standard error before it exits with status 2.
 fn complaint(arguments: &[impl AsRef<OsStr>]) -> String {
     refusal(&ns_compare(arguments))
 }
@@ -45,19 +45,19 @@ fn events(output: &Output) -> Vec<Event> {
 /// The rows of the first table.
 fn first_table(output: &Output) -> Vec<Vec<Value>> {
     let rows = events(output).into_iter().find_map(|event| match event {
-        Event::Table { rows, .. } => Some(rows),
+        Event::Table(Table { rows, .. }) => Some(rows),
         _ => None,
     });
     rows.unwrap_or_else(|| panic!("no table: {output:?}"))
 }
 
-/// The kinds that are in a row with `word`.
+/// The kinds of the rows with `word`.
 fn kinds_with(output: &Output, word: &str) -> Vec<String> {
     let rows = first_table(output).into_iter().filter(|row| row[2] == *word);
     rows.map(|row| row[0].to_string()).collect()
 }
 
-/// A process of ours, which ends with the test, and its children with it.
+/// A process of the test, which ends with its children when the test ends.
 struct Sleeper(Child);
 
 impl Sleeper {
@@ -74,7 +74,7 @@ impl Sleeper {
         Sleeper::spawn(&["sleep", "60"], "sleep")
     }
 
-    /// In namespaces of its own; without root, also in a user namespace.
+    /// A process in new namespaces. Without root, it is also in a new user namespace.
     fn apart(kinds: &[&str]) -> Sleeper {
         let user: &[&str] = if is_root() { &[] } else { &["--user", "--map-root-user"] };
         Sleeper::spawn(&[&["unshare"], user, kinds, &["sleep", "60"]].concat(), "sleep")
@@ -102,7 +102,7 @@ impl Sleeper {
 
 impl Drop for Sleeper {
     fn drop(&mut self) {
-        // While it is not waited for, its number, which is its group's too, is nobody else's.
+        // Until it is waited for, its PID, which is also its process group, cannot be reused.
         let group = nix::unistd::Pid::from_raw(self.0.id() as i32);
         let _ = nix::sys::signal::killpg(group, nix::sys::signal::SIGKILL);
         let _ = self.0.wait();
@@ -113,24 +113,24 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0)
 }
 
-/// A folder of our own, gone with the test.
+/// A new folder, removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("ns-compare-{}-{name}", std::process::id()));
         fs::create_dir_all(&path).expect("the temporary directory can be written");
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("our own folder");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("a new folder");
         Folder(path)
     }
 
-    /// A process as procfs would show it: its name, and its namespaces by kind and inode.
+    /// Adds a process as a procfs shows it: its name, and its namespaces by kind and inode.
     fn process(&self, pid: u32, name: &[u8], namespaces: &[(&str, u64)]) {
         let ns = self.0.join(pid.to_string()).join("ns");
-        fs::create_dir_all(&ns).expect("our own folder");
-        fs::write(self.0.join(pid.to_string()).join("comm"), name).expect("our own folder");
+        fs::create_dir_all(&ns).expect("a new folder");
+        fs::write(self.0.join(pid.to_string()).join("comm"), name).expect("a new folder");
         for (kind, inode) in namespaces {
-            symlink(format!("{kind}:[{inode}]"), ns.join(kind)).expect("our own folder");
+            symlink(format!("{kind}:[{inode}]"), ns.join(kind)).expect("a new folder");
         }
     }
 
@@ -182,7 +182,7 @@ fn the_owner_and_the_parent_are_shown() {
     let namespaces = |row: &[Value]| row.iter().map(ToString::to_string).collect::<Vec<_>>();
     let tables: Vec<_> = events(&output)
         .into_iter()
-        .filter_map(|event| if let Event::Table { rows, .. } = event { Some(rows) } else { None })
+        .filter_map(|event| if let Event::Table(Table { rows, .. }) = event { Some(rows) } else { None })
         .collect();
     let of = |link: &str| fs::read_link(link).expect("we may read it").display().to_string();
     let (theirs, ours) = (of(&format!("/proc/{}/ns/user", apart.pid())), of("/proc/self/ns/user"));
@@ -214,11 +214,11 @@ fn a_zombie_is_in_no_namespaces() {
 fn what_is_no_pid_is_named_harmlessly() {
     for word in ["abc", "0", "-5", "", "1x", "99999999999999999999", "/proc/1", "\x1b[2J"] {
         let line = complaint(&[word]);
-        assert!(line.contains("is no PID: give a number"), "{word:?}: {line}");
+        assert!(line.contains("is not a PID: give a number"), "{word:?}: {line}");
         assert!(!line.contains('\x1b'), "{line:?}");
     }
     let line = complaint(&[OsStr::from_bytes(b"\xff\xfe")]);
-    assert!(line.contains("is no PID"), "{line}");
+    assert!(line.contains("is not a PID"), "{line}");
     let line = complaint(&["--list", "1"]);
     assert!(line.contains("--list"), "{line}");
 }
@@ -227,8 +227,8 @@ fn what_is_no_pid_is_named_harmlessly() {
 fn another_users_process_is_refused_with_its_owner() {
     let folder = Folder::new("stranger");
     let program = folder.0.join("ns-compare");
-    // By cp: a descriptor of ours that is open for writing could be inherited by what another test starts, and then the
-    // copy could not be executed yet (ETXTBSY).
+    // By cp: a child of another test could inherit a descriptor of this process that is open for writing. Then execve()
+    // of the copy would fail with ETXTBSY.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ns-compare")).arg(&program).status();
     assert!(copied.is_ok_and(|status| status.success()), "the temporary directory has room");
     let sleeper = Sleeper::plain();
@@ -248,8 +248,8 @@ fn another_users_process_is_refused_with_its_owner() {
 fn unreadable_processes_are_counted() {
     let folder = Folder::new("unreadable");
     let program = folder.0.join("ns-compare");
-    // By cp: a descriptor of ours that is open for writing could be inherited by what another test starts, and then the
-    // copy could not be executed yet (ETXTBSY).
+    // By cp: a child of another test could inherit a descriptor of this process that is open for writing. Then execve()
+    // of the copy would fail with ETXTBSY.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ns-compare")).arg(&program).status();
     assert!(copied.is_ok_and(|status| status.success()), "the temporary directory has room");
     let _sleeper = Sleeper::plain();
@@ -286,7 +286,7 @@ fn a_fabricated_proc_is_listed() {
     proc.process(8, b"ei\x07ght\n", &[("user", 11), ("uts", 12)]);
     proc.process(9, b"nine\n", &[("user", 11), ("uts", 22)]);
     proc.process(10, b"a zombie\n", &[("user", 11), ("pid", 5)]);
-    fs::create_dir(proc.0.join("sys")).expect("our own folder");
+    fs::create_dir(proc.0.join("sys")).expect("a new folder");
     let output = proc.ask(&["--list", "--format", "jsonl"]);
     assert_eq!(output.status.code(), Some(0));
     let rows: Vec<Vec<String>> =
@@ -344,7 +344,7 @@ fn two_stable_runs_read_alike_and_fit() {
     }
 }
 
-/// Namespaces by kind and inode, with how many processes are in each, as lsns(8) has them.
+/// Namespaces by kind and inode, each with its number of processes, as lsns(8) lists them.
 fn lsns(arguments: &[&str]) -> BTreeMap<String, String> {
     let output = Command::new("lsns").args(["--noheadings", "-o", "TYPE,NS,NPROCS"]).args(arguments).output();
     let output = output.expect("lsns runs");
@@ -371,7 +371,7 @@ fn lsns_agrees() {
 
     let listed = ns_compare(&["--format", "jsonl", "--list"]);
     let rows = first_table(&listed);
-    // A process that vanishes while lsns looks costs it rows, so it may look again.
+    // lsns loses rows when a process ends while it reads, so the test runs it again.
     let complete = |all: &BTreeMap<String, String>| ours.iter().all(|id| all.contains_key(id));
     let everything = (0..20).map(|_| lsns(&[])).find(complete).expect("lsns lists them all");
     for kind in ["uts", "ipc"] {

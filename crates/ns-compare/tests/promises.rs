@@ -1,4 +1,4 @@
-//! What every experiment promises, `ns-compare` keeps.
+//! `ns-compare` keeps the promises that every experiment makes.
 
 fn main() -> std::process::ExitCode {
     promises::kept(env!("CARGO_BIN_EXE_ns-compare"))

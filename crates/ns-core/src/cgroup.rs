@@ -1,10 +1,10 @@
 //! Cgroups, by the files that the kernel has for them.
 //!
 //! A cgroup is a directory: mkdir(2) makes one, and the kernel fills it with files. Writing a PID to `cgroup.procs`
-//! moves a process there, other files set limits, rmdir(2) removes it. Nothing here hides that; what is added is
-//! care: names that cannot be taken for the kernel's files, a guard ([`Cgroup`]) that ends what it began, and a
-//! [`CgroupParent`] to make cgroups in, found by trying. cgroups(7) and Documentation/admin-guide/cgroup-v2.rst say the
-//! rest, for v1 and v2.
+//! moves a process there, other files set limits, rmdir(2) removes it. Nothing here hides that. What is added is care:
+//! names that cannot be taken for the kernel's files, and a guard ([`Cgroup`]) that ends what it began. A
+//! [`CgroupParent`] to make cgroups in is found by trying. cgroups(7) and Documentation/admin-guide/cgroup-v2.rst say
+//! the rest, for v1 and v2.
 
 mod directory;
 mod enabled;

@@ -105,7 +105,7 @@ impl Clock {
 /// the time namespace of the next child will add to the clock. By one write(2), as it stands.
 ///
 /// # Errors
-/// EACCES once the namespace has a member, EINVAL for what is no offset, ERANGE where the clock would leave its range,
+/// EACCES once the namespace has a member. EINVAL for what is no offset. ERANGE where the clock would leave its range.
 /// EPERM without CAP_SYS_TIME in the user namespace that owns the time namespace.
 pub fn write_offsets(text: &str) -> Result<()> {
     std::fs::write("/proc/self/timens_offsets", text)

@@ -104,7 +104,7 @@ pub fn poll_until(fds: &mut [PollFd<'_>], end: Option<Instant>) -> Result<bool> 
     }
 }
 
-/// Looks again every millisecond until `look` finds something: for what no event tells of. `what` is named in the error.
+/// Looks again every millisecond until `look` finds something: for what no event reports. `what` is named in the error.
 ///
 /// # Errors
 /// Those of `look`; [`Error::Deadline`] if it has found nothing in time.

@@ -207,7 +207,7 @@ pub fn limit(file: &str) -> Result<String> {
 /// `fs/mqueue/`.
 ///
 /// # Errors
-/// EINVAL for a number that is too large; EROFS where /proc/sys is read-only, as in most containers;
+/// EINVAL for a number that is too large; EROFS where /proc/sys is read-only, as in most containers.
 /// [`Error::WouldChangeHost`] in the IPC namespace that we were started in, and [`Error::Input`] for another file.
 pub fn set_limit(file: &str, value: &str) -> Result<()> {
     let call = || format!("echo {value} > /proc/sys/{file}");

@@ -77,8 +77,8 @@ pub fn set_max(max: i32) -> Result<()> {
     set(MAX, max)
 }
 
-/// Whether the caller may set a pid_max that is its namespace's alone. To be asked by the root of a new user namespace,
-/// in a new PID namespace: where the file is the machine's, such a root may not open it for writing. Nothing is written.
+/// Whether the caller may set a pid_max that is its namespace's alone. It is for the root of a new user namespace, in a
+/// new PID namespace. Where the file is the machine's, such a root may not open it for writing. Nothing is written.
 ///
 /// # Errors
 /// When there is no such file.

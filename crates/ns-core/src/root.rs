@@ -20,8 +20,9 @@ pub fn chroot(directory: &Path) -> Result<()> {
 /// which is put at `put_old`.
 ///
 /// # Errors
-/// EINVAL where `new_root` is no mount point, a shared mount is involved, or `put_old` is not below `new_root`; EBUSY where
-/// either is on the present root's mount; EPERM without CAP_SYS_ADMIN; [`crate::Error::WouldChangeHost`], without a call.
+/// EINVAL where `new_root` is no mount point, a shared mount is involved, or `put_old` is not below `new_root`. EBUSY
+/// where either is on the present root's mount. EPERM without CAP_SYS_ADMIN. [`crate::Error::WouldChangeHost`], without
+/// a call.
 pub fn pivot(new_root: &Path, put_old: &Path) -> Result<()> {
     let call = || format!("pivot_root(\"{}\", \"{}\")", new_root.display(), put_old.display());
     host::require_left(Kind::Mnt, call)?;

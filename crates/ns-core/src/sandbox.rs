@@ -10,8 +10,8 @@ use crate::idmap::IdMaps;
 use crate::namespace::{self, Namespaces, NsFile};
 use crate::{host, mount, process};
 
-/// The namespaces that were left for the sandbox. If we were their only member, they would end with that, and one of our
-/// own children's namespaces could be given the number of the host's: [`host::left`] would take it for that.
+/// The namespaces that were left for the sandbox. If we were their only member, they would end with that, and one of
+/// our own children's namespaces could get the inode number of the host's. [`host::left`] would take it for that.
 static LEFT: OnceLock<Vec<NsFile>> = OnceLock::new();
 
 /// Where the experiment went.

@@ -196,9 +196,9 @@ pub fn start_afresh() -> Result<()> {
     sys::ignore_signal(Signal::SIGXFSZ)
 }
 
-/// Gives every signal its default back, but SIGPIPE and SIGXFSZ, which stay ignored, so that a write that fails says why:
-/// for a child, which begins with no handler of its parent's, and ignores nothing else although a shell that starts its
-/// jobs by `&` has SIGINT ignored.
+/// Gives every signal its default back, but SIGPIPE and SIGXFSZ, which stay ignored, so that a write that fails says
+/// why. It is for a child, which begins with no handler of its parent's. The child ignores nothing else, although a
+/// shell that starts its jobs by `&` has SIGINT ignored.
 pub(crate) fn default_all() -> Result<()> {
     let fixed = [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGPIPE, Signal::SIGXFSZ];
     Signal::iterator().filter(|signal| !fixed.contains(signal)).try_for_each(sys::default_signal)

@@ -1,4 +1,4 @@
-//! How the kernel answers a visitor.
+//! The outcomes of a visitor's calls.
 
 use anyhow::Result;
 use lesson::{Arms, Lab, Picture};
@@ -6,17 +6,17 @@ use ns_core::{Fact, Kind, Named, Outcome};
 
 use crate::container::kinds;
 
-/// Whether a file can be opened here, by the path that it has inside.
+/// The outcome of opening a file by the path that it has inside the container.
 pub(crate) fn can_open(path: &str) -> ns_core::Result<Outcome> {
     Outcome::of(std::fs::File::open(path).named(|| format!("open(\"{path}\")")))
 }
 
-/// Shows how setns() answers for each kind, in both arms.
+/// Shows the outcome of setns() for each kind, in both arms.
 pub(crate) fn show_answers(lab: &mut Lab, columns: [&str; 2], answers: &Arms<Vec<Fact>>) -> Result<()> {
     let pairs = answers.control().iter().zip(answers.treatment());
     let row = |(kind, (control, treatment)): (Kind, (&Fact, &Fact))| {
         vec![kind.link().into(), control.value.clone(), treatment.value.clone()]
     };
     let rows = kinds().zip(pairs).map(row).collect();
-    lab.picture(Picture::Heat(1), "How setns() answers", &["kind", columns[0], columns[1]], rows)
+    lab.picture(Picture::Heat(1), "Outcome of setns()", &["kind", columns[0], columns[1]], rows)
 }

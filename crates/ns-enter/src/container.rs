@@ -6,7 +6,7 @@ use anyhow::Result;
 use ns_core::probe::{self, Unmet};
 use ns_core::{Child, Kind, Named, Namespaces, NsFile, Outcome, Refused, namespace, sandbox, uts};
 
-/// What the container is called in its own UTS namespace.
+/// The hostname in the container's UTS namespace.
 pub(crate) const NAME: &str = "container";
 
 /// The kinds of namespace that this kernel has.
@@ -19,41 +19,42 @@ pub(crate) fn of_all_kinds() -> Namespaces {
     kinds().fold(Namespaces::NONE, |all, kind| all | Namespaces::only(kind))
 }
 
-/// A container in new namespaces, which has done `furnish` and stays.
+/// A container in new namespaces. It has run `prepare` and keeps running.
 pub(crate) fn start(
     namespaces: Namespaces,
-    furnish: impl FnOnce() -> ns_core::Result<()>,
+    prepare: impl FnOnce() -> ns_core::Result<()>,
 ) -> ns_core::Result<Child> {
     let mut container = Child::spawn("container", namespaces, |me| {
-        furnish()?;
-        me.report("furnished", "yes")?;
+        prepare()?;
+        me.report("ready", "yes")?;
         me.stay()
     })?;
     container.fact()?;
     Ok(container)
 }
 
-/// In a container: takes its name.
+/// Called in a container: sets its hostname.
 pub(crate) fn take_name() -> ns_core::Result<()> {
     uts::set_hostname(NAME)
 }
 
-/// The namespace of `kind` that a container is in.
+/// The namespace of `kind` of a container.
 pub(crate) fn of(container: &Child, kind: Kind) -> ns_core::Result<NsFile> {
     NsFile::of(Some(container.pid()), kind)
 }
 
-/// Enters it.
+/// Enters the namespace of `kind` of a container.
 pub(crate) fn enter(container: &Child, kind: Kind) -> ns_core::Result<()> {
     of(container, kind)?.enter(Some(kind))
 }
 
-/// A pidfd that our children keep. They close the one that `of` has, with all that tells them of our death.
+/// A pidfd that child processes inherit. They close the one in `of`, as they close all descriptors by which they would
+/// miss the end of their parent.
 pub(crate) fn pidfd_for_children(of: &Child) -> Result<OwnedFd> {
     Ok(of.pidfd().as_fd().try_clone_to_owned().named(|| "dup(pidfd)".into())?)
 }
 
-/// What keeps us from entering any namespace: a child leaves its UTS namespace, and goes back.
+/// The reason why setns() does not work at all, if so. A child leaves its UTS namespace and returns to test it.
 pub(crate) fn setns() -> ns_core::Result<Option<Unmet>> {
     let mut probe = Child::spawn("probe", Namespaces::NONE, |me| {
         sandbox::enter(Namespaces::UTS)?;

@@ -1,4 +1,4 @@
-//! One namespace at a time: what a visitor finds changed, and what not.
+//! One namespace at a time: what changes for a visitor, and what does not.
 
 use std::path::Path;
 
@@ -12,45 +12,35 @@ use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, ipc,
 use crate::answers::can_open;
 use crate::container::{NAME, enter, of, start, take_name};
 
-/// The container's namespaces. A user namespace would be entered first (the step with each order), and not every kernel
-/// has time namespaces.
+/// The container's namespaces. USER is left out, since it would have to be entered first (see order.rs). TIME is left
+/// out, since some kernels do not have it.
 const SIX: Namespaces = Namespaces::all().difference(Namespaces::USER.union(Namespaces::TIME));
 
 const HOSTNAME: Claim = Claim::holds(
     "hostname",
-    "Who enters a UTS namespace reads its hostname at once, and stays in its other namespaces.",
+    "setns() into a UTS namespace changes the caller's hostname, and none of its other namespaces.",
 )
 .factor("setns(uts)")
 .notes(&[136])
 .more(&[123])
 .core(&[
     Row::inside("UTS: hostname", "hostname"),
-    Row::inside("all that changed", "changed in /proc/self/ns"),
+    Row::inside("changed namespaces", "changed in /proc/self/ns"),
 ])
 .asks(
-    "You enter a container's UTS namespace by setns(). What of the container do you see then?",
+    "You enter a container's UTS namespace by setns(). What do you see of the container?",
     &[
         right("its hostname, and nothing else"),
         wrong("its hostname and its processes", "`docker exec` shows both, since it enters more namespaces"),
-        wrong(
-            "all of it: a container is entered as a whole",
-            "the kernel is thought to know what a container is",
-        ),
-        wrong("nothing, until your next child", "that is so for the PID namespace"),
+        wrong("all of it: a container is entered as a whole", "the kernel is thought to know containers"),
+        wrong("nothing: only your next child does", "this is true for the PID namespace"),
     ],
 );
 
 pub(crate) const ENTER_UTS: Step = Step {
-    title: "Start a container, and enter its UTS namespace alone. What else has changed?",
+    title: "Start a container, and enter only its UTS namespace. Compare /proc/self/ns before and after.",
     calls: &["open(\"/proc/PID/ns/uts\")", "setns(uts, CLONE_NEWUTS)", "uname()"],
-    by_hand: &[
-        hand(
-            "unshare -Ur --cgroup --uts --net --pid --fork --kill-child --mount-proc sh -c 'hostname container; exec sleep 600' &",
-        ),
-        hand(
-            "c=$(pgrep --parent $!); nsenter -U --preserve-credentials --uts --target $c hostname; hostname",
-        ),
-    ],
+    by_hand: &[hand("unshare -Ur --cgroup --uts --net --pid --fork --kill-child --mount-proc sh -c 'hostname container; exec sleep 600' &").prints(""), hand("hostname; c=$(pgrep --parent $!); nsenter -U --preserve-credentials --uts --target $c hostname; hostname").prints("<name>\ncontainer\n<name>"), ],
     claims: &[HOSTNAME],
     run: |lab| {
         uts::set_hostname("outside")?;
@@ -61,29 +51,27 @@ pub(crate) const ENTER_UTS: Step = Step {
     },
 };
 
-/// A System V key that nobody else can meet: the IPC namespaces are ours.
+/// A System V key. No other program uses it, since the IPC namespaces are new.
 const KEY: i32 = 0x1ab;
 
 const BACK: Claim = Claim::holds(
     "back",
-    "Who has kept descriptors of its own UTS and IPC namespaces can go back, and finds them as they were.",
+    "By descriptors that it opened before, a process returns to its own UTS and IPC namespaces, which are unchanged.",
 )
 .factor("setns() with the kept descriptors")
 .more(&[3]);
 
 pub(crate) const GO_BACK: Step = Step {
-    title: "In the parent namespaces, create a message queue with the key 0x1ab. Enter a container's UTS and IPC namespaces, and go back through descriptors that were opened before.",
+    title: "Create a message queue with the key 0x1ab. Enter a container's UTS and IPC namespaces, and return by descriptors that were opened before.",
     calls: &["open(\"/proc/self/ns/uts\")", "setns(uts, CLONE_NEWUTS)", "msgget(0x1ab, 0)"],
-    by_hand: &[hand(
-        "unshare -Ur --uts sh -c 'hostname home; exec 7</proc/self/ns/uts; unshare --uts sh -c \"hostname container; hostname; nsenter --uts=/proc/self/fd/7 hostname\"'",
-    )],
+    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname home; exec 7</proc/self/ns/uts; unshare --uts sh -c \"hostname container; hostname; nsenter --uts=/proc/self/fd/7 hostname\"'").prints("container\nhome").in_the_same_shell(), ],
     claims: &[BACK],
     run: |lab| {
         uts::set_hostname("outside")?;
         ipc::make_queue(KEY)?;
         let container = start(SIX, take_name)?;
         lab.compare(BACK, false, true, |returns| go_and_return(&container, returns))?.shows(
-            inside("hostname there").is(NAME)
+            inside("hostname inside").is(NAME)
                 & inside("hostname at the end").is("outside")
                 & inside("queue 0x1ab at the end").is("yes"),
         )
@@ -95,7 +83,7 @@ const DEVICE: &str = "lab0";
 
 const DEVICES: Claim = Claim::holds(
     "devices",
-    "Who enters a network namespace has its devices: /proc/net shows them at once, and /sys/class/net does not.",
+    "After setns() into a network namespace, /proc/net shows its devices, and the old /sys/class/net does not.",
 )
 .factor("setns(net)")
 .notes(&[66, 71])
@@ -110,24 +98,19 @@ const DEVICES: Claim = Claim::holds(
         right("in /proc/net/dev, and not in /sys/class/net"),
         wrong("in both", "both show network devices"),
         wrong("in neither", "/proc and /sys are both mounted outside"),
-        wrong("in /sys/class/net, and not in /proc/net/dev", "a new procfs is needed for PIDs, and thought to be for all"),
+        wrong("in /sys/class/net, and not in /proc/net/dev", "PIDs need a new procfs, so devices are thought to need one"),
     ],
 );
 
 pub(crate) const ENTER_NET: Step = Step {
-    title: "Enter the container's network namespace, and look for its device, lab0, in three ways.",
+    title: "Enter the container's network namespace, and look for its device lab0 by netlink, /proc and /sys.",
     calls: &[
         "setns(net, CLONE_NEWNET)",
         "sendto(netlink, RTM_GETLINK)",
         "read(\"/proc/net/dev\")",
         "open(\"/sys/class/net/lab0\")",
     ],
-    by_hand: &[
-        hand("nsenter -U --preserve-credentials --net --target $c ip link add lab0 type bridge"),
-        hand(
-            "nsenter -U --preserve-credentials --net --target $c sh -c 'cat /proc/net/dev; ls /sys/class/net'",
-        ),
-    ],
+    by_hand: &[hand("nsenter -U --preserve-credentials --net --target $c ip link add lab0 type bridge").prints("").in_the_same_shell(), hand("nsenter -U --preserve-credentials --net --target $c sh -c 'grep -c lab0 /proc/net/dev; ls -d /sys/class/net/lab0'").prints("1\nENOENT"), ],
     claims: &[DEVICES],
     run: |lab| {
         let container = start(SIX, || Netlink::open()?.create_bridge(&LinkName::new(DEVICE)?).map(drop))?;
@@ -141,7 +124,7 @@ pub(crate) const ENTER_NET: Step = Step {
 
 const MOUNTS: Claim = Claim::holds(
     "mounts",
-    "Who enters a mount namespace sees its mounts, and has its root as root and as working directory.",
+    "After setns() into a mount namespace, the caller sees its mounts, and getcwd() returns /.",
 )
 .factor("setns(mnt)")
 .notes(&[9])
@@ -151,18 +134,20 @@ const MOUNTS: Claim = Claim::holds(
     "Your working directory is DIRECTORY. You enter a container's mount namespace. What does getcwd() return?",
     &[
         right("/"),
-        wrong("DIRECTORY, where you were", "setns() of the other kinds leaves the working directory alone"),
+        wrong("DIRECTORY, where you were", "setns() of other kinds keeps the working directory"),
         wrong("DIRECTORY, inside the container", "the path is thought to be looked up again"),
     ],
 )
 .requires(&[Requirement::Unchrooted]);
 
 pub(crate) const ENTER_MNT: Step = Step {
-    title: "Enter the container's mount namespace, from a DIRECTORY where it has mounted something with a file in it.",
+    title: "Enter the container's mount namespace from a DIRECTORY where the container has mounted a tmpfs with a file.",
     calls: &["chdir(DIRECTORY)", "setns(mnt, CLONE_NEWNS)", "getcwd()", "open(\"DIRECTORY/file\")"],
     by_hand: &[hand(
         "(cd /usr; nsenter -U --preserve-credentials --mount --target $c sh -c 'pwd; echo /proc/[0-9]*')",
-    )],
+    )
+    .prints("/\n/proc/1")
+    .in_the_same_shell()],
     claims: &[MOUNTS],
     run: |lab| {
         let directory = TemporaryDirectory::new("enter")?;
@@ -178,7 +163,7 @@ pub(crate) const ENTER_MNT: Step = Step {
 
 const OLD_PROC: Claim = Claim::holds(
     "old-proc",
-    "The child of a visitor to a PID namespace has a PID there, by which /proc does not know it.",
+    "After setns() into a PID namespace, a child's getpid() and the old /proc/self show different PIDs.",
 )
 .factor("setns(pid)")
 .notes(&[97, 101])
@@ -188,30 +173,25 @@ const OLD_PROC: Claim = Claim::holds(
     Row::inside("/proc/self", "readlink /proc/self"),
 ])
 .asks(
-    "You enter a container's PID namespace alone, and fork. What do getpid() and /proc/self say in the child?",
+    "You enter only a container's PID namespace, and call fork(). What do getpid() and /proc/self show in the child?",
     &[
-        right("getpid() its PID inside, /proc/self another one"),
-        wrong("both its PID inside", "in a shell of `docker exec` they agree: there /proc is the container's"),
+        right("getpid() its PID inside, /proc/self another PID"),
+        wrong("both its PID inside", "in a shell of `docker exec` they agree, since /proc is the container's"),
         wrong("both its PID outside", "getpid() of the caller does not change"),
     ],
 );
 const OWN_PROC: Claim = Claim::holds(
     "own-proc",
-    "With the mount namespace entered too, /proc is the container's, and has the numbers of inside.",
+    "With the mount namespace entered too, /proc is the container's, and shows the PIDs inside.",
 )
 .factor("setns(mnt)")
 .notes(&[102])
 .requires(&[Requirement::Unchrooted]);
 
 pub(crate) const ENTER_PID: Step = Step {
-    title: "Enter the container's PID namespace and make a child. Who is it, and who does /proc say that it is?",
+    title: "Enter the container's PID namespace and call fork(). Compare getpid() with /proc/self in the child.",
     calls: &["setns(pid, CLONE_NEWPID)", "fork()", "getpid()", "readlink(\"/proc/self\")"],
-    by_hand: &[
-        hand("nsenter -U --preserve-credentials --pid --target $c sh -c 'echo $$; exec readlink /proc/self'"),
-        hand(
-            "nsenter -U --preserve-credentials --pid --mount --target $c sh -c 'echo $$; exec readlink /proc/self'",
-        ),
-    ],
+    by_hand: &[hand("nsenter -U --preserve-credentials --pid --target $c sh -c 'echo $$; exec readlink /proc/self'").prints("<pid A>\n<pid B>").in_the_same_shell(), hand("nsenter -U --preserve-credentials --pid --mount --target $c sh -c 'echo $$; exec readlink /proc/self'").prints("<pid>\n<pid>"), ],
     claims: &[OLD_PROC, OWN_PROC],
     run: |lab| {
         let container = start(SIX, || mount::mount("proc", "/proc".as_ref()))?;
@@ -248,8 +228,8 @@ fn go_and_return(container: &Child, returns: bool) -> Result<Vec<Fact>> {
         for (kind, _) in &kept {
             enter(container, *kind)?;
         }
-        me.report("hostname there", uts::hostname())?;
-        me.report("queue 0x1ab there", ipc::find_queue(KEY)?.is_some())?;
+        me.report("hostname inside", uts::hostname())?;
+        me.report("queue 0x1ab inside", ipc::find_queue(KEY)?.is_some())?;
         if returns {
             for (kind, own) in &kept {
                 own.enter(Some(*kind))?;
@@ -263,12 +243,12 @@ fn go_and_return(container: &Child, returns: bool) -> Result<Vec<Fact>> {
 
 fn visit_net(container: &Child, enters: bool) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
-        // Looked at once before, so that what was found could be remembered wrongly.
+        // Read once before setns(), so that a stale cache would show.
         me.report("before: /proc/net/dev has lab0", is_in_proc_net()?)?;
         if enters {
             enter(container, Kind::Net)?;
         }
-        // A netlink socket belongs to the namespace in which it is opened: here, to the one entered.
+        // A netlink socket belongs to the network namespace in which it is opened, here the container's.
         let link = Netlink::open()?.link(&LinkName::new(DEVICE)?)?;
         me.report("ip link has lab0", link.is_some())?;
         me.report("/proc/net/dev has lab0", is_in_proc_net()?)?;
@@ -297,7 +277,7 @@ fn visit_mnt(container: &Child, mounted: &Path, enters: bool) -> Result<Vec<Fact
     Ok(visitor.facts()?)
 }
 
-/// A visitor to the container's PID namespace has a child, which may be in its mount namespace too.
+/// A visitor to the container's PID namespace forks a child, which may enter the mount namespace too.
 fn child_of_a_visitor(container: &Child, enters: Namespaces) -> Result<Vec<Fact>> {
     let [pids, mounts] = [of(container, Kind::Pid)?, of(container, Kind::Mnt)?];
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
@@ -305,21 +285,21 @@ fn child_of_a_visitor(container: &Child, enters: Namespaces) -> Result<Vec<Fact>
             pids.enter(Some(Kind::Pid))?;
         }
         let mut child = Child::spawn("its child", Namespaces::NONE, |me| {
-            // Only now: the visitor itself has no number in the container's /proc, and could make no child there.
+            // Only in the child: the visitor itself has no PID in the container's /proc, and could not fork after this.
             if enters.contains(Namespaces::MNT) {
                 mounts.enter(Some(Kind::Mnt))?;
             }
             me.report("getpid()", getpid())?;
             let link = std::fs::read_link("/proc/self").named(|| "readlink(\"/proc/self\")".into());
-            let number = link.as_ref().ok().and_then(|link| link.to_string_lossy().parse().ok());
+            let pid = link.as_ref().ok().and_then(|link| link.to_string_lossy().parse().ok());
             let answer = Outcome::of(link)?;
-            me.report("readlink /proc/self", number.map_or(answer.into(), Value::Pid))
+            me.report("readlink /proc/self", pid.map_or(answer.into(), Value::Pid))
         })?;
-        let number = child.pid();
+        let pid = child.pid();
         for fact in child.facts()? {
             me.send(fact)?;
         }
-        me.send(Fact::outside("its PID", number))
+        me.send(Fact::outside("its PID", pid))
     })?;
     Ok(visitor.facts()?)
 }

@@ -1,10 +1,10 @@
 //! How far into a container does nsenter lead?
 //!
-//! setns(2) makes its caller a member of namespaces that are there already; nsenter(1) and every `exec` of a container
-//! engine are built on it. Watch what does not come along: each call changes one view, and a container is more than its
-//! views.
+//! setns(2) makes its caller a member of namespaces that exist. nsenter(1) and the `exec` of container engines use it.
+//! Watch what does not follow: each call changes one view, and a container also has mounts, a root directory and a
+//! cgroup.
 //!
-//! What is shown by hand is one session: its container, $c, is used from step to step.
+//! The commands by hand are one session: the steps share a container, whose PID is $c.
 
 mod answers;
 mod container;
@@ -20,18 +20,21 @@ use ns_core::Namespaces;
 const NS_ENTER: Experiment = Experiment {
     name: "ns-enter",
     question: "How far into a container does nsenter lead?",
-    setup: "A visitor outside, and one that enters a container by setns().",
+    setup: "A process that stays outside, and one that enters a container by setns().",
     arms: ["stays outside", "setns()"],
-    in_short: "a namespace entered changes one view. /sys, /proc and a chroot do not come along with it.",
+    in_short: "each namespace entered changes one view. The mounted /sys and /proc and a chroot do not follow.",
     notes: "nsenter",
     man: &["setns(2)", "nsenter(1)", "namespaces(7)", "user_namespaces(7)"],
     examples: &[
-        ("ns-enter", "run the experiment; a limit needs a cgroup that we may make"),
-        ("systemd-run --user --scope -p Delegate=yes ns-enter", "as an ordinary user of systemd"),
-        ("ns-enter --sabotage", "nobody enters anything: no claim holds"),
+        ("ns-enter", "run the experiment; a limit needs permission to create a cgroup"),
+        (
+            "systemd-run --user --scope -p Delegate=yes ns-enter",
+            "in a delegated cgroup, as an ordinary user of systemd",
+        ),
+        ("ns-enter --sabotage", "without the factors: no claim holds"),
         ("strace -fe trace=setns,chroot ns-enter", "the calls that enter"),
     ],
-    // Where the visitors come from: a place with a hostname, devices and mounts that nobody else has.
+    // The visitors come from here: namespaces with a hostname, devices and mounts of the experiment's own.
     sandbox: Namespaces::UTS.union(Namespaces::IPC).union(Namespaces::NET).union(Namespaces::MNT),
     requires: &[Requirement::Probe(container::setns)],
     steps: &[
@@ -41,18 +44,18 @@ const NS_ENTER: Experiment = Experiment {
         kinds::ENTER_NET,
         kinds::ENTER_MNT,
         kinds::ENTER_PID,
-        // What is no namespace: the root directory.
+        // The root directory, which is not a namespace.
         root::ENTER_A_CHROOT,
         root::ENTER_A_PIVOTED_ROOT,
-        // Who may enter, in which order, and by which descriptor.
+        // The privilege to enter, the order of the calls, and the descriptors.
         order::ENTER_IN_EACH_ORDER,
-        order::ENTER_AS_A_STRANGER,
+        order::ENTER_FROM_A_SIBLING,
         order::ENTER_WITHOUT_MEMBERS,
         order::FOLLOW_A_SOCKET,
-        // With how many threads.
+        // Threads.
         threads::ENTER_BESIDE_A_THREAD,
         threads::ENTER_BY_A_THREAD,
-        // What is no namespace either: the cgroup.
+        // The cgroup, which is not a namespace either.
         limits::ENTER_ALL,
         limits::ENTER_CGROUP,
     ],

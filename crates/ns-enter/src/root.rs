@@ -1,4 +1,4 @@
-//! The root directory is a process's own and no namespace: with the mount namespace it is not entered.
+//! Each process has a root directory, which is not a namespace: setns() into a mount namespace does not enter it.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::container::{enter, start};
 
 const ROOT_TOO: Claim = Claim::holds(
     "root-too",
-    "The mount namespace of a chrooted process leads past its chroot; chroot() to its /proc/PID/root leads in.",
+    "setns() into a chrooted process's mount namespace does not lead into the chroot; chroot() to /proc/PID/root does.",
 )
 .factor("chroot() to /proc/PID/root")
 .notes(&[2])
@@ -26,12 +26,12 @@ const ROOT_TOO: Claim = Claim::holds(
     &[
         right("no: you are outside the chroot"),
         wrong("yes: you have the process's root directory", "the root directory is thought to be the mount namespace's"),
-        wrong("yes, where you are root", "chroot() is thought to be a permission"),
+        wrong("yes, if you are root", "chroot() is thought to be a permission"),
     ],
 );
 
 pub(crate) const ENTER_A_CHROOT: Step = Step {
-    title: "A container has a chroot, with a file `inside` in it. Enter its mount namespace, and then its root directory too.",
+    title: "Start a container in a chroot with a file `inside`. Enter its mount namespace, and then its root directory too.",
     calls: &[
         "chroot(\"NEW\")",
         "open(\"/proc/PID/root\")",
@@ -39,13 +39,7 @@ pub(crate) const ENTER_A_CHROOT: Step = Step {
         "fchdir(root)",
         "chroot(\".\")",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Ur --mount --kill-child --fork chroot /usr sleep 600 & sleep 1; j=$(pgrep --parent $!)",
-        ),
-        hand("nsenter -U --preserve-credentials --mount --target $j sh -c 'echo /*'"),
-        hand("nsenter -U --preserve-credentials --mount --root --target $j sh -c 'echo /*'"),
-    ],
+    by_hand: &[hand("unshare -Ur --mount --kill-child --fork /usr/sbin/chroot /usr sleep 600 & sleep 1; j=$(pgrep --parent $!)").prints("").in_the_same_shell(), hand("nsenter -U --preserve-credentials --mount --target $j ls -d /share").prints("ENOENT"), hand("nsenter -U --preserve-credentials --mount --root --target $j ls -d /share").prints("/share"), ],
     claims: &[ROOT_TOO],
     run: |lab| {
         let directory = TemporaryDirectory::new("root")?;
@@ -57,7 +51,7 @@ pub(crate) const ENTER_A_CHROOT: Step = Step {
 
 const PIVOTED: Claim = Claim::holds(
     "pivoted",
-    "pivot_root() changes the root of the mount namespace itself, and who enters that comes to the new one.",
+    "pivot_root() changes the root of a mount namespace: setns() into it leads to the new root.",
 )
 .factor("pivot_root() instead of chroot()")
 .notes(&[2])
@@ -65,14 +59,9 @@ const PIVOTED: Claim = Claim::holds(
 .requires(&[Requirement::Unchrooted]);
 
 pub(crate) const ENTER_A_PIVOTED_ROOT: Step = Step {
-    title: "Confine another container by pivot_root(), as container engines do, and enter nothing but its mount namespace.",
+    title: "Confine another container by pivot_root(), as container engines do. Enter only its mount namespace.",
     calls: &["pivot_root(\".\", \"old\")", "setns(mnt, CLONE_NEWNS)"],
-    by_hand: &[
-        hand(
-            "unshare -Ur --mount --kill-child --fork sh -c 'mount --rbind /usr /mnt; cd /mnt; /usr/sbin/pivot_root . src; exec sleep 600' & sleep 1; k=$(pgrep --parent $!)",
-        ),
-        hand("nsenter -U --preserve-credentials --mount --target $k sh -c 'echo /*'; kill $j $k"),
-    ],
+    by_hand: &[hand("unshare -Ur --mount --kill-child --fork sh -c 'mount --rbind /usr /mnt; cd /mnt; /usr/sbin/pivot_root . src; exec sleep 600' & sleep 1; k=$(pgrep --parent $!)").prints("").in_the_same_shell(), hand("nsenter -U --preserve-credentials --mount --target $k ls -d /share; kill $j $k").prints("/share"), ],
     claims: &[PIVOTED],
     run: |lab| {
         let directory = TemporaryDirectory::new("root")?;
@@ -94,7 +83,7 @@ fn pivot() -> ns_core::Result<()> {
     root::pivot(".".as_ref(), "old".as_ref())
 }
 
-/// In the container: a new filesystem at `new_root`, which becomes the root directory.
+/// Called in the container: mounts a new filesystem at `new_root` and makes it the root directory.
 fn confine_to(new_root: &Path, confine: Confine) -> ns_core::Result<()> {
     mount::mount("tmpfs", new_root)?;
     fs::create_dir(new_root.join("old")).named(|| "mkdir(\"NEW/old\")".into())?;
@@ -104,10 +93,10 @@ fn confine_to(new_root: &Path, confine: Confine) -> ns_core::Result<()> {
     std::env::set_current_dir("/").named(|| "chdir(\"/\")".into())
 }
 
-/// A visitor enters the mount namespace, and looks for the file at the container's root.
+/// A visitor enters the mount namespace and opens the file in the container's root directory.
 fn visit(container: &Child, changes_root: bool) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
-        // While the path still leads there: the container's mount namespace may have no /proc to find it by.
+        // Opened before setns(): the container's mount namespace may have no /proc.
         let path = format!("/proc/{}/root", container.pid());
         let its_root = File::open(&path).named(|| format!("open(\"{path}\")"))?;
         enter(container, Kind::Mnt)?;

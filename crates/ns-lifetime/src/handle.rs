@@ -1,4 +1,4 @@
-//! A name for a namespace that does not keep it: its file handle.
+//! The file handle of a namespace: a name that does not keep it.
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Step, first};
@@ -10,14 +10,14 @@ use crate::member::{end, member};
 
 const HANDLE: Claim = Claim::holds(
     "handle",
-    "A file handle names a namespace and does not keep it: when that is gone, open_by_handle_at() gives ESTALE.",
+    "A file handle does not keep its UTS namespace: after its end, open_by_handle_at() fails with ESTALE.",
 )
 .factor("exit(0)")
 .notes(&[19])
 .requires(&[Requirement::Probe(namespaces_have_handles)]);
 
 pub(crate) const OPEN_AGAIN: Step = Step {
-    title: "Note the file handle of a namespace, and open it again by that: while its member lives, and later.",
+    title: "Open a namespace by its file handle: while its only member runs, and after it has ended.",
     calls: &["name_to_handle_at(\"/proc/PID/ns/uts\")", "open_by_handle_at(FD_NSFS_ROOT, …)"],
     by_hand: &[],
     claims: &[HANDLE],

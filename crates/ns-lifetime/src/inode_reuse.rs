@@ -1,41 +1,43 @@
-//! Three namespaces, one after another, with one inode number.
+//! Inode reuse: three namespaces, one after another, with the same inode number.
 
 use anyhow::Result;
 use lesson::{Claim, Step, first, hand};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, NsId, Reporter, Value};
 
-/// In this many, made in a row, three neighbours are looked for: another process of this machine may come between. Where
-/// it did each time, the row is made again, so many times at most.
+/// How many namespaces are created in a row, to find three consecutive ones with the same inode number. Another process
+/// of the machine may create one in between. If there are no three, another row is created, at most `ROWS` of them.
 const MANY: usize = 32;
 const ROWS: usize = 8;
 
 const TWINS: Claim = Claim::holds(
     "twins",
-    "Three namespaces, each made when the one before was gone, can have one and the same inode number.",
+    "Three UTS namespaces can have the same inode number, if each is created after the previous one is gone.",
 )
-.factor("the end of the one before")
+.factor("the end of the previous one")
 .notes(&[18]);
 const HELD: Claim = Claim::holds(
     "held",
-    "Namespaces that are held open at one time, by descriptors, have different inode numbers.",
+    "UTS namespaces that are held open by descriptors at the same time have different inode numbers.",
 )
 .factor("open(ns/uts)")
 .notes(&[18]);
 
 pub(crate) const MAKE_IN_A_ROW: Step = Step {
-    title: "Make UTS namespaces in a row, and look for three neighbours with one inode number: keeping all of them, \
-            and letting each go before the next.",
+    title: "Create UTS namespaces in a row: keep all of them, then end each before the next. Look for three consecutive \
+            ones with the same inode number.",
     calls: &["clone3(CLONE_NEWUTS)", "fstat(\"/proc/PID/ns/uts\")", "ioctl(uts, NS_GET_ID)"],
     by_hand: &[hand(
         "for n in 1 2 3; do unshare --user --map-root-user --uts readlink /proc/self/ns/uts; done",
-    )],
+    )
+    .prints("uts:[…]\nuts:[…]\nuts:[…]")],
     claims: &[TWINS, HELD],
     run: |lab| {
         let made = lab.arms(true, false, in_a_row)?;
-        if let Some(three) = alike(made.treatment()) {
-            lab.table("Three in a row", &["namespace", "reads", "its NS_GET_ID"], rows(three))?;
+        if let Some(three) = three_equal(made.treatment()) {
+            lab.table("Three in a row", &["namespace", "its link", "its NS_GET_ID"], rows(three))?;
         }
-        let found = made.map(|made| Fact::outside("three in a row that read alike", alike(&made).is_some()));
+        let found =
+            made.map(|made| Fact::outside("three in a row with one inode", three_equal(&made).is_some()));
         lab.judge(TWINS, found.clone()).shows(first().is("yes"))?;
         lab.judge(HELD, found.swapped()).shows(first().is("no"))
     },
@@ -46,7 +48,7 @@ fn rows(three: &[Made]) -> Vec<Vec<Value>> {
         let serial = made.serial.zip(three[0].serial).map(|(serial, first)| {
             Value::Text(if serial == first { "the first's" } else { "another" }.into())
         });
-        vec![which.into(), made.id.into(), serial.unwrap_or("this kernel gives none".into())]
+        vec![which.into(), made.id.into(), serial.unwrap_or("not on this kernel".into())]
     };
     three.iter().zip(["first", "second", "third"]).map(name).collect()
 }
@@ -56,15 +58,15 @@ struct Made {
     serial: Option<u64>,
 }
 
-fn alike(made: &[Made]) -> Option<&[Made]> {
+fn three_equal(made: &[Made]) -> Option<&[Made]> {
     made.windows(3).find(|three| three.iter().all(|it| it.id == three[0].id))
 }
 
-/// A row of namespaces; of those that are not kept, the first row that has three neighbours with one number.
+/// A row of namespaces. If they are not kept, the first row that has three consecutive ones with the same inode number.
 fn in_a_row(keep: bool) -> Result<Vec<Made>> {
     let mut made = make(keep)?;
     for _ in 1..ROWS {
-        if keep || alike(&made).is_some() {
+        if keep || three_equal(&made).is_some() {
             break;
         }
         made = make(keep)?;
@@ -80,7 +82,7 @@ fn make(keep: bool) -> Result<Vec<Made>> {
         let file = NsFile::of(Some(child.pid()), Kind::Uts)?;
         made.push(Made { id: file.id()?, serial: file.serial().ok() });
         kept.extend(keep.then_some(file));
-        // Here the child ends and, if its file was not kept, its namespace.
+        // Dropping the child ends it. If its file was not kept, its namespace is gone too.
     }
     Ok(made)
 }

@@ -1,13 +1,13 @@
-//! How many namespaces a user namespace may have: /proc/sys/user, namespaces(7).
+//! The limits of namespaces for each user namespace: /proc/sys/user, namespaces(7).
 
 use ns_core::{Kind, Named, Result, host};
 
-/// Allows the caller's user namespace at most `most` namespaces of `kind` at a time: those that it owns, and those that
-/// its descendants own. Whoever makes one more gets ENOSPC. A namespace counts until the kernel has taken it down.
+/// Allows the caller's user namespace at most `most` namespaces of `kind` at a time. Those of its descendants count too.
+/// Creating one more fails with ENOSPC. A namespace counts until the kernel has removed it.
 ///
 /// # Errors
-/// EACCES without CAP_SYS_RESOURCE in the caller's user namespace. In the one that we were started in the limit would be the
-/// host's ([`ns_core::Error::WouldChangeHost`]).
+/// EACCES without CAP_SYS_RESOURCE in the caller's user namespace. [`ns_core::Error::WouldChangeHost`] in the user
+/// namespace that the experiment was started in, where the limit would be the host's.
 pub(crate) fn set(kind: Kind, most: u32) -> Result<()> {
     let file = format!("/proc/sys/user/max_{kind}_namespaces");
     let call = || format!("write(\"{file}\", \"{most}\")");

@@ -1,8 +1,7 @@
-//! A limited user namespace, in which as many namespaces of a kind may live as the trial needs.
+//! A limited user namespace, with a limit of as many namespaces of a kind as the trial needs.
 //!
-//! When one more is refused (ENOSPC), those that were made live; when it is made, one of them is gone. Nobody needs
-//! privilege to learn it. It tells even of a namespace that has no process, no name and no number left by which to look
-//! for it.
+//! If creating one more fails with ENOSPC, the earlier ones exist. If it succeeds, one of them is gone. This needs no
+//! privilege. It works even for a namespace that has no process and no name left to look it up by.
 
 use anyhow::Result;
 use lesson::{Effect, inside};
@@ -12,15 +11,15 @@ use ns_core::{Child, Errno, Error, Fact, Kind, Named, Namespaces, Outcome, Pid, 
 
 use crate::limit;
 
-/// What has become of the namespace that was made, or of one of them.
-pub(crate) const IT: &str = "the namespace";
+/// The fact that says whether the namespace exists, or whether all of them do.
+pub(crate) const NAMESPACE: &str = "the namespace";
 
-/// How often the kernel's cleanup worker is waited for.
+/// How often to wait for the kernel's cleanup worker.
 const ROUNDS: usize = 2;
 
-/// In a user namespace where `most` namespaces of `kind` may live, `make` makes them and ends what need not stay; it
-/// returns what does. The first fact is what the kernel says to one more, once it has had the time to clean up; the last
-/// is what follows for those that were made.
+/// Runs `make` in a user namespace with a limit of `most` namespaces of `kind`. It creates them, and returns what must
+/// stay. The first fact is the outcome of creating one more, after the kernel has had time to clean up. The last fact is
+/// what follows from it for the earlier ones.
 pub(crate) fn one_more<T>(
     kind: Kind,
     most: u32,
@@ -28,17 +27,17 @@ pub(crate) fn one_more<T>(
 ) -> Result<Vec<Fact>> {
     let mut facts = one_more_of_each(&[kind], most, make)?;
     if let Some(outcome) = facts.first().and_then(|answer| answer.value.as_outcome()) {
-        let became = match outcome {
+        let state = match outcome {
             Outcome::Done => "gone".into(),
-            Outcome::Failed(Errno::ENOSPC) => "lives on".into(),
+            Outcome::Failed(Errno::ENOSPC) => "exists".into(),
             other => other.to_string(),
         };
-        facts.push(Fact::outside(IT, became));
+        facts.push(Fact::outside(NAMESPACE, state));
     }
     Ok(facts)
 }
 
-/// As [`one_more`], of each of these kinds: the first facts are what the kernel says to one more of each.
+/// As [`one_more`], for several kinds. The first facts are the outcomes of creating one more of each kind.
 pub(crate) fn one_more_of_each<T>(
     kinds: &[Kind],
     most: u32,
@@ -46,14 +45,14 @@ pub(crate) fn one_more_of_each<T>(
 ) -> Result<Vec<Fact>> {
     stay_on_this_cpu()?;
     let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
-        // The mounts are for trials that mount something; the creator's own mount namespace counts, too.
+        // MNT is for trials that mount something. The creator's own mount namespace counts toward the limit.
         sandbox::enter(Namespaces::USER | Namespaces::MNT)?;
         for kind in kinds {
             limit::set(*kind, most + u32::from(*kind == Kind::Mnt))?;
         }
         let stays = make(me)?;
         me.report("ready", "yes")?;
-        // However long the worker takes.
+        // Until the cleanup worker has finished.
         me.stay()?;
         for kind in kinds {
             me.report(asked(*kind), Outcome::of(another(*kind))?)?;
@@ -79,12 +78,12 @@ pub(crate) fn one_more_of_each<T>(
     Ok(facts)
 }
 
-/// They live: one more is refused.
-pub(crate) fn lives(kind: Kind) -> Effect {
+/// All of them exist: creating one more fails with ENOSPC.
+pub(crate) fn exists(kind: Kind) -> Effect {
     inside(asked(kind)).from("OK").to("ENOSPC")
 }
 
-/// One of them is gone: there is room.
+/// One of them is gone: creating one more succeeds.
 pub(crate) fn gone(kind: Kind) -> Effect {
     inside(asked(kind)).from("ENOSPC").to("OK")
 }
@@ -93,8 +92,8 @@ fn asked(kind: Kind) -> String {
     format!("one more {kind} namespace")
 }
 
-/// Keeps this process, and all that it starts, on the CPU that it is on. The kernel's workers and its RCU callbacks take
-/// up what they are given in its order on each CPU, not across them.
+/// Keeps this process and its children on their present CPU. On one CPU, the kernel's workers and RCU callbacks process
+/// their work in order; across CPUs they do not.
 pub(crate) fn stay_on_this_cpu() -> Result<()> {
     let cpu = sched_getcpu().named(|| "sched_getcpu()".into())?;
     let mut only = CpuSet::new();
@@ -102,12 +101,12 @@ pub(crate) fn stay_on_this_cpu() -> Result<()> {
     Ok(sched_setaffinity(Pid::from_raw(0), &only).named(|| format!("sched_setaffinity({cpu})"))?)
 }
 
-/// Tries to make a namespace of `kind`, which ends at once.
+/// Tries to create a namespace of `kind`, which ends at once.
 fn another(kind: Kind) -> ns_core::Result<()> {
     Child::spawn("one more", Namespaces::only(kind), |_| Ok(())).map(drop)
 }
 
-/// Waits until there is room for one more: for an end that is sure to come.
+/// Waits until there is room for one more. Call it only if a namespace is sure to end.
 pub(crate) fn wait_until_gone(kind: Kind) -> ns_core::Result<()> {
     until(&format!("the end of a {kind} namespace"), || match another(kind) {
         Err(error) if error.errno() == Some(Errno::ENOSPC) => Ok(None),
@@ -115,9 +114,9 @@ pub(crate) fn wait_until_gone(kind: Kind) -> ns_core::Result<()> {
     })
 }
 
-/// Most kinds are cleaned up by a worker of the kernel's, some time after the last hold on them was let go. So in a
-/// limited user namespace of its own another namespace of each kind ends, and is waited for: the worker has come past the
-/// earlier ones by then.
+/// A kernel worker cleans up most kinds some time after their last reference is gone. So this creates another limited
+/// user namespace, ends a namespace of each kind there, and waits until it is gone. By then the worker has processed the
+/// earlier ones.
 fn wait_for_the_cleanup_worker(kinds: &[Kind]) -> Result<()> {
     let mut fence = Child::spawn("fence", Namespaces::NONE, move |_| {
         sandbox::enter(Namespaces::USER)?;

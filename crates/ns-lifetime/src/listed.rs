@@ -1,4 +1,4 @@
-//! What keeps a namespace that has no member: the list of namespaces(7), "Namespace lifetime".
+//! The references that keep a namespace without members, as namespaces(7) lists them under "Namespace lifetime".
 
 use std::fs::File;
 use std::path::Path;
@@ -8,78 +8,77 @@ use lesson::{Claim, Requirement, Row, Step, first, hand, inside, right, wrong};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, mount, namespace, sandbox, uts};
 
 use crate::limit;
-use crate::limited::{IT, lives, one_more, wait_until_gone};
+use crate::limited::{NAMESPACE, exists, one_more, wait_until_gone};
 use crate::member::{end, member};
 use crate::scratch::{empty_directory, empty_file};
 
 const DESCRIPTOR: Claim = Claim::holds(
     "descriptor",
-    "An open descriptor of /proc/PID/ns/uts keeps that UTS namespace alive without a member.",
+    "An open descriptor of /proc/PID/ns/uts keeps that UTS namespace after its last member ends.",
 )
 .factor("open(ns/uts)")
 .notes(&[20])
 .more(&[22])
-.core(&[Row::outside("UTS: open descriptor", IT)])
+.core(&[Row::outside("UTS: open descriptor", NAMESPACE)])
 .asks(
-    "You have /proc/PID/ns/uts open. Process PID, its only member, ends. What becomes of that UTS namespace?",
+    "You have /proc/PID/ns/uts open. Process PID, its only member, ends. What happens to that UTS namespace?",
     &[
-        right("it lives on, without a process"),
+        right("it still exists, without a process"),
         wrong(
             "it is gone, and your descriptor leads nowhere",
-            "what is in /proc/PID is thought to end with the process",
+            "the files in /proc/PID are thought to end with the process",
         ),
-        wrong("it lives on, with you as its member", "having a file open is taken for having entered it"),
+        wrong("it still exists, with you as its member", "having a file open is taken for having entered it"),
     ],
 );
 const BIND: Claim = Claim::holds(
     "bind-mount",
-    "A bind mount of /proc/PID/ns/uts keeps that UTS namespace alive without a member.",
+    "A bind mount of /proc/PID/ns/uts keeps that UTS namespace after its last member ends.",
 )
 .factor("mount --bind")
 .notes(&[20])
 .more(&[21, 22])
-.core(&[Row::outside("UTS: bind mount", IT)])
+.core(&[Row::outside("UTS: bind mount", NAMESPACE)])
 .asks(
     "/proc/PID/ns/uts is bind-mounted on a file; its only member ends, and no descriptor is open. What does the mount do?",
     &[
-        right("it keeps the namespace alive"),
+        right("it keeps the namespace"),
         wrong("nothing: the file is empty again", "the link that was mounted is gone with its process"),
-        wrong("it keeps the name alone: a new namespace is made on entry", "`ip netns exec` seems to start one each time"),
+        wrong("it keeps only the name: a new namespace is created on entry", "`ip netns exec` seems to create one each time"),
     ],
 );
 const BY_NAME: Claim = Claim::holds(
     "by-name",
-    "setns() enters a UTS namespace without members by its bind mount; unmounted, the file is any file: EINVAL.",
+    "setns() enters a UTS namespace without members by its bind mount. After umount() it fails with EINVAL.",
 )
 .factor("mount --bind")
 .more(&[21]);
 const IN_ITSELF: Claim = Claim::holds(
     "in-itself",
-    "A mount namespace cannot be bind-mounted inside itself, where it would keep itself alive: EINVAL.",
+    "A bind mount of a mount namespace inside itself, where it would keep itself, fails with EINVAL.",
 )
 .factor("its own mount namespace")
 .more(&[21]);
 
 pub(crate) const HOLD_OPEN: Step = Step {
-    title: "End the only member of a UTS namespace. Who holds it open meanwhile, by a descriptor or by a name?",
+    title: "End the only member of a UTS namespace: with its link open or bind-mounted, and without.",
     calls: &["open(\"/proc/PID/ns/uts\")", "mount(\"/proc/PID/ns/uts\", …, MS_BIND)", "setns()"],
     by_hand: &[
-        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step"),
-        hand("mount -t tmpfs tmpfs /tmp; touch /tmp/kept; unshare --uts=/tmp/kept hostname kept"),
-        hand("nsenter --uts=/tmp/kept hostname; umount /tmp/kept; nsenter --uts=/tmp/kept hostname"),
-        hand("mount --bind /proc/self/ns/mnt /tmp/kept"),
-        hand("echo 1 > /proc/sys/user/max_uts_namespaces; unshare --uts sleep 60 & sleep 0.1"),
-        hand(
-            "exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --uts true; exec 3<&-; unshare --uts true && echo room",
-        ),
+        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step").prints(""),
+        hand("mount -t tmpfs tmpfs /tmp; touch /tmp/kept; unshare --uts=/tmp/kept hostname kept").prints(""),
+        hand("nsenter --uts=/tmp/kept hostname; umount /tmp/kept; nsenter --uts=/tmp/kept hostname")
+            .prints("kept\nEINVAL"),
+        hand("echo 1 > /proc/sys/user/max_uts_namespaces; unshare --uts sleep 60 & sleep 1").prints(""),
+        hand("exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --uts true").prints("ENOSPC"),
+        hand("exec 3<&-; unshare --uts true && echo room").prints("room"),
     ],
     claims: &[DESCRIPTOR, BIND, BY_NAME, IN_ITSELF],
     run: |lab| {
-        lab.compare(DESCRIPTOR, false, true, descriptor)?.shows(lives(Kind::Uts))?;
-        lab.compare(BIND, false, true, bind_mount)?.shows(lives(Kind::Uts))?;
+        lab.compare(DESCRIPTOR, false, true, descriptor)?.shows(exists(Kind::Uts))?;
+        lab.compare(BIND, false, true, bind_mount)?.shows(exists(Kind::Uts))?;
         lab.compare(BY_NAME, false, true, by_name)?.shows(
             inside("setns(…, CLONE_NEWUTS)").from("EINVAL").to("OK")
-                & inside("hostname there").is("kept")
+                & inside("hostname after setns()").is("kept")
                 & inside(BY_LINK).is("OK"),
         )?;
         lab.compare(IN_ITSELF, false, true, bind_a_mount_namespace)?.shows(first().from("OK").to("EINVAL"))
@@ -88,94 +87,79 @@ pub(crate) const HOLD_OPEN: Step = Step {
 
 const CHILD: Claim = Claim::holds(
     "child",
-    "A user namespace without a member lives as long as a child namespace of it does.",
+    "A user namespace without members exists as long as its child namespace does.",
 )
-.factor("a child that lives")
+.factor("a child namespace that exists")
 .notes(&[20])
 .more(&[22])
-.core(&[Row::outside("user: nested one", IT)])
+.core(&[Row::outside("user: nested one", NAMESPACE)])
 .asks(
-    "A user namespace has no process left; one that was created in it lives on. What becomes of the parent?",
+    "A user namespace has no process left; one that was created in it still exists. What happens to the parent?",
     &[
-        right("it lives as long as its child"),
+        right("it exists as long as its child"),
         wrong("it is gone; the grandparent is the child's parent", "an orphaned process gets a new parent"),
-        wrong("it is gone, and its child with it", "the end of a PID namespace's init ends those below it"),
+        wrong("it is gone, and its child with it", "the end of a PID namespace's init ends the nested ones"),
     ],
 )
 .requires(&[Requirement::Namespace(Kind::User)]);
-const OWNED: Claim = Claim::holds(
-    "owned",
-    "A user namespace without a member lives as long as a UTS namespace that it owns does.",
-)
-.factor("CLONE_NEWUTS")
-.notes(&[20])
-.more(&[22])
-.requires(&[Requirement::Namespace(Kind::User)]);
+const OWNED: Claim =
+    Claim::holds("owned", "A user namespace without members exists as long as a UTS namespace that it owns.")
+        .factor("CLONE_NEWUTS")
+        .notes(&[20])
+        .more(&[22])
+        .requires(&[Requirement::Namespace(Kind::User)]);
 
 pub(crate) const NEST: Step = Step {
-    title: "Nest a user namespace in another, or let it own a UTS namespace. Then end everyone in them.",
+    title: "Nest a user namespace in another, or let it own a UTS namespace. Then end all members.",
     calls: &["unshare(CLONE_NEWUSER)", "unshare(CLONE_NEWUSER|CLONE_NEWUTS)", "open(\"/proc/PID/ns/…\")"],
-    by_hand: &[
-        hand("unshare --user --map-root-user  # a shell of your own, for this step"),
-        hand(
-            "echo 1 > /proc/sys/user/max_user_namespaces; unshare --user --map-root-user --uts sleep 60 & sleep 0.1",
-        ),
-        hand("exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --user true"),
-        hand("exec 3<&-; sleep 1; unshare --user true && echo room"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user  # a shell of your own, for this step").prints(""), hand("echo 1 > /proc/sys/user/max_user_namespaces; unshare --user --map-root-user --uts sleep 60 & sleep 1").prints(""), hand("exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --user true").prints("ENOSPC"), hand("exec 3<&-; sleep 1; unshare --user true && echo room").prints("room"), ],
     claims: &[CHILD, OWNED],
     run: |lab| {
-        lab.compare(CHILD, false, true, nested)?.shows(lives(Kind::User))?;
-        lab.compare(OWNED, Namespaces::NONE, Namespaces::UTS, owner)?.shows(lives(Kind::User))
+        lab.compare(CHILD, false, true, nested)?.shows(exists(Kind::User))?;
+        lab.compare(OWNED, Namespaces::NONE, Namespaces::UTS, owner)?.shows(exists(Kind::User))
     },
 };
 
 const PID_CHILDREN: Claim = Claim::holds(
     "pid-for-children",
-    "A PID namespace lives as long as a process outside has it in pid_for_children, though its init has ended.",
+    "A PID namespace whose init has ended exists as long as it is a process's pid_for_children.",
 )
-.factor("a caller that lives")
+.factor("a caller that runs")
 .notes(&[20])
 .more(&[22])
 .requires(&[Requirement::Namespace(Kind::Pid)]);
 const TIME_CHILDREN: Claim = Claim::holds(
     "time-for-children",
-    "A time namespace lives as long as a process outside has it in time_for_children.",
+    "A time namespace without members exists as long as it is a process's time_for_children.",
 )
-.factor("a caller that lives")
+.factor("a caller that runs")
 .notes(&[20])
 .more(&[22])
 .requires(&[Requirement::Namespace(Kind::Time)]);
 
 pub(crate) const UNSHARE: Step = Step {
-    title: "Unshare a PID namespace, or a time namespace, which one's children go to. End the only child there.",
+    title: "Call unshare() for a PID or a time namespace, which only children of the caller enter. End the only child.",
     calls: &["unshare(CLONE_NEWPID)", "unshare(CLONE_NEWTIME)", "fork()", "waitpid()"],
-    by_hand: &[
-        hand("unshare --user --map-root-user  # a shell of your own, for this step"),
-        hand(
-            "echo 1 > /proc/sys/user/max_pid_namespaces; unshare --pid sh -c '/bin/true; exec sleep 60' & sleep 0.1",
-        ),
-        hand("unshare --pid --fork true; kill $!; sleep 1; unshare --pid --fork true && echo room"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user  # a shell of your own, for this step").prints(""), hand("echo 1 > /proc/sys/user/max_pid_namespaces; unshare --pid sh -c '/bin/true; exec sleep 60' & sleep 1").prints(""), hand("unshare --pid --fork true").prints("ENOSPC"), hand("kill $!; sleep 1; unshare --pid --fork true && echo room").prints("room"), ],
     claims: &[PID_CHILDREN, TIME_CHILDREN],
     run: |lab| {
         for (claim, kind) in [(PID_CHILDREN, Kind::Pid), (TIME_CHILDREN, Kind::Time)] {
-            lab.compare(claim, false, true, |caller_lives| for_children(kind, caller_lives))?
-                .shows(lives(kind))?;
+            lab.compare(claim, false, true, |caller_runs| for_children(kind, caller_runs))?
+                .shows(exists(kind))?;
         }
         Ok(())
     },
 };
 
 const PROC: Claim =
-    Claim::holds("proc", "A proc filesystem that is mounted keeps its PID namespace alive without a member.")
+    Claim::holds("proc", "A mounted procfs keeps its PID namespace after the last member ends.")
         .factor("mount -t proc")
         .notes(&[20])
         .more(&[22])
         .requires(&[Requirement::Namespace(Kind::Pid)]);
 const MQUEUE: Claim = Claim::refuted(
     "mqueue",
-    "An mqueue filesystem that is mounted keeps its IPC namespace alive without a member.",
+    "A mounted mqueue filesystem keeps its IPC namespace after the last member ends.",
     "mqueue-outlives",
 )
 .factor("mount -t mqueue")
@@ -184,29 +168,21 @@ const MQUEUE: Claim = Claim::refuted(
 .requires(&[Requirement::Namespace(Kind::Ipc)]);
 const MQUEUE_OUTLIVES: Claim = Claim::holds(
     "mqueue-outlives",
-    "A mounted mqueue filesystem outlives its IPC namespace; no queue can be made in it any more: EACCES.",
+    "A mounted mqueue filesystem outlives its IPC namespace. Creating a queue in it then fails with EACCES.",
 )
 .factor("exit(0)")
 .notes(&[20])
 .requires(&[Requirement::Namespace(Kind::Ipc)]);
 
 pub(crate) const MOUNT: Step = Step {
-    title: "From inside, mount a filesystem that shows what is in the namespace. Then end the only member.",
+    title: "Mount a filesystem that shows the objects of a namespace, from inside. Then end the only member.",
     calls: &["mount(\"proc\", …)", "mount(\"mqueue\", …)", "open(\"…/queue\", O_CREAT)"],
-    by_hand: &[
-        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step"),
-        hand(
-            "mount -t tmpfs tmpfs /tmp; mkdir /tmp/proc /tmp/mqueue; echo 1 > /proc/sys/user/max_pid_namespaces",
-        ),
-        hand("unshare --pid --fork mount -t proc proc /tmp/proc; unshare --pid --fork true"),
-        hand("umount /tmp/proc; sleep 1; unshare --pid --fork true && echo room"),
-        hand("unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 1; touch /tmp/mqueue/queue"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --mount  # a shell of your own, for this step").prints(""), hand("mount -t tmpfs tmpfs /tmp; mkdir /tmp/proc /tmp/mqueue; echo 1 > /proc/sys/user/max_pid_namespaces").prints(""), hand("unshare --pid --fork mount -t proc proc /tmp/proc; unshare --pid --fork true").prints("ENOSPC"), hand("umount /tmp/proc; sleep 1; unshare --pid --fork true && echo room").prints("room"), hand("unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 1; touch /tmp/mqueue/queue").prints("EACCES"), ],
     claims: &[PROC, MQUEUE, MQUEUE_OUTLIVES],
     run: |lab| {
         for (claim, kind, filesystem) in [(PROC, Kind::Pid, "proc"), (MQUEUE, Kind::Ipc, "mqueue")] {
             lab.compare(claim, false, true, |mounts| mounted(kind, filesystem, mounts))?
-                .shows(lives(kind))?;
+                .shows(exists(kind))?;
         }
         lab.compare(MQUEUE_OUTLIVES, false, true, a_queue)?.shows(
             inside("open(\"…/queue\", O_CREAT)").from("OK").to("EACCES")
@@ -235,8 +211,8 @@ fn bind_mount(binds: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// What shows that EINVAL, when it comes, is about the file.
-const BY_LINK: &str = "setns(\"/proc/PID/ns/uts\"), while the member lives";
+/// The fact that shows that an EINVAL is about the file.
+const BY_LINK: &str = "setns(\"/proc/PID/ns/uts\"), while the member runs";
 
 fn by_name(stays_bound: bool) -> Result<Vec<Fact>> {
     let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
@@ -256,7 +232,7 @@ fn by_name(stays_bound: bool) -> Result<Vec<Fact>> {
         }
         let file = NsFile::open(name.display().to_string())?;
         me.report("setns(…, CLONE_NEWUTS)", Outcome::of(file.enter(Some(Kind::Uts)))?)?;
-        me.report("hostname there", Value::Name(uts::hostname()))
+        me.report("hostname after setns()", Value::Name(uts::hostname()))
     })?;
     Ok(creator.facts()?)
 }
@@ -265,23 +241,23 @@ fn bind_a_mount_namespace(own: bool) -> Result<Fact> {
     let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
         sandbox::enter(Namespaces::USER | Namespaces::MNT)?;
         let name = empty_file()?;
-        let younger = member(Kind::Mnt, |_| Ok(()))?;
-        let whose = if own { "self".into() } else { younger.pid().to_string() };
+        let member = member(Kind::Mnt, |_| Ok(()))?;
+        let whose = if own { "self".into() } else { member.pid().to_string() };
         let bound = mount::bind(Path::new(&format!("/proc/{whose}/ns/mnt")), &name);
         me.report("mount(\"/proc/…/ns/mnt\", …, MS_BIND)", Outcome::of(bound)?)
     })?;
     Ok(creator.fact()?)
 }
 
-fn nested(child_lives: bool) -> Result<Vec<Fact>> {
+fn nested(child_exists: bool) -> Result<Vec<Fact>> {
     one_more(Kind::User, 2, move |_| {
         let mut member = member(Kind::Cgroup, |_| {
-            sandbox::enter(Namespaces::USER)?; // the parent, which its only process leaves …
-            sandbox::enter(Namespaces::USER).map(drop) // … for the child
+            sandbox::enter(Namespaces::USER)?; // the parent namespace, which has no other process
+            sandbox::enter(Namespaces::USER).map(drop) // the child namespace
         })?;
         let child = NsFile::of(Some(member.pid()), Kind::User)?;
         end(&mut member)?;
-        Ok(child_lives.then_some(child))
+        Ok(child_exists.then_some(child))
     })
 }
 
@@ -293,14 +269,14 @@ fn owner(owned: Namespaces) -> Result<Vec<Fact>> {
             me.stay()
         })?;
         member.fact()?;
-        // Where it has none of its own, this is the UTS namespace that all share.
+        // Without CLONE_NEWUTS, this is the UTS namespace that all processes of the experiment share.
         let uts = NsFile::of(Some(member.pid()), Kind::Uts)?;
         end(&mut member)?;
         Ok(uts)
     })
 }
 
-fn for_children(kind: Kind, caller_lives: bool) -> Result<Vec<Fact>> {
+fn for_children(kind: Kind, caller_runs: bool) -> Result<Vec<Fact>> {
     one_more(kind, 1, move |_| {
         let mut caller = Child::spawn("caller", Namespaces::NONE, move |me| {
             namespace::unshare(Namespaces::only(kind))?;
@@ -309,7 +285,7 @@ fn for_children(kind: Kind, caller_lives: bool) -> Result<Vec<Fact>> {
             me.stay()
         })?;
         caller.fact()?;
-        if !caller_lives {
+        if !caller_runs {
             end(&mut caller)?;
         }
         Ok(caller)
@@ -320,14 +296,14 @@ fn mounted(kind: Kind, filesystem: &'static str, mounts: bool) -> Result<Vec<Fac
     one_more(kind, 1, move |_| {
         let target = empty_directory()?;
         let mut member = member(kind, move |_| {
-            // The mount is in the creator's mount namespace, which the member shares: it outlives the member.
+            // The member shares the creator's mount namespace, so the mount outlives the member.
             if mounts { mount::mount(filesystem, &target) } else { Ok(()) }
         })?;
         end(&mut member)
     })
 }
 
-/// Makes a queue by the mount, which stays, while the only member lives or when the namespace is gone.
+/// Creates a queue in the mounted mqueue filesystem: while the only member runs, or after the namespace is gone.
 fn a_queue(ends: bool) -> Result<Vec<Fact>> {
     let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
         sandbox::enter(Namespaces::USER | Namespaces::MNT)?;

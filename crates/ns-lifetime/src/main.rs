@@ -1,10 +1,10 @@
 //! When does a namespace die?
 //!
-//! With its last member, unless something else holds it. Nobody can look for what has no process and no name; so we let
-//! the kernel count. A user namespace of our own may have so many namespaces of a kind at a time and no more. Watch for
-//! what the kernel says to one more: ENOSPC while the earlier ones live, OK when one of them is gone.
+//! When its last member ends or leaves, unless something else refers to it. A namespace without a process and a name
+//! cannot be looked up, so the kernel counts: a user namespace has a limit of namespaces for each kind. Watch what the
+//! kernel answers to one more: ENOSPC while the earlier ones exist, OK when one of them is gone.
 //!
-//! At the end stands a namespace that nothing in /proc leads to, which lives all the same: a packet of its is under way.
+//! One namespace at the end exists although nothing in /proc leads to it: TCP still resends a packet in it.
 
 mod handle;
 mod immortal;
@@ -25,24 +25,24 @@ use ns_core::{
     process,
 };
 
-use limited::{IT, gone, one_more, one_more_of_each};
+use limited::{NAMESPACE, gone, one_more, one_more_of_each};
 use member::{end, member as in_a_new};
 
 const NS_LIFETIME: Experiment = Experiment {
     name: "ns-lifetime",
     question: "When does a namespace die?",
-    setup: "Only one namespace may live: a second can be made once the first is gone.",
-    arms: ["not held", "held by it"],
-    in_short: "a namespace goes with its last member, unless something holds it: a file, a mount, a child, a socket.",
+    setup: "The limit is one namespace: a second can be created once the first is gone.",
+    arms: ["no reference", "reference"],
+    in_short: "a namespace ends with its last member, unless something refers to it: a file, a mount, a child, a socket.",
     notes: "Linux namespaces",
     man: &["namespaces(7)", "user_namespaces(7)", "ioctl_ns(2)", "tcp(7)"],
     examples: &[
         ("ns-lifetime", "run the experiment"),
-        ("ns-lifetime --sabotage", "without what keeps them: no claim holds"),
-        ("ns-lifetime --format jsonl | jq .", "the same as data"),
-        ("strace -f ns-lifetime", "the system calls, facts on their pipes included"),
+        ("ns-lifetime --sabotage", "without the factors: no claim holds"),
+        ("ns-lifetime --format jsonl | jq .", "the events as JSON lines"),
+        ("strace -f ns-lifetime", "the system calls, and the writes that report facts"),
     ],
-    // Network for the far end of a veth pair, hostname for the names; mounts so that none of ours reaches the host.
+    // NET for one end of a veth pair, UTS for the hostnames, MNT so that no mount reaches the host.
     sandbox: Namespaces::UTS.union(Namespaces::NET).union(Namespaces::MNT),
     requires: &[],
     steps: &[
@@ -54,7 +54,7 @@ const NS_LIFETIME: Experiment = Experiment {
         listed::MOUNT,
         unlisted::TAKE_OUT,
         unlisted::MOUNT_SYSFS,
-        immortal::SAY_GOODBYE,
+        immortal::CLOSE_UNACKNOWLEDGED,
         inode_reuse::MAKE_IN_A_ROW,
         handle::OPEN_AGAIN,
     ],
@@ -67,49 +67,46 @@ fn main() -> std::process::ExitCode {
 
 const LAST_ENDS: Claim = Claim::holds(
     "last-ends",
-    "A namespace of any kind is gone when its last member has ended, if nothing else holds it.",
+    "A namespace of any kind is gone after its last member ends, if nothing else refers to it.",
 )
 .factor("exit(0)")
 .notes(&[19])
-.arms("member lives", "member gone")
+.arms("member runs", "ended")
 .core(&[Row::outside("kinds that are gone", GONE)])
 .asks(
-    "The only process of a namespace ends, and nothing else holds the namespace. What becomes of it?",
+    "The only process of a namespace ends, and nothing else refers to the namespace. What happens to it?",
     &[
         right("the kernel removes it"),
         wrong(
             "it stays until somebody deletes it",
-            "`ip netns delete` is needed after `ip netns add`, which holds its namespace by a mount",
+            "`ip netns delete` is needed after `ip netns add`, which keeps its namespace by a mount",
         ),
-        wrong(
-            "it stays, empty, until the next boot",
-            "a namespace is thought to be a thing with a name, like a file",
-        ),
+        wrong("it stays, empty, until the next boot", "a namespace is thought to have a name, like a file"),
         wrong("its creator becomes its member", "orphaned processes are adopted, so namespaces might be too"),
     ],
 );
 
 const END: Step = Step {
-    title: "Where one namespace of a kind may live, make one, and try to make another: while its only member \
-            lives, and when it has ended. So with each of the eight kinds.",
+    title: "With a limit of one namespace, create one, and try to create another: while its only member runs, and \
+            after it has ended. Repeat for each of the eight kinds.",
     calls: &["write(\"/proc/sys/user/max_uts_namespaces\", \"1\")", "clone3(CLONE_NEWUTS)", "exit(0)"],
     by_hand: &[
-        hand("unshare --user --map-root-user  # a shell of your own"),
-        hand("echo 1 > /proc/sys/user/max_uts_namespaces"),
-        hand("unshare --uts sleep 60 & sleep 0.1; unshare --uts true"),
-        hand("kill $!; wait; unshare --uts true && echo room"),
+        hand("unshare --user --map-root-user  # a shell of your own").prints(""),
+        hand("echo 1 > /proc/sys/user/max_uts_namespaces").prints(""),
+        hand("unshare --uts sleep 60 & sleep 1; unshare --uts true").prints("ENOSPC"),
+        hand("kill $!; wait; unshare --uts true && echo room").prints("room"),
     ],
     claims: &[LAST_ENDS],
     run: |lab| {
         let kinds = kinds_of_this_kernel();
-        let answers = lab.arms(Member::Lives, Member::IsGone, |member| of_each(&kinds, member))?;
+        let answers = lab.arms(Member::Runs, Member::IsGone, |member| of_each(&kinds, member))?;
         let rows = answers.control().iter().zip(answers.treatment());
         lab.picture(
             Picture::Heat(1),
-            "One more",
-            &["kind", "while the member lives", "when it has ended"],
-            rows.map(|((kind, living), (_, ended))| {
-                vec![kind.link().into(), living.value.clone(), ended.value.clone()]
+            "Creating one more",
+            &["kind", "while the member runs", "after it has ended"],
+            rows.map(|((kind, running), (_, ended))| {
+                vec![kind.link().into(), running.value.clone(), ended.value.clone()]
             })
             .collect(),
         )?;
@@ -124,29 +121,29 @@ const END: Step = Step {
 
 const LAST_LEAVES: Claim = Claim::holds(
     "last-leaves",
-    "A UTS namespace that nothing else holds is gone when its last member has left it for another.",
+    "A UTS namespace is gone after its last member enters another by setns(), if nothing else refers to it.",
 )
 .factor("setns()")
 .notes(&[19])
-.arms("member lives", "member gone")
-.core(&[Row::outside("UTS, left by setns()", IT)])
+.arms("member stays", "left")
+.core(&[Row::outside("UTS, left by setns()", NAMESPACE)])
 .asks(
-    "The only member of a UTS namespace enters another one by setns(), and lives. What becomes of the first?",
+    "The only member of a UTS namespace enters another one by setns(), and runs on. What happens to the first?",
     &[
         right("it is gone, as if the process had ended"),
         wrong(
-            "it lives until the process ends",
+            "it exists until the process ends",
             "a process is thought to own the namespace that it was created in",
         ),
         wrong(
-            "it lives, so that the process can go back",
+            "it exists, so that the process can go back",
             "`cd -` goes back; setns() needs a descriptor for that",
         ),
     ],
 );
 const ZOMBIE: Claim = Claim::holds(
     "zombie",
-    "A zombie has left all of its namespaces but PID and user: the others go before anyone waits for it.",
+    "A zombie keeps no namespaces but its PID and user namespaces; the others are gone before waitpid().",
 )
 .factor("exit(0)")
 .notes(&[19]);
@@ -159,23 +156,15 @@ const ZOMBIE_KEEPS: Claim = Claim::holds(
 .requires(&[Requirement::Namespace(Kind::Pid), Requirement::Namespace(Kind::User)]);
 
 const LEAVE: Step = Step {
-    title: "Let the last member leave for another namespace. Let the last member end, and do not wait for it.",
+    title: "Move the last member to another namespace by setns(). Then end a last member, and do not wait for it.",
     calls: &["setns()", "exit(0)", "readlink(\"/proc/PID/ns/…\")", "waitpid(PID)", "clone3(CLONE_NEW…)"],
-    by_hand: &[
-        hand("unshare --user --map-root-user  # a shell of your own, for this step"),
-        hand(
-            "echo 1 > /proc/sys/user/max_user_namespaces; sh -c 'unshare --user true & exec sleep 3' & sleep 1",
-        ),
-        hand(
-            "ls -l /proc/$(pgrep --parent $!)/ns; unshare --user true; wait; sleep 3; unshare --user true && echo room",
-        ),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user  # a shell of your own, for this step").prints(""), hand("echo 1 > /proc/sys/user/max_user_namespaces; sh -c 'unshare --user true & exec sleep 4' & sleep 1").prints(""), hand("ps -o stat=,comm= --ppid $!; unshare --user true").prints("Z true…\nENOSPC"), hand("wait; sleep 1; unshare --user true && echo room").prints("room"), ],
     claims: &[LAST_LEAVES, ZOMBIE, ZOMBIE_KEEPS],
     run: |lab| {
         lab.compare(LAST_LEAVES, false, true, leave)?.shows(gone(Kind::Uts))?;
         let kinds = kinds_of_this_kernel();
         let left: Vec<Kind> = kinds.iter().copied().filter(|kind| !KEPT_BY_A_ZOMBIE.contains(kind)).collect();
-        lab.compare(ZOMBIE, Member::Lives, Member::IsAZombie, |member| {
+        lab.compare(ZOMBIE, Member::Runs, Member::IsAZombie, |member| {
             kinds_with_room(of_each(&kinds, member)?)
         })?
         .shows(first().is(in_words(&left)))?;
@@ -192,14 +181,13 @@ const LEAVE: Step = Step {
     },
 };
 
-/// The kinds that a process is in until it has been waited for. Its number is one of each of its PID namespaces, and its
-/// credentials are of its user namespace.
+/// The kinds that a process is in until its parent has waited for it: a zombie still has PIDs and credentials.
 const KEPT_BY_A_ZOMBIE: [Kind; 2] = [Kind::Pid, Kind::User];
 
-/// What has become of the only member of a namespace.
+/// The state of the only member of a namespace.
 #[derive(Clone, Copy, PartialEq)]
 enum Member {
-    Lives,
+    Runs,
     /// It has ended, and its parent has not waited for it.
     IsAZombie,
     /// It has ended, and was waited for.
@@ -217,18 +205,18 @@ fn in_words(kinds: &[Kind]) -> String {
     kinds.iter().map(|kind| kind.link()).collect::<Vec<_>>().join(" ")
 }
 
-/// What the kernel says to one more namespace of each of these kinds, by what has become of the only member of the one
-/// before.
+/// The outcome of creating one more namespace of each of these kinds, where the only member of the first is as `member`
+/// says.
 fn of_each(kinds: &[Kind], member: Member) -> Result<Vec<(Kind, Fact)>> {
     let live = |_: &mut Reporter| {
         kinds.iter().map(|kind| in_a_new(*kind, |_| Ok(()))).collect::<ns_core::Result<Vec<_>>>()
     };
     let facts = match member {
-        Member::Lives => one_more_of_each(kinds, 1, live)?,
+        Member::Runs => one_more_of_each(kinds, 1, live)?,
         Member::IsAZombie => one_more_of_each(kinds, 1, |_| {
             kinds.iter().map(|kind| zombie(*kind)).collect::<ns_core::Result<Vec<_>>>()
         })?,
-        // With them go their pidfds, which would keep a PID namespace.
+        // This also closes their pidfds, which would keep a PID namespace.
         Member::IsGone => one_more_of_each(kinds, 1, |me| live(me)?.iter_mut().try_for_each(end))?,
     };
     ensure!(facts.len() == kinds.len(), "an answer for each kind");
@@ -238,7 +226,7 @@ fn of_each(kinds: &[Kind], member: Member) -> Result<Vec<(Kind, Fact)>> {
 const WITH_ROOM: &str = "kinds with room for one more";
 const GONE: &str = "kinds that are gone";
 
-/// The kinds of which the kernel made one more. It refused the others for want of room, or for no reason of ours.
+/// The kinds of which the kernel created one more. For the others it returned ENOSPC. Any other errno is an error.
 fn kinds_with_room(answers: Vec<(Kind, Fact)>) -> Result<Fact> {
     let mut kinds = Vec::new();
     for (kind, Fact { what, value, .. }) in answers {
@@ -255,16 +243,15 @@ fn kinds_with_room(answers: Vec<(Kind, Fact)>) -> Result<Fact> {
 
 fn leave(leaves: bool) -> Result<Vec<Fact>> {
     one_more(Kind::Uts, 2, move |_| {
-        let host = in_a_new(Kind::Uts, |_| Ok(()))?;
-        let other = NsFile::of(Some(host.pid()), Kind::Uts)?;
-        let guest = in_a_new(Kind::Uts, |_| if leaves { other.enter(Some(Kind::Uts)) } else { Ok(()) })?;
-        Ok((host, guest))
+        let other_member = in_a_new(Kind::Uts, |_| Ok(()))?;
+        let other = NsFile::of(Some(other_member.pid()), Kind::Uts)?;
+        let member = in_a_new(Kind::Uts, |_| if leaves { other.enter(Some(Kind::Uts)) } else { Ok(()) })?;
+        Ok((other_member, member))
     })
 }
 
-/// The only member of a new namespace of `kind`, and of the namespaces that it was created in, as a zombie: a child of
-/// ours. We never had its pidfd, which alone would keep its PID namespace. Its creator had; but that one has ended, and
-/// with it the member.
+/// The only member of a new namespace of `kind`, as a zombie child of the caller. The caller never had its pidfd, since
+/// that alone would keep its PID namespace. The creator of the member had one, and has ended.
 fn zombie(kind: Kind) -> ns_core::Result<Pid> {
     set_child_subreaper(true).named(|| "prctl(PR_SET_CHILD_SUBREAPER)".into())?;
     let mut creator = Child::spawn("creator of a member", Namespaces::NONE, move |me| {
@@ -280,7 +267,7 @@ fn zombie(kind: Kind) -> ns_core::Result<Pid> {
     Ok(pid)
 }
 
-/// Which links of a zombie can be read, in which state it is; or of one that has been waited for.
+/// The state of a zombie and those of its links that can be read. If `waits`, after waitpid().
 fn links_of_a_zombie(waits: bool) -> Result<Vec<Fact>> {
     let mut parent = Child::spawn("parent", Namespaces::NONE, move |me| {
         let pid = zombie(Kind::Uts)?;

@@ -1,8 +1,8 @@
-//! A process in a new namespace, which stays until it is told to end.
+//! A process in a new namespace, which runs until the experiment ends it.
 
 use ns_core::{Child, Kind, Namespaces, Reporter};
 
-/// A process in a new namespace of `kind`. It has prepared itself when this returns.
+/// A process in a new namespace of `kind`. When this returns, it has run `prepare`.
 pub(crate) fn member(
     kind: Kind,
     prepare: impl FnOnce(&mut Reporter) -> ns_core::Result<()>,
@@ -16,7 +16,7 @@ pub(crate) fn member(
     Ok(member)
 }
 
-/// Lets a process end, and waits for that: it is no member any more.
+/// Ends a process and waits for it. It is no longer a member.
 pub(crate) fn end(member: &mut Child) -> ns_core::Result<()> {
     member.wake()?;
     member.wait().map(drop)

@@ -1,4 +1,4 @@
-//! Where the trials mount: a tmpfs of their own over /tmp, which hides what is there.
+//! The place where the experiment mounts: a new tmpfs over /tmp, which hides the files there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use ns_core::{Named, mount};
 
 const SCRATCH: &str = "/tmp";
 
-/// Mounts one, with an empty file in it.
+/// Mounts a tmpfs with an empty file in it.
 pub(crate) fn empty_file() -> ns_core::Result<PathBuf> {
     mount::mount("tmpfs", Path::new(SCRATCH))?;
     let path = Path::new(SCRATCH).join("kept");
@@ -15,7 +15,7 @@ pub(crate) fn empty_file() -> ns_core::Result<PathBuf> {
     Ok(path)
 }
 
-/// Mounts one, with an empty directory in it.
+/// Mounts a tmpfs with an empty directory in it.
 pub(crate) fn empty_directory() -> ns_core::Result<PathBuf> {
     mount::mount("tmpfs", Path::new(SCRATCH))?;
     let path = Path::new(SCRATCH).join("mounted");

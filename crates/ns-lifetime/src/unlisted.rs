@@ -1,4 +1,5 @@
-//! What keeps a namespace that has no member, and is not on the list of namespaces(7); and what does not keep it.
+//! References that keep a namespace without members and that namespaces(7) does not list, and one mount that does not
+//! keep it.
 
 use std::fs::{self, File};
 use std::net::UdpSocket;
@@ -9,13 +10,13 @@ use anyhow::Result;
 use lesson::{Claim, Requirement, Row, Step, hand, inside, right, wrong};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Value, mount, probe};
 
-use crate::limited::{IT, gone, lives, one_more};
+use crate::limited::{NAMESPACE, exists, gone, one_more};
 use crate::member::{end, member};
 use crate::scratch::empty_directory;
 
 const LISTED: Claim = Claim::refuted(
     "listed",
-    "Beside members, only what namespaces(7) lists under \"Namespace lifetime\" keeps a namespace alive.",
+    "Besides its members, only what namespaces(7) lists under \"Namespace lifetime\" keeps a namespace.",
     "socket",
 )
 .factor("socket(AF_INET)")
@@ -24,9 +25,9 @@ const LISTED: Claim = Claim::refuted(
 .asks(
     "namespaces(7) lists what keeps a namespace without a member: files, mounts, children. How complete is the list?",
     &[
-        right("a socket keeps one too, and is not on it"),
+        right("it is incomplete: a socket keeps a namespace too"),
         wrong("complete", "the manual page is taken for the whole rule"),
-        wrong("complete: a socket is a file", "the files on the list are those of the namespace itself, as /proc/PID/ns has them"),
+        wrong("complete: a socket is a file", "the files on the list are the links in /proc/PID/ns"),
     ],
 );
 const SOCKET: Claim = Claim::holds(
@@ -36,67 +37,66 @@ const SOCKET: Claim = Claim::holds(
 .factor("socket(AF_INET)")
 .notes(&[20])
 .more(&[22])
-.core(&[Row::outside("net: open socket", IT)])
+.core(&[Row::outside("net: open socket", NAMESPACE)])
 .asks(
-    "A process creates a socket in a new network namespace, passes it to one outside, and ends. How long does the namespace live?",
+    "A process creates a socket in a new network namespace, passes it to a process outside, and ends. How long does the namespace exist?",
     &[
         right("as long as the socket is open"),
         wrong("until the process ends: it was the last member", "the receiver is in another network namespace"),
-        wrong("until the socket arrives: it moves to the receiver's network", "a socket is thought to be of its holder's network"),
+        wrong("until the socket arrives: it moves to the receiver's namespace", "a socket is thought to belong to the network of the process that has it open"),
     ],
 );
 const FILE: Claim = Claim::holds(
     "file",
-    "An open file keeps the user namespace of the process that opened it, even if the file is /dev/null.",
+    "An open file, here /dev/null, keeps the user namespace of the process that opened it.",
 )
 .factor("open(\"/dev/null\")")
 .notes(&[20])
 .requires(&[Requirement::Namespace(Kind::User)]);
 const PIDFD: Claim = Claim::holds(
     "pidfd",
-    "A pidfd keeps the PID namespace of its process, although that process has ended and been waited for.",
+    "A pidfd keeps the PID namespace of its process even after that process has been waited for.",
 )
 .factor("the pidfd")
 .notes(&[20])
 .requires(&[Requirement::Namespace(Kind::Pid)]);
 
 pub(crate) const TAKE_OUT: Step = Step {
-    title: "Take a socket, an open file or a pidfd out of a namespace before its only member ends.",
+    title: "Copy a socket, an open file or a pidfd to a process outside before the only member of the namespace ends.",
     calls: &["socket(AF_INET, SOCK_DGRAM)", "open(\"/dev/null\")", "pidfd_getfd()"],
     by_hand: &[],
     claims: &[SOCKET, LISTED, FILE, PIDFD],
     run: |lab| {
         let socket = lab.arms(false, true, socket)?;
-        lab.judge(SOCKET, socket.clone()).shows(lives(Kind::Net))?;
+        lab.judge(SOCKET, socket.clone()).shows(exists(Kind::Net))?;
         lab.judge(LISTED, socket).shows(gone(Kind::Net))?;
-        lab.compare(FILE, false, true, open_file)?.shows(lives(Kind::User))?;
-        lab.compare(PIDFD, false, true, pidfd)?.shows(lives(Kind::Pid))
+        lab.compare(FILE, false, true, open_file)?.shows(exists(Kind::User))?;
+        lab.compare(PIDFD, false, true, pidfd)?.shows(exists(Kind::Pid))
     },
 };
 
-const SYSFS: Claim = Claim::holds(
-    "sysfs",
-    "A mounted sysfs shows the devices of a network namespace and does not keep it alive.",
-)
-.factor("mount -t sysfs alone")
-.notes(&[20])
-.requires(&[Requirement::Probe(probe::sysfs)]);
+const SYSFS: Claim =
+    Claim::holds("sysfs", "A mounted sysfs does not keep the network namespace whose devices it shows.")
+        .factor("mount -t sysfs alone")
+        .notes(&[20])
+        .requires(&[Requirement::Probe(probe::sysfs)]);
 
 pub(crate) const MOUNT_SYSFS: Step = Step {
-    title: "From inside a network namespace mount sysfs, which shows its devices. Then end the only member.",
+    title: "Mount sysfs, which shows network devices, from inside a network namespace. Then end the only member.",
     calls: &["mount(\"sysfs\", …)", "readdir(\"…/class/net\")"],
     by_hand: &[
-        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step"),
-        hand("mount -t tmpfs tmpfs /tmp; mkdir /tmp/sys; echo 1 > /proc/sys/user/max_net_namespaces"),
-        hand("unshare --net sh -c 'mount -t sysfs sysfs /tmp/sys; ls /tmp/sys/class/net'"),
-        hand("sleep 1; ls /tmp/sys/class/net; unshare --net true && echo room"),
+        hand("unshare --user --map-root-user --mount  # a shell of your own, for this step").prints(""),
+        hand("mount -t tmpfs tmpfs /tmp; mkdir /tmp/sys; echo 1 > /proc/sys/user/max_net_namespaces")
+            .prints(""),
+        hand("unshare --net sh -c 'mount -t sysfs sysfs /tmp/sys; ls /tmp/sys/class/net'").prints("lo"),
+        hand("sleep 1; ls /tmp/sys/class/net; unshare --net true && echo room").prints("room"),
     ],
     claims: &[SYSFS],
     run: |lab| {
         lab.compare(SYSFS, false, true, sysfs)?.shows(
             gone(Kind::Net)
-                & inside("mounted there").is("sysfs")
-                & inside("devices listed there before").is_not("none"),
+                & inside("mounted filesystem").is("sysfs")
+                & inside("devices listed before the end").is_not("none"),
         )
     },
 };
@@ -111,10 +111,10 @@ fn socket(taken: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// What is held of the namespace after its end.
+/// The fact that says which reference to the namespace is left.
 const HELD: &str = "held outside";
 
-/// What a descriptor leads to, without its number: `socket`.
+/// The type of an open file, from its link in /proc/self/fd without the inode number: `socket`.
 fn what_it_is(file: &OwnedFd) -> ns_core::Result<String> {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let link = fs::read_link(&path).named(|| format!("readlink(\"{path}\")"))?;
@@ -130,7 +130,7 @@ fn open_file(taken: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// Has a member open something, takes a copy of it out of there or not, and ends the member.
+/// Has a member open a file, copies its descriptor by pidfd_getfd() if `taken`, and ends the member.
 fn take_out(
     taken: bool,
     kind: Kind,
@@ -138,7 +138,7 @@ fn take_out(
 ) -> ns_core::Result<Option<OwnedFd>> {
     let mut member = Child::spawn("member", Namespaces::only(kind), |me| {
         let opened = open()?;
-        me.report("number", opened.as_raw_fd())?;
+        me.report("descriptor", opened.as_raw_fd())?;
         me.stay()
     })?;
     let number = member.fact()?.value.as_i64().and_then(|it| i32::try_from(it).ok()).unwrap_or(-1);
@@ -155,7 +155,7 @@ fn pidfd(kept: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// Mounts a sysfs from inside, which holds the namespace alone, or beside a descriptor of it.
+/// Mounts a sysfs from inside. Unless `alone`, a descriptor of the namespace stays open too.
 fn sysfs(alone: bool) -> Result<Vec<Fact>> {
     one_more(Kind::Net, 1, move |me| {
         let target = empty_directory()?;
@@ -164,13 +164,13 @@ fn sysfs(alone: bool) -> Result<Vec<Fact>> {
         let listed = names_in(&target.join("class/net"));
         let file = (!alone).then(|| NsFile::of(Some(member.pid()), Kind::Net)).transpose()?;
         end(&mut member)?;
-        me.report("mounted there", mount::filesystem_type(&target)?)?;
-        me.report("devices listed there before", listed)?;
+        me.report("mounted filesystem", mount::filesystem_type(&target)?)?;
+        me.report("devices listed before the end", listed)?;
         Ok(file)
     })
 }
 
-/// Nothing where there is no such directory.
+/// The names in a directory: `none` if it is empty or missing.
 fn names_in(directory: &Path) -> Value {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

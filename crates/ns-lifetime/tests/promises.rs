@@ -1,4 +1,4 @@
-//! What every experiment promises, `ns-lifetime` keeps.
+//! `ns-lifetime` keeps the promises that every experiment makes.
 
 fn main() -> std::process::ExitCode {
     promises::kept(env!("CARGO_BIN_EXE_ns-lifetime"))

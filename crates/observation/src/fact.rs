@@ -1,4 +1,4 @@
-//! A fact: who saw what, from which side.
+//! A fact: who reported what, from which side.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ impl View {
 /// Something that was observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
-    /// The label of the process that saw it.
+    /// The label of the process that reported it.
     pub who: String,
     /// From which side.
     pub view: View,

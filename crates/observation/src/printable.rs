@@ -1,7 +1,7 @@
 //! Texts that are safe to show.
 
 /// The text on one line, with all escaped that a terminal obeys instead of showing it, or that hides or reorders what
-/// stands beside it ([`is_deceptive`]): a hostname, a process's name or a path may hold any of it.
+/// stands beside it ([`is_deceptive`]). A hostname, a process's name or a path may hold any of it.
 ///
 /// An escape is that of a Rust literal: `\n`, `\u{1b}`, `\u{202e}`. All else stays as it is, a backslash too.
 pub fn printable(text: &str) -> String {
@@ -14,10 +14,10 @@ pub fn printable(text: &str) -> String {
 
 /// Whether a character does something else than to show itself.
 ///
-/// These are the control characters (C0, DEL, C1), the separators of lines and paragraphs, those that change the
-/// direction of what follows (Unicode Standard Annex #9, "Explicit Directional Formatting"), and those that no terminal
-/// shows: zero-width and invisible characters, tags, the byte order mark. The two joiners, U+200C and U+200D, are none of
-/// them: scripts and emoji are written with them.
+/// These are the control characters (C0, DEL, C1), and the separators of lines and paragraphs. These are those that
+/// change the direction of what follows (Unicode Standard Annex #9, "Explicit Directional Formatting"). And these are
+/// those that no terminal shows: zero-width and invisible characters, tags, the byte order mark. The two joiners,
+/// U+200C and U+200D, are none of them: scripts and emoji are written with them.
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,

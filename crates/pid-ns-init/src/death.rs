@@ -1,4 +1,4 @@
-//! The signal that an init has asked for when its parent ends.
+//! PR_SET_PDEATHSIG in init: the signal that the kernel sends it when its parent ends.
 
 use std::io::Read;
 use std::io::Write;
@@ -12,19 +12,18 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use ns_core::Signal::{SIGKILL, SIGTERM, SIGUSR1};
 use ns_core::{Child, Fact, Named, Namespaces, Signal, Spawn, signals};
 
-use crate::end::{inside_a_namespace, number, tell_pids};
+use crate::end::{inside_a_namespace, pid_at_level, report_pids};
 use crate::sender::send;
 
 const PARENT_DEATH: Claim = Claim::holds(
     "parent-death",
-    "SIGKILL as PR_SET_PDEATHSIG ends an init whose parent, outside, ends; SIGTERM, which it does not handle, is dropped.",
+    "When init's parent ends, PR_SET_PDEATHSIG kills init with SIGKILL; SIGTERM without a handler is dropped.",
 )
 .factor("SIGKILL instead of SIGTERM")
 .notes(&[87, 90]);
 
 pub(crate) const END_ITS_PARENT: Step = Step {
-    title: "Let an init ask for a signal when its parent ends, and end its parent, which is outside. Then send SIGUSR1, which it \
-            handles.",
+    title: "Request a signal by PR_SET_PDEATHSIG in init, and end init's parent. Then send init SIGUSR1, which it handles.",
     calls: &["prctl(PR_SET_PDEATHSIG, signal)", "exit()", "kill(init, SIGUSR1)", "waitpid(init)"],
     by_hand: &[],
     claims: &[PARENT_DEATH],
@@ -34,7 +33,7 @@ pub(crate) const END_ITS_PARENT: Step = Step {
     },
 };
 
-/// What becomes of an init that gets `signal` by the end of its parent, and SIGUSR1 after that.
+/// The effect on init of `signal`, sent when its parent ends, and of SIGUSR1 after that.
 fn end_the_parent_of_an_init(signal: Signal) -> Result<Vec<Fact>> {
     inside_a_namespace(move |me| {
         let (mut here, mut there) = UnixStream::pair().named(|| "socketpair(AF_UNIX)".into())?;
@@ -45,7 +44,7 @@ fn end_the_parent_of_an_init(signal: Signal) -> Result<Vec<Fact>> {
                 Spawn::new("init").namespaces(Namespaces::PID).outlives_parent().run(move |me| {
                     let mut caught = signals::catch(&[SIGUSR1])?;
                     set_pdeathsig(signal).named(|| format!("prctl(PR_SET_PDEATHSIG, {signal})"))?;
-                    tell_pids(me)?;
+                    report_pids(me)?;
                     let first = caught.wait()?.signal;
                     there.write_all(format!("handles {first}").as_bytes()).named(|| "write(socket)".into())
                 })?;
@@ -53,10 +52,10 @@ fn end_the_parent_of_an_init(signal: Signal) -> Result<Vec<Fact>> {
             init.abandon();
             Ok(())
         })?;
-        let init = number(&parent.fact()?, 1)?;
-        // The kernel sends the signal before a parent can be waited for.
+        let init = pid_at_level(&parent.fact()?, 1)?;
+        // When waitpid(2) returns the parent, the kernel has sent the signal.
         parent.facts()?;
-        // It may have ended already, and is a zombie of ours then.
+        // If init has ended already, it is a zombie of this process, and kill(2) still succeeds.
         send(init, SIGUSR1)?;
         let mut text = String::new();
         here.read_to_string(&mut text).named(|| "read(socket)".into())?;

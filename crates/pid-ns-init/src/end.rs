@@ -1,4 +1,4 @@
-//! What happens to a PID namespace when its init ends, and what init owes its members.
+//! What happens to a PID namespace when its init ends, and what init does for its members.
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
@@ -14,26 +14,27 @@ use ns_core::{
 use crate::sender::send;
 
 const TAKES_ALL: Claim =
-    Claim::holds("takes-all", "When init ends, the kernel kills every process of the namespace.")
+    Claim::holds("takes-all", "When init ends, the kernel kills the other members of its namespace.")
         .factor("CLONE_NEWPID")
         .notes(&[85])
-        .core(&[Row::outside("children, at its end", "its children that live on")])
+        .core(&[Row::outside("surviving children", "its children that live on")])
         .asks(
-            "The init of a PID namespace ends. What becomes of its children, which handle no signal?",
+            "The init of a PID namespace ends. What happens to its children, which handle no signal?",
             &[
                 right("the kernel kills them"),
-                wrong(
-                    "they live on, and the host's init adopts them",
-                    "that is what happens to orphans elsewhere",
-                ),
-                wrong("they live on, and the eldest becomes PID 1", "a namespace is thought to need a PID 1"),
+                wrong("they live on, and the host's init adopts them", "this happens to other orphans"),
+                wrong("they live on, and the oldest becomes PID 1", "a namespace is thought to need a PID 1"),
             ],
         );
 
 pub(crate) const END_A_PARENT: Step = Step {
-    title: "End a parent that has two children, which handle nothing but ignore all that can be ignored. Who is left?",
+    title: "End a parent whose two children block all signals. Count the children that are left.",
     calls: &["clone3(CLONE_NEWPID)", "fork()", "exit(7)", "kill(pid, 0)"],
-    by_hand: &[hand("unshare -Urpf sh -c 'sleep 99 & sleep 98 & exit 7'; pgrep -a sleep")],
+    by_hand: &[
+        hand("unshare -Urpf sh -c 'sleep 987 & exit 7'; echo $?; pgrep -f 'sleep 987'").prints("7"),
+        hand("sh -c 'sleep 987 & exit 7'; echo $?; pgrep -f 'sleep 987'; pkill -f 'sleep 987'")
+            .prints("7\n<pid>"),
+    ],
     claims: &[TAKES_ALL],
     run: |lab| {
         lab.compare(TAKES_ALL, Namespaces::NONE, Namespaces::PID, left_after_the_parent)?
@@ -42,15 +43,15 @@ pub(crate) const END_A_PARENT: Step = Step {
 };
 
 const NO_MORE: Claim =
-    Claim::holds("no-more", "Once init has ended, no process can be made in the namespace: ENOMEM.")
+    Claim::holds("no-more", "After init has ended, fork() into its namespace fails with ENOMEM.")
         .factor("unshare(CLONE_NEWPID)")
         .notes(&[86])
-        .core(&[Row::first("fork(), after it")])
+        .core(&[Row::first("fork() after its end")])
         .asks(
             "After unshare(CLONE_NEWPID), the first child has ended. What does the next fork() do?",
             &[
                 right("it fails with ENOMEM"),
-                wrong("its child becomes PID 1", "the place is free again"),
+                wrong("its child becomes PID 1", "PID 1 is free again"),
                 wrong("its child becomes PID 2", "PIDs count upwards"),
                 wrong(
                     "its child is created outside the namespace",
@@ -60,9 +61,11 @@ const NO_MORE: Claim =
         );
 
 pub(crate) const MAKE_A_CHILD_LATER: Step = Step {
-    title: "Make a child after the first child of unshare(CLONE_NEWPID), the init, has ended.",
+    title: "Call fork() again after the first child of unshare(CLONE_NEWPID), the init, has ended.",
     calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "fork()"],
-    by_hand: &[hand("unshare -Ur --pid sh -c '/bin/true; /bin/true'")],
+    by_hand: &[
+        hand("unshare -Ur --pid bash -c '/bin/true; echo $?; /bin/true; echo never'").prints("0\nENOMEM")
+    ],
     claims: &[NO_MORE],
     run: |lab| {
         lab.compare(NO_MORE, Namespaces::NONE, Namespaces::PID, second_child)?.shows(first().is("ENOMEM"))
@@ -71,39 +74,43 @@ pub(crate) const MAKE_A_CHILD_LATER: Step = Step {
 
 const EVERYONE: Claim = Claim::holds(
     "everyone",
-    "kill(-1) from inside hits each member but init and the sender, and nobody outside.",
+    "kill(-1) from inside signals each member but init and the sender, and no process outside.",
 )
 .factor("CLONE_NEWPID")
 .more(&[30]);
 
 pub(crate) const SIGNAL_EVERYONE: Step = Step {
-    title: "A first process has two children. One of them sends SIGUSR1 to everyone; then each gets SIGTERM. What does each handle first, and what a listener outside?",
+    title: "Call kill(-1, SIGUSR1) in a child of the first process. Then send SIGTERM to each process. Which signal does each handle first?",
     calls: &["kill(-1, SIGUSR1)", "kill(pid, SIGTERM)"],
     by_hand: &[],
     claims: &[EVERYONE],
     run: |lab| {
         lab.compare(EVERYONE, Namespaces::NONE, Namespaces::PID, kill_everyone)?.shows(
-            outside("the listener heard first").is("SIGTERM")
-                & inside("the first process heard first").is("SIGTERM")
-                & inside("the sender heard first").is("SIGTERM")
-                & inside("the member heard first").is("SIGUSR1"),
+            outside("the listener handled first").is("SIGTERM")
+                & inside("the first process handled first").is("SIGTERM")
+                & inside("the sender handled first").is("SIGTERM")
+                & inside("the member handled first").is("SIGUSR1"),
         )
     },
 };
 
-const ORPHANS: Claim =
-    Claim::holds("orphans", "While init leaves SIGCHLD at its default, an orphan that has ended stays a zombie until init waits for it.")
-        .factor("an init that waits")
-        .notes(&[91])
-        .more(&[44]);
+const ORPHANS: Claim = Claim::holds(
+    "orphans",
+    "With init's SIGCHLD at its default action, an orphan that ends stays a zombie until init waits for it.",
+)
+.factor("an init that waits")
+.notes(&[91])
+.more(&[44]);
 
 pub(crate) const ORPHAN: Step = Step {
-    title: "Orphan a process, and let it end: once under an init that does not wait, once under one that does.",
+    title: "Let an orphan end: under an init that does not wait for it, then under one that waits.",
     calls: &["waitpid(-1)"],
     by_hand: &[
-        hand("unshare -Urpf --mount-proc --kill-child sleep 60 &"),
-        hand("init=$(pgrep --parent $!); enter=\"nsenter -t $init -U -m -p --preserve-credentials\""),
-        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm"),
+        hand("unshare -Urpf --mount-proc --kill-child sleep 60 &").prints(""),
+        hand("init=$(pgrep --parent $!); enter=\"nsenter -t $init -U -m -p --preserve-credentials\"")
+            .prints(""),
+        hand("$enter sh -c '(sleep 0.1 &)'; sleep 1; $enter ps -o pid,ppid,stat,comm; kill -KILL $!")
+            .prints("…\n… 1 Z sleep\n…"),
     ],
     claims: &[ORPHANS],
     run: |lab| lab.compare(ORPHANS, false, true, state_of_an_orphan)?.shows(first().is("gone")),
@@ -111,14 +118,14 @@ pub(crate) const ORPHAN: Step = Step {
 
 const REBOOT: Claim = Claim::holds(
     "reboot",
-    "reboot() in a PID namespace kills init: status SIGHUP for a restart, SIGINT for a halt; no handler runs.",
+    "reboot() in a PID namespace kills init: with SIGHUP for a restart, SIGINT for a halt. No handler runs.",
 )
 .factor("RB_AUTOBOOT, RB_HALT_SYSTEM, RB_POWER_OFF")
 .more(&[41])
 .requires(&[Requirement::Capability(Capability::CAP_SYS_BOOT)]);
 
 pub(crate) const REBOOT_FROM_INSIDE: Step = Step {
-    title: "Let an init that handles SIGHUP and SIGINT restart, halt and power off; beside that a command that a PID namespace does not know, suspend to disk.",
+    title: "Call reboot() in an init that handles SIGHUP and SIGINT: to suspend, which fails, then to restart, halt and power off.",
     calls: &[
         "reboot(RB_SW_SUSPEND)",
         "reboot(RB_AUTOBOOT)",
@@ -143,15 +150,19 @@ pub(crate) const REBOOT_FROM_INSIDE: Step = Step {
 
 const RENAMES: Claim = Claim::holds(
     "renames",
-    "The notes' pid_ns_test spares its host's name only in a UTS namespace: a PID namespace keeps no hostname in.",
+    "The notes' pid_ns_test changes the hostname of its parent, unless it also creates a UTS namespace.",
 )
 .factor("CLONE_NEWUTS")
 .notes(&[91]);
 
 pub(crate) const SET_THE_HOSTNAME: Step = Step {
-    title: "Set the hostname as the notes' pid_ns_test does: without a UTS namespace, and with one.",
+    title: "Set the hostname as the notes' pid_ns_test does: without a new UTS namespace, and with one.",
     calls: &["sethostname(\"test\")"],
-    by_hand: &[hand("unshare -Ur --uts sh -c 'unshare --pid --fork hostname test; hostname'; hostname")],
+    by_hand: &[
+        hand("unshare -Ur --uts sh -c 'unshare --pid --fork hostname test; hostname'").prints("test"),
+        hand("unshare -Ur --uts sh -c 'unshare --pid --uts --fork hostname other; hostname test; hostname'")
+            .prints("test"),
+    ],
     claims: &[RENAMES],
     run: |lab| {
         lab.compare(RENAMES, Namespaces::PID, Namespaces::PID | Namespaces::UTS, rename)?
@@ -159,7 +170,7 @@ pub(crate) const SET_THE_HOSTNAME: Step = Step {
     },
 };
 
-/// Runs `body` as the init of a PID namespace around the whole trial, which takes every orphan along when it ends.
+/// Runs `body` as init of a PID namespace for the whole trial. When this init ends, the kernel kills all orphans.
 pub(crate) fn inside_a_namespace(
     body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>,
 ) -> Result<Vec<Fact>> {
@@ -173,7 +184,7 @@ fn left_after_the_parent(namespaces: Namespaces) -> Result<Vec<Fact>> {
             for name in ["first child", "second child"] {
                 let mut child = Spawn::new(name).outlives_parent().run(|me| {
                     signals::block_all()?;
-                    tell_pids(me)?;
+                    report_pids(me)?;
                     wait_for_ever()
                 })?;
                 me.send(child.fact()?)?;
@@ -185,7 +196,7 @@ fn left_after_the_parent(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let end = parent.wait()?;
         let mut left = 0;
         for pids in &children {
-            left += usize::from(is_there(number(pids, 1)?)?);
+            left += usize::from(is_there(pid_at_level(pids, 1)?)?);
         }
         me.send(Fact::outside("its children that live on", left))?;
         me.send(Fact::outside("the parent", end))
@@ -201,23 +212,21 @@ fn is_there(process: Pid) -> ns_core::Result<bool> {
     }
 }
 
-/// As the procfs has it that we were started with: first the number that a process has there, then one a PID namespace
-/// further down.
-pub(crate) fn tell_pids(me: &mut Reporter) -> ns_core::Result<()> {
+/// Reports the PIDs of NSpid in /proc/self/status: first the one in the PID namespace of that procfs, then one for
+/// each nested namespace.
+pub(crate) fn report_pids(me: &mut Reporter) -> ns_core::Result<()> {
     me.report("PIDs", process::pids(None)?.into_iter().map(Value::Pid).collect::<Vec<_>>())
 }
 
-/// The number that a process told of itself for the PID namespace `level` below the one that we were started in.
-pub(crate) fn number(pids: &Fact, level: usize) -> ns_core::Result<Pid> {
-    let told = match &pids.value {
-        Value::List(numbers) => {
-            numbers.get(level).and_then(Value::as_i64).and_then(|it| i32::try_from(it).ok())
-        }
+/// The PID that a process reported for the PID namespace `level` levels below that of the experiment's procfs.
+pub(crate) fn pid_at_level(pids: &Fact, level: usize) -> ns_core::Result<Pid> {
+    let reported = match &pids.value {
+        Value::List(pids) => pids.get(level).and_then(Value::as_i64).and_then(|it| i32::try_from(it).ok()),
         _ => None,
     };
-    told.map(Pid::from_raw).ok_or_else(|| Error::Unreadable {
+    reported.map(Pid::from_raw).ok_or_else(|| Error::Unreadable {
         what: format!("{} of {}", pids.what, pids.who),
-        message: format!("no number of level {level} in '{}'", pids.value),
+        message: format!("no PID of level {level} in '{}'", pids.value),
     })
 }
 
@@ -236,7 +245,7 @@ fn kill_everyone(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let listen = |me: &mut Reporter| {
             let mut caught = signals::catch(&[SIGUSR1, SIGTERM])?;
             me.report("ready", "yes")?;
-            me.report("heard first", caught.wait()?.signal)
+            me.report("handled first", caught.wait()?.signal)
         };
         let mut listener = Child::spawn("listener", Namespaces::NONE, listen)?;
         listener.fact()?;
@@ -247,21 +256,21 @@ fn kill_everyone(namespaces: Namespaces) -> Result<Vec<Fact>> {
             let mut sender = Child::spawn("sender", Namespaces::NONE, |me| {
                 let mut caught = signals::catch(&[SIGUSR1, SIGTERM])?;
                 send(Pid::from_raw(-1), SIGUSR1)?;
-                // The fence, here and below: it is heard first only if the other was never sent.
+                // The fence, here and below: it is handled first only if the other signal was not sent.
                 send(getpid(), SIGTERM)?;
-                me.report("the sender heard first", caught.wait()?.signal)
+                me.report("the sender handled first", caught.wait()?.signal)
             })?;
             let by_the_sender = sender.fact()?.value;
             member.signal(SIGTERM)?;
-            me.report("the member heard first", member.fact()?.value)?;
+            me.report("the member handled first", member.fact()?.value)?;
             send(getpid(), SIGTERM)?;
-            me.report("the first process heard first", caught.wait()?.signal)?;
-            me.report("the sender heard first", by_the_sender)
+            me.report("the first process handled first", caught.wait()?.signal)?;
+            me.report("the sender handled first", by_the_sender)
         })?;
         let inside = first.facts()?;
         listener.signal(SIGTERM)?;
-        let heard = listener.fact()?;
-        me.send(Fact::outside("the listener heard first", heard.value))?;
+        let first_signal = listener.fact()?;
+        me.send(Fact::outside("the listener handled first", first_signal.value))?;
         inside.into_iter().try_for_each(|fact| me.send(fact))
     })?;
     Ok(facts)
@@ -271,8 +280,8 @@ fn state_of_an_orphan(init_waits: bool) -> Result<Fact> {
     let mut init = Spawn::new("init").namespaces(Namespaces::PID).run(move |me| {
         let mut parent = Child::spawn("parent", Namespaces::NONE, |me| {
             let mut orphan = Spawn::new("orphan").outlives_parent().run(|me| {
-                tell_pids(me)?;
-                // Until its parent, which holds the checkpoint, is gone: then it ends, adopted by init.
+                report_pids(me)?;
+                // It ends when its parent, which holds the checkpoint, has ended and init has adopted it.
                 me.stay()
             })?;
             me.send(orphan.fact()?)?;
@@ -287,12 +296,12 @@ fn state_of_an_orphan(init_waits: bool) -> Result<Fact> {
         me.send(pids)?;
         me.stay()
     })?;
-    let orphan = number(&init.fact()?, 0)?;
+    let orphan = pid_at_level(&init.fact()?, 0)?;
     let state = process::wait_for_state(orphan, &['Z'])?;
     Ok(Fact::outside("state of the orphan in /proc", state.map_or("gone".into(), String::from)))
 }
 
-/// What becomes of an init that calls reboot(2), and handles the signals by which it will seem to have been killed.
+/// How an init that calls reboot(2) ends. It handles the signals that its exit status names.
 fn reboot(what_for: &str, how: RebootMode) -> Result<Fact> {
     let mut init = Child::spawn("init", Namespaces::PID, move |me| {
         let _caught = signals::catch(&[SIGHUP, SIGINT])?;

@@ -1,10 +1,10 @@
 //! What can kill PID 1?
 //!
-//! The same code runs twice: in a plain child, and as the first process of a new PID namespace. Whatever differs
-//! below is the namespace's doing. Watch for kill(2): it says that all is well, and nothing happens.
+//! The same code runs twice: in a plain child, and as the first process of a new PID namespace. The namespace causes
+//! each difference below. Watch kill(2): it returns 0 even where the kernel drops the signal.
 //!
-//! We never wait for nothing to happen. A signal that should be dropped is followed by one that is handled: hearing
-//! the second proves that the first was dropped.
+//! No step waits to see that nothing happens. After a signal that should be dropped, it sends one that is handled. If
+//! the child handles only the second, the kernel dropped the first.
 
 mod death;
 mod end;
@@ -23,18 +23,18 @@ use sender::{Sender, UNTRACED, send};
 const PID_NS_INIT: Experiment = Experiment {
     name: "pid-ns-init",
     question: "What can kill PID 1?",
-    setup: "One code, run as a plain child and as a new namespace's init.",
+    setup: "The same code, as a plain child and as init of a new PID namespace.",
     arms: ["plain child", "CLONE_NEWPID"],
-    in_short: "who sends decides. SIGKILL from outside ends init; from inside it is dropped. Its end is the end of all.",
+    in_short: "the sender decides. SIGKILL from outside ends init; from inside it is dropped. When init ends, all members end.",
     notes: "PID Namespace",
     man: &["pid_namespaces(7)", "signal(7)", "kill(2)"],
     examples: &[
         ("pid-ns-init", "run the experiment"),
-        ("pid-ns-init --sabotage", "without the namespace: no claim holds"),
-        ("pid-ns-init --format jsonl | jq .", "the same as data"),
-        ("strace -f pid-ns-init", "the system calls, facts on their pipes included"),
+        ("pid-ns-init --sabotage", "without the factors: no claim holds"),
+        ("pid-ns-init --format jsonl | jq .", "the events as JSON lines"),
+        ("strace -f pid-ns-init", "the system calls, and the writes that report facts"),
     ],
-    // The mounts are for the new procfs, the hostname for the program that the notes print.
+    // MNT, since a step mounts a procfs. UTS, since a step sets the hostname as the notes' program does.
     sandbox: Namespaces::MNT.union(Namespaces::UTS),
     requires: &[],
     steps: &[
@@ -77,20 +77,21 @@ const IS_ONE: Claim = Claim::holds("is-one", "The first process in a new PID nam
             wrong("2: PID 1 is its parent", "on the host, init is PID 1 and was there first"),
         ],
     );
-const NO_PARENT: Claim = Claim::holds("no-parent", "Its parent is outside, unseen: getppid() gives 0.")
-    .factor("CLONE_NEWPID")
-    .more(&[23]);
+const NO_PARENT: Claim =
+    Claim::holds("no-parent", "The parent of init has no PID in the new namespace: getppid() returns 0.")
+        .factor("CLONE_NEWPID")
+        .more(&[23]);
 const SESSION: Claim = Claim::holds(
     "session",
-    "Its session's ID is not visible inside: getsid() gives 0, and 1 after setsid().",
+    "Init inherits a session whose ID is not visible inside: getsid(0) returns 0, and 1 after setsid().",
 )
 .factor("CLONE_NEWPID")
 .more(&[23]);
 
 const START: Step = Step {
-    title: "Start the same code as a plain child and as the first process of a new PID namespace: its init.",
+    title: "Start the same code as a plain child and as the first process of a new PID namespace, its init.",
     calls: &["clone3(0)", "clone3(CLONE_NEWPID)", "getpid()", "getppid()", "getsid(0)"],
-    by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'echo $$ $PPID'")],
+    by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'echo $$ $PPID'").prints("1 0")],
     claims: &[IS_ONE, NO_PARENT, SESSION],
     run: |lab| {
         let who = lab.arms(Namespaces::NONE, Namespaces::PID, start)?.try_map(|(child, facts)| {
@@ -106,17 +107,17 @@ const START: Step = Step {
 
 const NEW_PROC: Claim = Claim::holds(
     "new-proc",
-    "/proc shows the numbers of the namespace once a new procfs is mounted, not before.",
+    "/proc shows the PIDs of the namespace once a new procfs is mounted, not before.",
 )
 .factor("mount -t proc")
 .more(&[24]);
 
 const MOUNT_PROC: Step = Step {
-    title: "Look into /proc from a new PID namespace, before and after mounting a new procfs.",
+    title: "Read /proc/self in a new PID namespace: without a new procfs, and with one.",
     calls: &["mount(\"proc\", \"/proc\", \"proc\")", "readlink(\"/proc/self\")"],
     by_hand: &[
-        hand("unshare -Urpf --mount readlink /proc/self"),
-        hand("unshare -Urpf --mount-proc readlink /proc/self"),
+        hand("unshare -Urpf --mount readlink /proc/self").prints("<pid>"),
+        hand("unshare -Urpf --mount-proc readlink /proc/self").prints("1"),
     ],
     claims: &[NEW_PROC],
     run: |lab| {
@@ -130,7 +131,7 @@ const MOUNT_PROC: Step = Step {
 
 const IMMUNE: Claim = Claim::holds(
     "immune",
-    "SIGTERM from outside, which init does not handle, is dropped, and kill() succeeds.",
+    "SIGTERM from outside is dropped if init has no handler for it, and kill() succeeds.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[87, 88])
@@ -161,13 +162,15 @@ const CANNOT_SEND: Claim =
         );
 
 const SEND_SIGTERM: Step = Step {
-    title: "Send each SIGTERM, which neither handles, then SIGUSR1, which both do. What comes first?",
+    title: "Send each child SIGTERM, which it does not handle, then SIGUSR1, which it handles. Which acts first?",
     calls: &["kill(pid, SIGTERM)", "kill(pid, SIGUSR1)"],
     by_hand: &[
         hand(
             "unshare -Urpf --kill-child sh -c 'trap \"echo caught USR1\" USR1; while :; do sleep 1; done' &",
-        ),
-        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid"),
+        )
+        .prints(""),
+        hand("pid=$(pgrep --parent $!); kill -TERM $pid; echo $?; kill -USR1 $pid; sleep 2; kill -KILL $!")
+            .prints("0\ncaught USR1"),
     ],
     claims: &[IMMUNE, CANNOT_SEND],
     run: |lab| {
@@ -181,12 +184,12 @@ const SEND_SIGTERM: Step = Step {
 };
 
 const FROM_ABOVE: Claim =
-    Claim::holds("from-above", "Init is told that a signal from an ancestor namespace came from PID 0.")
+    Claim::holds("from-above", "In init's handler, a signal from an ancestor namespace has si_pid 0.")
         .factor("CLONE_NEWPID")
         .more(&[28]);
 
 const ASK_WHO_SENT: Step = Step {
-    title: "Ask the handler who sent the signal.",
+    title: "Read si_pid, the sender's PID, in a signal handler.",
     calls: &["sigaction(SIGUSR1, SA_SIGINFO)", "kill(pid, SIGUSR1)"],
     by_hand: &[],
     claims: &[FROM_ABOVE],
@@ -195,7 +198,7 @@ const ASK_WHO_SENT: Step = Step {
     },
 };
 
-const ITSELF: Claim = Claim::holds("itself", "Init cannot end itself by kill(): its own SIGKILL is dropped.")
+const ITSELF: Claim = Claim::holds("itself", "The kernel drops a SIGKILL that init sends to itself.")
     .factor("CLONE_NEWPID")
     .more(&[25])
     .core(&[Row::inside("SIGKILL from itself", "after SIGKILL")])
@@ -203,10 +206,10 @@ const ITSELF: Claim = Claim::holds("itself", "Init cannot end itself by kill(): 
         "Init calls kill(getpid(), SIGKILL). What happens?",
         &[
             right("nothing: init lives on"),
-            wrong("init dies", "SIGKILL cannot be caught, blocked or ignored"),
+            wrong("init is killed", "SIGKILL cannot be caught, blocked or ignored"),
             wrong(
                 "kill() fails with EPERM",
-                "init is protected, and protection is thought to be a permission",
+                "init is protected, and protection usually comes as a missing permission",
             ),
         ],
     );
@@ -229,9 +232,9 @@ const STOPPABLE: Claim = Claim::holds("stoppable", "SIGSTOP stops init when an a
     .requires(&[UNTRACED]);
 
 const SEND_SIGKILL: Step = Step {
-    title: "Let init send SIGKILL and SIGSTOP to itself, then send it both from outside. One that is stopped gets SIGTERM or SIGCONT from a member.",
+    title: "Send SIGKILL and SIGSTOP to init: from itself, then from outside. Send a stopped init SIGTERM or SIGCONT from a member.",
     calls: &["kill(getpid(), SIGKILL)", "kill(getpid(), SIGSTOP)", "kill(1, SIGCONT)"],
-    by_hand: &[hand("unshare -Urpf sh -c 'kill -KILL $$; echo still here'")],
+    by_hand: &[hand("unshare -Urpf sh -c 'kill -KILL $$; echo still here'").prints("still here")],
     claims: &[ITSELF, MORTAL, STOPPABLE, stopped::RESUMED],
     run: |lab| {
         lab.compare(ITSELF, Namespaces::NONE, Namespaces::PID, |namespaces| {
@@ -253,19 +256,19 @@ const SEND_SIGKILL: Step = Step {
 
 const BLOCKED: Claim = Claim::holds(
     "blocked",
-    "A signal that init blocks is pending; if it has no handler when it is unblocked, it is dropped.",
+    "A SIGTERM that init blocks stays pending. It is dropped when init unblocks it without a handler.",
 )
 .factor("CLONE_NEWPID")
 .more(&[31]);
 const DELIVERED: Claim = Claim::holds(
     "delivered",
-    "A signal that init blocks reaches a handler that is installed before it is unblocked.",
+    "A SIGTERM that init blocks is delivered if init installs a handler before it unblocks the signal.",
 )
 .factor("a handler, installed while the signal is pending")
 .more(&[31]);
 
 const BLOCK_SIGTERM: Step = Step {
-    title: "Block SIGTERM, let it arrive, and unblock it: without a handler, and with one that is installed meanwhile.",
+    title: "Block SIGTERM, send it, and unblock it: without a handler, and with a handler installed while it is pending.",
     calls: &[
         "sigprocmask(SIG_BLOCK, [SIGTERM])",
         "kill(getpid(), SIGTERM)",
@@ -284,16 +287,14 @@ const BLOCK_SIGTERM: Step = Step {
     },
 };
 
-const FAULT: Claim = Claim::holds(
-    "fault",
-    "A fault of its own kills init: the SIGSEGV of an invalid read, unhandled, is not dropped.",
-)
-.factor("an invalid read")
-.notes(&[87])
-.requires(&[UNTRACED]);
+const FAULT: Claim =
+    Claim::holds("fault", "An invalid read by init kills it: the kernel does not drop this SIGSEGV.")
+        .factor("an invalid read")
+        .notes(&[87])
+        .requires(&[UNTRACED]);
 
 const FAULT_ITSELF: Step = Step {
-    title: "Let init send itself SIGSEGV, then trigger one with an invalid read.",
+    title: "Send SIGSEGV from init to itself, then trigger SIGSEGV by an invalid read.",
     calls: &["kill(getpid(), SIGSEGV)", "mmap(PROT_NONE)"],
     by_hand: &[],
     claims: &[FAULT],
@@ -302,7 +303,7 @@ const FAULT_ITSELF: Step = Step {
     },
 };
 
-/// A child that says who it is, and stays.
+/// A child that reports its IDs and keeps running.
 fn start(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
     let label = if namespaces.is_empty() { "plain child" } else { "init" };
     let mut child = Child::spawn(label, namespaces, |me| {
@@ -355,7 +356,7 @@ fn sender_of_a_signal(namespaces: Namespaces) -> Result<Fact> {
     Ok(child.fact()?)
 }
 
-/// What becomes of a child that gets `signal`, which it does not handle, from itself or from outside.
+/// The effect of `signal` on a child without a handler. The child or its parent sends it.
 fn after(namespaces: Namespaces, signal: Signal, sender: Sender) -> Result<Fact> {
     let mut child = Child::spawn("child", namespaces, move |me| {
         if sender == Sender::Outside {
@@ -375,7 +376,7 @@ fn block_and_unblock(namespaces: Namespaces, handles: bool) -> Result<Vec<Fact>>
         signals::block(&[SIGTERM])?;
         send(getpid(), SIGTERM)?;
         me.report("SIGTERM is pending", signals::is_pending(SIGTERM)?)?;
-        // In both arms SIGUSR1 is the fence: what is handled first tells what became of SIGTERM.
+        // SIGUSR1 is the fence in both arms. If SIGTERM was dropped, SIGUSR1 is handled first.
         let handlers = [SIGUSR1, SIGTERM];
         let mut caught = signals::catch(if handles { &handlers } else { &handlers[..1] })?;
         signals::unblock(&[SIGTERM])?;
@@ -386,7 +387,7 @@ fn block_and_unblock(namespaces: Namespaces, handles: bool) -> Result<Vec<Fact>>
     Ok(vec![child.fact()?, child.next("after unblocking")?])
 }
 
-/// An init that gets SIGSEGV: for a fault of its own, or because it sends it to itself.
+/// The effect of SIGSEGV on init. The signal comes from an invalid read or from init's own kill().
 fn after_a_fault(faults: bool) -> Result<Fact> {
     let mut init = Child::spawn("init", Namespaces::PID, move |me| {
         if faults {

@@ -1,8 +1,8 @@
-//! The matrix: which signal reaches init, by who sends it and whether it is handled.
+//! The matrix: which signals init receives, by sender and by whether init handles them.
 //!
-//! Each cell is a process of its own. It always handles SIGPWR, the *fence*, which is sent after the signal under
-//! test. The kernel delivers the lowest number first, and the fence's is higher than all that are tested, so what is
-//! heard first tells what became of the other.
+//! Each cell is a process of its own. It always handles SIGPWR, the fence, which follows the signal under test. The
+//! kernel delivers the pending signal with the lowest number first, and SIGPWR's number is higher than all that are
+//! tested. If the child handles SIGPWR first, the kernel dropped the other signal.
 
 use anyhow::Result;
 use lesson::{Claim, Picture, Step, inside};
@@ -21,14 +21,14 @@ const SENDERS: [Sender; 3] = [Sender::Outside, Sender::Member, Sender::Itself];
 
 const MATRIX: Claim = Claim::holds(
     "matrix",
-    "Of nine signals the handled ones reach init from anyone; of the others only SIGKILL and SIGSTOP, from outside.",
+    "Of nine signals, init receives those that it handles, and SIGKILL and SIGSTOP from outside; the others are dropped.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[87, 88, 90])
 .requires(&[UNTRACED]);
 
 pub(crate) const FILL: Step = Step {
-    title: "All of it at once: nine signals, handled and not, from outside, from a member and from init itself.",
+    title: "Send init nine signals, with and without a handler: from outside, from a member and from itself.",
     calls: &["sigaction(signal, handler)", "kill(init, signal)"],
     by_hand: &[],
     claims: &[MATRIX],
@@ -40,8 +40,7 @@ pub(crate) const FILL: Step = Step {
             &["signal", "init handles it", "from outside", "from a member", "from itself"],
             matrices.treatment().rows(),
         )?;
-        lab.judge(MATRIX, matrices.map(|matrix| matrix.facts()))
-            .shows(inside("cells that are not as the sentence says").is(0))
+        lab.judge(MATRIX, matrices.map(|matrix| matrix.facts())).shows(inside("cells unlike the claim").is(0))
     },
 };
 
@@ -49,7 +48,7 @@ struct Cell {
     signal: Signal,
     handled: bool,
     sender: Sender,
-    seen: String,
+    result: String,
 }
 
 struct Matrix(Vec<Cell>);
@@ -64,8 +63,8 @@ impl Matrix {
                     continue;
                 }
                 for sender in SENDERS {
-                    let seen = try_one(namespaces, signal, handled, sender)?;
-                    cells.push(Cell { signal, handled, sender, seen });
+                    let result = try_one(namespaces, signal, handled, sender)?;
+                    cells.push(Cell { signal, handled, sender, result });
                 }
             }
         }
@@ -77,16 +76,16 @@ impl Matrix {
             .chunks(SENDERS.len())
             .map(|row| {
                 let mut values = vec![row[0].signal.into(), row[0].handled.into()];
-                values.extend(row.iter().map(|cell| Value::from(cell.seen.as_str())));
+                values.extend(row.iter().map(|cell| Value::from(cell.result.as_str())));
                 values
             })
             .collect()
     }
 
     fn facts(&self) -> Vec<Fact> {
-        let count = |word: &str| self.0.iter().filter(|cell| cell.seen == word).count();
-        let wrong = self.0.iter().filter(|cell| cell.seen != cell.said()).count();
-        let mut facts = vec![Fact::inside("matrix", "cells that are not as the sentence says", wrong)];
+        let count = |word: &str| self.0.iter().filter(|cell| cell.result == word).count();
+        let wrong = self.0.iter().filter(|cell| cell.result != cell.expected()).count();
+        let mut facts = vec![Fact::inside("matrix", "cells unlike the claim", wrong)];
         for word in ["handled", "dropped", "killed", "stopped"] {
             facts.push(Fact::inside("matrix", word, format!("{} of {}", count(word), self.0.len())));
         }
@@ -95,8 +94,8 @@ impl Matrix {
 }
 
 impl Cell {
-    /// What the claim says of this cell.
-    fn said(&self) -> &'static str {
+    /// What the claim predicts for this cell.
+    fn expected(&self) -> &'static str {
         match self.signal {
             _ if self.handled => "handled",
             SIGKILL if self.sender == Sender::Outside => "killed",
@@ -111,13 +110,13 @@ fn try_one(namespaces: Namespaces, signal: Signal, handled: bool, sender: Sender
     child.fact()?; // its handlers are installed
     if sender == Sender::Outside {
         child.signal(signal)?;
-        // The signal may have ended it already, and then there is nobody to fence.
+        // If the signal has ended the child already, the fence fails with ESRCH.
         let _ = child.try_signal(FENCE)?;
     } else {
         child.wake()?;
     }
-    let heard = child.next("heard")?.value.to_string();
-    Ok(match heard.as_str() {
+    let first = child.next("handled first")?.value.to_string();
+    Ok(match first.as_str() {
         name if name == signal.as_str() => "handled",
         name if name == FENCE.as_str() => "dropped",
         end if end == format!("killed by {signal}") => "killed",
@@ -142,7 +141,7 @@ fn target(
             Sender::Outside => {}
             Sender::Member => {
                 me.checkpoint()?;
-                // None, or why it could not.
+                // No facts, or the error of the member.
                 Child::spawn("member", Namespaces::NONE, move |_| send_both(init, signal))?.facts()?;
             }
             Sender::Itself => {

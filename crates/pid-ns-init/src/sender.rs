@@ -1,4 +1,4 @@
-//! Who sends init a signal, and who would be told of it first.
+//! The senders of a signal to init, and the requirement that no tracer interferes.
 
 use lesson::Requirement;
 use ns_core::{Error, Outcome, Pid, Result, Signal, probe, signals};
@@ -11,16 +11,16 @@ pub(crate) enum Sender {
     Itself,
 }
 
-/// A tracer is told of signals before they are dropped, and then they are not.
+/// A tracer changes the result: the kernel reports a signal to the tracer instead of dropping it.
 pub(crate) const UNTRACED: Requirement = Requirement::Probe(probe::untraced);
 
-/// Sends a signal that the kernel has to take: that it was dropped is seen in what comes of it, not in the answer.
+/// Sends a signal. kill(2) returning an errno is an error. A dropped signal is no error: kill(2) returns 0 for it too.
 pub(crate) fn send(process: Pid, signal: Signal) -> Result<()> {
-    taken(signal, signals::send(process, Some(signal))?)
+    check_sent(signal, signals::send(process, Some(signal))?)
 }
 
-/// That kill(2) answered so when it was asked to send `signal`.
-pub(crate) fn taken(signal: Signal, answer: Outcome) -> Result<()> {
+/// The outcome of kill(2) as a result: an errno is an error.
+pub(crate) fn check_sent(signal: Signal, answer: Outcome) -> Result<()> {
     match answer {
         Outcome::Failed(errno) => Err(Error::Call { call: format!("kill(pid, {signal})"), errno }),
         _ => Ok(()),

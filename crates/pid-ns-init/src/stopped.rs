@@ -1,4 +1,4 @@
-//! An init that is stopped, and what a member can do about that.
+//! A stopped init, and which signal of a member resumes it.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -9,17 +9,19 @@ use nix::unistd::getpid;
 use ns_core::Signal::SIGSTOP;
 use ns_core::{Child, Errno, Fact, Named, Namespaces, Outcome, Reporter, Signal, process, signals};
 
-use crate::sender::{UNTRACED, taken};
+use crate::sender::{UNTRACED, check_sent};
 
-pub(crate) const RESUMED: Claim =
-    Claim::holds("resumed", "A member's SIGCONT resumes a stopped init, though init does not handle it.")
-        .factor("SIGCONT instead of SIGTERM")
-        .notes(&[90])
-        .requires(&[UNTRACED]);
+pub(crate) const RESUMED: Claim = Claim::holds(
+    "resumed",
+    "SIGCONT from a member resumes a stopped init, even if init has no handler for it.",
+)
+.factor("SIGCONT instead of SIGTERM")
+.notes(&[90])
+.requires(&[UNTRACED]);
 
-/// What becomes of an init that is stopped from outside when a member sends it `signal`, which it does not handle.
+/// The state of a stopped init after a member sends it `signal`. Init has no handler for it.
 ///
-/// kill(2) returns when the process that was sent SIGCONT is awake again, so its state can be read then.
+/// kill(2) with SIGCONT wakes the process before it returns. So the state can be read right after it.
 pub(crate) fn after_a_members(signal: Signal) -> Result<Vec<Fact>> {
     let (here, there) = UnixDatagram::pair().named(|| "socketpair(AF_UNIX, SOCK_DGRAM)".into())?;
     for end in [&here, &there] {
@@ -46,7 +48,7 @@ pub(crate) fn after_a_members(signal: Signal) -> Result<Vec<Fact>> {
     let mut answer = [0; size_of::<i32>()];
     here.recv(&mut answer).named(|| "recv()".into())?;
     let answer = i32::from_ne_bytes(answer);
-    taken(signal, if answer == 0 { Outcome::Done } else { Outcome::Failed(Errno::from_raw(answer)) })?;
+    check_sent(signal, if answer == 0 { Outcome::Done } else { Outcome::Failed(Errno::from_raw(answer)) })?;
     let state = if process::state(init.pid())? == 'T' { "stopped" } else { "runs" };
     Ok(vec![stopped, Fact::outside("init afterwards", state)])
 }

@@ -1,4 +1,4 @@
-//! What every experiment promises, `pid-ns-init` keeps.
+//! `pid-ns-init` keeps the promises that every experiment makes.
 
 fn main() -> std::process::ExitCode {
     promises::kept(env!("CARGO_BIN_EXE_pid-ns-init"))

@@ -1,4 +1,4 @@
-//! How deep the tree may grow, and what ends with a branch.
+//! How deep PID namespaces nest, and what ends with the init of one.
 
 use anyhow::Result;
 use lesson::{Claim, Step, hand, inside, outside};
@@ -10,29 +10,31 @@ use ns_core::{
 use crate::trial::{in_a, own_pids, pid_of};
 
 const LEVEL: &str = "level";
-const MADE: &str = "levels made";
-const NEXT: &str = "one level more";
-/// ENOSPC is the answer to too many namespaces as well (max_pid_namespaces in namespaces(7)).
-const BESIDE: &str = "one more beside the first";
+const MADE: &str = "levels created";
+const NEXT: &str = "the next level";
+/// Too many namespaces give ENOSPC as well (max_pid_namespaces in namespaces(7)), so one more is created at the first
+/// level.
+const BESIDE: &str = "one more at level 1";
 
 const DEEPEST: Claim = Claim::holds(
     "deepest",
-    "PID namespaces nest 32 deep below the machine's first one: one more gives ENOSPC.",
+    "PID namespaces nest at most 32 levels below the initial one; the next clone3() fails with ENOSPC.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[92])
 .more(&[33]);
 
 pub(crate) const NEST_TO_THE_LIMIT: Step = Step {
-    title: "Nest a PID namespace in a PID namespace and so on, until the kernel refuses (or 36 are made).",
+    title: "Create nested PID namespaces, until clone3() fails or there are 36.",
     calls: &["clone3(CLONE_NEWPID)", "…"],
     by_hand: &[
-        hand("export i=0 n='i=$((i+1)); unshare -pf sh -c \"$n\" || { [ $? = 1 ] && echo $i; exit 2; }'"),
-        hand("unshare -Urpf sh -c \"$n\""),
+        hand("export i=0 n='i=$((i+1)); unshare -pf sh -c \"$n\" || { [ $? = 1 ] && echo $i; exit 2; }'")
+            .prints(""),
+        hand("unshare -Urpf sh -c \"$n\"").prints("ENOSPC\n3…"),
     ],
     claims: &[DEEPEST],
     run: |lab| {
-        // Whoever is in a namespace already has fewer left.
+        // From a nested PID namespace, fewer levels are left.
         let first = namespace::of_kind(None, Kind::Pid)?.ino == FIRST;
         let as_many = move |levels: &Value| {
             levels.as_i64().is_some_and(|it| if first { it == MOST } else { (1..MOST).contains(&it) })
@@ -44,32 +46,34 @@ pub(crate) const NEST_TO_THE_LIMIT: Step = Step {
 
 const ENDS_BELOW: Claim = Claim::holds(
     "ends-below",
-    "When an init dies, so does everyone in the namespaces below its own, other inits included.",
+    "When an init ends, the kernel kills all processes in the namespaces below, including other inits.",
 )
 .factor("CLONE_NEWPID")
 .more(&[26]);
 
 pub(crate) const KILL_THE_FIRST: Step = Step {
-    title: "In A, make a chain of five processes that outlive their parents, each in a PID namespace below the last. Kill the first.",
+    title: "In A, create a chain of five processes that outlive their parents, each in a PID namespace in the last one. Kill the first.",
     calls: &["clone3(CLONE_NEWPID)", "kill(first, SIGKILL)", "kill(pid, 0)"],
     by_hand: &[
-        hand("unshare -Urpf unshare -pf unshare -pf unshare -pf unshare -pf sleep 987 & sleep 1"),
-        hand("kill -KILL $(pgrep --parent $!); sleep 1; pgrep -af 'sleep 98[7]'"),
+        hand("unshare -Urpf unshare -pf unshare -pf unshare -pf unshare -pf sleep 876 2>/dev/null & sleep 1")
+            .prints(""),
+        hand("pgrep -fc 'sleep 87[6]'; kill -KILL $(pgrep --parent $!); sleep 1; pgrep -fc 'sleep 87[6]'")
+            .prints("6\n0"),
     ],
     claims: &[ENDS_BELOW],
     run: |lab| {
         lab.compare(ENDS_BELOW, Namespaces::NONE, Namespaces::PID, left_of_a_chain)?
-            .shows(outside("of the other four, alive").is(0))
+            .shows(outside("alive, of the other four").is(0))
     },
 };
 
-/// MAX_PID_NS_LEVEL in the kernel; pid_namespaces(7) gives the number too.
+/// MAX_PID_NS_LEVEL of the kernel. pid_namespaces(7) has the number too.
 const MOST: i64 = 32;
 const TRIED: usize = 36;
-/// PROC_PID_INIT_INO: the first PID namespace has the same inode number on every machine.
+/// PROC_PID_INIT_INO: the initial PID namespace has the same inode number on every machine.
 const FIRST: u64 = 0xeffffffc;
 
-/// How many levels could be made. From the `first` PID namespace on there are as many on every machine.
+/// How many levels could be created. From the initial PID namespace (`first`), the number is the same on every machine.
 fn nest(namespaces: Namespaces, first: bool) -> Result<Vec<Fact>> {
     let mut top = Child::spawn("level 1", namespaces, move |me| nest_from(me, 1, namespaces))?;
     let mut made = 0_i64;
@@ -80,14 +84,14 @@ fn nest(namespaces: Namespaces, first: bool) -> Result<Vec<Fact>> {
         }
         made += 1;
     };
-    // While all levels are there.
+    // While all levels exist.
     let beside = Outcome::of(Child::spawn("beside", namespaces, |_| Ok(())))?;
     let made = if first { Value::Number(made) } else { Value::Count(made) };
     Ok(vec![Fact::inside("innermost", MADE, made), last, Fact::outside(BESIDE, beside)])
 }
 
 fn nest_from(me: &mut Reporter, level: usize, namespaces: Namespaces) -> ns_core::Result<()> {
-    // A fact a level, so that nobody above waits for all of them at once.
+    // One fact a level, so that no process above waits for all of them at once.
     me.report(LEVEL, level)?;
     if level == TRIED {
         me.report(NEXT, "not tried")?;
@@ -125,13 +129,13 @@ fn left_of_a_chain(namespaces: Namespaces) -> Result<Vec<Fact>> {
         first.wait()?;
         let mut left = 0;
         for pid in below.iter().filter(|pid| **pid != first.pid()) {
-            left += usize::from(is_there(*pid)?);
+            left += usize::from(exists(*pid)?);
         }
-        me.send(Fact::outside("of the other four, alive", left))
+        me.send(Fact::outside("alive, of the other four", left))
     })
 }
 
-fn is_there(process: Pid) -> ns_core::Result<bool> {
+fn exists(process: Pid) -> ns_core::Result<bool> {
     match signals::send(process, None)? {
         Outcome::Failed(Errno::ESRCH) => Ok(false),
         Outcome::Failed(errno) => Err(Error::Call { call: "kill(pid, 0)".into(), errno }),
@@ -152,7 +156,7 @@ fn lengthen(me: &mut Reporter, length: usize, namespaces: Namespaces) -> ns_core
         }
         next.abandon();
     }
-    // Not at the checkpoint, which lets it go when the parent dies.
+    // A checkpoint would end when the parent ends, so this waits by pause().
     loop {
         nix::unistd::pause();
     }

@@ -1,10 +1,11 @@
 //! One process, how many PIDs?
 //!
-//! PID namespaces form a tree, and a process has a PID in its own namespace and in each one above it. Watch for the
-//! direction: PIDs, signals and procfs all look down the tree, and nothing in it looks up: what leads up is an inherited descriptor.
+//! PID namespaces form a tree. A process has a PID in its own namespace and in each ancestor. Watch the direction: by
+//! PIDs, signals and procfs, a process reaches its own namespace and those below. Only an inherited descriptor reaches
+//! a process above.
 //!
-//! Where a trial needs a namespace to stand in for the machine's own, it makes one, A, around both arms alike. What an
-//! arm adds to it is the factor.
+//! In most steps a PID namespace A is around both arms, in the place of the host's. What an arm adds to A is the
+//! factor.
 
 mod adoption;
 mod allocation;
@@ -25,18 +26,18 @@ use tree::{LEVELS, Tree};
 const PID_NS_TREE: Experiment = Experiment {
     name: "pid-ns-tree",
     question: "One process, how many PIDs?",
-    setup: "A PID namespace, A, and in it another, B.",
+    setup: "A PID namespace A, and in it a nested one, B.",
     arms: ["plain child", "CLONE_NEWPID"],
-    in_short: "a process has a PID in its namespace and each one above, none below. procfs shows its mounter's.",
+    in_short: "a process has a PID in its namespace and each ancestor. A procfs shows its mounter's namespace.",
     notes: "PID Namespace",
     man: &["pid_namespaces(7)", "setns(2)", "ioctl_ns(2)"],
     examples: &[
         ("pid-ns-tree", "run the experiment"),
-        ("pid-ns-tree --sabotage", "without the namespaces: no claim holds"),
+        ("pid-ns-tree --sabotage", "the negative control: no claim holds"),
         ("pid-ns-tree --format jsonl | jq .", "the same as data"),
-        ("strace -f -e trace=unshare,setns,clone3 pid-ns-tree", "who goes where"),
+        ("strace -f -e trace=unshare,setns,clone3 pid-ns-tree", "the calls that choose a namespace"),
     ],
-    // For new procfs mounts. The PID namespaces are made around each trial: one of the sandbox would take in children only.
+    // For new procfs mounts. Each arm creates its PID namespaces, since only children would enter one of the sandbox.
     sandbox: Namespaces::MNT,
     requires: &[],
     steps: &[
@@ -77,66 +78,67 @@ fn main() -> std::process::ExitCode {
 
 const ONE_EACH: Claim = Claim::holds(
     "one-each",
-    "A process has one PID in its own PID namespace and one in every ancestor of it (NSpid in /proc/PID/status).",
+    "A process has one PID in its PID namespace and one in each ancestor, as NSpid in /proc shows.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[92, 94, 99])
-.core(&[Row::inside("NSpid, three deep", "NSpid of C's first")])
+.core(&[Row::inside("NSpid, three deep", "NSpid of process in C")])
 .asks(
-    "Three PID namespaces are nested below the host's. How many PIDs has a process of the innermost?",
+    "Three PID namespaces are nested below the host's. How many PIDs does a process of the innermost have?",
     &[
-        right("four: one in each, the host's included"),
+        right("four: one in each, including the host's"),
         wrong("one", "ps shows one PID for each process"),
-        wrong("two: its own inside, and the host's", "with one container, two are what one sees"),
-        wrong("three: the host's is not counted", "the host is thought to be in no namespace"),
+        wrong("two: one inside, and one on the host", "with one container, there are two"),
+        wrong("three: none on the host", "the host seems to be in no namespace"),
     ],
 );
 const LISTED: Claim = Claim::holds(
     "listed",
-    "A procfs lists the processes of its own PID namespace and of those below it, by their PIDs there.",
+    "A procfs lists the processes of its PID namespace and of the namespaces below it.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[94, 95, 99, 101])
 .requires(&[Requirement::Probe(mounts::new_procfs)]);
 
 const NEST: Step = Step {
-    title: "Nest PID namespaces: A in here, B in A, C in B, with one process each. Ask each for its numbers, and who it sees.",
+    title: "Create nested PID namespaces: A, B in A, and C in B, with one process each. Read the PIDs of each, and the processes in its procfs.",
     calls: &["clone3(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "read(\"/proc/self/status\")"],
     by_hand: &[
-        hand("unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status"),
-        hand("unshare -Urpf --mount-proc unshare -pf sh -c 'sleep 9 & wait' & sleep 1"),
-        hand("grep NSpid /proc/$(pgrep --newest -x sleep)/status"),
+        hand("unshare -Urpf unshare -pf unshare -pf grep NSpid /proc/self/status").prints("NSpid: … … … 1"),
+        hand("unshare -Urpf --mount-proc --kill-child unshare -pf sleep 60 & sleep 1").prints(""),
+        hand("grep NSpid /proc/$(pgrep -P $(pgrep -P $!))/status; kill -KILL $!").prints("NSpid: … … 1"),
     ],
     claims: &[ONE_EACH, LISTED],
     run: |lab| {
         let mounts = lab.asks(&LISTED);
         let trees =
             lab.arms(Namespaces::NONE, Namespaces::PID, |namespaces| Tree::grow(namespaces, mounts))?;
-        trees.treatment().introduce(lab)?;
+        trees.treatment().list(lab)?;
         let reports = trees.try_map(Tree::look)?;
         lab.judge(ONE_EACH, reports.clone().map(|of| of.pids))
-            .shows(inside("NSpid of C's first").that(trial::lists(LEVELS.len())))?;
+            .shows(inside("NSpid of process in C").that(trial::lists(LEVELS.len())))?;
         if mounts {
             lab.table(
-                "Who sees whom, and by which number",
-                &["the process", "from here", "from A", "from B", "from C"],
+                "The PID of each process in each procfs",
+                &["process", "outside", "in A", "in B", "in C"],
                 reports.treatment().rows(),
             )?;
         }
-        lab.judge(LISTED, reports.map(|of| of.against_the_claim()))
-            .shows(inside("of the 16 cells, against the claim").is(0))
+        lab.judge(LISTED, reports.map(|of| of.unexpected())).shows(inside("unexpected cells, of 16").is(0))
     },
 };
 
-const SAME_NUMBER: Claim =
-    Claim::holds("same-number", "Two processes have the same PID at once, each in a namespace of its own.")
-        .factor("CLONE_NEWPID")
-        .notes(&[81, 82]);
+const SAME_NUMBER: Claim = Claim::holds(
+    "same-number",
+    "Two processes can have the same PID at the same time, in two PID namespaces.",
+)
+.factor("CLONE_NEWPID")
+.notes(&[81, 82]);
 
 const START_SIDE_BY_SIDE: Step = Step {
-    title: "Start two processes side by side, in a new PID namespace each, and ask each for its own PID.",
+    title: "Start two processes, each in a new PID namespace, and let each call getpid().",
     calls: &["clone3(CLONE_NEWPID)", "clone3(CLONE_NEWPID)", "getpid()"],
-    by_hand: &[hand("unshare -Urpf sh -c 'echo $$' & unshare -Urpf sh -c 'echo $$'; wait")],
+    by_hand: &[hand("unshare -Urpf sh -c 'echo $$' & unshare -Urpf sh -c 'echo $$'; wait").prints("1\n1")],
     claims: &[SAME_NUMBER],
     run: |lab| {
         lab.compare(SAME_NUMBER, Namespaces::NONE, Namespaces::PID, two_side_by_side)?.shows(

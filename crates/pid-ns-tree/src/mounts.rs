@@ -1,9 +1,9 @@
-//! procfs: it shows the PID namespace that it was mounted for, whoever looks at it.
+//! procfs: it shows the PID namespace that it was mounted for, to every reader.
 
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Row, Step, hand, inside, right, wrong};
+use lesson::{Claim, Kernel, Need, Requirement, Row, Step, hand, inside, right, wrong};
 use ns_core::probe::Unmet;
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, Value, mount, namespace, pids};
 
@@ -16,40 +16,33 @@ const SELF: &str = "readlink /mnt/self";
 
 const MOUNTER: Claim = Claim::holds(
     "mounter",
-    "A procfs shows the PID namespace that its mounter is in: after unshare(CLONE_NEWPID) that is still the old one.",
+    "A procfs shows the PID namespace of its mounter; after unshare(CLONE_NEWPID), that is still the old one.",
 )
-.factor("a mounter inside")
+.factor("a mounter in the new namespace")
 .notes(&[101, 102])
 .arms("the caller", "its child")
 .core(&[Row::inside("procfs, mounted by", LISTED)])
 .asks(
-    "A process calls unshare(CLONE_NEWPID), and itself mounts a procfs. Whose processes does that list?",
+    "A process calls unshare(CLONE_NEWPID), and then mounts a procfs itself. Which processes does that procfs list?",
     &[
         right("those of the old namespace"),
-        wrong("those of the new namespace", "`unshare --pid --fork --mount-proc` shows them: there the child mounts"),
-        wrong("nobody's, until a child is created", "the new namespace has no process yet"),
+        wrong("those of the new namespace", "`unshare --pid --fork --mount-proc` shows those, because its child mounts"),
+        wrong("none, until a child is created", "the new namespace has no process yet"),
     ],
 )
 .requires(MOUNTABLE);
 
 pub(crate) const MOUNT_AFTER_UNSHARE: Step = Step {
-    title: "In A, after unshare(CLONE_NEWPID), mount a procfs: by the caller, then by its child. The child, first in B, looks.",
+    title: "In A, call unshare(CLONE_NEWPID). Mount a procfs in the caller, or in its child, which is in B. Let the child list it.",
     calls: &["unshare(CLONE_NEWPID)", "mount(\"proc\", \"/mnt\", \"proc\")", "fork()", "readdir(\"/mnt\")"],
-    by_hand: &[
-        hand(
-            "unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid mount -t proc proc /mnt; echo /mnt/[0-9]*'",
-        ),
-        hand(
-            "unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid --fork sh -c \"mount -t proc proc /mnt; echo /mnt/[0-9]*\"'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid mount -t proc proc /mnt; echo /mnt/[0-9]*'").prints("/mnt/1 /mnt/2"), hand("unshare -Urpf --mount-proc sh -c 'sleep 2 & unshare --pid --fork sh -c \"mount -t proc proc /mnt; echo /mnt/[0-9]*\"'").prints("/mnt/1"), ],
     claims: &[MOUNTER],
     run: |lab| lab.compare(MOUNTER, false, true, mounted_by)?.shows(inside(LISTED).is(vec![Value::Pid(1)])),
 };
 
 const OTHERS: Claim = Claim::holds_since(
     "others",
-    "mount -t proc -o pidns=FILE shows the PID namespace of that file, and the mounter stays outside it.",
+    "A procfs mounted with pidns=FILE shows the PID namespace of that file, and the mounter stays outside.",
     Kernel(6, 18),
 )
 .factor("pidns=")
@@ -58,11 +51,9 @@ const OTHERS: Claim = Claim::holds_since(
 .requires(MOUNTABLE);
 
 pub(crate) const MOUNT_WITH_PIDNS: Step = Step {
-    title: "From A, mount a procfs of B, a PID namespace in A, without going there.",
+    title: "From A, mount a procfs of B, a PID namespace in A, without entering B.",
     calls: &["mount(\"proc\", \"/mnt\", \"proc\", \"pidns=/proc/PID/ns/pid\")", "readdir(\"/mnt\")"],
-    by_hand: &[hand(
-        "unshare -Urpf --mount-proc sh -c 'unshare -pf sleep 9 & sleep 1; mount -t proc -o pidns=/proc/$(pgrep -x sleep)/ns/pid proc /mnt; ls /mnt; readlink /mnt/self; echo $?'",
-    )],
+    by_hand: &[hand("unshare -Urpf --mount-proc sh -c 'unshare -pf sleep 9 & sleep 1; mount -t proc -o pidns=/proc/$(pgrep -x sleep)/ns/pid proc /mnt; echo /mnt/[0-9]*'").prints("/mnt/1").needs(&[Need::Kernel(6, 17)]), ],
     claims: &[OTHERS],
     run: |lab| {
         // Before Linux 6.18 the option is unknown, and nothing is mounted.
@@ -74,21 +65,17 @@ pub(crate) const MOUNT_WITH_PIDNS: Step = Step {
     },
 };
 
-const SUBSET: Claim = Claim::holds(
-    "subset",
-    "Each mount of procfs has options of its own: with subset=pid one lists processes alone, and /proc stays whole.",
-)
-.factor("subset=pid")
-.notes(&[102])
-.more(&[39])
-.requires(MOUNTABLE);
+const SUBSET: Claim =
+    Claim::holds("subset", "A procfs mounted with subset=pid lacks uptime, and the old /proc still has it.")
+        .factor("subset=pid")
+        .notes(&[102])
+        .more(&[39])
+        .requires(MOUNTABLE);
 
 pub(crate) const MOUNT_WITH_SUBSET: Step = Step {
-    title: "Mount a second procfs with an option, and look for a file of it in both.",
+    title: "Mount a second procfs with subset=pid, and look for the file uptime in both.",
     calls: &["mount(\"proc\", \"/mnt\", \"proc\", \"subset=pid\")", "stat(\"/mnt/uptime\")"],
-    by_hand: &[hand(
-        "unshare -Urpf --mount-proc sh -c 'mount -t proc -o subset=pid proc /mnt; ls -d /mnt/* /proc/uptime'",
-    )],
+    by_hand: &[hand("unshare -Urpf --mount-proc sh -c 'mount -t proc -o subset=pid proc /mnt; echo /mnt/*; ls /proc/uptime /mnt/uptime'").prints("/mnt/1 /mnt/self /mnt/thread-self\nENOENT\n/proc/uptime"), ],
     claims: &[SUBSET],
     run: |lab| {
         lab.compare(SUBSET, "", "subset=pid", second_mount)?.shows(
@@ -100,9 +87,9 @@ pub(crate) const MOUNT_WITH_SUBSET: Step = Step {
 
 const MNT: &str = "/mnt";
 
-/// A mount namespace around each trial, so that /mnt is another one each time.
+/// Runs `body` in A, in a new mount namespace, so that each arm has its own /mnt.
 fn in_a_with_mounts(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
-    in_a(|me| send_all_of(Child::spawn("A's second", Namespaces::MNT, body)?, me))
+    in_a(|me| send_all_of(Child::spawn("process of A", Namespaces::MNT, body)?, me))
 }
 
 fn mounted_by(child_mounts: bool) -> Result<Vec<Fact>> {
@@ -111,7 +98,7 @@ fn mounted_by(child_mounts: bool) -> Result<Vec<Fact>> {
         if !child_mounts {
             mount::mount("proc", Path::new(MNT))?;
         }
-        let child = Child::spawn("B's first", Namespaces::NONE, move |me| {
+        let child = Child::spawn("process of B", Namespaces::NONE, move |me| {
             if child_mounts {
                 mount::mount("proc", Path::new(MNT))?;
             }
@@ -123,7 +110,7 @@ fn mounted_by(child_mounts: bool) -> Result<Vec<Fact>> {
 
 fn procfs_of_b(with_option: bool) -> Result<Vec<Fact>> {
     in_a_with_mounts(move |me| {
-        let mut member = Child::spawn("B's first", Namespaces::PID, report_pids_and_stay)?;
+        let mut member = Child::spawn("process of B", Namespaces::PID, report_pids_and_stay)?;
         let file = format!("/proc/{}/ns/pid", pid_of(&member.fact()?, 0)?);
         let options = if with_option { format!("pidns={file}") } else { String::new() };
         me.report("mount()", Outcome::of(mount::mount_with("proc", &options, Path::new(MNT)))?)?;
@@ -155,14 +142,14 @@ fn look(me: &mut Reporter) -> ns_core::Result<()> {
     }
 }
 
-/// What keeps us from mounting a new procfs, as a container's masks over /proc do: a child tries.
+/// What prevents this process from mounting a procfs, such as a container's mounts over parts of /proc. A child tries.
 pub(crate) fn new_procfs() -> ns_core::Result<Option<Unmet>> {
     let mut probe = Child::spawn("probe", Namespaces::PID | Namespaces::MNT, |me| {
         me.report("mount", Outcome::of(mount::mount("proc", Path::new(MNT)))?)
     })?;
     let answer = probe.fact()?.value;
     Ok((answer != "OK").then(|| {
-        let what = format!("mounting a new procfs at {MNT} gives {answer}");
-        Unmet::new(what, "run on the host or in a virtual machine, where no part of /proc is covered")
+        let what = format!("a new procfs at {MNT}: mount() returns {answer}");
+        Unmet::new(what, "run on the host or in a virtual machine, where no mount covers a part of /proc")
     }))
 }

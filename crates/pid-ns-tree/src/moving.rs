@@ -1,4 +1,4 @@
-//! Who moves, and where to: unshare() and setns() send the caller's next children, down and never up.
+//! unshare() and setns() set the PID namespace of the caller's next children: the own one, or one below.
 
 use anyhow::Result;
 use lesson::{Claim, Effect, Row, Step, every, hand, inside, right, wrong};
@@ -10,85 +10,77 @@ use ns_core::{
 use crate::trial::{self, in_a, lists, pid_of, report_pids_and_stay};
 
 const CHANGED: &str = "getpid() changed";
-const MOVED: &str = "its own namespace changed";
+const MOVED: &str = "ns/pid changed";
 const CHILD: &str = "NSpid of its next child";
 const UNSHARE_AGAIN: &str = "unshare(CLONE_NEWPID) again";
 
 const CALLER_STAYS: Claim = Claim::holds(
     "caller-stays",
-    "unshare(CLONE_NEWPID) moves the next children, the first of them to PID 1; the caller's getpid() is for life.",
+    "After unshare(CLONE_NEWPID), the caller keeps its PID and namespace, and its next child is in the new namespace.",
 )
 .factor("unshare(CLONE_NEWPID)")
 .notes(&[96])
 .more(&[34]);
 
 pub(crate) const UNSHARE: Step = Step {
-    title: "In A, a PID namespace made for the trial, call unshare(CLONE_NEWPID). Compare the caller before and after; make a child.",
+    title: "In A, call unshare(CLONE_NEWPID). Compare the caller before and after, and create a child.",
     calls: &["getpid()", "unshare(CLONE_NEWPID)", "getpid()", "fork()"],
-    by_hand: &[hand("unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'")],
+    by_hand: &[hand("unshare -Ur --pid bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'")
+        .prints("<pid>\n1\n<pid>")],
     claims: &[CALLER_STAYS],
     run: |lab| {
-        lab.compare(CALLER_STAYS, Namespaces::NONE, Namespaces::PID, unshare_and_look)?
-            .shows(sends_its_child_alone())
+        lab.compare(CALLER_STAYS, Namespaces::NONE, Namespaces::PID, unshare_and_compare)?
+            .shows(moves_the_child_only())
     },
 };
 
 const CHILDREN_GO: Claim = Claim::holds(
     "children-go",
-    "setns() into a PID namespace below moves the next children there, and leaves the caller where it is.",
+    "After setns() into a child PID namespace, the caller keeps its PID and namespace; its next child is there.",
 )
 .factor("setns(CLONE_NEWPID)")
 .notes(&[96, 97]);
 const FREELY: Claim =
-    Claim::refuted("freely", "A process descends into a child PID namespace by setns().", "children-go")
+    Claim::refuted("freely", "setns() moves its caller into a child PID namespace.", "children-go")
         .factor("setns(CLONE_NEWPID)")
         .notes(&[97]);
 
 pub(crate) const ENTER: Step = Step {
-    title: "In A, call setns() with the file of a PID namespace below. Compare the caller before and after; make a child.",
+    title: "In A, call setns() with the file of a child PID namespace. Compare the caller before and after, and create a child.",
     calls: &["open(\"/proc/PID/ns/pid\")", "setns(file, CLONE_NEWPID)", "getpid()", "fork()"],
-    by_hand: &[
-        hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)"),
-        hand(
-            "nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'",
-        ),
-        hand("kill -KILL $init"),
-    ],
+    by_hand: &[hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)").prints(""), hand("nsenter -t $init -U --preserve-credentials -p --no-fork bash -c 'echo $$; bash -c \"echo \\$\\$\"; echo $$'").prints("<pid>\n2\n<pid>"), hand("kill -KILL $init").prints(""), ],
     claims: &[CHILDREN_GO, FREELY],
     run: |lab| {
-        let entered = lab.arms(false, true, enter_and_look)?;
-        lab.judge(CHILDREN_GO, entered.clone()).shows(sends_its_child_alone())?;
+        let entered = lab.arms(false, true, enter_and_compare)?;
+        lab.judge(CHILDREN_GO, entered.clone()).shows(moves_the_child_only())?;
         lab.judge(FREELY, entered).shows(inside(MOVED).is(true))
     },
 };
 
 const CAPABLE: Claim =
-    Claim::holds("capable", "Without CAP_SYS_ADMIN nobody sends children down: setns() gives EPERM.")
-        .factor("CAP_SYS_ADMIN given up")
+    Claim::holds("capable", "Without CAP_SYS_ADMIN, setns() into a child PID namespace fails with EPERM.")
+        .factor("a dropped CAP_SYS_ADMIN")
         .notes(&[97]);
 
 pub(crate) const ENTER_WITHOUT_PRIVILEGE: Step = Step {
-    title: "Try that setns() with all capabilities but CAP_SYS_ADMIN.",
+    title: "Drop CAP_SYS_ADMIN, and call setns() with the file of a child PID namespace.",
     calls: &["capset()", "setns(file, CLONE_NEWPID)"],
     by_hand: &[
-        hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)"),
-        hand(
-            "test $(id -u) = 0 && drop='setpriv --bounding-set=-sys_admin'; $drop nsenter -t $init --pid true",
-        ),
-        hand("kill -KILL $init"),
+        hand("unshare -Urpf --kill-child sleep 600 & sleep 1; init=$(pgrep --parent $!)").prints(""),
+        hand("nsenter -t $init --pid true; kill -KILL $init").prints("EPERM"),
     ],
     claims: &[CAPABLE],
     run: |lab| {
         lab.compare(CAPABLE, true, false, |capable| enter(Target::Below, capable))?
-            .shows(inside("setns(one below)").is("EPERM"))
+            .shows(inside("setns(a child)").is("EPERM"))
     },
 };
 
 const NO_ASCENT: Claim = Claim::holds(
     "no-ascent",
-    "setns() takes one's own PID namespace and those below it; the parent's and a sibling give EINVAL.",
+    "setns() accepts the caller's own PID namespace and one below; the parent or a sibling gives EINVAL.",
 )
-.factor("a target above or beside")
+.factor("the parent or a sibling as the target")
 .notes(&[98])
 .arms("B itself", "its parent A")
 .core(&[Row::first("setns() in B, to")])
@@ -96,20 +88,18 @@ const NO_ASCENT: Claim = Claim::holds(
     "Root in PID namespace B calls setns() with the file of B's parent. What happens?",
     &[
         right("setns() fails with EINVAL"),
-        wrong("its next child is in the parent namespace", "setns() does that for a namespace below"),
-        wrong(
-            "setns() fails with EPERM",
-            "a user may lack the privilege, and so the refusal is taken for one of privilege",
-        ),
+        wrong("its next child is in the parent namespace", "setns() does that for a child namespace"),
+        wrong("setns() fails with EPERM", "EPERM is the usual errno where a privilege is missing"),
     ],
 );
 
 pub(crate) const ENTER_IN_EACH_DIRECTION: Step = Step {
-    title: "From B, a PID namespace in A, offer setns() every direction: B itself, one below, the parent, a sibling.",
+    title: "From B, a PID namespace in A, call setns() in each direction: B itself, a child, the parent, a sibling.",
     calls: &["setns(file, CLONE_NEWPID)"],
     by_hand: &[hand(
         "unshare -Urpf --mount-proc sh -c 'sleep 9 & unshare -pf nsenter --pid=/proc/$!/ns/pid true'",
-    )],
+    )
+    .prints("EINVAL")],
     claims: &[NO_ASCENT],
     run: |lab| {
         let (own_or_below, parent_or_sibling) =
@@ -123,92 +113,89 @@ pub(crate) const ENTER_IN_EACH_DIRECTION: Step = Step {
 
 const UNDO: Claim = Claim::holds(
     "undo",
-    "setns() into one's own PID namespace undoes unshare(CLONE_NEWPID): the next child stays with its parent.",
+    "setns() into the caller's own PID namespace undoes unshare(CLONE_NEWPID): the next child is in that namespace.",
 )
-.factor("setns() into one's own")
+.factor("setns() into the own namespace")
 .notes(&[98]);
 const AGAIN: Claim = Claim::holds(
     "again",
-    "A second unshare(CLONE_NEWPID) works if setns() into one's own PID namespace came between, else EINVAL.",
+    "A second unshare(CLONE_NEWPID) fails with EINVAL, unless setns() into the own PID namespace comes between.",
 )
-.factor("setns() into one's own")
+.factor("setns() into the own namespace")
 .notes(&[98]);
 
 pub(crate) const COME_BACK: Step = Step {
-    title: "In A, call unshare(CLONE_NEWPID), change one's mind by setns() into A, make a child, and unshare once more.",
+    title: "In A, call unshare(CLONE_NEWPID), undo it by setns() into A, and create a child. Then call unshare(CLONE_NEWPID) again.",
     calls: &[
         "unshare(CLONE_NEWPID)",
         "setns(open(\"/proc/self/ns/pid\"), CLONE_NEWPID)",
         "fork()",
         "unshare(CLONE_NEWPID)",
     ],
-    by_hand: &[
-        hand("readlink /proc/self/ns/pid; sudo unshare --pid bash -c 'readlink /proc/self/ns/pid; true'"),
-        hand(
-            "sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork bash -c 'readlink /proc/self/ns/pid; true'",
-        ),
-        hand("sudo unshare --pid unshare --pid true"),
-        hand("sudo unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork unshare --pid true; echo $?"),
-    ],
+    by_hand: &[hand("readlink /proc/self/ns/pid; unshare --pid bash -c 'readlink /proc/self/ns/pid; true'").as_root().prints("<ns A>\n<ns B>"), hand("unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork bash -c 'readlink /proc/self/ns/pid; true'").as_root().prints("<ns A>"), hand("unshare --pid unshare --pid true").as_root().prints("EINVAL"), hand("unshare --pid nsenter --pid=/proc/self/ns/pid --no-fork unshare --pid true; echo $?").as_root().prints("0"), ],
     claims: &[UNDO, AGAIN],
     run: |lab| {
         let came_back = lab.arms(false, true, come_back)?;
-        // Here, in A, and no third.
+        // Two PIDs: in the experiment's namespace and in A.
         lab.judge(UNDO, came_back.only(&[CHILD])).shows(inside(CHILD).that(lists(2)))?;
         lab.judge(AGAIN, came_back.only(&[UNSHARE_AGAIN]))
             .shows(inside(UNSHARE_AGAIN).from("EINVAL").to("OK"))
     },
 };
 
-const NO_THREAD: Claim = Claim::holds(
-    "no-thread",
-    "While its children go to another PID namespace, a process can make no thread.",
-)
-.factor("unshare(CLONE_NEWPID)")
-.notes(&[96]);
+const NO_THREAD: Claim =
+    Claim::holds("no-thread", "After unshare(CLONE_NEWPID), a process cannot create a thread.")
+        .factor("unshare(CLONE_NEWPID)")
+        .notes(&[96]);
 
 pub(crate) const START_A_THREAD: Step = Step {
-    title: "Start a thread, call unshare(CLONE_NEWPID), and start another.",
+    title: "Create a thread, call unshare(CLONE_NEWPID), and create another.",
     calls: &["clone3(CLONE_THREAD|…)", "unshare(CLONE_NEWPID)", "clone3(CLONE_THREAD|…)"],
     by_hand: &[hand(
-        "sudo unshare --pid /usr/bin/python3 -c 'import threading; threading.Thread(target=print).start()'",
-    )],
+        "unshare --pid /usr/bin/python3 -c 'import threading; threading.Thread(target=print).start()'",
+    )
+    .as_root()
+    .prints("…\nRuntimeError: can't start new thread")],
     claims: &[NO_THREAD],
     run: |lab| {
         lab.compare(NO_THREAD, Namespaces::NONE, Namespaces::PID, start_a_thread)?
-            .shows(inside("a thread was made").is(false) & inside(BEFORE).is("OK"))
+            .shows(inside("thread created").is(false) & inside(BEFORE).is("OK"))
     },
 };
 
 const RECOVER: Claim = Claim::holds(
     "recover",
-    "ENOMEM, once the init of the children's namespace is dead, is no lasting harm: setns() into one's own cures it.",
+    "After the init of the new namespace ends, fork() fails with ENOMEM until setns() into the own namespace.",
 )
-.factor("setns() into one's own")
+.factor("setns() into the own namespace")
 .notes(&[98])
 .more(&[37]);
 
 pub(crate) const RECOVER_FROM_ENOMEM: Step = Step {
-    title: "Let the first child after unshare(CLONE_NEWPID) end, so that its namespace takes nobody any more. Come back by setns().",
+    title: "Call unshare(CLONE_NEWPID), and let the first child end, which is the init. Call fork(), setns() into A, and fork() again.",
     calls: &["unshare(CLONE_NEWPID)", "fork()", "waitpid()", "setns(own, CLONE_NEWPID)", "fork()"],
     by_hand: &[
-        hand("sudo unshare --pid sh -c '/bin/true; /bin/true'"),
-        hand("sudo unshare --pid sh -c '/bin/true; exec nsenter --pid=/proc/self/ns/pid echo back'"),
+        hand("unshare --pid bash -c '/bin/true; echo $?; /bin/true; echo never'")
+            .as_root()
+            .prints("0\nENOMEM"),
+        hand("unshare --pid sh -c '/bin/true; exec nsenter --pid=/proc/self/ns/pid echo back'")
+            .as_root()
+            .prints("back"),
     ],
     claims: &[RECOVER],
     run: |lab| {
         lab.compare(RECOVER, false, true, fork_after_init)?
-            .shows(inside("fork() once more").from("ENOMEM").to("OK"))
+            .shows(inside("second fork()").from("ENOMEM").to("OK"))
     },
 };
 
-/// The caller is where it was and who it was. Its next child has three PIDs: here, in A, and in the one below.
-fn sends_its_child_alone() -> Effect {
+/// The caller keeps its PID and namespace. Its next child has three PIDs: in the experiment's namespace, A and the new one.
+fn moves_the_child_only() -> Effect {
     inside(CHANGED).is(false) & inside(MOVED).is(false) & inside(CHILD).that(lists(3))
 }
 
-/// Does `change` to where the next children go, and reports what became of the caller and of its next child.
-fn look_before_and_after(
+/// Runs `change`, and reports the caller before and after it, and its next child.
+fn compare_before_and_after(
     me: &mut Reporter,
     change: impl FnOnce() -> ns_core::Result<()>,
 ) -> ns_core::Result<()> {
@@ -220,15 +207,15 @@ fn look_before_and_after(
     me.report(CHILD, child.fact()?.value)
 }
 
-fn unshare_and_look(namespaces: Namespaces) -> Result<Vec<Fact>> {
-    in_a(move |me| look_before_and_after(me, || namespace::unshare(namespaces)))
+fn unshare_and_compare(namespaces: Namespaces) -> Result<Vec<Fact>> {
+    in_a(move |me| compare_before_and_after(me, || namespace::unshare(namespaces)))
 }
 
-fn enter_and_look(enters: bool) -> Result<Vec<Fact>> {
+fn enter_and_compare(enters: bool) -> Result<Vec<Fact>> {
     in_a(move |me| {
         let mut below = Child::spawn("below", Namespaces::PID, report_pids_and_stay)?;
         let file = NsFile::of(Some(pid_of(&below.fact()?, 0)?), Kind::Pid)?;
-        look_before_and_after(me, || if enters { file.enter(Some(Kind::Pid)) } else { Ok(()) })
+        compare_before_and_after(me, || if enters { file.enter(Some(Kind::Pid)) } else { Ok(()) })
     })
 }
 
@@ -240,7 +227,7 @@ enum Target {
     Sibling,
 }
 
-/// From B, a namespace in A, tries to send its children to the target.
+/// From B, a namespace in A, calls setns() with the file of the target.
 fn enter(target: Target, capable: bool) -> Result<Vec<Fact>> {
     in_a(move |me| {
         let mut sibling = Child::spawn("sibling", Namespaces::PID, report_pids_and_stay)?;
@@ -249,10 +236,10 @@ fn enter(target: Target, capable: bool) -> Result<Vec<Fact>> {
         let mover = Child::spawn("mover", Namespaces::PID, move |me| {
             let mut below = Child::spawn("below", Namespaces::PID, report_pids_and_stay)?;
             let (what, file) = match target {
-                Target::Own => ("setns(its own)", NsFile::of(None, Kind::Pid)?),
-                Target::Below => ("setns(one below)", file_of(&mut below)?),
-                Target::Parent => ("setns(its parent)", parent),
-                Target::Sibling => ("setns(a sibling)", sibling),
+                Target::Own => ("setns(own)", NsFile::of(None, Kind::Pid)?),
+                Target::Below => ("setns(a child)", file_of(&mut below)?),
+                Target::Parent => ("setns(parent)", parent),
+                Target::Sibling => ("setns(sibling)", sibling),
             };
             if !capable {
                 process::drop_capability(Capability::CAP_SYS_ADMIN)?;
@@ -285,11 +272,11 @@ const BEFORE: &str = "clone3(CLONE_THREAD|…) before";
 fn start_a_thread(namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_a(move |me| {
         let start = || std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().is_ok());
-        // Where no thread can be made in any case, as at a limit on processes, there is nothing to ask.
+        // Fails the arm if no thread can be created at all, as at a limit on processes.
         me.report(BEFORE, Outcome::of(start().named(|| "clone3(CLONE_THREAD|…)".into()))?)?;
         namespace::unshare(namespaces)?;
-        // The kernel says EINVAL; a C library may make EAGAIN of that, as musl does. So yes or no is what is asked.
-        me.report("a thread was made", start().is_ok())
+        // The kernel returns EINVAL. A C library may turn that into EAGAIN, as musl does. So the fact is yes or no.
+        me.report("thread created", start().is_ok())
     })
 }
 
@@ -299,10 +286,10 @@ fn fork_after_init(comes_back: bool) -> Result<Vec<Fact>> {
         let fork = || Outcome::of(Child::spawn("child", Namespaces::NONE, |_| Ok(())));
         namespace::unshare(Namespaces::PID)?;
         Child::spawn("init", Namespaces::NONE, |_| Ok(()))?.wait()?;
-        me.report("fork() after its init ended", fork()?)?;
+        me.report("fork() after init has ended", fork()?)?;
         if comes_back {
             own.enter(Some(Kind::Pid))?;
         }
-        me.report("fork() once more", fork()?)
+        me.report("second fork()", fork()?)
     })
 }

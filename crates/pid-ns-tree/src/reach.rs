@@ -1,4 +1,4 @@
-//! Who reaches whom: by PID, by name, by a descriptor that was inherited.
+//! Which process reaches which other: by a PID, by procfs, or by an inherited descriptor.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -13,22 +13,22 @@ use ns_core::{
 use crate::trial::{self, in_a, pid_of, report_pids_and_stay};
 
 const KILL: &str = "kill(its PID outside, 0)";
-const NAME: &str = "its name in the /proc of outside";
+const NAME: &str = "its name in the old /proc";
 
 const NO_PID: Claim = Claim::holds(
     "no-pid",
-    "A process outside has no PID inside: kill() gives ESRCH. But a /proc mounted outside still shows it.",
+    "kill() with the PID of a process outside fails with ESRCH, but the old /proc still shows that process.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[95])
 .more(&[27])
 .core(&[Row::inside("kill(outside, 0)", KILL)])
 .asks(
-    "In a new PID namespace, root finds a process outside in the old /proc, and calls kill(PID, 0). What is the answer?",
+    "In a new PID namespace, root finds a process outside in the old /proc, and calls kill(PID, 0). What is the result?",
     &[
         right("-1, ESRCH"),
-        wrong("-1, EPERM", "a namespace is thought to forbid, and what is forbidden gives EPERM"),
-        wrong("0: success", "PIDs are thought to be the same everywhere, and root may signal everyone"),
+        wrong("-1, EPERM", "the namespace seems to forbid the call, and EPERM means that"),
+        wrong("0: success", "PIDs seem to be the same everywhere, and root may signal every process"),
     ],
 );
 const SEES_NOTHING: Claim = Claim::refuted(
@@ -40,38 +40,39 @@ const SEES_NOTHING: Claim = Claim::refuted(
 .notes(&[95])
 .core(&[Row::inside("its name, in /proc", NAME)])
 .asks(
-    "A process is in a new PID namespace; /proc is still the one mounted outside. Which processes outside can it see?",
+    "A process is in a new PID namespace, and /proc is still the old one. Which processes outside can it see?",
     &[
         right("those that /proc shows, by name too"),
-        wrong("none", "a new procfs shows none, and with most containers there is one"),
-        wrong("its parent alone", "a process is thought to know its parent"),
+        wrong("none", "a new procfs shows none, and most containers have one"),
+        wrong("only its parent", "a process knows its parent by getppid()"),
     ],
 );
 
 pub(crate) const LOOK_OUTSIDE: Step = Step {
-    title: "In a new PID namespace, without a new procfs: send signal 0 to a process outside, and read its name in /proc.",
+    title: "In a new PID namespace, with the old /proc, send signal 0 to a process outside, and read its name.",
     calls: &["kill(pid, 0)", "read(\"/proc/PID/comm\")"],
     by_hand: &[
-        hand("sleep 9 & unshare -Urpf sh -c \"kill -0 $!; cat /proc/$!/comm\""),
-        hand("sleep 9 & unshare -Urpf --mount-proc sh -c \"kill -0 $!; cat /proc/$!/comm\""),
+        hand("sleep 60 & unshare -Urpf bash -c \"kill -0 $!; cat /proc/$!/comm\"").prints("ESRCH\nsleep"),
+        hand("unshare -Urpf --mount-proc bash -c \"kill -0 $!; cat /proc/$!/comm\"; kill $!")
+            .prints("ESRCH\nENOENT"),
     ],
     claims: &[SEES_NOTHING, NO_PID],
     run: |lab| {
         let seen = lab.arms(Namespaces::NONE, Namespaces::PID, look_outside)?;
-        lab.judge(SEES_NOTHING, seen.clone()).shows(inside(NAME).is("not there"))?;
-        lab.judge(NO_PID, seen).shows(inside(KILL).is("ESRCH") & inside(NAME).is_not("not there"))
+        lab.judge(SEES_NOTHING, seen.clone()).shows(inside(NAME).is("absent"))?;
+        lab.judge(NO_PID, seen).shows(inside(KILL).is("ESRCH") & inside(NAME).is_not("absent"))
     },
 };
 
 const DOWNWARDS: Claim = Claim::holds(
     "downwards",
-    "pidfd_send_signal() reaches one's own PID namespace and those below; a parent or sibling gives EINVAL.",
+    "pidfd_send_signal() succeeds within the own PID namespace and those below; elsewhere it fails with EINVAL.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[94, 95]);
 
 pub(crate) const SIGNAL_EACH_OTHER: Step = Step {
-    title: "Nest PID namespaces: B and C side by side in A, D in B. From each, send SIGCONT to a process in each, by pidfds.",
+    title: "Create PID namespaces: B and C in A, D in B. From each, send SIGCONT by pidfds to a process in each.",
     calls: &["pidfd_open(pid)", "setns(pid, CLONE_NEWPID)", "pidfd_send_signal(pidfd, SIGCONT)"],
     by_hand: &[],
     claims: &[DOWNWARDS],
@@ -79,42 +80,42 @@ pub(crate) const SIGNAL_EACH_OTHER: Step = Step {
         let signals = lab.arms(Namespaces::NONE, Namespaces::PID, Signals::sent)?;
         lab.picture(
             Picture::Heat(1),
-            "What pidfd_send_signal() gives",
+            "Results of pidfd_send_signal()",
             &["from a member of", "to A", "to B", "to D", "to C"],
             signals.treatment().rows(),
         )?;
-        lab.judge(DOWNWARDS, signals.map(|of| of.against_the_claim()))
-            .shows(inside("of the 16 answers, against the claim").is(0))
+        lab.judge(DOWNWARDS, signals.map(|of| of.unexpected()))
+            .shows(inside("unexpected results, of 16").is(0))
     },
 };
 
 const PARENT: Claim = Claim::holds(
     "parent",
-    "Every PID namespace below the first has a parent: ioctl(NS_GET_PARENT) leads from it up to one's own.",
+    "ioctl(NS_GET_PARENT) returns the parent of a nested PID namespace, step by step up to the caller's own.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[92, 93]);
 
 pub(crate) const ASK_FOR_PARENTS: Step = Step {
-    title: "Nest three PID namespaces. Walk up from the innermost, from parent to parent, until the kernel refuses.",
+    title: "Create three nested PID namespaces. From the innermost, call ioctl(NS_GET_PARENT) until the caller's own, and once more.",
     calls: &["open(\"/proc/PID/ns/pid\")", "ioctl(ns, NS_GET_PARENT)"],
-    by_hand: &[hand("lsns --type pid --tree=parent")],
+    by_hand: &[hand("unshare -Urpf --kill-child unshare -pf sleep 60 & sleep 1; lsns --type pid --tree=parent; kill -KILL $!").prints("…\n└─… pid 1 … unshare -pf sleep 60\n└─… pid 1 … sleep 60"), ],
     claims: &[PARENT],
     run: |lab| {
         lab.compare(PARENT, Namespaces::NONE, Namespaces::PID, ask_for_parents)?
-            .shows(outside("steps up to our own").is(3))
+            .shows(outside("steps up to the own").is(3))
     },
 };
 
 const DESCRIPTOR: Claim = Claim::holds(
     "descriptor",
-    "A process of the parent namespace, which kill() cannot name, can be reached by an inherited pidfd: pidfd_getfd().",
+    "For a process of the parent namespace, kill() gives ESRCH, and pidfd_getfd() with an inherited pidfd succeeds.",
 )
 .factor("pidfd_getfd() instead of kill()")
 .notes(&[95]);
 
 pub(crate) const TAKE_A_DESCRIPTOR: Step = Step {
-    title: "From B, a PID namespace in A, reach a process of A, which has a pipe open: by its PID, and by a pidfd that was inherited.",
+    title: "From B, a PID namespace in A, try to reach a process of A with an open pipe: by its PID, then by an inherited pidfd.",
     calls: &["kill(pid, 0)", "pidfd_getfd(pidfd, fd)", "read(fd)"],
     by_hand: &[],
     claims: &[DESCRIPTOR],
@@ -126,28 +127,28 @@ pub(crate) const TAKE_A_DESCRIPTOR: Step = Step {
 
 const SIGIO: Claim = Claim::holds(
     "sigio",
-    "A signal goes up by an open file: who writes to a pipe inside makes the kernel send SIGIO to its reader above.",
+    "write() to an inherited pipe makes the kernel send `SIGIO` to its reader in the parent namespace.",
 )
 .factor("write() to an inherited pipe instead of kill()")
 .notes(&[95])
 .more(&[29]);
 
 pub(crate) const WRITE_TO_A_READER: Step = Step {
-    title: "From B, a PID namespace in A, signal a process of A, which has asked for SIGIO of a pipe: by its PID, then by a byte.",
+    title: "In A, let a process request `SIGIO` for a pipe. From B, a PID namespace in A, send it `SIGIO`: by kill(), then by a write to the pipe.",
     calls: &["fcntl(fd, F_SETOWN, getpid())", "fcntl(fd, F_SETFL, O_ASYNC)", "kill(pid, SIGIO)", "write(fd)"],
     by_hand: &[],
     claims: &[SIGIO],
     run: |lab| {
         lab.compare(SIGIO, false, true, signal_up)?
-            .shows(inside(SIGNAL).from("ESRCH").to("OK") & inside(COMES).is("yes"))
+            .shows(inside(SIGNAL).from("ESRCH").to("OK") & inside(PENDING).is("yes"))
     },
 };
 
-const SIGNAL: &str = "kill(pid, SIGIO) or write()";
-const COMES: &str = "SIGIO has come";
+const SIGNAL: &str = "kill() or write()";
+const PENDING: &str = "signal is pending";
 
 const REACH: &str = "kill(pid, 0) or pidfd_getfd()";
-/// What the process of A has written to its pipe.
+/// The text that the process of A writes to its pipe.
 const TEXT: &str = "from A";
 
 fn look_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
@@ -155,18 +156,18 @@ fn look_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let pid = target.pid();
     let mut child = Child::spawn("inside", namespaces, move |me| {
         me.report(KILL, signals::send(pid, None)?)?;
-        let name = process::name(Some(pid)).map_or("not there".into(), Value::Text);
+        let name = process::name(Some(pid)).map_or("absent".into(), Value::Text);
         me.report(NAME, name)
     })?;
     Ok(child.facts()?)
 }
 
-/// Who is where: A is around all, B and C are in A, and D is in B.
+/// The PID namespaces: A is around all, B and C are in A, and D is in B.
 const PLACES: [&str; 4] = ["A", "B, in A", "D, in B", "C, in A"];
-/// Which places lie in which, itself included.
+/// Which namespaces are in which, including itself.
 const WITHIN: [&[usize]; 4] = [&[0, 1, 2, 3], &[1, 2], &[2], &[3]];
 
-/// What a member of each place was answered.
+/// The results of a member of each namespace.
 struct Signals(Vec<Fact>);
 
 impl Signals {
@@ -186,7 +187,7 @@ impl Signals {
                 targets.push(pids::open(pid_of(&pids, 1)?)?);
                 files.push(NsFile::of(Some(pid_of(&pids, 0)?), Kind::Pid)?);
             }
-            // The senders come last, so that all of them have all the descriptors.
+            // The senders start last, so that each inherits all descriptors.
             for (file, place) in files.iter().zip(PLACES) {
                 let parent = Child::spawn("parent of the sender", Namespaces::NONE, |me| {
                     file.enter(Some(Kind::Pid))?;
@@ -202,7 +203,7 @@ impl Signals {
             }
             Ok(())
         })?;
-        // Any other errno is this machine's answer to the call, and tells nothing about who reaches whom.
+        // Any other errno means that this machine refuses the call. It says nothing about the namespaces.
         let other = |fact: &Fact| match fact.value.as_outcome() {
             Some(Outcome::Failed(errno)) if errno != Errno::EINVAL => Some(errno),
             _ => None,
@@ -227,7 +228,7 @@ impl Signals {
         PLACES.iter().map(row).collect()
     }
 
-    fn against_the_claim(&self) -> Vec<Fact> {
+    fn unexpected(&self) -> Vec<Fact> {
         let (mut against, mut sent) = (0_usize, 0_usize);
         for (from, within) in PLACES.iter().zip(WITHIN) {
             for (at, to) in PLACES.iter().enumerate() {
@@ -238,13 +239,13 @@ impl Signals {
             }
         }
         vec![
-            Fact::inside("grid", "of the 16 answers, against the claim", against),
-            Fact::inside("grid", "signals that were sent", format!("{sent} of 16")),
+            Fact::inside("grid", "unexpected results, of 16", against),
+            Fact::inside("grid", "signals sent", format!("{sent} of 16")),
         ]
     }
 }
 
-/// A member of B reaches for a process of A: by its PID, or by a pidfd, which gives it the reading end of a pipe.
+/// A member of B reaches a process of A: by its PID, or by a pidfd, from which it gets the read end of a pipe.
 fn reach_up(by_pidfd: bool) -> Result<Vec<Fact>> {
     in_a(move |me| {
         let mut above = Child::spawn("process of A", Namespaces::NONE, |me| {
@@ -274,17 +275,17 @@ fn reach_up(by_pidfd: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// A member of B signals a process of A: by its PID, or by a byte in a pipe that the process reads.
+/// A member of B signals a process of A: by its PID, or by a byte in a pipe of that process.
 fn signal_up(by_write: bool) -> Result<Vec<Fact>> {
     in_a(move |me| {
         let (read, write) = nix::unistd::pipe().named(|| "pipe()".into())?;
         let mut above = Child::spawn("process of A", Namespaces::NONE, |me| {
-            // Blocked, it stays pending until it is looked for.
+            // A blocked signal stays pending until it is checked.
             signals::block(&[Signal::SIGIO])?;
             signals::ask_for_sigio(read.as_fd())?;
-            me.report("it", "waits")?;
+            me.report("ready", "yes")?;
             me.checkpoint()?;
-            me.report(COMES, signals::is_pending(Signal::SIGIO)?)
+            me.report(PENDING, signals::is_pending(Signal::SIGIO)?)
         })?;
         above.fact()?;
         let member = Child::spawn("member of B", Namespaces::PID, |me| {
@@ -312,16 +313,16 @@ fn ask_for_parents(namespaces: Namespaces) -> Result<Vec<Fact>> {
         me.stay()
     })?;
     let third = pid_of(&child.fact()?, 0)?;
-    let ours = namespace::of_kind(None, Kind::Pid)?;
+    let own = namespace::of_kind(None, Kind::Pid)?;
     let mut at = NsFile::of(Some(third), Kind::Pid)?;
     let mut steps = 0;
-    while at.id()? != ours {
+    while at.id()? != own {
         at = at.parent()?;
         steps += 1;
     }
     let further = at.parent();
     Ok(vec![
-        Fact::outside("steps up to our own", steps),
-        Fact::outside("the parent of our own", Outcome::of(further)?),
+        Fact::outside("steps up to the own", steps),
+        Fact::outside("parent of the own", Outcome::of(further)?),
     ])
 }

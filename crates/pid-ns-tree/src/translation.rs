@@ -1,4 +1,4 @@
-//! The same process under other PIDs: the kernel translates between PID namespaces.
+//! The PIDs of one process: the kernel translates between PID namespaces.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -10,37 +10,35 @@ use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Pid, Report
 
 const TRANSLATED: Claim = Claim::holds_since(
     "translated",
-    "ioctl(NS_GET_PID_IN_PIDNS) gives the number that a process has in another PID namespace.",
+    "ioctl(NS_GET_PID_IN_PIDNS) returns the PID that a process has in another PID namespace.",
     Kernel(6, 11),
 )
 .factor("CLONE_NEWPID")
 .notes(&[99]);
 
 pub(crate) const ASK_THE_KERNEL: Step = Step {
-    title: "Ask the kernel which PID a child of ours has in its own namespace, and who is PID 1 there.",
+    title: "Ask the kernel for the PID of a child in its own PID namespace, and for the process with PID 1 there.",
     calls: &["ioctl(ns, NS_GET_PID_IN_PIDNS, pid)", "ioctl(ns, NS_GET_PID_FROM_PIDNS, 1)"],
-    by_hand: &[hand(
-        "unshare -Urpf --kill-child sleep 9 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status",
-    )],
+    by_hand: &[hand("unshare -Urpf --kill-child sleep 60 & sleep 1; grep NSpid /proc/$(pgrep --parent $!)/status; kill -KILL $!").prints("NSpid: <pid> 1"), ],
     claims: &[TRANSLATED],
     run: |lab| {
         // ENOTTY: before Linux 6.11 there is no such ioctl.
         lab.compare(TRANSLATED, Namespaces::NONE, Namespaces::PID, translate)?.shows(
-            outside("its PID there").from("ENOTTY").to(1)
-                & outside("PID 1 there is the same process").from("ENOTTY").to(true),
+            outside("its PID inside").from("ENOTTY").to(1)
+                & outside("PID 1 inside is this child").from("ENOTTY").to(true),
         )
     },
 };
 
 const SENDER: Claim = Claim::holds(
     "sender",
-    "A message's SCM_CREDENTIALS name its sender by the receiver's number for it; for one who has none there, by 0.",
+    "SCM_CREDENTIALS give the sender's PID in the receiver's namespace, or 0 if it has none there.",
 )
 .factor("CLONE_NEWPID")
 .more(&[42]);
 
 pub(crate) const NAME_SENDERS: Step = Step {
-    title: "Send a message out of a new PID namespace, and one into it, and let the kernel name the senders.",
+    title: "Send a message from a new PID namespace, and one into it. Read the PIDs of the senders from SCM_CREDENTIALS.",
     calls: &["setsockopt(SO_PASSCRED)", "send()", "recvmsg() [SCM_CREDENTIALS]"],
     by_hand: &[],
     claims: &[SENDER],
@@ -65,9 +63,9 @@ fn translate(namespaces: Namespaces) -> Result<Vec<Fact>> {
         refused => Value::from(Outcome::of(refused)?),
     };
     Ok(vec![
-        Fact::outside("its PID here", child.pid()),
-        Fact::outside("its PID there", there),
-        Fact::outside("PID 1 there is the same process", here),
+        Fact::outside("its PID outside", child.pid()),
+        Fact::outside("its PID inside", there),
+        Fact::outside("PID 1 inside is this child", here),
     ])
 }
 

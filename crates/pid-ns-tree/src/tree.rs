@@ -1,4 +1,4 @@
-//! Four processes, each the parent of the next, and each but the first in a PID namespace below the last.
+//! Four processes, each the parent of the next. Each but the first is in a PID namespace below that of its parent.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -10,24 +10,24 @@ use ns_core::{Child, Fact, Named, Namespaces, Pid, Reporter, Value, mount, pids}
 
 use crate::trial;
 
-/// The processes of the tree, from the outside in.
-pub(crate) const LEVELS: [&str; 4] = ["one outside", "A's first", "B's first", "C's first"];
+/// The processes of the tree, the outermost first.
+pub(crate) const LEVELS: [&str; 4] = ["process outside", "process in A", "process in B", "process in C"];
 
-/// The tree while it lives.
+/// The running processes of the tree.
 pub(crate) struct Tree {
     outermost: Child,
-    /// What each reports of its PIDs, the innermost first.
+    /// The PIDs that each reports, the innermost first.
     pids: Vec<Fact>,
 }
 
 impl Tree {
-    /// A is a namespace of its own in either arm; `namespaces` are what B and C get. With `mounts`, each but the
+    /// A is a new PID namespace in both arms. B and C are new `namespaces`. With `mounts`, each process but the
     /// outermost mounts a procfs.
     pub(crate) fn grow(namespaces: Namespaces, mounts: bool) -> Result<Tree> {
         let mut outermost = Child::spawn(LEVELS[0], Namespaces::NONE, move |me| {
             Growing { tag: getpid(), namespaces, mounts }.grow_from(0, me)
         })?;
-        // All are there before anyone looks.
+        // All exist before one of them reads its procfs.
         let mut pids = Vec::new();
         for _ in LEVELS {
             pids.push(outermost.fact()?);
@@ -35,12 +35,12 @@ impl Tree {
         Ok(Tree { outermost, pids })
     }
 
-    /// Says who the processes are, from the outside in.
-    pub(crate) fn introduce(&self, lab: &mut Lab) -> Result<()> {
+    /// Lists the processes, the outermost first.
+    pub(crate) fn list(&self, lab: &mut Lab) -> Result<()> {
         self.pids.iter().rev().try_for_each(|pids| lab.process(&pids.who, trial::pid_of(pids, 0)?))
     }
 
-    /// Lets each look whom it sees, and ends the tree.
+    /// Lets each read its procfs, and ends the tree.
     pub(crate) fn look(mut self) -> Result<Reports> {
         self.outermost.wake()?;
         Ok(Reports { pids: self.pids, seen: self.outermost.facts()? })
@@ -50,9 +50,9 @@ impl Tree {
 /// What the processes of a tree reported.
 #[derive(Clone)]
 pub(crate) struct Reports {
-    /// Of their own PIDs.
+    /// Their own PIDs.
     pub(crate) pids: Vec<Fact>,
-    /// Of each other.
+    /// The processes that each finds in its procfs.
     seen: Vec<Fact>,
 }
 
@@ -61,18 +61,18 @@ impl Reports {
         self.seen.iter().find(|fact| fact.who == from && fact.what == process).map(|fact| &fact.value)
     }
 
-    /// A row for each process, a column for each place to look from.
+    /// A row for each process, a column for each procfs.
     pub(crate) fn rows(&self) -> Vec<Vec<Value>> {
         let row = |process: &&str| {
             let cells =
-                LEVELS.iter().map(|from| self.seen(from, process).cloned().unwrap_or("not there".into()));
+                LEVELS.iter().map(|from| self.seen(from, process).cloned().unwrap_or("absent".into()));
             std::iter::once(Value::from(*process)).chain(cells).collect()
         };
         LEVELS.iter().map(row).collect()
     }
 
-    /// How many cells are not as they are if each sees itself and those below.
-    pub(crate) fn against_the_claim(&self) -> Vec<Fact> {
+    /// The number of unexpected cells: each procfs should list its own process and those below.
+    pub(crate) fn unexpected(&self) -> Vec<Fact> {
         let mut against = 0;
         for (from_level, from) in LEVELS.iter().enumerate() {
             for (level, process) in LEVELS.iter().enumerate() {
@@ -81,25 +81,25 @@ impl Reports {
         }
         let listed = |from: &str| LEVELS.iter().filter(|process| self.seen(from, process).is_some()).count();
         vec![
-            Fact::inside("tree", "of the 16 cells, against the claim", against),
-            Fact::inside("tree", "of the four processes, listed in B's procfs", listed(LEVELS[2])),
-            Fact::inside("tree", "of the four processes, listed in C's procfs", listed(LEVELS[3])),
+            Fact::inside("tree", "unexpected cells, of 16", against),
+            Fact::inside("tree", "listed in the procfs of B, of 4", listed(LEVELS[2])),
+            Fact::inside("tree", "listed in the procfs of C, of 4", listed(LEVELS[3])),
         ]
     }
 }
 
-/// How the tree goes on from each process.
+/// What each process of the tree needs to create the next.
 #[derive(Clone, Copy)]
 struct Growing {
-    /// What the names of its processes end in: both arms are there at once, and others may run this experiment too.
+    /// The end of the process names. It tells the arms apart, which run at once, and other runs of this experiment.
     tag: Pid,
     namespaces: Namespaces,
     mounts: bool,
 }
 
 impl Growing {
-    /// Each process is the parent of the next. The innermost reports first; then each reports whom it sees, from the
-    /// outside in.
+    /// Each process is the parent of the next. The innermost reports its PIDs first. Then each reports the processes in
+    /// its procfs, the outermost first.
     fn grow_from(self, level: usize, me: &mut Reporter) -> ns_core::Result<()> {
         let name = CString::new(self.name(level)).unwrap_or_default();
         nix::sys::prctl::set_name(&name).named(|| format!("prctl(PR_SET_NAME, {name:?})"))?;
@@ -132,13 +132,13 @@ impl Growing {
 
     fn spawn(self, label: &str, level: usize) -> ns_core::Result<Child> {
         let own = if level == 1 { Namespaces::PID } else { self.namespaces };
-        // A mount namespace each, so that its procfs covers nobody else's.
+        // Each has a mount namespace, so that its procfs does not cover another.
         Child::spawn(label, own | Namespaces::MNT, move |me| self.grow_from(level, me))
     }
 
     fn look(self, procfs: &Path, me: &mut Reporter) -> ns_core::Result<()> {
         for pid in pids::listed(procfs)? {
-            // Others' processes come and go.
+            // Other processes of the machine start and end meanwhile.
             let name = std::fs::read_to_string(procfs.join(format!("{pid}/comm"))).unwrap_or_default();
             if let Some(level) = (0..LEVELS.len()).find(|level| self.name(*level) == name.trim_end()) {
                 me.report(LEVELS[level], Value::Pid(pid))?;

@@ -1,32 +1,31 @@
-//! What the trials share: a namespace around both arms, and PIDs that are reported.
+//! What the steps share: A, a PID namespace around both arms, and the report of PIDs.
 
 use anyhow::Result;
 use ns_core::{Child, Error, Fact, Namespaces, Pid, Reporter, Value, process};
 
-/// Runs `body` as the init of a PID namespace around the whole trial. It is owned by the sandbox, so that an ordinary
-/// user may come back to it; and it takes every orphan along when it ends.
+/// Runs `body` as the init of A, a PID namespace around the arm. The sandbox owns A, so that an ordinary user may enter
+/// it again. When the init ends, the kernel kills every orphan in A.
 pub(crate) fn in_a(body: impl FnOnce(&mut Reporter) -> ns_core::Result<()>) -> Result<Vec<Fact>> {
-    Ok(Child::spawn("A's init", Namespaces::PID, body)?.facts()?)
+    Ok(Child::spawn("init of A", Namespaces::PID, body)?.facts()?)
 }
 
-/// Sends on all that `child` reports, until it ends.
+/// Passes on all that `child` reports, until it ends.
 pub(crate) fn send_all_of(mut child: Child, me: &mut Reporter) -> ns_core::Result<()> {
     child.pass_on(me)
 }
 
-/// The caller's PIDs as the procfs has them that we were started with: the PID there first, then one a PID namespace
-/// further down.
+/// The caller's PIDs, by the procfs of the experiment: the PID there first, then one for each PID namespace below.
 pub(crate) fn own_pids() -> ns_core::Result<Value> {
     Ok(process::pids(None)?.into_iter().map(Value::Pid).collect::<Vec<_>>().into())
 }
 
-/// For a child that only has to be there: reports its PIDs, and stays.
+/// For a child that only needs to exist: reports its PIDs, and stays.
 pub(crate) fn report_pids_and_stay(me: &mut Reporter) -> ns_core::Result<()> {
     me.report("PIDs", own_pids()?)?;
     me.stay()
 }
 
-/// The PID of a process that reported its PIDs, in the PID namespace `level` below the one that we were started in.
+/// The PID of a process that reported its PIDs, in the PID namespace `level` levels below that of the experiment.
 pub(crate) fn pid_of(pids: &Fact, level: usize) -> ns_core::Result<Pid> {
     let pid = match &pids.value {
         Value::List(pids) => pids.get(level).and_then(Value::as_i64),
@@ -38,7 +37,7 @@ pub(crate) fn pid_of(pids: &Fact, level: usize) -> ns_core::Result<Pid> {
     })
 }
 
-/// Whether a value lists as many as `count`: of a process, its PIDs in as many PID namespaces.
+/// Whether a value lists `count` PIDs, which are those of a process in `count` PID namespaces.
 pub(crate) fn lists(count: usize) -> impl Fn(&Value) -> bool {
     move |value| matches!(value, Value::List(values) if values.len() == count)
 }

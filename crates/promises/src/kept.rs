@@ -42,8 +42,8 @@ const ALONE: &[(&str, Promise)] = &[
 /// Runs an experiment as a user would, and checks that it keeps what every experiment promises.
 ///
 /// The command line is that of every test program: a part of a name chooses, `--list` lists. Each claim is a test too,
-/// called `claim::ID`: passed if its verdict is as expected, ignored with the reason and the remedy if the experiment
-/// skips it here; with `LAB_MUST_RUN=1` in the environment it fails then.
+/// called `claim::ID`. It passes if its verdict is as expected, and is ignored with the reason and the remedy if the
+/// experiment skips it here. With `LAB_MUST_RUN=1` in the environment it fails then.
 ///
 /// `program` is the experiment's path: `env!("CARGO_BIN_EXE_…")`. The exit status is the one for the test program.
 ///

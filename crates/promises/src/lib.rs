@@ -3,8 +3,8 @@
 //! An experiment's `tests/promises.rs` is one call, of [`kept()`]. Its manifest says `harness = false` there: a test of
 //! Rust's own harness cannot say that it was skipped.
 //!
-//! `experiment` is the program under test, and a run of it as data; `verdicts`, `output`, `misuse` and `residue` have
-//! what is promised, a function each; `kept` makes a test of each.
+//! `experiment` is the program under test, and a run of it as data. `verdicts`, `output`, `misuse` and `residue` have
+//! what is promised, a function each. `kept` makes a test of each.
 
 mod ensure;
 mod experiment;

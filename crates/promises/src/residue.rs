@@ -1,7 +1,7 @@
 //! What is promised of the machine afterwards: nothing is left behind, whenever the experiment ends.
 //!
-//! Others may work on the same machine. So what is a run's is told by its marks, or by its holding the run's standard error
-//! open. What bears no mark (mounts, devices, the hostname) is compared, and given time to be as it was.
+//! Others may work on the same machine. So what is a run's is known by its marks, or by its holding the run's standard
+//! error open. What bears no mark (mounts, devices, the hostname) is compared, and given time to be as it was.
 
 use std::io::Read;
 use std::os::fd::AsFd;

@@ -1,8 +1,8 @@
 //! What a run leaves behind, on a machine where others work too: nothing is a run's because it is new.
 //!
-//! A process is a run's if it has the run's token in its environment, which children inherit, or if it has become a child
-//! of ours: we are a subreaper, so an orphan comes to us even if it cleared its environment. A cgroup or a temporary
-//! directory is ours by its name, inception-PID-STARTTIME-N-PURPOSE, and left behind if that owner is gone.
+//! A process is a run's if it has the run's token in its environment, which children inherit, or if it has become a
+//! child of ours. We are a subreaper, so an orphan comes to us even if it cleared its environment. A cgroup or a
+//! temporary directory is ours by its name, inception-PID-STARTTIME-N-PURPOSE, and left behind if that owner is gone.
 //!
 //! For tests, and for the programs that audit and kill: the one place that looks.
 

@@ -1,4 +1,4 @@
-//! A run that is told from all others.
+//! A run that is distinct from all others.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// What goes late: the kernel ends a network namespace up to 100 ms after its last process, and a cgroup is busy until
 /// its dead are waited for. On a machine under load all of it takes longer.
 pub const SETTLE: Duration = Duration::from_secs(3);
-/// How often is looked: nothing tells of most of it.
+/// How often is looked: no event reports most of it.
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// Looks until nothing is left, or `settle` is over. Gives what is left then, and how long it took to go.

@@ -1,14 +1,14 @@
-//! Two calls that anybody may make, until they are refused.
+//! Two calls that every process may make, until a restriction refuses them.
 
 use ns_core::{Named, Outcome, Result};
 use rustix::fs::{Mode, OFlags, open};
 
-/// A call that asks for nothing, and always succeeds.
+/// A call that requires no privilege, and always succeeds.
 pub(crate) const GETPGID: &str = "getpgid(0)";
-/// A file that everybody may write.
+/// A file that every user may write.
 pub(crate) const OPEN_DEV_NULL: &str = "open(\"/dev/null\", O_WRONLY)";
 
-/// getpgid(2) of ourselves.
+/// getpgid(2) of the caller.
 pub(crate) fn getpgid() -> Result<Outcome> {
     Outcome::of(nix::unistd::getpgid(None).named(|| GETPGID.into()))
 }

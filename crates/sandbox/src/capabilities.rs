@@ -1,4 +1,4 @@
-//! Capabilities that root lacks, and what gives them back.
+//! Capabilities that root has dropped, and what gives them back.
 
 use std::path::Path;
 
@@ -13,11 +13,11 @@ use crate::user::{CAN_GAIN, no_new_privs};
 const MOUNT: &str = "mount(\"tmpfs\", \"/mnt\", \"tmpfs\")";
 const SETHOSTNAME: &str = "sethostname(\"lab\")";
 const SYS_ADMIN_AFTER: &str = "CAP_SYS_ADMIN after execve()";
-const OURSELVES: &str = "/proc/self/exe";
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
-const NOT_EVEN_ROOT: Claim = Claim::holds(
+const ROOT_WITHOUT: Claim = Claim::holds(
     "without-sys-admin",
-    "Root that owns its namespaces, but lacks CAP_SYS_ADMIN, cannot mount a tmpfs or set the hostname: EPERM.",
+    "Root without CAP_SYS_ADMIN gets EPERM from mount() and sethostname(), even in namespaces that it owns.",
 )
 .factor("a dropped CAP_SYS_ADMIN")
 .more(&[129])
@@ -27,27 +27,27 @@ const NOT_EVEN_ROOT: Claim = Claim::holds(
     "Root owns its UTS namespace, and has dropped CAP_SYS_ADMIN. It calls sethostname(). What happens?",
     &[
         right("EPERM"),
-        wrong("it succeeds: it is user 0", "root is thought to be a user ID, and no set of capabilities"),
-        wrong("it succeeds: the namespace is its own", "owning a namespace is thought to be enough"),
-        wrong("it succeeds: execve() gave it back", "a capability does come back so, but not before"),
+        wrong("it succeeds: it is user 0", "root seems to be a user ID, and not a set of capabilities"),
+        wrong("it succeeds: the namespace is its own", "owning a namespace seems to be enough"),
+        wrong("it succeeds: execve() gave it back", "execve() does give it back, but here there is none"),
     ],
 );
 
 const BOUNDING: Claim = Claim::holds(
     "bounding-set",
-    "execve() gives root back a capability that it dropped, but not one that has left the bounding set.",
+    "execve() gives root back a capability that it dropped, unless that was dropped from the bounding set too.",
 )
 .factor("PR_CAPBSET_DROP")
 .more(&[129])
 .requires(CAN_GAIN);
 
 const AMBIENT: Claim =
-    Claim::holds("ambient", "Ambient capabilities are kept over execve() in spite of no_new_privs.")
+    Claim::holds("ambient", "With no_new_privs, execve() still keeps the ambient capabilities.")
         .factor("an ambient set")
         .more(&[127, 129]);
 
 pub(crate) const DROP: Step = Step {
-    title: "As root of Z, drop CAP_SYS_ADMIN, mount, and set the hostname. Then execute a program: what has it?",
+    title: "As root of Z, drop CAP_SYS_ADMIN, mount a tmpfs, and set the hostname. Then execute a program, and read its capabilities.",
     calls: &[
         "capset(all but CAP_SYS_ADMIN)",
         MOUNT,
@@ -66,9 +66,9 @@ pub(crate) const DROP: Step = Step {
             "unshare -Ur setpriv --securebits=+noroot --no-new-privs --inh-caps=+net_raw --ambient-caps=+net_raw grep CapEff /proc/self/status",
         ),
     ],
-    claims: &[NOT_EVEN_ROOT, BOUNDING, AMBIENT],
+    claims: &[ROOT_WITHOUT, BOUNDING, AMBIENT],
     run: |lab| {
-        lab.compare(NOT_EVEN_ROOT, false, true, mount_and_name)?
+        lab.compare(ROOT_WITHOUT, false, true, mount_and_name)?
             .shows(inside(MOUNT).from("OK").to("EPERM") & inside(SETHOSTNAME).from("OK").to("EPERM"))?;
         lab.compare(BOUNDING, false, true, drop_and_execute)?.shows(inside(SYS_ADMIN_AFTER).is("no"))?;
         lab.compare(AMBIENT, false, true, keep_and_execute)?.shows(inside(NET_RAW).is("yes"))
@@ -87,7 +87,7 @@ fn mount_and_name(drops: bool) -> Result<Vec<Fact>> {
 
 fn drop_and_execute(leaves: bool) -> Result<Vec<Fact>> {
     in_z(Namespaces::NONE, move |me| {
-        let found = program::privileges(Path::new(OURSELVES), || {
+        let found = program::privileges(Path::new(THIS_PROGRAM), || {
             if leaves {
                 capabilities::leave_bounding_set(Capability::CAP_SYS_ADMIN)?;
             }
@@ -99,11 +99,11 @@ fn drop_and_execute(leaves: bool) -> Result<Vec<Fact>> {
 
 fn keep_and_execute(keeps: bool) -> Result<Vec<Fact>> {
     in_z(Namespaces::NONE, move |me| {
-        let found = program::privileges(Path::new(OURSELVES), || {
+        let found = program::privileges(Path::new(THIS_PROGRAM), || {
             if keeps {
                 capabilities::make_ambient(Capability::CAP_NET_RAW)?;
             }
-            // All are permitted still: of those execve() leaves the ambient ones, to whoever is not taken for root.
+            // All capabilities are still permitted. With SECBIT_NOROOT, execve() keeps only the ambient ones.
             capabilities::forget_root()?;
             no_new_privs(true)
         })?;

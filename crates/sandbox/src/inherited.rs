@@ -1,21 +1,21 @@
-//! What a child and a program inherit: the same is asked in a child, and after execve(2).
+//! What a child and a program inherit: the same calls in a child, and after execve(2).
 
 use ns_core::{Child, Namespaces, Reporter, Result, process};
 
 use crate::calls::{GETPGID, OPEN_DEV_NULL, getpgid, open_dev_null};
 
-/// Who a child is when it has become this program again.
+/// The name under which a child executes this program again.
 const AFTER_EXECVE: &str = "sandbox-after-execve";
 
-/// Where it is asked.
+/// Where the calls are made.
 pub(crate) const WHERE: [&str; 2] = ["in a child", "after execve()"];
 
-/// To be called first in `main`: what the child does, once it has become this program afresh.
+/// The child's part after execve(). Call this first in `main`.
 pub(crate) fn after_execve() {
     ns_core::child::after_exec(AFTER_EXECVE, |me| report(me, WHERE[1]));
 }
 
-/// Reports what is left to a child and, when that has ended, after execve(2).
+/// Reports in a child and, when that has ended, after execve(2).
 pub(crate) fn report_in_both(me: &mut Reporter) -> Result<()> {
     Child::spawn("child", Namespaces::NONE, |me| report(me, WHERE[0]))?.pass_on(me)?;
     me.exec_again(AFTER_EXECVE).map(|never| match never {})

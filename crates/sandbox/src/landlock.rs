@@ -1,11 +1,11 @@
-//! Landlock: what a process gives up of the files and ports that it may use.
+//! Landlock: a process gives up access to files and ports.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::{by_a_user, in_z};
-use lesson::{Claim, Requirement, Row, Step, hand, inside, right, wrong};
+use lesson::{Claim, Need, Requirement, Row, Step, hand, inside, right, wrong};
 use ns_core::landlock::{self, FileAccess, Ruleset};
 use ns_core::probe::Unmet;
 use ns_core::{Errno, Fact, Named, Namespaces, Outcome, Value, mount};
@@ -21,16 +21,16 @@ const RESTRICT: &str = "landlock_restrict_self()";
 const MOUNT: &str = "mount(\"tmpfs\", \"/mnt\", \"tmpfs\")";
 /// The port that a rule allows.
 const ALLOWED: u16 = 8080;
-/// What else is bound.
+/// A port without a rule.
 const OTHER: u16 = 8081;
-/// The version that knows ports.
+/// The version of Landlock that added ports.
 const ABI_OF_PORTS: i64 = 4;
 
 const LANDLOCK: &[Requirement] = &[Requirement::Probe(has_landlock)];
 
 const BENEATH: Claim = Claim::holds(
     "landlock",
-    "A process without capabilities can give up reading files that are not beneath a directory: EACCES.",
+    "With a Landlock ruleset, a process without capabilities limits its reading to one directory; other files give EACCES.",
 )
 .factor("a Landlock ruleset")
 .more(&[133])
@@ -41,25 +41,25 @@ const BENEATH: Claim = Claim::holds(
     Row::inside("open(/etc/passwd)", "open(\"/etc/passwd\")"),
 ])
 .asks(
-    "An ordinary user's program is to read nothing but /proc. By what can it give up the rest, without any privilege?",
+    "A program of an ordinary user needs to read only /proc. How can it give up reading other files, without privilege?",
     &[
-        right("a Landlock ruleset"),
-        wrong("chroot(\"/proc\")", "it changes what paths mean, but it takes CAP_SYS_CHROOT"),
-        wrong("nothing: that is for root to set up", "SELinux and AppArmor are set up by root alone"),
-        wrong("a seccomp filter on openat()", "it sees every openat(), but not the path in it"),
+        right("by a Landlock ruleset"),
+        wrong("by chroot(\"/proc\")", "it changes what paths mean, but it requires CAP_SYS_CHROOT"),
+        wrong("not at all: only root can set that up", "only root sets up SELinux and AppArmor"),
+        wrong("by a seccomp filter on openat()", "it sees every openat(), but not the path"),
     ],
 );
 
 const UNPRIVILEGED: Claim = Claim::holds(
     "landlock-no-new-privs",
-    "A process without capabilities may restrict itself once it has no_new_privs, else EPERM.",
+    "Without capabilities, landlock_restrict_self() succeeds only with no_new_privs; else it fails with EPERM.",
 )
 .factor("PR_SET_NO_NEW_PRIVS")
 .more(&[133])
 .requires(&[Requirement::Probe(can_gain), Requirement::Probe(has_landlock)]);
 
 pub(crate) const GIVE_UP_FILES: Step = Step {
-    title: "Make a ruleset that refuses reading but beneath /proc. Restrict a process to it, and open two files.",
+    title: "Create a ruleset that allows reading beneath /proc only. Apply it to a process, and open two files.",
     calls: &[
         "landlock_create_ruleset(LANDLOCK_ACCESS_FS_READ_FILE)",
         "landlock_add_rule(\"/proc\")",
@@ -69,39 +69,33 @@ pub(crate) const GIVE_UP_FILES: Step = Step {
         "open(\"/etc/passwd\")",
     ],
     by_hand: &[
-        hand("cat /sys/kernel/security/lsm"),
         // prctl(2) by its number on x86-64; those of Landlock are the same everywhere.
-        hand(
-            "perl -e '$a = pack(\"Q\", 4); $r = syscall(444, $a, 8, 0); syscall(157, 38, 1, 0, 0, 0); syscall(446, $r, 0); open F, \"/etc/passwd\" or print \"$!\\n\"'",
-        ),
-    ],
+        hand("perl -e '$a = pack(\"Q\", 4); $r = syscall(444, $a, 8, 0); syscall(157, 38, 1, 0, 0, 0); syscall(446, $r, 0); open F, \"/etc/passwd\" or print \"$!\\n\"'").prints("EACCES").needs(&[Need::X86, Need::Kernel(5, 13)]), ],
     claims: &[BENEATH, UNPRIVILEGED],
     run: |lab| {
-        lab.saw(Fact::outside("the version of Landlock's interface", Value::Count(landlock::abi()?)))?;
+        lab.saw(Fact::outside("version of the Landlock interface", Value::Count(landlock::abi()?)))?;
         lab.compare(BENEATH, false, true, read_two)?
             .shows(inside(opening(VERSION)).is("OK") & inside(opening(PASSWD)).from("OK").to("EACCES"))?;
         lab.compare(UNPRIVILEGED, false, true, restrict)?.shows(inside(RESTRICT).from("EPERM").to("OK"))
     },
 };
 
-const INHERITED: Claim = Claim::holds(
-    "landlock-inherited",
-    "A Landlock ruleset is inherited by children, and kept over execve().",
-)
-.factor("a Landlock ruleset")
-.more(&[133])
-.requires(&[Requirement::Probe(has_landlock), Requirement::Probe(dev_null)]);
+const INHERITED: Claim =
+    Claim::holds("landlock-inherited", "Children inherit a Landlock ruleset, and execve() keeps it.")
+        .factor("a Landlock ruleset")
+        .more(&[133])
+        .requires(&[Requirement::Probe(has_landlock), Requirement::Probe(dev_null)]);
 
 const ADD_UP: Claim = Claim::holds(
     "landlock-adds-up",
-    "A ruleset that allows every file does not lift an earlier one: what that refuses is still refused.",
+    "A file that an earlier ruleset refuses stays refused, even if a later ruleset allows all files.",
 )
 .factor("an earlier ruleset")
 .more(&[133])
 .requires(LANDLOCK);
 
 pub(crate) const PASS_ON: Step = Step {
-    title: "Give up writing to files. Ask a child, ask again after execve(), and add a ruleset that allows everything.",
+    title: "Give up writing to files. Open a file in a child, then after execve(). Add a ruleset that allows all files.",
     calls: &[
         "landlock_create_ruleset(LANDLOCK_ACCESS_FS_WRITE_FILE)",
         RESTRICT,
@@ -123,7 +117,7 @@ pub(crate) const PASS_ON: Step = Step {
 
 const NO_MOUNT: Claim = Claim::holds(
     "landlock-mount",
-    "Under a ruleset of files, root that owns its mount namespace cannot mount a tmpfs: EPERM.",
+    "With a Landlock ruleset for files, a tmpfs mount() fails with EPERM, even for root that owns the mount namespace.",
 )
 .factor("a Landlock ruleset")
 .more(&[133])
@@ -131,14 +125,14 @@ const NO_MOUNT: Claim = Claim::holds(
 
 const PORT: Claim = Claim::holds(
     "landlock-port",
-    "A ruleset can refuse TCP ports: bind() of one that no rule allows gives EACCES.",
+    "A Landlock ruleset can refuse TCP ports: bind() to a port without a rule fails with EACCES.",
 )
 .factor("a Landlock ruleset")
 .more(&[134])
 .requires(&[Requirement::Probe(has_ports)]);
 
 pub(crate) const GIVE_UP_MORE: Step = Step {
-    title: "As root of Z, give up files, and mount; give up TCP ports, and bind two of them.",
+    title: "As root of Z, apply a ruleset for files, and mount a tmpfs. Apply one for TCP ports, and bind two ports.",
     calls: &[
         RESTRICT,
         MOUNT,
@@ -169,7 +163,7 @@ fn read(path: &str) -> ns_core::Result<Outcome> {
     Outcome::of(opened.named(|| opening(path)))
 }
 
-/// Reading is refused, but beneath `directory`.
+/// A ruleset that allows reading beneath `directory` only.
 fn reading_beneath(directory: &str) -> ns_core::Result<Ruleset> {
     let ruleset = Ruleset::of_files(FileAccess::READ)?;
     ruleset.allow(Path::new(directory), FileAccess::READ)?;
@@ -233,7 +227,7 @@ fn bind_two(restricts: bool) -> Result<Vec<Fact>> {
             ruleset.restrict_self()?;
         }
         for port in [ALLOWED, OTHER] {
-            // Nobody hears of it: the network is Z's, and its loopback device is down.
+            // No other process notices: the network namespace belongs to Z, and its loopback device is down.
             let bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).named(|| binding(port));
             me.report(binding(port), Outcome::of(bound)?)?;
         }
@@ -246,7 +240,7 @@ fn has_landlock() -> ns_core::Result<Option<Unmet>> {
     has(1)
 }
 
-/// Whether its Landlock knows TCP ports.
+/// Whether Landlock of this kernel can refuse TCP ports.
 fn has_ports() -> ns_core::Result<Option<Unmet>> {
     has(ABI_OF_PORTS)
 }
@@ -256,9 +250,7 @@ fn has(wanted: i64) -> ns_core::Result<Option<Unmet>> {
         Ok(abi) => abi,
         Err(error) => {
             let remedy = match error.errno() {
-                Some(Errno::EOPNOTSUPP) => {
-                    "boot with landlock among those of lsm=… on the kernel's command line"
-                }
+                Some(Errno::EOPNOTSUPP) => "boot with landlock in lsm=… on the kernel command line",
                 Some(Errno::ENOSYS) => "run a kernel that was built with CONFIG_SECURITY_LANDLOCK",
                 _ => "run on the host or in a virtual machine",
             };
@@ -266,6 +258,6 @@ fn has(wanted: i64) -> ns_core::Result<Option<Unmet>> {
         }
     };
     Ok((abi < wanted).then(|| {
-        Unmet::new(format!("version {wanted} of Landlock: this is {abi}"), "run Linux 6.7 or newer")
+        Unmet::new(format!("version {wanted} of Landlock: this kernel has {abi}"), "run Linux 6.7 or newer")
     }))
 }

@@ -1,10 +1,11 @@
 //! What is refused, though the namespaces allow it?
 //!
-//! Namespaces decide what a process sees, and a user namespace makes its user root there. What stops that root is of
-//! another kind: each of these takes something away, and none can be undone. Watch for who may use them: an ordinary user
-//! may use nearly all of it on himself.
+//! Namespaces decide which resources a process uses, and a user can be root in a user namespace. The restrictions here
+//! limit that root too. Each takes something away, and cannot be undone. Watch for who may use them: an ordinary user
+//! may use nearly all of them, for their own processes.
 //!
-//! All is done by an ordinary user, partly inside Z: a user namespace of theirs, whose root has every capability in it.
+//! An ordinary user does all of this, partly inside Z: a user namespace of that user, whose root has every capability
+//! in it.
 
 mod calls;
 mod capabilities;
@@ -25,9 +26,9 @@ use ns_core::Namespaces;
 const SANDBOX: Experiment = Experiment {
     name: "sandbox",
     question: "What is refused, though the namespaces allow it?",
-    setup: "A process makes a call, as it is and under a restriction.",
+    setup: "A process makes a call: as it is, and under a restriction.",
     arms: ["", ""],
-    in_short: "these refuse what the namespaces allow, even to root inside.",
+    in_short: "restrictions refuse what the namespaces allow, even to root inside.",
     notes: "",
     man: &[
         "capabilities(7)",
@@ -38,14 +39,14 @@ const SANDBOX: Experiment = Experiment {
     ],
     examples: &[
         ("sandbox", "run the experiment, as any user"),
-        ("sudo sandbox", "as root: set-user-ID programs too"),
-        ("sandbox --sabotage", "without the restrictions: no claim holds"),
+        ("sudo sandbox", "also ask about set-user-ID programs"),
+        ("sandbox --sabotage", "the negative control: no claim holds"),
         (
             "strace -f -e trace=prctl,seccomp,landlock_restrict_self,execve sandbox",
-            "who gives what up, and when",
+            "the calls that give something up",
         ),
     ],
-    // Each trial is done by an ordinary user, who begins outside of any sandbox; those that mount make a Z.
+    // Each arm starts as an ordinary user, outside of any sandbox. Those that mount create a Z.
     sandbox: Namespaces::NONE,
     requires: &[],
     steps: &[
@@ -54,13 +55,13 @@ const SANDBOX: Experiment = Experiment {
         no_new_privs::PASS_ON,
         mounts::RESTRICT,
         capabilities::DROP,
-        // Which calls are left.
+        // Which calls are allowed.
         filters::REFUSE,
         filters::INSTALL_FILTER,
         filters::PASS_ON,
         filters::LOOK_AT_ARGUMENTS,
         supervisor::ANSWER,
-        // Which files are.
+        // Which files are allowed.
         landlock::GIVE_UP_FILES,
         landlock::PASS_ON,
         landlock::GIVE_UP_MORE,

@@ -1,4 +1,4 @@
-//! What container engines cover of /proc, and what follows for those inside.
+//! The parts of /proc that container engines cover, and the effects inside.
 
 use std::path::Path;
 
@@ -12,54 +12,57 @@ use ns_core::{Child, Fact, Named, Namespaces, Outcome, namespace};
 
 use crate::user::{DEV_NULL, dev_null};
 
-/// A file of /proc that stands for those that engines cover: this one they leave.
+/// A file of /proc, in the place of those that engines cover. They leave this one.
 const VERSION: &str = "/proc/version";
 const READ: &str = "bytes of /proc/version";
 const UNMOUNT: &str = "umount(\"/proc/version\")";
 const WRITE: &str = "write(\"/proc/sys/user/max_uts_namespaces\")";
 const MOUNT_PROC: &str = "mount(\"proc\", \"/mnt\", \"proc\")";
 
-const MASKED: Claim = Claim::holds("masked", "A file of /proc reads empty where /dev/null is mounted on it.")
-    .factor("a mount of /dev/null")
-    .more(&[135])
-    .requires(DEV_NULL);
+const MASKED: Claim = Claim::holds(
+    "masked",
+    "While /dev/null is mounted on a file of /proc, read() of the file returns nothing.",
+)
+.factor("a mount of /dev/null")
+.more(&[135])
+.requires(DEV_NULL);
 
 const LOCKED: Claim = Claim::holds(
     "mask-stays",
-    "Root of a nested user and mount namespace cannot unmount what covers a file of /proc: EINVAL.",
+    "umount() of a mount that covers a /proc file fails with EINVAL in nested user and mount namespaces.",
 )
 .factor("CLONE_NEWUSER|CLONE_NEWNS")
 .more(&[85, 135])
 .requires(DEV_NULL)
-.arms("who mounted", "nested root")
-.core(&[Row::inside("umount(), of a mask", UNMOUNT)])
+.arms("its mounter", "nested root")
+.core(&[Row::inside("umount() of the mask", UNMOUNT)])
 .asks(
-    "/dev/null is mounted on a file of /proc. Root in nested user and mount namespaces unmounts it there. What happens?",
+    "/dev/null is mounted on a file of /proc. Root in nested user and mount namespaces calls umount() on it. What happens?",
     &[
         right("EINVAL"),
-        wrong("it succeeds", "it is root, with all capabilities, in a mount namespace that it owns"),
-        wrong("EPERM", "it is a question of privilege, and that is what umount(2) has EPERM for"),
+        wrong("it succeeds", "the caller is root, with all capabilities, in a mount namespace that it owns"),
+        wrong("EPERM", "the caller seems to lack privilege, for which umount(2) lists EPERM"),
         wrong("EBUSY", "/dev/null is in use everywhere"),
     ],
 );
 
 const READ_ONLY: Claim = Claim::holds(
     "read-only-sys",
-    "On a read-only /proc/sys, root cannot set a limit of its own user namespace: EROFS.",
+    "With /proc/sys read-only, a write by root to a limit of its own user namespace fails with EROFS.",
 )
 .factor("MOUNT_ATTR_RDONLY")
 .more(&[135]);
 
 const NO_NEW_PROC: Claim = Claim::holds(
     "mask-no-new-proc",
-    "While a file of /proc is covered, root of a nested user namespace mounts no new procfs: EPERM.",
+    "While a mount covers a file of /proc, a procfs mount in a nested user namespace fails with EPERM.",
 )
 .factor("a mount of /dev/null")
 .more(&[135])
 .requires(&[Requirement::Probe(dev_null), Requirement::Probe(new_procfs)]);
 
 pub(crate) const COVER: Step = Step {
-    title: "As root of Z, mount /dev/null on a file of /proc and make /proc/sys read-only, as engines do. Undo it from inside.",
+    title: "As root of Z, mount /dev/null on a file of /proc, and make /proc/sys read-only, as engines do. Try to undo both inside.",
     calls: &[
         "mount(\"/dev/null\", \"/proc/version\", MS_BIND)",
         "mount_setattr(\"/proc/sys\", MOUNT_ATTR_RDONLY)",
@@ -68,18 +71,7 @@ pub(crate) const COVER: Step = Step {
         UNMOUNT,
         MOUNT_PROC,
     ],
-    by_hand: &[
-        hand(
-            "unshare -Urm sh -c 'mount --bind /dev/null /proc/version; wc -c /proc/version; unshare -Urm umount /proc/version'",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount --rbind /proc/sys /proc/sys; mount -o remount,bind,ro,nosuid,nodev,noexec /proc/sys; echo 8 > /proc/sys/user/max_uts_namespaces'",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount --bind /dev/null /proc/version; unshare -Urmpf mount -t proc proc /mnt'",
-        ),
-        hand("unshare -Urm sh -c 'unshare -Urmpf mount -t proc proc /mnt; echo $?'"),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount --bind /dev/null /proc/version; wc -c /proc/version; unshare -Urm umount /proc/version'").prints("0 /proc/version\numount: /proc/version: not mounted."), hand("unshare -Urm sh -c 'mount --rbind /proc/sys /proc/sys; mount -o remount,bind,ro,nosuid,nodev,noexec /proc/sys; echo 8 > /proc/sys/user/max_uts_namespaces'").prints("EROFS"), hand("unshare -Urm sh -c 'mount --bind /dev/null /proc/version; unshare -Urmpf mount -t proc proc /mnt'").prints("mount: /mnt: permission denied.\n…"), hand("unshare -Urm sh -c 'unshare -Urmpf mount -t proc proc /mnt; echo $?'").prints("0"), ],
     claims: &[MASKED, READ_ONLY, LOCKED, NO_NEW_PROC],
     run: |lab| {
         lab.compare(MASKED, false, true, mask_and_read)?.shows(inside(READ).is("none"))?;
@@ -121,7 +113,7 @@ fn write_a_limit(read_only: bool) -> Result<Vec<Fact>> {
             copy.make_read_only()?;
         }
         copy.attach(sys)?;
-        // Z's own limit, which is counted in Z and ends with it.
+        // A limit of Z, which ends with Z.
         let written = std::fs::write("/proc/sys/user/max_uts_namespaces", "7").named(|| WRITE.into());
         me.report(WRITE, Outcome::of(written)?)
     })
@@ -137,7 +129,7 @@ fn root_of_a(masks: bool) -> ns_core::Result<Child> {
         mask(masks)?;
         namespace::unshare(Namespaces::USER | Namespaces::MNT | Namespaces::PID)?;
         IdMaps::own(0, 0, 0).write_for(None)?;
-        // A PID namespace takes in children only.
+        // Only children enter a new PID namespace.
         let mut child = Child::spawn("root of A", Namespaces::NONE, |me| {
             me.report(MOUNT_PROC, Outcome::of(mount::mount("proc", Path::new("/mnt")))?)
         })?;
@@ -145,11 +137,11 @@ fn root_of_a(masks: bool) -> ns_core::Result<Child> {
     })
 }
 
-/// What keeps an ordinary user from mounting a new procfs already, as a container's masks do: a child tries.
+/// What already prevents an ordinary user from mounting a procfs, such as a container's masks. A child tries.
 fn new_procfs() -> ns_core::Result<Option<Unmet>> {
     let refused = root_of_a(false)?.facts()?.into_iter().find(|fact| fact.value != "OK");
     Ok(refused.map(|fact| {
-        let what = format!("{} gives {}: parts of /proc are covered already", fact.what, fact.value);
+        let what = format!("a /proc without masks: {} fails with {}", fact.what, fact.value);
         Unmet::new(what, "run on the host or in a virtual machine")
     }))
 }

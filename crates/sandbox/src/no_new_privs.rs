@@ -1,10 +1,10 @@
-//! no_new_privs: what execve(2) gives no more.
+//! no_new_privs: what execve(2) then no longer gives.
 
 use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::{by_a_user, in_z};
-use lesson::{Claim, Row, Step, hand, inside, right, wrong};
+use lesson::{Claim, Need, Row, Step, hand, inside, right, wrong};
 use ns_core::mount::Restriction;
 use ns_core::{Fact, Named, Namespaces, Outcome, process};
 
@@ -12,12 +12,12 @@ use crate::program::{self, NET_RAW, PROGRAM};
 use crate::user::{CAN_GAIN, no_new_privs};
 use crate::{inherited, set_user_id};
 
-const SECOND: &str = "the prctl() itself";
+const SECOND: &str = "second prctl()";
 const AFTERWARDS: &str = "NoNewPrivs afterwards";
 
 const FILE_CAPABILITIES: Claim = Claim::holds(
     "file-capabilities",
-    "With no_new_privs, execve() gives no file capabilities, and the program runs without them.",
+    "With no_new_privs, execve() succeeds, and ignores the file capabilities of the program.",
 )
 .factor("PR_SET_NO_NEW_PRIVS")
 .more(&[127])
@@ -28,22 +28,20 @@ const FILE_CAPABILITIES: Claim = Claim::holds(
     "A process with no_new_privs executes a program whose file gives CAP_NET_RAW. What happens?",
     &[
         right("the program runs, without CAP_NET_RAW"),
-        wrong("execve() fails with EPERM", "what may not be given is thought to be an error"),
-        wrong("the program runs, with CAP_NET_RAW", "the file is thought to decide: ping has worked so"),
+        wrong("execve() fails with EPERM", "a privilege that cannot be given seems to be an error"),
+        wrong("the program runs, with CAP_NET_RAW", "the file seems to decide, as with ping on some systems"),
     ],
 );
 
 pub(crate) const EXECUTE: Step = Step {
-    title: "Execute a program whose file gives CAP_NET_RAW, and one that is set-user-ID, from a process without privilege.",
+    title: "From a process without privilege, execute a program whose file gives CAP_NET_RAW, then a set-user-ID program.",
     calls: &[
         "setxattr(\"/mnt/program\", \"security.capability\", …)",
         "chmod(\"/mnt/program\", 04755)",
         "prctl(PR_SET_NO_NEW_PRIVS, 1)",
         "execve(\"/mnt/program\")",
     ],
-    by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cp /usr/bin/grep /mnt; /usr/sbin/setcap cap_net_raw=ep /mnt/grep; for nnp in \"\" --no-new-privs; do setpriv --securebits=+noroot setpriv $nnp /mnt/grep CapEff /proc/self/status; done'",
-    )],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs none /mnt; cp /usr/bin/grep /mnt; /usr/sbin/setcap cap_net_raw=ep /mnt/grep; for nnp in \"\" --no-new-privs; do setpriv --securebits=+noroot setpriv $nnp /mnt/grep CapEff /proc/self/status; done'").prints("CapEff: 0000000000002000\nCapEff: 0000000000000000"), ],
     claims: &[FILE_CAPABILITIES, set_user_id::IGNORED],
     run: |lab| {
         lab.compare(FILE_CAPABILITIES, false, true, |sets| execute(&[], sets))?
@@ -54,30 +52,24 @@ pub(crate) const EXECUTE: Step = Step {
 };
 
 const INHERITED: Claim =
-    Claim::holds("no-new-privs-inherited", "no_new_privs is inherited by children, and kept over execve().")
+    Claim::holds("no-new-privs-inherited", "Children inherit no_new_privs, and execve() keeps it.")
         .factor("PR_SET_NO_NEW_PRIVS")
         .more(&[127])
         .requires(CAN_GAIN);
 
 const FOR_GOOD: Claim = Claim::holds(
     "no-new-privs-for-good",
-    "Once set, no_new_privs cannot be cleared: prctl(PR_SET_NO_NEW_PRIVS, 0) gives EINVAL.",
+    "After no_new_privs is set, prctl(PR_SET_NO_NEW_PRIVS, 0) fails with EINVAL, and the attribute stays.",
 )
 .factor("0 as its argument")
 .more(&[127]);
 
 pub(crate) const PASS_ON: Step = Step {
-    title: "Set no_new_privs. Ask a child, ask again after execve(), and try to clear it.",
+    title: "Set no_new_privs. Read it in a child, then after execve(). Try to clear it.",
     calls: &["prctl(PR_SET_NO_NEW_PRIVS, 1)", "clone3()", "execve()", "prctl(PR_SET_NO_NEW_PRIVS, 0)"],
-    by_hand: &[
-        hand(
-            "grep NoNewPrivs /proc/self/status; setpriv --no-new-privs sh -c 'grep NoNewPrivs /proc/self/status'",
-        ),
+    by_hand: &[hand("grep NoNewPrivs /proc/self/status; setpriv --no-new-privs sh -c 'grep NoNewPrivs /proc/self/status'").prints("NoNewPrivs: 0\nNoNewPrivs: 1"), 
         // prctl(2) by its number on x86-64.
-        hand(
-            "perl -e 'print syscall(157, 38, 1, 0, 0, 0), \"\\n\"; print syscall(157, 38, 0, 0, 0, 0), \" $!\\n\"'",
-        ),
-    ],
+        hand("perl -e 'print syscall(157, 38, 1, 0, 0, 0), \"\\n\"; print syscall(157, 38, 0, 0, 0, 0), \" $!\\n\"'").prints("0\n-1 EINVAL").needs(&[Need::X86]), ],
     claims: &[INHERITED, FOR_GOOD],
     run: |lab| {
         let [child, after] = inherited::WHERE.map(|at| format!("NoNewPrivs {at}"));
@@ -88,7 +80,7 @@ pub(crate) const PASS_ON: Step = Step {
     },
 };
 
-/// From a mount with these restrictions.
+/// Executes the program on a mount with these restrictions.
 pub(crate) fn execute(restrictions: &'static [Restriction], sets: bool) -> Result<Vec<Fact>> {
     in_z(Namespaces::MNT, move |me| {
         program::put(restrictions)?;

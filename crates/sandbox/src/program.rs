@@ -1,4 +1,4 @@
-//! Programs that say what execve(2) has given to them.
+//! Programs that report what execve(2) has given to them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -12,22 +12,22 @@ use ns_core::{
     process,
 };
 
-/// Where a program is put that is to give something, on a filesystem of its own.
+/// The path of a program whose file gives something, on a filesystem of its own.
 pub(crate) const PROGRAM: &str = "/mnt/program";
-/// What is asked of it then.
+/// The fact that the program reports.
 pub(crate) const NET_RAW: &str = "CAP_NET_RAW after execve()";
 
-/// What this program calls itself when it is to end with its privileges as its exit status. It cannot report by a pipe: an
-/// execve(2) that gives privileges also makes the kernel forget PR_SET_PDEATHSIG, so it had better be short.
+/// The name under which this program ends with its privileges as its exit status. It sends no report by a pipe: an
+/// execve(2) that gives privileges also clears PR_SET_PDEATHSIG, so the program must end at once.
 const PRIVILEGES: &str = "sandbox-privileges";
 
-/// The exit status has this bit, so that no other failure is taken for an answer.
+/// The exit status of an answer has this bit, so another failure cannot be taken for one.
 const ANSWER: i32 = 64;
 const ROOT_BIT: i32 = 1;
 const NET_RAW_BIT: i32 = 2;
 const SYS_ADMIN_BIT: i32 = 4;
 
-/// What a program has after execve(2).
+/// The privileges of a program after execve(2).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Privileges(i32);
 
@@ -48,7 +48,7 @@ impl Privileges {
     }
 }
 
-/// To be called first in `main`: ends, if this is the program that is asked for its privileges.
+/// Ends with the privileges as the exit status, if this program was executed for that. Call this first in `main`.
 pub(crate) fn end_with_privileges() {
     if std::env::args_os().next().is_none_or(|name| name != PRIVILEGES) {
         return;
@@ -60,8 +60,8 @@ pub(crate) fn end_with_privileges() {
     std::process::exit(ANSWER | root | net_raw | sys_admin);
 }
 
-/// What a child has, when it has done `before` and then executed the program at `path`, which is this one; the kernel's
-/// answer instead, if it refuses to execute it.
+/// The privileges of a child that runs `before`, and then executes `path`, which is this program. If execve() fails,
+/// its result instead.
 pub(crate) fn executed(
     path: &Path,
     before: impl FnOnce() -> Result<()>,
@@ -81,19 +81,19 @@ pub(crate) fn executed(
     }
 }
 
-/// As [`executed`], where the kernel is to execute it.
+/// As [`executed`], where execve() must succeed.
 pub(crate) fn privileges(path: &Path, before: impl FnOnce() -> Result<()>) -> Result<Privileges> {
     executed(path, before)?
         .map_err(|answer| Error::Input(format!("execve(\"{}\"): {answer}", path.display())))
 }
 
-/// A copy of this program fits in memory, where a tmpfs is, with what else is there.
+/// Memory for a copy of this program in a tmpfs.
 pub(crate) const ROOM: Requirement = Requirement::Probe(|| {
     let program = fs::metadata("/proc/self/exe").named(|| "stat(\"/proc/self/exe\")".into())?;
     probe::memory(usize::try_from(program.len()).unwrap_or(usize::MAX / 4) * 5 / 4 + (8 << 20))
 });
 
-/// Puts a copy of this program on a new tmpfs with these restrictions, and gives its file CAP_NET_RAW.
+/// Copies this program to a new tmpfs with these restrictions, and gives its file CAP_NET_RAW.
 pub(crate) fn put(restrictions: &[Restriction]) -> Result<()> {
     let path = Path::new(PROGRAM);
     let tmpfs = Tree::new_filesystem("tmpfs", &[("mode", "755")], restrictions)?;
@@ -103,7 +103,7 @@ pub(crate) fn put(restrictions: &[Restriction]) -> Result<()> {
     capabilities::give_to_file(path, Capability::CAP_NET_RAW)
 }
 
-/// Gives up all capabilities, so that only the program's file can give some: not the user 0 either.
+/// Gives up all capabilities, and the special treatment of user ID 0. Then only the program's file can give some.
 pub(crate) fn give_up_all() -> Result<()> {
     capabilities::forget_root()?;
     process::drop_all_capabilities()

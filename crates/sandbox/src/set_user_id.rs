@@ -1,4 +1,4 @@
-//! Set-user-ID programs. They take two users, so root has to map them.
+//! Set-user-ID programs. They need two users, and only root can map two.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -12,9 +12,9 @@ use ns_core::{Capability, Child, Fact, Named, Namespaces, Spawn, mount, process}
 use crate::program::{self, PROGRAM};
 use crate::user::{can_gain, no_new_privs};
 
-/// What the host calls users 0 and 1 of Y: nobody.
+/// The first of two user IDs on the host for users 0 and 1 of Y. They belong to no user.
 const FIRST: u32 = 64_321;
-pub(crate) const ROOT_AFTER: &str = "effective user 0 after execve()";
+pub(crate) const ROOT_AFTER: &str = "effective user ID 0 after execve()";
 
 const TWO_USERS: &[Requirement] = &[
     Requirement::Capability(Capability::CAP_SETUID),
@@ -29,7 +29,7 @@ pub(crate) const IGNORED: Claim =
         .more(&[127])
         .requires(TWO_USERS);
 
-/// As user 1 of a user namespace with two users, of a set-user-ID program of user 0.
+/// Executes a set-user-ID program of user 0, as user 1 of Y, a user namespace with two users.
 pub(crate) fn execute(sets: bool) -> Result<Vec<Fact>> {
     let both = || IdMap::new(vec![Extent { inside: 0, outside: FIRST, length: 2 }]);
     let maps = IdMaps { users: both()?, groups: both()?, deny_setgroups: false };

@@ -1,4 +1,4 @@
-//! seccomp with a supervisor: another process answers.
+//! seccomp with a supervisor: another process decides on a call.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -16,56 +16,56 @@ use crate::calls::{GETPGID, getpgid};
 use crate::filters::on_getpgid;
 use crate::user::no_new_privs;
 
-const LISTENER: &str = "the listener's descriptor";
+const LISTENER: &str = "descriptor of the listener";
 const GETPPID: &str = "getppid()";
 const CHROOT: &str = "chroot(\"/proc\")";
 const ROOT: &str = "readlink(\"/proc/self/root\")";
 const OPENAT: &str = "openat(\"/sandbox/no/such/file\")";
-const READ: &str = "what was read";
-/// What a supervisor says in the place of a PID: no kernel gives one as high.
+const READ: &str = "text read";
+/// The supervisor's value instead of a PID. It is above all PIDs that the kernel gives.
 const SAID: i64 = 1 << 30;
 
 const VALUE: Claim = Claim::holds(
     "supervisor-value",
-    "A supervisor answers in the kernel's place: the call returns the value that it says.",
+    "A supervisor can answer getppid() instead of the kernel: the call returns the supervisor's value.",
 )
 .factor("the supervisor's answer")
 .more(&[132]);
 
 const PRETENDED: Claim = Claim::holds(
     "supervisor-pretends",
-    "A supervisor can let a call succeed that was never made: chroot() returns 0, and the root stays.",
+    "A supervisor can report success for a call that it skips: chroot() returns 0, and the root directory stays.",
 )
 .factor("the supervisor's answer")
 .more(&[132])
 .arms("the kernel", "a supervisor")
-.core(&[Row::inside("chroot() is answered", CHROOT), Row::inside("its root afterwards", ROOT)])
+.core(&[Row::inside("chroot(\"/proc\")", CHROOT), Row::inside("root directory then", ROOT)])
 .asks(
-    "A supervisor answers a process's chroot(\"/proc\") with 0, in the kernel's place. What is its root directory then?",
+    "A supervisor answers chroot(\"/proc\") of a process with 0, instead of the kernel. Which root directory does it have then?",
     &[
         right("the old one"),
-        wrong("/proc", "0 is success, and chroot(2) says what that means"),
-        wrong("the supervisor's", "who answers a call is thought to make it"),
-        wrong("none: its next open() fails", "kernel and process are thought to disagree from then on"),
+        wrong("/proc", "0 means success, and chroot(2) describes what success is"),
+        wrong("the supervisor's", "a process that answers a call seems to make it"),
+        wrong("none: its next open() fails", "kernel and process seem to disagree from then on"),
     ],
 );
 
 const DESCRIPTOR: Claim = Claim::holds(
     "supervisor-descriptor",
-    "A supervisor can hand in a descriptor: openat() of a path that is not there gives a file of the supervisor's.",
+    "A supervisor can add a file descriptor: openat() of a missing path returns a file of the supervisor.",
 )
 .factor("SECCOMP_IOCTL_NOTIF_ADDFD")
 .more(&[132]);
 
 const GONE: Claim = Claim::holds(
     "supervisor-gone",
-    "When the supervisor is gone, the calls that it should answer give ENOSYS.",
+    "After the supervisor closes its listener, a call that it should answer fails with ENOSYS.",
 )
-.factor("a supervisor that is gone")
+.factor("a closed listener")
 .more(&[132]);
 
 pub(crate) const ANSWER: Step = Step {
-    title: "Let a supervisor outside answer a call: it has the kernel make it, answers itself, or is gone.",
+    title: "Let a process outside supervise a call: it lets the kernel run the call, answers itself, or has closed its listener.",
     calls: &[
         "seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER)",
         "pidfd_getfd()",
@@ -81,11 +81,11 @@ pub(crate) const ANSWER: Step = Step {
             .shows(inside(CHROOT).from("EPERM").to("OK") & inside(ROOT).is("/"))?;
         lab.compare(DESCRIPTOR, false, true, answer_openat)?
             .shows(inside(OPENAT).from("ENOENT").to("OK") & inside(READ).is("from outside"))?;
-        lab.compare(GONE, false, true, answer_or_leave)?.shows(inside(GETPGID).from("OK").to("ENOSYS"))
+        lab.compare(GONE, false, true, answer_or_close)?.shows(inside(GETPGID).from("OK").to("ENOSYS"))
     },
 };
 
-/// A user behind such a filter, who then makes `calls`; and the listener, which we have taken out.
+/// A child under such a filter, which then makes `calls`; and its listener, which this process has taken.
 fn supervised(
     filter: Filter,
     calls: impl FnOnce(&mut Reporter) -> ns_core::Result<()>,
@@ -95,7 +95,7 @@ fn supervised(
         let listener = filter.install_with_listener()?;
         me.report(LISTENER, i64::from(listener.number()))?;
         me.checkpoint()?;
-        // Or it would wait for itself when the supervisor is gone.
+        // If the child kept the listener, its call would wait for the child itself.
         drop(listener);
         calls(me)
     })?;
@@ -105,17 +105,17 @@ fn supervised(
     Ok((child, listener))
 }
 
-/// What the user reports of a call, to which the supervisor says what `answer` does.
+/// The child's report of a call. The supervisor answers the call by `answer`.
 fn answered(
     (mut child, listener): (Child, Listener),
     answer: impl FnOnce(&Listener, Notification) -> ns_core::Result<()>,
 ) -> Result<Vec<Fact>> {
     child.wake()?;
     let Some(asked) = listener.next()? else {
-        let what = "a call that reaches the supervisor: another seccomp filter refuses it before";
+        let what = "a call that reaches the supervisor: another seccomp filter refuses it first";
         return Err(Error::Unmet(Unmet::new(what, "run on the host or in a virtual machine")).into());
     };
-    let mut facts = vec![Fact::outside("who makes the call", asked.caller)];
+    let mut facts = vec![Fact::outside("caller", asked.caller)];
     answer(&listener, asked)?;
     facts.extend(child.facts()?);
     Ok(facts)
@@ -135,7 +135,7 @@ fn answer_getppid(answers: bool) -> Result<Vec<Fact>> {
 fn answer_chroot(answers: bool) -> Result<Vec<Fact>> {
     let filter = Filter::new(&[Rule::call(libc::SYS_chroot)], Action::Ask)?;
     let user = supervised(filter, |me| {
-        // It has no capability, so the kernel refuses.
+        // The child has no capability, so the kernel refuses.
         me.report(CHROOT, Outcome::of(chroot("/proc").named(|| CHROOT.into()))?)?;
         let root = std::fs::read_link("/proc/self/root").named(|| ROOT.into())?;
         me.report(ROOT, root.display().to_string())
@@ -168,9 +168,9 @@ fn answer_openat(answers: bool) -> Result<Vec<Fact>> {
     })
 }
 
-fn answer_or_leave(leaves: bool) -> Result<Vec<Fact>> {
+fn answer_or_close(closes: bool) -> Result<Vec<Fact>> {
     let user = supervised(on_getpgid(Action::Ask)?, |me| me.report(GETPGID, getpgid()?))?;
-    if !leaves {
+    if !closes {
         return answered(user, Listener::let_through);
     }
     let (mut child, listener) = user;

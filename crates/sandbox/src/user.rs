@@ -1,4 +1,4 @@
-//! What a user can gain, and how he gives that up.
+//! What a user can gain by execve(2), and how to give that up.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use ns_core::probe::Unmet;
 
 use crate::program;
 
-/// That execve(2) can give something.
+/// Requires that execve(2) can give privileges.
 pub(crate) const CAN_GAIN: &[Requirement] = &[Requirement::Probe(can_gain), program::ROOM];
-/// That there is a device to open.
+/// Requires a device to open.
 pub(crate) const DEV_NULL: &[Requirement] = &[Requirement::Probe(dev_null)];
 
 /// Sets no_new_privs, if `sets`.
@@ -21,7 +21,7 @@ pub(crate) fn no_new_privs(sets: bool) -> ns_core::Result<()> {
     rustix::thread::set_no_new_privs(true).named(|| "prctl(PR_SET_NO_NEW_PRIVS, 1)".into())
 }
 
-/// A run in which execve(2) can still give something: no_new_privs is not set yet.
+/// Whether execve(2) can still give privileges: no_new_privs must not be set yet.
 pub(crate) fn can_gain() -> ns_core::Result<Option<Unmet>> {
     let is_set = rustix::thread::no_new_privs().named(|| "prctl(PR_GET_NO_NEW_PRIVS)".into())?;
     Ok(is_set.then(|| {
@@ -33,5 +33,5 @@ pub(crate) fn can_gain() -> ns_core::Result<Option<Unmet>> {
 /// The device /dev/null.
 pub(crate) fn dev_null() -> ns_core::Result<Option<Unmet>> {
     let there = Path::new("/dev/null").exists();
-    Ok((!there).then(|| Unmet::new("the device /dev/null", "run where /dev has it, as on any host")))
+    Ok((!there).then(|| Unmet::new("the device /dev/null", "run where /dev has it, such as on the host")))
 }

@@ -1,10 +1,10 @@
 //! Can a process be told that the machine booted last week?
 //!
-//! A time namespace adds an offset to the clocks that count from boot. Watch which clocks follow, who gets into the
-//! namespace and when, and how long its offsets can still be set.
+//! A time namespace adds an offset to the clocks that count from boot. Watch which clocks change, which process enters
+//! the namespace and when, and how long its offsets can be set.
 //!
-//! No clock is ever set. All runs in a user namespace of its own, from which no call can reach the machine's clocks;
-//! the offsets are the time namespaces' own, and end with them.
+//! The experiment runs in a new user namespace, in which no process can set the host's clocks. The offsets belong to
+//! the time namespaces, and end with them.
 
 mod entry;
 mod offsets;
@@ -24,28 +24,28 @@ const TIME_NS: Experiment = Experiment {
     question: "Can a process be told that the machine booted last week?",
     setup: "By how many seconds is a child's clock ahead of the host's?",
     arms: ["no offset", "offsets set"],
-    in_short: "it shifts clocks that count from boot, never the date; offsets are fixed once it has had a member.",
+    in_short: "offsets shift the clocks that count from boot, and not the date. The first member fixes them.",
     notes: "Time Namespace",
     man: &["time_namespaces(7)", "clock_getres(2)", "unshare(2)"],
     examples: &[
         ("time-ns", "run the experiment"),
-        ("time-ns --sabotage", "without namespace and offsets: no claim holds"),
+        ("time-ns --sabotage", "the negative control: no claim holds"),
         ("time-ns --format jsonl | jq .", "the same as data"),
-        ("strace -f time-ns", "the system calls, facts on their pipes included"),
+        ("strace -f time-ns", "its system calls, with those that report facts"),
     ],
-    // From a user namespace other than the first, nobody can set the machine's clocks, not even root.
+    // Outside of the initial user namespace, even root cannot set the host's clocks.
     sandbox: Namespaces::USER,
     requires: &[Requirement::Probe(time_namespaces)],
     steps: &[
         READ_CLOCKS,
         READ_UPTIMES,
-        entry::MAKE_A_CHILD,
+        entry::CREATE_A_CHILD,
         entry::EXECUTE,
         entry::VISIT,
         entry::CREATE_INSIDE,
         entry::START_A_THREAD,
-        entry::CONTAIN,
-        offsets::WRITE_ALL_SORTS,
+        entry::COMPARE_WITH_DOCKER,
+        offsets::WRITE_TEXTS,
         offsets::WRITE_TWICE,
         offsets::NEST,
         offsets::SLEEP_UNTIL_NOW,
@@ -57,14 +57,14 @@ const TIME_NS: Experiment = Experiment {
 };
 
 fn main() -> std::process::ExitCode {
-    // Some of the children become this program again, to see what execve() does.
+    // Some children execute this program again, which shows the effect of execve().
     child::after_exec(entry::AFTER_EXECVE, entry::report);
     lesson::main(&TIME_NS)
 }
 
 const SHIFTED: Claim = Claim::holds(
     "shifted",
-    "The offsets of a time namespace shift CLOCK_MONOTONIC and CLOCK_BOOTTIME, and not CLOCK_REALTIME.",
+    "Offsets of a time namespace shift CLOCK_MONOTONIC and CLOCK_BOOTTIME; CLOCK_REALTIME stays the same.",
 )
 .factor("offsets")
 .notes(&[103])
@@ -73,23 +73,23 @@ const SHIFTED: Claim = Claim::holds(
     Row::inside("CLOCK_REALTIME", "CLOCK_REALTIME, ahead by"),
 ])
 .asks(
-    "A time namespace puts its members ahead. Which clocks do they read otherwise than the host does?",
+    "A time namespace has offsets. Which clocks show its members another time than they show the host?",
     &[
         right("those that count from boot, and not the time of day"),
-        wrong("all, the time of day included", "a time namespace is thought to have a date of its own"),
-        wrong("the time of day alone", "`date` is what people mean by the time"),
+        wrong("all, including the time of day", "a time namespace seems to have its own date"),
+        wrong("only the time of day", "for most people, the time is what `date` shows"),
     ],
 );
 const ALONG: Claim = Claim::holds(
     "along",
-    "CLOCK_MONOTONIC_RAW and _COARSE are shifted along, and the vDSO and the system call agree.",
+    "The offsets also shift CLOCK_MONOTONIC_RAW and CLOCK_MONOTONIC_COARSE; the vDSO and the system call agree.",
 )
 .factor("offsets")
 .notes(&[103])
 .more(&[97]);
 
 const READ_CLOCKS: Step = Step {
-    title: "Enter a new time namespace as it is, and one whose offsets put it ahead: by a day, and by a week since boot. Read the clocks inside and outside, and two of them once more without the vDSO, by a system call.",
+    title: "Enter a new time namespace without offsets, then one with offsets: a day for the monotonic clocks, a week for the boot-time clock. Read the clocks inside and outside. Read two of them again by the system call, without the vDSO.",
     calls: &[
         "unshare(CLONE_NEWTIME)",
         "write(\"/proc/self/timens_offsets\", \"monotonic 86400 0\\nboottime 604800 0\\n\")",
@@ -98,13 +98,14 @@ const READ_CLOCKS: Step = Step {
     ],
     by_hand: &[hand(
         "unshare -Ur --time --fork --monotonic 86400 --boottime 604800 cat /proc/uptime; cat /proc/uptime",
-    )],
+    )
+    .prints("<seconds A> …\n<seconds B> …")],
     claims: &[SHIFTED, ALONG],
     run: |lab| {
         let read = lab.arms(None, Some(LAST_WEEK), |offsets| read(&CLOCKS, offsets))?;
         lab.picture(
             Picture::Clocks,
-            "Clocks outside, and inside the one that is ahead",
+            "Clocks outside, and inside the namespace with offsets",
             &["clock", "outside", "inside", "ahead by"],
             rows(read.treatment()),
         )?;
@@ -130,25 +131,26 @@ const READ_CLOCKS: Step = Step {
 
 const BOOTED: Claim = Claim::holds(
     "booted",
-    "/proc/uptime, sysinfo(), and the boot and start times in /proc follow the time namespace of who asks.",
+    "/proc/uptime, sysinfo(), and the boot and start times in /proc follow the reader's time namespace.",
 )
 .factor("offsets")
 .notes(&[103])
 .more(&[99])
 .core(&[Row::inside("/proc/uptime", "/proc/uptime, ahead by")])
 .asks(
-    "The boot clock of a process is a week ahead; its /proc was mounted by the host. What does /proc/uptime tell it?",
+    "CLOCK_BOOTTIME of a process is a week ahead. Its /proc is the one of the host. What does it read in /proc/uptime?",
     &[
-        right("a week more than it tells the host"),
-        wrong("what it tells the host", "a PID namespace needs a procfs of its own, and a time namespace might too"),
-        wrong("how old its namespace is", "a container's uptime is thought to count from its start"),
+        right("a week more than the host reads"),
+        wrong("the same as the host", "a PID namespace needs a new procfs, and a time namespace might too"),
+        wrong("the age of its namespace", "a container's uptime seems to count from its start"),
     ],
 );
 
 const READ_UPTIMES: Step = Step {
-    title: "Ask /proc and sysinfo(), inside and outside, for how long the machine has run, and when a child began.",
+    title: "Read the uptime of the machine and the start time of a child, from /proc and sysinfo(), inside and outside.",
     calls: &["read(\"/proc/uptime\")", "sysinfo()", "read(\"/proc/stat\")", "read(\"/proc/PID/stat\")"],
-    by_hand: &[hand("unshare -Ur --time --fork --boottime 604800 uptime --pretty; uptime --pretty")],
+    by_hand: &[hand("unshare -Ur --time --fork --boottime 604800 uptime --pretty; uptime --pretty")
+        .prints("up … week…\nup …")],
     claims: &[BOOTED],
     run: |lab| {
         lab.compare(BOOTED, None, Some(LAST_WEEK), |offsets| Ok(facts(&read(&SINCE_BOOT, offsets)?)))?.shows(
@@ -160,7 +162,7 @@ const READ_UPTIMES: Step = Step {
     },
 };
 
-/// Reads the gauges here and in a child in a new time namespace with `offsets`.
+/// Reads the gauges in this process, and in a child in a new time namespace with `offsets`.
 fn read(gauges: &[Gauge], offsets: Option<&str>) -> Result<Vec<Reading>> {
     let mut child = Child::spawn("inside", Namespaces::NONE, |me| {
         entry::enter_new(offsets)?;
@@ -177,13 +179,13 @@ fn rows(readings: &[Reading]) -> Vec<Vec<Value>> {
         .collect()
 }
 
-/// By how much each gauge is ahead inside.
+/// How far each gauge is ahead inside.
 fn facts(readings: &[Reading]) -> Vec<Fact> {
     let fact = |of: &Reading| Fact::inside("inside", format!("{}, ahead by", of.what), seconds(of.ahead));
     readings.iter().map(fact).collect()
 }
 
-/// Whether there are time namespaces, and an ordinary user may make one in a user namespace.
+/// Whether the kernel has time namespaces, and an ordinary user can create one in a user namespace.
 fn time_namespaces() -> ns_core::Result<Option<Unmet>> {
     probe::sandbox(Namespaces::USER | Namespaces::TIME)
 }

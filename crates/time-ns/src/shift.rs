@@ -1,7 +1,7 @@
-//! By how many seconds a clock inside is ahead of the same clock outside: exactly, and not by luck.
+//! By how many seconds a clock inside is ahead of the same clock outside: the exact number.
 //!
-//! What is read inside lies between what is read outside before and after it, but for the offset. The offsets here
-//! are whole seconds, so when less than a second passes between the outer readings, there is one answer.
+//! A reading inside, minus the offset, lies between two readings outside. All offsets here are whole seconds. So if
+//! less than a second passes between the two readings outside, one offset alone fits.
 
 use nix::unistd::{SysconfVar, getpid, sysconf};
 use ns_core::clock::{self, Clock};
@@ -10,23 +10,23 @@ use ns_core::{Child, Error, Kind, Named, NsFile, Pid, Reporter, Result, Value, p
 /// A second in nanoseconds.
 const SECOND: i64 = 1_000_000_000;
 
-/// A day more on the monotonic clocks, a week more since boot.
+/// A day more on the monotonic clocks, and a week more on the boot-time clock.
 pub(crate) const LAST_WEEK: &str = "monotonic 86400 0\nboottime 604800 0\n";
 
-/// Something that shows a time.
+/// A clock, or a file or call that shows a time.
 #[derive(Clone, Copy)]
 pub(crate) struct Gauge {
-    /// What it is called.
+    /// Its name.
     pub(crate) what: &'static str,
-    /// Reads it, in nanoseconds. One of them is the time of a process.
+    /// Reads it, in nanoseconds. The PID is for the start time of a process.
     read: fn(Pid) -> Result<i64>,
 }
 
-/// The clock that most claims are judged by.
+/// The clock of most claims.
 pub(crate) const MONOTONIC: [Gauge; 1] =
     [Gauge { what: "CLOCK_MONOTONIC", read: |_| Clock::Monotonic.now() }];
 
-/// The five clocks, and two of them once more without the vDSO.
+/// The five clocks, and two of them by the system call, without the vDSO.
 pub(crate) const CLOCKS: [Gauge; 7] = [
     Gauge { what: "CLOCK_REALTIME", read: |_| Clock::Realtime.now() },
     Gauge { what: "CLOCK_MONOTONIC", read: |_| Clock::Monotonic.now() },
@@ -37,7 +37,7 @@ pub(crate) const CLOCKS: [Gauge; 7] = [
     Gauge { what: "CLOCK_BOOTTIME, syscall", read: |_| Clock::Boottime.now_by_system_call() },
 ];
 
-/// What else tells for how long the machine has run.
+/// Other sources of the machine's uptime.
 pub(crate) const SINCE_BOOT: [Gauge; 4] = [
     Gauge { what: "/proc/uptime", read: |_| Ok(clock::uptime()? * SECOND) },
     Gauge { what: "sysinfo()", read: |_| sysinfo_uptime() },
@@ -50,11 +50,11 @@ pub(crate) struct Reading {
     pub(crate) what: &'static str,
     pub(crate) outside: i64,
     pub(crate) inside: i64,
-    /// By how many seconds the inside is ahead.
+    /// How many seconds the reading inside is ahead.
     pub(crate) ahead: i64,
 }
 
-/// Reads `gauges` here and in `child`, which [`report`]s the same.
+/// Reads `gauges` in this process and in `child`, which runs [`report`].
 pub(crate) fn read(gauges: &[Gauge], child: &mut Child) -> Result<Vec<Reading>> {
     let look = |pid| gauges.iter().map(|gauge| (gauge.read)(pid)).collect::<Result<Vec<_>>>();
     measure(|| {
@@ -71,7 +71,7 @@ pub(crate) fn read(gauges: &[Gauge], child: &mut Child) -> Result<Vec<Reading>> 
     })
 }
 
-/// In the child: reads `gauges` whenever the parent asks for it.
+/// In the child: reads `gauges` each time that the parent wakes it.
 pub(crate) fn report(me: &mut Reporter, gauges: &[Gauge]) -> Result<()> {
     loop {
         me.checkpoint()?;
@@ -81,8 +81,8 @@ pub(crate) fn report(me: &mut Reporter, gauges: &[Gauge]) -> Result<()> {
     }
 }
 
-/// By how many seconds CLOCK_MONOTONIC in the time namespace `away` is ahead of `home`'s, in which the caller is: it
-/// goes there, reads, and comes back.
+/// By how many seconds CLOCK_MONOTONIC in the time namespace `away` is ahead of `home`. The caller is in `home`. It
+/// enters `away`, reads the clock, and returns.
 pub(crate) fn between(home: &NsFile, away: &NsFile) -> Result<i64> {
     measure(|| {
         let before = Clock::Monotonic.now()?;
@@ -93,12 +93,12 @@ pub(crate) fn between(home: &NsFile, away: &NsFile) -> Result<i64> {
     })
 }
 
-/// Such a number of seconds as a value.
+/// A number of seconds as a value.
 pub(crate) fn seconds(count: i64) -> Value {
     format!("{count} s").into()
 }
 
-/// The seconds by which `inside` is ahead of the others. `None` if these are too far apart to tell.
+/// The seconds by which `inside` is ahead. `None` if `before` and `after` are too far apart to decide.
 fn ahead(before: i64, inside: i64, after: i64) -> Option<i64> {
     // before ≤ inside − shift ≤ after
     let most = (inside - before).div_euclid(SECOND);
@@ -106,7 +106,7 @@ fn ahead(before: i64, inside: i64, after: i64) -> Option<i64> {
     (least == most).then_some(most)
 }
 
-/// Looks until there is an answer: on a machine under load, a second may pass between two readings.
+/// Repeats `look` until it has an answer: under load, a second may pass between two readings.
 fn measure<T>(mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     const TRIES: usize = 100;
     for _ in 0..TRIES {
@@ -116,7 +116,7 @@ fn measure<T>(mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     }
     Err(Error::Unreadable {
         what: "clocks".into(),
-        message: format!("apart by more than a second, {TRIES} times"),
+        message: format!("more than a second between two readings, {TRIES} times"),
     })
 }
 

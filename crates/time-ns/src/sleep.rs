@@ -1,4 +1,4 @@
-//! A machine that is suspended to RAM: only one that is thrown away after ([`probe::throw_away`]).
+//! Suspends the machine to RAM, but only one that may be thrown away ([`probe::throw_away`]).
 //!
 //! rtc(4), Documentation/admin-guide/pm/sleep-states.rst of the kernel.
 
@@ -18,19 +18,20 @@ const ALARM: &str = "/sys/class/rtc/rtc0/wakealarm";
 pub(crate) fn suspendable() -> Result<Option<Unmet>> {
     let knows = fs::read_to_string(STATE).is_ok_and(|states| states.split_whitespace().any(|it| it == "mem"));
     Ok(match machine::changeable(STATE)? {
-        None if !knows => Some(Unmet::new("a machine that can be suspended to RAM", "run it in another")),
+        None if !knows => Some(Unmet::new("a machine that can be suspended to RAM", "run on such a machine")),
         missing => missing,
     })
 }
 
-/// Suspends the machine to RAM, and returns when it was woken: by whoever does that here, or by its own clock after
-/// `at_most`, so that it does not sleep for ever.
+/// Suspends the machine to RAM, and returns when it wakes. Its real-time clock wakes it after `at_most`, if nothing
+/// does so before.
 ///
 /// # Errors
-/// [`ns_core::Error::Unmet`] for a machine that is not to be thrown away; EBUSY when a device or a task will not sleep.
+/// [`ns_core::Error::Unmet`] for a machine that must not be thrown away; EBUSY when a device or a task cannot be
+/// suspended.
 pub(crate) fn suspend_to_ram(at_most: Duration) -> Result<()> {
     probe::require(suspendable()?)?;
-    // A machine without such a clock is woken by others alone. An alarm that is set has to be cleared before another is.
+    // Without such a clock, something else must wake the machine. An old alarm must be cleared before a new one is set.
     let set_alarm = |when: &str| fs::write(ALARM, when).is_ok();
     let set = set_alarm("0") && set_alarm(&format!("+{}", at_most.as_secs()));
     let woken = fs::write(STATE, "mem").named(|| format!("write(\"{STATE}\", \"mem\")"));

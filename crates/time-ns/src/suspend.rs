@@ -1,10 +1,10 @@
-//! Whether the clocks go on while the machine sleeps. To find out, it is put to sleep: a machine to throw away, and no
-//! other.
+//! Which clocks count while the machine is suspended. The step suspends the machine, so it runs only on a machine that
+//! may be thrown away.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use lesson::{Claim, Effect, Requirement, Step, hand, inside, outside};
+use lesson::{Claim, Effect, Need, Requirement, Step, hand, inside, outside};
 use ns_core::clock::Clock;
 use ns_core::{Child, Fact, Namespaces, Value};
 
@@ -12,11 +12,9 @@ use crate::shift::LAST_WEEK;
 use crate::{entry, sleep};
 
 pub(crate) const COMPARE: Step = Step {
-    title: "Compare the two clocks that count from boot: they differ by the time that this machine was suspended.",
+    title: "Read CLOCK_MONOTONIC and CLOCK_BOOTTIME. They differ by the time that this machine was suspended.",
     calls: &["clock_gettime(CLOCK_MONOTONIC)", "clock_gettime(CLOCK_BOOTTIME)"],
-    by_hand: &[hand(
-        "/usr/bin/python3 -c 'import time; print(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic())'",
-    )],
+    by_hand: &[hand("/usr/bin/python3 -c 'import time; print(round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()))'").prints("<seconds>"), ],
     claims: &[],
     run: |lab| {
         let (monotonic, boottime) = (Clock::Monotonic.now()?, Clock::Boottime.now()?);
@@ -24,19 +22,19 @@ pub(crate) const COMPARE: Step = Step {
     },
 };
 
-const STOPS: Claim = Claim::holds("stops", "CLOCK_MONOTONIC stands still while the machine is suspended.")
+const STOPS: Claim = Claim::holds("stops", "CLOCK_MONOTONIC stops while the machine is suspended.")
     .factor("a suspended machine")
     .notes(&[104])
     .requires(&[Requirement::Probe(sleep::suspendable)]);
-const GOES_ON: Claim = Claim::holds("goes-on", "CLOCK_BOOTTIME goes on while the machine is suspended.")
+const GOES_ON: Claim = Claim::holds("goes-on", "CLOCK_BOOTTIME continues while the machine is suspended.")
     .factor("a suspended machine")
     .notes(&[105])
     .requires(&[Requirement::Probe(sleep::suspendable)]);
 
 pub(crate) const SUSPEND: Step = Step {
-    title: "Suspend the machine. What do the other clocks gain on CLOCK_MONOTONIC, here and in a time namespace?",
+    title: "Suspend the machine. Compare the other clocks with CLOCK_MONOTONIC, outside and in a time namespace.",
     calls: &["write(\"/sys/power/state\", \"mem\")", "clock_gettime(…)"],
-    by_hand: &[hand("sudo rtcwake --mode mem --seconds 10")],
+    by_hand: &[hand("clocks='import time; print(round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()))'").as_root().prints(""), hand("/usr/bin/python3 -c \"$clocks\"; rtcwake --mode mem --seconds 10 >/dev/null; /usr/bin/python3 -c \"$clocks\"").as_root().prints("<seconds A>\n<seconds B>").needs(&[Need::ThrowAway]), ],
     claims: &[STOPS, GOES_ON],
     run: |lab| {
         let gained = lab.arms(false, true, read_around)?;
@@ -47,20 +45,20 @@ pub(crate) const SUSPEND: Step = Step {
     },
 };
 
-/// What CLOCK_MONOTONIC did not count, by the two clocks that may have.
+/// The two clocks that may count the time that CLOCK_MONOTONIC does not.
 const MISSED: [(&str, Clock); 2] =
     [("gained by CLOCK_REALTIME", Clock::Realtime), ("gained by CLOCK_BOOTTIME", Clock::Boottime)];
-/// Less is the time that the machine takes to fall asleep; it is woken after three seconds.
+/// The least gain of a suspended machine. It wakes after three seconds, and needs some time to suspend.
 const ASLEEP: i64 = 1_000_000_000;
 
-/// Both here and in the time namespace, the clock counted that the machine slept.
+/// Outside and in the time namespace, the clock counted the time of the suspended machine.
 fn counts_the_sleep(what: &str) -> Effect {
     let asleep = |gained: &Value| gained.as_i64().is_some_and(|it| it > ASLEEP);
     outside(what).that(asleep) & inside(what).that(asleep)
 }
 
-/// What two clocks gained on CLOCK_MONOTONIC while the machine slept, or did not: here, and in a time namespace with
-/// offsets.
+/// What two clocks gained on CLOCK_MONOTONIC while the machine was suspended, or was not: outside, and in a time
+/// namespace with offsets.
 fn read_around(sleeps: bool) -> Result<Vec<Fact>> {
     let mut child = Child::spawn("inside", Namespaces::NONE, |me| {
         entry::enter_new(Some(LAST_WEEK))?;
@@ -69,7 +67,7 @@ fn read_around(sleeps: bool) -> Result<Vec<Fact>> {
         me.checkpoint()?;
         gains(before)?.into_iter().try_for_each(|(what, gained)| me.report(what, gained))
     })?;
-    child.fact()?; // it has read
+    child.fact()?; // it has read its clocks
     let before = ahead()?;
     if sleeps {
         sleep::suspend_to_ram(Duration::from_secs(30))?;
@@ -81,7 +79,7 @@ fn read_around(sleeps: bool) -> Result<Vec<Fact>> {
     Ok(facts)
 }
 
-/// What each of the two gained on CLOCK_MONOTONIC since it was `before` ahead.
+/// What each of the two gained on CLOCK_MONOTONIC. `before` is how far it was ahead at first.
 fn gains(before: [i64; 2]) -> ns_core::Result<[(&'static str, Value); 2]> {
     let after = ahead()?;
     Ok([0, 1].map(|nth| (MISSED[nth].0, Value::Nanoseconds(after[nth] - before[nth]))))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::ClaimHead;
 use crate::hand::Hands;
+use crate::table::Table;
 use crate::tally::Tally;
 use crate::verdict::Verdict;
 
@@ -74,17 +75,7 @@ pub enum Event {
     /// Something was seen that no claim rests on.
     Saw(Fact),
     /// Facts in rows and columns.
-    Table {
-        /// What it shows.
-        title: String,
-        /// The columns' heads.
-        columns: Vec<String>,
-        /// The rows, each as long as `columns`.
-        rows: Vec<Vec<Value>>,
-        /// How they can be drawn, if they can.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        picture: Option<Picture>,
-    },
+    Table(Table),
     /// A claim was judged.
     Judged {
         /// The claim's id.
@@ -121,23 +112,6 @@ pub enum Event {
         /// How long it took, in nanoseconds.
         elapsed: u64,
     },
-}
-
-/// How the rows of a table can be drawn. The picture shows what stands in the table, and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Picture {
-    /// A heat map: so many columns name a row, and each of the others is an answer, one of a few.
-    Heat(usize),
-    /// A tree of cgroups: its path from the top, `a/b`; what the other columns say stands with it.
-    Tree,
-    /// Veth links and bridges. The columns are: a network namespace, a device in it, its addresses, the bridge that it is
-    /// a port of, and its other end as `namespace/device`; what is not there is empty.
-    Links,
-    /// A timeline. The columns are: a clock, and what it reads outside and inside, in nanoseconds; others may follow.
-    Clocks,
-    /// Bands from one range to another. The columns are: a map, the first ID inside, the first outside, and how many.
-    Bands,
 }
 
 /// Who ran an experiment, on which machine and when. What is not known, or left out on purpose, is empty.

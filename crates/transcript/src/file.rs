@@ -33,8 +33,8 @@ impl Runs {
     /// it.
     ///
     /// # Errors
-    /// In one line that begins with `name`, and the number of the line: when the input cannot be read, is empty, is no
-    /// transcript or cut short, or when a run is not let in.
+    /// In one line that begins with `name`, and the number of the line. That is when the input cannot be read, is
+    /// empty, is no transcript or cut short, or when a run is not let in.
     pub fn read(name: &str, input: impl Read, admit: impl Fn(&Run, &Runs) -> Result<()>) -> Result<Runs> {
         let mut input = BufReader::new(input);
         let mut runs = Runs::default();
@@ -50,9 +50,9 @@ impl Runs {
         Ok(runs)
     }
 
-    /// Reads what can be understood of a transcript, and what is wrong with the rest: a line each, with the number of the
-    /// line in the transcript. Of each run the first fault alone is told, since others follow from it. A run without its
-    /// end was cut short.
+    /// Reads what can be understood of a transcript, and what is wrong with the rest: a line each, with the number of
+    /// the line in the transcript. Of each run the first fault alone is named, since others follow from it. A run
+    /// without its end was cut short.
     ///
     /// # Errors
     /// Those of read(2).

@@ -59,6 +59,8 @@ pub enum Need {
     X86,
     /// Docker's engine.
     Docker,
+    /// Every capability that the kernel knows, in the bounding set.
+    Capabilities,
     /// A kernel of this version or a later one.
     Kernel(u32, u32),
 }
@@ -74,6 +76,7 @@ impl Need {
             Need::ThrowAway => "a machine to throw away".into(),
             Need::X86 => "x86-64".into(),
             Need::Docker => "Docker's engine".into(),
+            Need::Capabilities => "a root that lacks no capability".into(),
             Need::Kernel(major, minor) => format!("Linux {major}.{minor}"),
         }
     }

@@ -179,7 +179,7 @@ impl Run {
                 let elapsed = Duration::from_nanos(*elapsed);
                 self.end = Some(End { broken: broken.clone(), status: *status, elapsed });
             }
-            Event::Step { .. } | Event::Actor(_) | Event::Saw(_) | Event::Table { .. } => {}
+            Event::Step { .. } | Event::Actor(_) | Event::Saw(_) | Event::Table(_) => {}
         }
         self.events.push(event);
         Ok(())

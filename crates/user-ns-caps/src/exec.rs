@@ -1,4 +1,4 @@
-//! What is left of the capabilities: after execve(2), and of what was given up before.
+//! The capabilities after execve(2), and those that a new user namespace gives back.
 
 use anyhow::Result;
 use lesson::user::{as_user, in_z};
@@ -9,10 +9,10 @@ use ns_core::{Capability, Fact, Namespaces, Reporter, Value, capabilities, names
 
 use crate::user::set;
 
-/// Who a child is when it has become this program again.
+/// The name under which a child executes this program again.
 pub(crate) const AFTER_EXECVE: &str = "user-ns-caps-after-execve";
 
-/// What the user is called inside who is not to be root there.
+/// The user ID inside of a user that is not root there.
 const SEVEN: u32 = 7;
 
 const BEFORE: &str = "CapEff before execve()";
@@ -20,91 +20,83 @@ const AFTER: &str = "CapEff after execve()";
 
 const KEEPS: Claim = Claim::holds(
     "keeps",
-    "execve() recalculates capabilities: user 0 inside keeps all, another user without an ambient set loses all.",
+    "At execve(), user 0 inside keeps all capabilities; another user without an ambient set loses all.",
 )
-.factor("being user 0 inside")
+.factor("user ID 0 inside")
 .notes(&[124, 125])
 .more(&[71])
 .arms("user 7", "user 0")
 .core(&[Row::inside("CapEff after execve", AFTER)])
 .asks(
-    "A process has all capabilities in its new user namespace, where it is user 7. It executes a shell. What has that?",
+    "User 7 of a new user namespace has all capabilities there, and executes a shell. Which capabilities does the shell have?",
     &[
         right("none"),
-        wrong("all", "execve() is thought to keep credentials, as it keeps the user ID"),
-        wrong("those in its bounding set", "that is what user 0 gets, and its set was never reduced"),
+        wrong("all", "execve() keeps the user ID, and seems to keep capabilities too"),
+        wrong("those in its bounding set", "user 0 gets those, and here the set is full"),
     ],
 );
 
 pub(crate) const EXECUTE: Step = Step {
-    title: "In a new user namespace, map the user to 7 or to 0, and execute a program. What is left of its capabilities?",
+    title: "In a new user namespace, map the user to 7 or to 0, and execute a program. Read its capabilities before and after.",
     calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 UID 1\")", "execve()"],
     by_hand: &[
-        hand("unshare --user --map-user=7 grep CapEff /proc/self/status"),
-        hand("unshare --user --map-root-user grep CapEff /proc/self/status"),
+        hand("unshare --user --map-user=7 grep CapEff /proc/self/status").prints("CapEff: 0000000000000000"),
+        hand("unshare --user --map-root-user grep CapEff /proc/self/status").prints("CapEff: …ffffffff"),
     ],
     claims: &[KEEPS],
     run: |lab| lab.compare(KEEPS, SEVEN, 0, |uid| execute(uid, false))?.shows(all_kept()),
 };
 
-const AMBIENT: Claim = Claim::holds(
-    "ambient",
-    "Whoever is not user 0 keeps through execve() the capabilities that are in the ambient set.",
-)
-.factor("an ambient set")
-.notes(&[124]);
+const AMBIENT: Claim =
+    Claim::holds("ambient", "A user other than 0 keeps the capabilities of the ambient set across execve().")
+        .factor("an ambient set")
+        .notes(&[124]);
 
 pub(crate) const EXECUTE_WITH_AMBIENT: Step = Step {
-    title: "As user 7 there, put all capabilities into the inheritable and the ambient set first, and execute a program.",
+    title: "As user 7 inside, add all capabilities to the inheritable and the ambient set. Then execute a program.",
     calls: &["capset(inheritable)", "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, …)", "execve()"],
-    by_hand: &[hand("unshare --user --map-user=7 --keep-caps sh -c 'id -u; grep Cap /proc/self/status'")],
+    by_hand: &[hand(
+        "unshare --user --map-user=7 --keep-caps sh -c 'id -u; grep -E \"Cap(Eff|Amb)\" /proc/self/status'",
+    )
+    .prints("7\nCapEff: …ffffffff\nCapAmb: …ffffffff")],
     claims: &[AMBIENT],
     run: |lab| lab.compare(AMBIENT, false, true, |ambient| execute(SEVEN, ambient))?.shows(all_kept()),
 };
 
 const BOUNDING: Claim = Claim::holds(
     "bounding",
-    "A capability that was dropped from the bounding set is back in a new user namespace.",
+    "After unshare(CLONE_NEWUSER), the bounding set again has CAP_NET_ADMIN, which was dropped before.",
 )
 .factor("CLONE_NEWUSER")
 .notes(&[111])
 .more(&[78]);
 
 pub(crate) const DROP_FROM_BOUNDING: Step = Step {
-    title: "As root of Z, drop CAP_NET_ADMIN from all sets, the bounding set too. Then make a user namespace.",
+    title: "As root of Z, drop CAP_NET_ADMIN from all sets, including the bounding set. Then create a user namespace.",
     calls: &["prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN)", "capset()", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[hand(
-        "unshare -Ur setpriv --bounding-set=-net_admin sh -c 'grep CapBnd /proc/self/status; unshare -Ur grep CapBnd /proc/self/status'",
-    )],
+    by_hand: &[hand("unshare -Ur setpriv --bounding-set=-net_admin sh -c 'grep CapBnd /proc/self/status; unshare -Ur grep CapBnd /proc/self/status'").prints("CapBnd: …ffffefff\nCapBnd: …ffffffff"), ],
     claims: &[BOUNDING],
     run: |lab| {
         lab.compare(BOUNDING, Namespaces::NONE, Namespaces::USER, drop_and_unshare)?
-            .shows(inside("CapBnd at the end").is("all") & inside("CapEff at the end").is("all"))
+            .shows(inside("CapBnd after unshare()").is("all") & inside("CapEff after unshare()").is("all"))
     },
 };
 
 const CLEAN: Claim = Claim::holds(
     "clean",
-    "Whoever comes into a new user namespace has empty ambient and inheritable sets, and no securebits.",
+    "unshare(CLONE_NEWUSER) clears the ambient set, the inheritable set and the securebits.",
 )
 .factor("CLONE_NEWUSER")
 .more(&[78]);
 
 pub(crate) const FILL_AMBIENT: Step = Step {
-    title: "As root of Z, fill the ambient set and set SECBIT_NOROOT. Then make a user namespace.",
+    title: "As root of Z, add CAP_NET_ADMIN to the ambient set, and set SECBIT_NOROOT. Then create a user namespace.",
     calls: &[
         "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN)",
         "prctl(PR_SET_SECUREBITS, SECBIT_NOROOT)",
         "unshare(CLONE_NEWUSER)",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin --securebits=+noroot setpriv --dump",
-        ),
-        hand(
-            "unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin unshare -Ur setpriv --dump",
-        ),
-    ],
+    by_hand: &[hand("unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin --securebits=+noroot setpriv --dump | grep -E 'Ambient|Secure'").prints("Ambient capabilities: net_admin\nSecurebits: noroot"), hand("unshare -Ur setpriv --inh-caps=+net_admin --ambient-caps=+net_admin unshare -Ur setpriv --dump | grep -E 'Ambient|Secure'").prints("Ambient capabilities: [none]\nSecurebits: [none]"), ],
     claims: &[CLEAN],
     run: |lab| {
         lab.compare(CLEAN, Namespaces::NONE, Namespaces::USER, fill_and_unshare)?.shows(
@@ -117,7 +109,7 @@ fn all_kept() -> Effect {
     inside(BEFORE).is("all") & inside(AFTER).is("all")
 }
 
-/// As user `uid` of a new user namespace.
+/// Executes this program as user `uid` of a new user namespace.
 fn execute(uid: u32, ambient: bool) -> Result<Vec<Fact>> {
     let mut user = as_user("user", move |me| {
         let maps = IdMaps::own(uid, getuid().as_raw(), getgid().as_raw());
@@ -132,7 +124,7 @@ fn execute(uid: u32, ambient: bool) -> Result<Vec<Fact>> {
     Ok(user.facts()?)
 }
 
-/// What the child does, once it has become this program afresh.
+/// The child's part after execve().
 pub(crate) fn report_after(me: &mut Reporter) -> ns_core::Result<()> {
     me.report(AFTER, set(capabilities::own()?.effective)?)
 }
@@ -141,11 +133,11 @@ fn drop_and_unshare(namespaces: Namespaces) -> Result<Vec<Fact>> {
     in_z(Namespaces::NONE, move |me| {
         capabilities::leave_bounding_set(Capability::CAP_NET_ADMIN)?;
         process::drop_capability(Capability::CAP_NET_ADMIN)?;
-        me.report("CapBnd at first", set_but(capabilities::own()?.bounding)?)?;
+        me.report("CapBnd before", set_but(capabilities::own()?.bounding)?)?;
         namespace::unshare(namespaces)?;
         let own = capabilities::own()?;
-        me.report("CapBnd at the end", set_but(own.bounding)?)?;
-        me.report("CapEff at the end", set_but(own.effective)?)
+        me.report("CapBnd after unshare()", set_but(own.bounding)?)?;
+        me.report("CapEff after unshare()", set_but(own.effective)?)
     })
 }
 
@@ -166,7 +158,7 @@ fn fill_and_unshare(namespaces: Namespaces) -> Result<Vec<Fact>> {
     })
 }
 
-/// A set that lacks nothing, or CAP_NET_ADMIN.
+/// A set that is complete, or complete but for CAP_NET_ADMIN.
 fn set_but(mask: u64) -> ns_core::Result<Value> {
     let without = capabilities::all()? & !Capability::CAP_NET_ADMIN.bitmask();
     if mask == without { Ok("all but CAP_NET_ADMIN".into()) } else { set(mask) }

@@ -1,4 +1,4 @@
-//! Which filesystems root inside may mount: those that show what its own namespaces hold.
+//! Which filesystems root inside can mount: those that show namespaces which its user namespace owns.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use ns_core::{Child, Fact, Kind, Named, Namespaces, Outcome, Value, mount, names
 
 use crate::user::stay_root;
 
-/// A filesystem, and the kind of namespace that it shows, if any.
+/// A filesystem, and the kind of namespace whose content it shows, if any.
 const FILESYSTEMS: &[(&str, Option<Kind>)] = &[
     ("tmpfs", None),
     ("ramfs", None),
@@ -21,29 +21,29 @@ const FILESYSTEMS: &[(&str, Option<Kind>)] = &[
     ("cgroup2", Some(Kind::Cgroup)),
 ];
 const PROC_FS: &str = "proc";
-/// What shows the machine itself, whoever mounts it.
+/// This filesystem always shows the devices of the machine.
 const NEVER: &str = "devtmpfs";
 
 const MOUNTABLE_PROC: &[Requirement] = &[Requirement::Probe(new_procfs)];
 
 const PROC: Claim = Claim::holds(
     "proc",
-    "Root inside mounts a procfs only of a PID namespace that its user namespace owns; of another, EPERM.",
+    "Root inside can mount a procfs only in a PID namespace that its user namespace owns; else EPERM.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[127])
 .requires(MOUNTABLE_PROC);
 
 pub(crate) const MOUNT_PROC: Step = Step {
-    title: "As root of A, a user namespace in Z, mount a procfs: in Z's PID namespace, and in one of A's.",
+    title: "As root of A, a user namespace in Z, mount a procfs: in a PID namespace of Z, then in one of A.",
     calls: &[
         "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)",
         "fork()",
         "mount(\"proc\", \"/mnt\", \"proc\")",
     ],
     by_hand: &[
-        hand("unshare -Ur --mount mount -t proc proc /mnt"),
-        hand("unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?"),
+        hand("unshare -Ur --mount mount -t proc proc /mnt").prints("mount: /mnt: permission denied.\n…"),
+        hand("unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?").prints("0"),
     ],
     claims: &[PROC],
     run: |lab| {
@@ -54,7 +54,7 @@ pub(crate) const MOUNT_PROC: Step = Step {
 
 const COVERED: Claim = Claim::holds(
     "covered",
-    "While a directory of the old procfs is covered by a mount of someone above, root inside mounts no new one: EPERM.",
+    "If a mount of the parent covers a directory of /proc, a new procfs mount inside fails with EPERM.",
 )
 .factor("a covered part of /proc")
 .notes(&[127])
@@ -62,35 +62,28 @@ const COVERED: Claim = Claim::holds(
 
 const EMPTY: Claim = Claim::holds(
     "empty",
-    "A cover hides nothing where the directory is a mount point that is always empty: a new procfs is mounted.",
+    "If the covered directory of /proc is a mount point that is always empty, a new procfs mount succeeds.",
 )
 .factor("a directory that is always empty")
 .notes(&[127])
 .requires(&[Requirement::Probe(new_procfs), Requirement::Probe(an_empty_mount_point)]);
 const READ_ONLY: Claim = Claim::holds(
     "read-only",
-    "While the old procfs is mounted read-only by someone above, root inside mounts no new one to write to: EPERM.",
+    "If the parent remounts /proc read-only, a writable procfs mount inside fails with EPERM.",
 )
 .factor("a read-only /proc")
 .notes(&[127])
 .requires(MOUNTABLE_PROC);
 
 pub(crate) const COVER_PROC: Step = Step {
-    title: "Cover a directory of /proc first, from Z, as container engines do, or make /proc read-only; then try again \
-            from A.",
+    title: "As root of Z, mount over a directory of /proc, as container engines do, or remount /proc read-only. Then mount \
+            a procfs as root of A.",
     calls: &[
         "mount(\"tmpfs\", \"/proc/tty\", \"tmpfs\")",
         "mount(\"/proc\", MS_REMOUNT|MS_BIND|MS_RDONLY)",
         "mount(\"proc\", \"/mnt\", \"proc\")",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Urm sh -c 'mount -t tmpfs none /proc/tty; unshare -Ur --mount --pid --fork mount -t proc proc /mnt'",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount -t tmpfs none /proc/sys/fs/binfmt_misc; unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs none /proc/tty; unshare -Ur --mount --pid --fork mount -t proc proc /mnt'").prints("mount: /mnt: permission denied.\n…"), hand("unshare -Urm sh -c 'mount -t tmpfs none /proc/sys/fs/binfmt_misc; unshare -Ur --mount --pid --fork mount -t proc proc /mnt; echo $?'").prints("0"), ],
     claims: &[COVERED, EMPTY, READ_ONLY],
     run: |lab| {
         let cover = |directory| mount_one(PROC_FS, true, directory);
@@ -101,31 +94,23 @@ pub(crate) const COVER_PROC: Step = Step {
     },
 };
 
-/// A directory of /proc that has files.
+/// A directory of /proc with files.
 const WITH_FILES: &str = "/proc/tty";
-/// One that the kernel made to mount on, and that it lets nobody fill.
+/// A directory that the kernel creates as a mount point, and that is always empty.
 const ALWAYS_EMPTY: &str = "/proc/sys/fs/binfmt_misc";
 
 const MOUNTABLE: Claim = Claim::holds(
     "mountable",
-    "Root inside may mount proc, sysfs, mqueue and cgroup2 where it owns the namespace that they show, and never devtmpfs.",
+    "Root inside can mount proc, sysfs, mqueue and cgroup2 of namespaces that it owns; devtmpfs fails with EPERM.",
 )
-.factor("owning what they show")
+.factor("A as the owner of the namespace shown")
 .more(&[77])
 .requires(MOUNTABLE_PROC);
 
 pub(crate) const MOUNT_OTHERS: Step = Step {
-    title: "As A's root, mount other filesystems: where Z owns the namespace that each shows, and where A owns it.",
+    title: "As root of A, mount other filesystems: where Z owns the namespace that each shows, then where A owns it.",
     calls: &["mount(\"sysfs\", \"/mnt\", \"sysfs\")", "…"],
-    by_hand: &[
-        hand(
-            "unshare -Ur --mount mount -t sysfs none /mnt; unshare -Ur --mount --net mount -t sysfs none /mnt; echo $?",
-        ),
-        hand(
-            "unshare -Ur --mount mount -t mqueue none /mnt; unshare -Ur --mount --ipc mount -t mqueue none /mnt; echo $?",
-        ),
-        hand("unshare -Ur --mount mount -t devtmpfs none /mnt"),
-    ],
+    by_hand: &[hand("unshare -Ur --mount mount -t sysfs none /mnt 2>/dev/null; echo $?; unshare -Ur --mount --net mount -t sysfs none /mnt; echo $?").prints("32\n0"), hand("unshare -Ur --mount mount -t mqueue none /mnt 2>/dev/null; echo $?; unshare -Ur --mount --ipc mount -t mqueue none /mnt; echo $?").prints("32\n0"), hand("unshare -Ur --mount mount -t devtmpfs none /mnt").prints("mount: /mnt: permission denied.\n…"), ],
     claims: &[MOUNTABLE],
     run: |lab| {
         let mounted = lab.arms(false, true, mount_each)?;
@@ -139,15 +124,15 @@ pub(crate) const MOUNT_OTHERS: Step = Step {
         });
         lab.picture(
             Picture::Heat(2),
-            "What mount() gives to A's root",
-            &["filesystem", "shows", "Z owns that", "A owns that"],
+            "Results of mount() by root of A",
+            &["filesystem", "shows", "owned by Z", "owned by A"],
             rows.collect(),
         )?;
         lab.judge(MOUNTABLE, mounted).shows(all_but_one()?)
     },
 };
 
-/// The name of the fact that says what came of mounting a filesystem.
+/// The name of the fact with the result of mounting a filesystem.
 fn mounting(name: &str) -> String {
     format!("mount -t {name}")
 }
@@ -160,7 +145,7 @@ fn filesystems() -> ns_core::Result<Vec<(&'static str, Option<Kind>)>> {
     Ok(FILESYSTEMS.iter().copied().filter(|(name, _)| here(name)).collect())
 }
 
-/// Each filesystem can be mounted, but for that which never can.
+/// Each filesystem can be mounted, except the one that never can.
 fn all_but_one() -> ns_core::Result<Effect> {
     let can = |(name, _)| inside(mounting(name)).from("EPERM").to("OK");
     let never = inside(mounting(NEVER)).is("EPERM");
@@ -175,8 +160,8 @@ fn mount_each(owns_what_they_show: bool) -> Result<Vec<Fact>> {
     Ok(facts)
 }
 
-/// From A, which owns a mount namespace and, if it `owns` that too, the namespace which the filesystem shows. Before
-/// that Z mounts a tmpfs over `covered`.
+/// Mounts a filesystem as root of A. A owns a mount namespace and, with `owns`, the namespace that the filesystem
+/// shows. Before that, Z mounts a tmpfs over `covered`.
 fn mount_one(name: &'static str, owns: bool, covered: Option<&'static str>) -> Result<Vec<Fact>> {
     in_z(Namespaces::MNT, move |me| {
         if let Some(directory) = covered {
@@ -186,32 +171,32 @@ fn mount_one(name: &'static str, owns: bool, covered: Option<&'static str>) -> R
         let shown = shows.filter(|_| owns).map_or(Namespaces::NONE, Namespaces::only);
         namespace::unshare(Namespaces::USER | Namespaces::MNT | shown)?;
         stay_root(Namespaces::USER)?;
-        // A PID namespace takes in children only.
-        let mut child = Child::spawn("A's root", Namespaces::NONE, move |me| {
+        // Only children enter a new PID namespace.
+        let mut child = Child::spawn("root of A", Namespaces::NONE, move |me| {
             me.report(mounting(name), Outcome::of(mount::mount(name, Path::new("/mnt")))?)
         })?;
         child.pass_on(me)
     })
 }
 
-/// From A, which owns its PID namespace, beside a /proc that Z has made read-only, or has not.
+/// Mounts a procfs as root of A, which owns its PID namespace. Z has made the old /proc read-only, or has not.
 fn mount_beside(read_only: bool) -> Result<Vec<Fact>> {
     in_z(Namespaces::MNT, move |me| {
         let mut a = Child::spawn("A", Namespaces::NONE, |me| {
             namespace::unshare(Namespaces::USER)?;
-            // While /proc can be written to still.
+            // While /proc is still writable.
             stay_root(Namespaces::USER)?;
             me.report("A is", "mapped")?;
             me.checkpoint()?;
             namespace::unshare(Namespaces::MNT | Namespaces::PID)?;
-            let mut child = Child::spawn("A's root", Namespaces::NONE, |me| {
+            let mut child = Child::spawn("root of A", Namespaces::NONE, |me| {
                 me.report(mounting(PROC_FS), Outcome::of(mount::mount(PROC_FS, Path::new("/mnt")))?)
             })?;
             child.pass_on(me)
         })?;
         a.fact()?;
         if read_only {
-            // The other three it has already, and they cannot be taken away here.
+            // The mount has these three already, and a less privileged mount namespace cannot clear them.
             let kept = [Restriction::NoSuid, Restriction::NoDev, Restriction::NoExec];
             mount::restrict(Path::new("/proc"), &[&[Restriction::ReadOnly][..], &kept].concat())?;
         }
@@ -220,13 +205,13 @@ fn mount_beside(read_only: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// The kernel makes it where it knows binfmt_misc, which is a module in most.
+/// The kernel creates the directory if it has binfmt_misc, which usually is a module.
 pub(crate) fn an_empty_mount_point() -> ns_core::Result<Option<Unmet>> {
     let missing = !Path::new(ALWAYS_EMPTY).exists();
-    Ok(missing.then(|| Unmet::new(ALWAYS_EMPTY, "sudo modprobe binfmt_misc, or a kernel that has it")))
+    Ok(missing.then(|| Unmet::new(ALWAYS_EMPTY, "sudo modprobe binfmt_misc, or use a kernel that has it")))
 }
 
-/// What keeps an ordinary user from mounting a new procfs or sysfs, as a container's masks do: a child tries.
+/// What prevents an ordinary user from mounting a procfs or sysfs, such as mounts over its parts. A child tries.
 fn new_procfs() -> ns_core::Result<Option<Unmet>> {
     let mut user = as_user("probe", |me| {
         sandbox::enter(Namespaces::USER | Namespaces::MNT | Namespaces::PID | Namespaces::NET)?;
@@ -240,8 +225,10 @@ fn new_procfs() -> ns_core::Result<Option<Unmet>> {
     })?;
     let refused = user.facts()?.into_iter().find(|fact| fact.value != "OK");
     Ok(refused.map(|fact| {
-        let what =
-            format!("mounting a new {} gives {}: parts of the old one are covered", fact.what, fact.value);
+        let what = format!(
+            "mounting a new {} fails with {}: mounts cover parts of the old one",
+            fact.what, fact.value
+        );
         Unmet::new(what, "run on the host or in a virtual machine")
     }))
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Step, hand, inside, outside};
+use lesson::{Claim, Kernel, Need, Requirement, Step, hand, inside, outside};
 use nix::unistd::execv;
 use ns_core::mount::{self, Tree};
 use ns_core::{Child, Fact, Named, Namespaces, Outcome, namespace};
@@ -18,7 +18,7 @@ use lesson::user::in_z;
 
 const OWN_FORMATS: Claim = Claim::holds_since(
     "binfmt",
-    "binfmt_misc belongs to the user namespace: root inside mounts it, and a format registered there is known inside alone.",
+    "Root inside can mount binfmt_misc, and a format that it registers applies in its user namespace only.",
     Kernel(6, 7),
 )
 .factor("a format registered in A's binfmt_misc")
@@ -26,24 +26,17 @@ const OWN_FORMATS: Claim = Claim::holds_since(
 .requires(&[Requirement::Probe(an_empty_mount_point)]);
 
 pub(crate) const REGISTER_A_FORMAT: Step = Step {
-    title: "As A's root, mount binfmt_misc and register a format whose interpreter does not exist. Execute such a file in A and Z.",
+    title: "As root of A, mount binfmt_misc, and register a format whose interpreter does not exist. Execute such a file in A and Z.",
     calls: &[
         "mount(\"binfmt_misc\", \"/mnt\", \"binfmt_misc\")",
         "write(\"/mnt/register\", \":ours:M::INCEPTION::/nowhere:\")",
         "execve(\"/tmp/program\")",
     ],
-    by_hand: &[
-        hand(
-            "printf INCEPTION > /tmp/program; chmod +x /tmp/program; python3 -c 'import os; os.execv(\"/tmp/program\", [\"\"])'",
-        ),
-        hand(
-            "unshare -Urm sh -c 'mount -t binfmt_misc none /mnt; echo :ours:M::INCEPTION::/nowhere: > /mnt/register; python3 -c \"import os; os.execv(\\\"/tmp/program\\\", [\\\"\\\"])\"'",
-        ),
-        hand("rm /tmp/program"),
-    ],
+    by_hand: &[hand("f=$(mktemp); printf INCEPTION > $f; chmod +x $f; /usr/bin/python3 -c \"import os; os.execv('$f', ['program'])\"").prints("…\nOSError: … ENOEXEC…"), hand("unshare -Urm sh -c \"mount -t binfmt_misc none /mnt; echo :ours:M::INCEPTION::/nowhere: > /mnt/register; /usr/bin/python3 -c \\\"import os; os.execv('$f', ['program'])\\\"\"; rm $f").prints("…\nFileNotFoundError: … ENOENT…").needs(&[Need::Kernel(6, 7)]), ],
     claims: &[OWN_FORMATS],
     run: |lab| {
-        // Where there is an interpreter to start, it is looked for, in vain. Else nobody knows the format.
+        // With the format registered, the kernel looks for the interpreter: ENOENT. Without it, the format is unknown:
+        // ENOEXEC.
         lab.compare(OWN_FORMATS, false, true, register)?.shows(
             inside(MOUNT).from("EPERM").to("OK")
                 & inside(EXECVE).from("ENOEXEC").to("ENOENT")
@@ -55,7 +48,7 @@ pub(crate) const REGISTER_A_FORMAT: Step = Step {
 const MOUNT: &str = "mount -t binfmt_misc";
 const EXECVE: &str = "execve()";
 const PROGRAM: &str = "/tmp/program";
-/// How the program begins, and what registers that: Documentation/admin-guide/binfmt-misc.rst.
+/// The first bytes of the program, and the line that registers them: Documentation/admin-guide/binfmt-misc.rst.
 const MAGIC: &str = "INCEPTION";
 const FORMAT: &str = ":ours:M::INCEPTION::/nowhere:";
 
@@ -65,7 +58,7 @@ fn register(registers: bool) -> Result<Vec<Fact>> {
         fs::write(PROGRAM, MAGIC).named(|| format!("write(\"{PROGRAM}\")"))?;
         let executable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(PROGRAM, executable).named(|| format!("chmod(\"{PROGRAM}\", 0755)"))?;
-        let mut a = Child::spawn("A's root", Namespaces::NONE, move |me| {
+        let mut a = Child::spawn("root of A", Namespaces::NONE, move |me| {
             namespace::unshare(Namespaces::USER | Namespaces::MNT)?;
             stay_root(Namespaces::USER)?;
             let mounted = Outcome::of(mount::mount("binfmt_misc", Path::new("/mnt")))?;
@@ -79,7 +72,7 @@ fn register(registers: bool) -> Result<Vec<Fact>> {
             me.checkpoint()
         })?;
         let answers = [a.fact()?, a.fact()?];
-        // While A's formats are there.
+        // Before A ends, and its formats with it.
         let outside = executed()?;
         a.wake()?;
         answers.into_iter().try_for_each(|fact| me.send(fact))?;
@@ -87,7 +80,7 @@ fn register(registers: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// Why the program is not executed.
+/// The errno of execve().
 fn executed() -> ns_core::Result<Outcome> {
     let path = CString::new(PROGRAM).unwrap_or_default();
     Outcome::of(execv(&path, &[&path]).named(|| format!("execve(\"{PROGRAM}\")")))

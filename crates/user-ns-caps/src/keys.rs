@@ -2,11 +2,11 @@
 
 use ns_core::{Errno, Kind, Named, Result, host, sys};
 
-/// Adds a key of type `user` to the caller's user keyring, and gives its serial number.
+/// Adds a key of type `user` to the caller's user keyring, and returns its serial number.
 ///
 /// # Errors
-/// EPERM or ENOSYS where a seccomp filter forbids it; EDQUOT. A key outlives its creator, so none is added to a keyring of
-/// the user namespace that we were started in ([`ns_core::Error::WouldChangeHost`]).
+/// EPERM or ENOSYS where a seccomp filter forbids it; EDQUOT. A key outlives its creator. So in the user namespace in
+/// which this process was started, this fails ([`ns_core::Error::WouldChangeHost`]).
 pub(crate) fn add(description: &str) -> Result<i32> {
     let call = || format!("add_key(\"user\", {description:?}, KEY_SPEC_USER_KEYRING)");
     host::require_left(Kind::User, call)?;

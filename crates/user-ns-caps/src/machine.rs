@@ -1,6 +1,7 @@
-//! What no namespace holds: the clock, the kernel's code, swap, devices. Only the initial user namespace counts there.
+//! What exists once on a machine: the clock, the kernel's modules, swap, devices. For these, the kernel checks
+//! capabilities in the initial user namespace.
 //!
-//! Every call is one that changes nothing when it is allowed.
+//! Each call changes nothing, even if it is allowed.
 
 use std::path::Path;
 
@@ -17,41 +18,43 @@ use crate::user::stay_root;
 
 const UNOWNED: Claim = Claim::holds(
     "unowned",
-    "The clock, modules, swap and a device such as 1:3 belong to no namespace: all capabilities inside give EPERM.",
+    "settimeofday(), delete_module(), swapoff() and mknod() of device 1:3 fail with EPERM for root inside.",
 )
-.factor("things that the machine has one of")
+.factor("what the machine has once")
 .notes(&[126])
 .arms("hostname", "the clock")
 .core(&[Row::first("root inside sets it")])
 .asks(
     "Root in a user namespace has all capabilities. It sets the time. What happens?",
     &[
-        right("EPERM: no user namespace owns the clock, but the initial one"),
-        wrong("the time changes for its namespace", "time namespaces are thought to hold the wall clock too"),
-        wrong("the time of the machine changes", "it has CAP_SYS_TIME, as CapEff shows"),
+        right("EPERM: the initial user namespace owns the clock"),
+        wrong("the time changes in its namespace", "a time namespace seems to have its own wall clock"),
+        wrong("the time of the machine changes", "CapEff shows CAP_SYS_TIME"),
     ],
 );
 
 const SET_NO_TIME: &str = "settimeofday(NULL, NULL)";
 
 pub(crate) const CHANGE_THE_MACHINE: Step = Step {
-    title: "As A's root, who has all capabilities, change what A's own namespaces hold, then what the machine has one of.",
+    title: "As root of A, change what the namespaces of A hold. Then try to change what the machine has once.",
     calls: &[
         "settimeofday(NULL, NULL)",
         "delete_module(\"no_such_module\")",
         "swapoff(\"no such file\")",
         "mknod(\"/tmp/device\", S_IFCHR, 1:3)",
     ],
-    by_hand: &[hand(
-        "unshare -Ur date --set=now; unshare -Ur /sbin/swapoff /no; unshare -Ur mknod /tmp/null c 1 3",
-    )],
+    by_hand: &[
+        hand("unshare -Ur date --set=now").prints("EPERM\n…"),
+        hand("unshare -Ur /sbin/swapoff /no").prints("swapoff: Not superuser."),
+        hand("unshare -Ur mknod /tmp/null c 1 3").prints("EPERM"),
+    ],
     claims: &[UNOWNED],
     run: |lab| lab.compare(UNOWNED, false, true, in_a)?.shows(all_refused()),
 };
 
 const WHITEOUT: Claim = Claim::holds(
     "whiteout",
-    "One device node may be made inside: the character device 0:0, overlayfs's whiteout; 1:3, /dev/null, may not.",
+    "mknod() by root inside creates the character device 0:0, a whiteout; for 1:3, it fails with EPERM.",
 )
 .factor("0:0 as the device")
 .notes(&[126]);
@@ -60,12 +63,10 @@ const NO_DEVICE: Claim =
         .factor("0:0 as the device")
         .notes(&[126]);
 
-pub(crate) const MAKE_DEVICES: Step = Step {
-    title: "As Z's root, make two device nodes in a tmpfs of Z's own.",
+pub(crate) const CREATE_DEVICES: Step = Step {
+    title: "As root of Z, create two device nodes in a tmpfs: 1:3, which is /dev/null, and 0:0.",
     calls: &["mknod(\"/tmp/device\", S_IFCHR, 1:3)", "mknod(\"/tmp/device\", S_IFCHR, 0:0)"],
-    by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mknod null c 1 3; mknod whiteout c 0 0; ls -l'",
-    )],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mknod null c 1 3; mknod whiteout c 0 0; stat -c \"%n: %F\" *'").prints("EPERM\nwhiteout: character special file"), ],
     claims: &[WHITEOUT, NO_DEVICE],
     run: |lab| {
         let made = lab.arms((1, 3), (0, 0), make_device)?;
@@ -76,7 +77,7 @@ pub(crate) const MAKE_DEVICES: Step = Step {
 
 const REAL_ROOT: Claim = Claim::holds(
     "real-root",
-    "The machine's root, who may do all that, may do none of it in a user namespace: EPERM, though still user 0.",
+    "After unshare(CLONE_NEWUSER), root of the host gets EPERM from settimeofday(), delete_module(), swapoff() and mknod().",
 )
 .factor("CLONE_NEWUSER")
 .notes(&[123, 126])
@@ -89,19 +90,21 @@ const REAL_ROOT: Claim = Claim::holds(
 ]);
 
 pub(crate) const CHANGE_IT_AS_ROOT: Step = Step {
-    title: "As the machine's root, ask for the same, before and after unshare(CLONE_NEWUSER).",
+    title: "As root of the host, make the same calls before and after unshare(CLONE_NEWUSER).",
     calls: &["unshare(CLONE_NEWUSER)", "settimeofday(NULL, NULL)", "…"],
-    by_hand: &[hand("sudo /sbin/swapoff /no; sudo unshare -Ur /sbin/swapoff /no")],
+    by_hand: &[hand("/sbin/swapoff /no; unshare -Ur /sbin/swapoff /no")
+        .as_root()
+        .prints("ENOENT\nswapoff: Not superuser.")],
     claims: &[REAL_ROOT],
     run: |lab| lab.compare(REAL_ROOT, Namespaces::NONE, Namespaces::USER, as_root)?.shows(all_refused()),
 };
 
-/// Whoever may remove what does not exist gets ENOENT.
+/// ENOENT means that the call is allowed: the module or file does not exist.
 fn all_refused() -> Effect {
     every().from("OK").or("ENOENT").to("EPERM")
 }
 
-/// As A's root, whose namespaces hold a hostname, mounts and a network.
+/// As root of A, which owns a UTS, a mount and a network namespace.
 fn in_a(of_the_machine: bool) -> Result<Vec<Fact>> {
     let held = Namespaces::UTS | Namespaces::MNT | Namespaces::NET;
     in_z(held, move |me| {
@@ -117,7 +120,7 @@ fn in_a(of_the_machine: bool) -> Result<Vec<Fact>> {
 }
 
 fn ask_for_the_machine(me: &mut Reporter) -> ns_core::Result<()> {
-    // On a filesystem of our own, so that nothing but the device is in question.
+    // In a new tmpfs, so that the result depends on the device alone.
     mount::mount("tmpfs", Path::new("/tmp"))?;
     let answers = [
         (SET_NO_TIME, unowned::set_no_time()),
@@ -127,7 +130,7 @@ fn ask_for_the_machine(me: &mut Reporter) -> ns_core::Result<()> {
     ];
     for (call, answer) in answers {
         let answer = Outcome::of(answer)?;
-        // A kernel that was built without modules or swap says so to everybody. Each has a clock.
+        // A kernel without modules or swap returns ENOSYS to all callers. Every kernel has a clock.
         if answer != Outcome::Failed(Errno::ENOSYS) || call == SET_NO_TIME {
             me.report(call, answer)?;
         }
@@ -144,17 +147,17 @@ fn make_device((major, minor): (u64, u64)) -> Result<Vec<Fact>> {
             Outcome::of(unowned::make_device(path, major, minor))?,
         )?;
         let found = std::fs::symlink_metadata(path).named(|| "lstat()".into());
-        me.report("it is there", found.is_ok())
+        me.report("node exists", found.is_ok())
     })
 }
 
-/// As the root that we are, with mounts of our own around.
+/// As the root that runs the experiment, in a new mount namespace.
 fn as_root(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let mut root = Spawn::new("root").namespaces(Namespaces::MNT).run(move |me| {
         mount::make_private()?;
         let mut child = Child::spawn("root", Namespaces::NONE, move |me| {
             if namespaces.contains(Namespaces::USER) {
-                // To mount in there it needs mounts that are its own.
+                // A mount inside requires a mount namespace that the user namespace owns.
                 namespace::unshare(namespaces | Namespaces::MNT)?;
                 stay_root(namespaces)?;
             }
@@ -165,13 +168,13 @@ fn as_root(namespaces: Namespaces) -> Result<Vec<Fact>> {
     Ok(root.facts()?)
 }
 
-/// Whether this root is the machine's, and not that of a user namespace: it may set no time.
+/// Whether this root is in the initial user namespace. Elsewhere, settimeofday() fails.
 fn the_initial_namespace() -> ns_core::Result<Option<Unmet>> {
     Ok(match Outcome::of(unowned::set_no_time())? {
         Outcome::Done => None,
         refused => Some(Unmet::new(
-            format!("the machine's own root: settimeofday(NULL, NULL) gives {refused}"),
-            "run as root in no container and no user namespace",
+            format!("root of the host: settimeofday(NULL, NULL) fails with {refused}"),
+            "run as root, outside of containers and user namespaces",
         )),
     })
 }

@@ -1,10 +1,10 @@
 //! What can root in a user namespace do?
 //!
-//! Whoever makes a user namespace has every capability in it. Watch for the question that the kernel asks each time, which
-//! is never "are you root?" but "have you this capability *in the user namespace that owns this thing*?"
+//! The creator of a user namespace has every capability in it. Watch for the kernel's check: does the caller have this
+//! capability *in the user namespace that owns the resource*?
 //!
-//! All is done by an ordinary user, mostly inside Z: a user namespace around both arms, whose root stands in for the
-//! machine's. A is made in Z, and B in A. What the machine's own root may do is asked only where we are that.
+//! An ordinary user does all of this, mostly in Z. Z is a user namespace around both arms, and its root takes the place
+//! of the host's root. A is created in Z, and B in A. A step about the host's own root needs to be run by that root.
 
 mod exec;
 mod filesystems;
@@ -26,40 +26,40 @@ use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter, capabilities, chi
 const USER_NS_CAPS: Experiment = Experiment {
     name: "user-ns-caps",
     question: "What can root in a user namespace do?",
-    setup: "An ordinary user's child, as it is and in a new user namespace.",
+    setup: "A child of an ordinary user: as it is, and in a new user namespace.",
     arms: ["plain child", "CLONE_NEWUSER"],
-    in_short: "all capabilities, but only over what its user namespace owns.",
+    in_short: "it has all capabilities, but only over what its user namespace owns.",
     notes: "User Namespace",
     man: &["user_namespaces(7)", "capabilities(7)", "namespaces(7)"],
     examples: &[
         ("user-ns-caps", "run the experiment, as any user"),
-        ("sudo user-ns-caps", "and compare with the machine's own root"),
-        ("user-ns-caps --sabotage", "without the namespaces: no claim holds"),
-        ("strace -f -e trace=%creds,unshare,setns user-ns-caps", "who gets what, and when"),
+        ("sudo user-ns-caps", "also compare with root of the host"),
+        ("user-ns-caps --sabotage", "the negative control: no claim holds"),
+        ("strace -f -e trace=%creds,unshare,setns user-ns-caps", "the calls that change capabilities"),
     ],
-    // Each trial makes a Z of its own, so that an ordinary user begins each.
+    // Each arm creates its own Z, so that each starts as an ordinary user.
     sandbox: Namespaces::NONE,
     requires: &[Requirement::Probe(user::ordinary_user), Requirement::Probe(nesting::room_for_all)],
     steps: &[
-        COME_IN,
+        ENTER,
         rules::ASK_THE_RULES,
-        rules::MOUNT_SOMETHING_NEW,
-        nesting::MAKE_EACH_KIND,
-        nesting::MAKE_TWO,
+        rules::MOUNT_A_FILESYSTEM,
+        nesting::CREATE_EACH_KIND,
+        nesting::CREATE_TWO,
         nesting::NEST,
-        nesting::MAKE_BESIDE_A_THREAD,
+        nesting::CREATE_BESIDE_A_THREAD,
         exec::EXECUTE,
         exec::EXECUTE_WITH_AMBIENT,
         exec::DROP_FROM_BOUNDING,
         exec::FILL_AMBIENT,
         machine::CHANGE_THE_MACHINE,
-        machine::MAKE_DEVICES,
+        machine::CREATE_DEVICES,
         machine::CHANGE_IT_AS_ROOT,
         filesystems::MOUNT_PROC,
         filesystems::COVER_PROC,
         filesystems::MOUNT_OTHERS,
         roots::CHANGE_ROOT,
-        roots::MAKE_IN_A_CHROOT,
+        roots::CREATE_IN_A_CHROOT,
         roots::BECOME_ANOTHER,
         keyring::LOOK_FOR_A_KEY,
         formats::REGISTER_A_FORMAT,
@@ -74,7 +74,7 @@ fn main() -> std::process::ExitCode {
 
 const THREE_WAYS: Claim = Claim::holds(
     "three-ways",
-    "A process that comes into a new user namespace by clone(), unshare() or setns() has all capabilities there.",
+    "A process that enters a new user namespace by clone3(), unshare() or setns() has all capabilities in it.",
 )
 .factor("CLONE_NEWUSER")
 .notes(&[111, 122])
@@ -83,35 +83,30 @@ const THREE_WAYS: Claim = Claim::holds(
     Row::inside("CapEff, by setns()", "CapEff after setns()"),
 ])
 .asks(
-    "An ordinary user's process enters a new user namespace. Which capabilities has it there?",
+    "A process of an ordinary user enters a new user namespace. Which capabilities does it have there?",
     &[
         right("all"),
-        wrong("none: it is an ordinary user's", "a process is thought to keep the credentials that it had"),
+        wrong("none: its user is an ordinary one", "a process usually keeps its credentials"),
         wrong(
             "Docker's fourteen",
-            "that is what a container has: its engine drops the others, not the kernel",
+            "a container has them: its engine, and not the kernel, drops the others",
         ),
         wrong(
             "none, until it is mapped to user 0",
-            "unshare --map-root-user does both at once, and capabilities are thought to come from user 0",
+            "`unshare --map-root-user` does both at once, and capabilities seem to come from user 0",
         ),
     ],
 );
 
-const COME_IN: Step = Step {
-    title: "Let an ordinary user's process come into a new user namespace in three ways, and read its capabilities.",
+const ENTER: Step = Step {
+    title: "Let a process of an ordinary user enter a new user namespace in three ways, and read its capabilities.",
     calls: &["clone3(CLONE_NEWUSER)", "unshare(CLONE_NEWUSER)", "setns(user, CLONE_NEWUSER)"],
-    by_hand: &[
-        hand("grep CapEff /proc/self/status; unshare --user --keep-caps grep CapEff /proc/self/status"),
-        hand(
-            "unshare -Ur sleep 9 & sleep 1; nsenter --target $! --user --preserve-credentials grep CapEff /proc/self/status",
-        ),
-    ],
+    by_hand: &[hand("grep CapEff /proc/self/status; unshare --user --keep-caps grep CapEff /proc/self/status").prints("CapEff: 0000000000000000\nCapEff: …ffffffff"), hand("unshare -Ur sleep 60 & sleep 1; nsenter --target $! --user --preserve-credentials grep CapEff /proc/self/status; kill $!").prints("CapEff: …ffffffff"), ],
     claims: &[THREE_WAYS],
-    run: |lab| lab.compare(THREE_WAYS, Namespaces::NONE, Namespaces::USER, come_in)?.shows(every().is("all")),
+    run: |lab| lab.compare(THREE_WAYS, Namespaces::NONE, Namespaces::USER, enter_in_three_ways)?.shows(every().is("all")),
 };
 
-fn come_in(namespaces: Namespaces) -> Result<Vec<Fact>> {
+fn enter_in_three_ways(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let report = |what| move |me: &mut Reporter| me.report(what, user::set(capabilities::own()?.effective)?);
     let mut user = as_user("user", move |me| {
         Child::spawn("by clone3()", namespaces, report("CapEff after clone3()"))?.pass_on(me)?;
@@ -123,7 +118,7 @@ fn come_in(namespaces: Namespaces) -> Result<Vec<Fact>> {
         let member = Child::spawn("member", namespaces, Reporter::stay)?;
         let file = NsFile::of(Some(member.pid()), Kind::User)?;
         let mut enters = Child::spawn("by setns()", Namespaces::NONE, move |me| {
-            // One's own may not be entered (EINVAL).
+            // setns() into the own user namespace fails with EINVAL.
             if namespaces.contains(Namespaces::USER) {
                 file.enter(Some(Kind::User))?;
             }

@@ -1,4 +1,4 @@
-//! The root *directory*, which user_namespaces(7) names among the things that are isolated; and who else one may become.
+//! The root *directory*, which user_namespaces(7) lists as isolated. Then the user IDs that a process can change to.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -15,19 +15,22 @@ const ROOT_DIRECTORY: Claim =
         .notes(&[109])
         .core(&[Row::inside("root dir. changed", CHANGED)])
         .asks(
-            "A process calls unshare(CLONE_NEWUSER). What becomes of its root directory?",
+            "A process calls unshare(CLONE_NEWUSER). What happens to its root directory?",
             &[
                 right("it stays the same directory"),
                 wrong(
-                    "it is isolated: a root of its own",
-                    "user_namespaces(7) names it among what they isolate",
+                    "it is isolated: the namespace has its own",
+                    "user_namespaces(7) lists it among what they isolate",
                 ),
-                wrong("a private copy, as with mounts", "a new mount namespace does begin as a copy"),
+                wrong(
+                    "it becomes a private copy, as with mounts",
+                    "a new mount namespace does begin as a copy",
+                ),
             ],
         );
 const MAY_CHROOT: Claim = Claim::holds(
     "may-chroot",
-    "A new user namespace leaves the root directory as it is, and lets its member call chroot().",
+    "unshare(CLONE_NEWUSER) leaves the root directory unchanged, and allows the caller to call chroot().",
 )
 .factor("CLONE_NEWUSER")
 .notes(&[109])
@@ -36,24 +39,21 @@ const MAY_CHROOT: Claim = Claim::holds(
     "An ordinary user calls unshare(CLONE_NEWUSER), and then chroot(\"/etc\"). What happens?",
     &[
         right("it succeeds, for this process"),
-        wrong("EPERM: chroot() is for the machine's root", "outside, it takes CAP_SYS_CHROOT"),
-        wrong("EPERM: it takes a mount namespace too", "pivot_root() does take one that it owns"),
-        wrong(
-            "EACCES: /etc belongs to the host's root",
-            "the host's root is not mapped there, and guards what is its own",
-        ),
+        wrong("EPERM: only root of the host may call it", "outside, it requires CAP_SYS_CHROOT"),
+        wrong("EPERM: it requires a mount namespace too", "pivot_root() does require one"),
+        wrong("EACCES: /etc belongs to the host's root", "the host's root is not mapped inside"),
     ],
 );
 
-const CHANGED: &str = "the root directory changed";
+const CHANGED: &str = "root directory changed";
 const CHROOT: &str = "chroot(\"/etc\")";
 
 pub(crate) const CHANGE_ROOT: Step = Step {
-    title: "Compare the root directory before and after unshare(CLONE_NEWUSER), and change it.",
+    title: "Compare the root directory before and after unshare(CLONE_NEWUSER). Then call chroot().",
     calls: &["stat(\"/proc/self/root\")", "unshare(CLONE_NEWUSER)", "chroot(\"/etc\")"],
     by_hand: &[
-        hand("stat -c %d:%i /; unshare -Ur stat -c %d:%i /"),
-        hand("unshare -Ur sh -c 'chroot / true; echo $?'; chroot / true"),
+        hand("stat -c %d:%i /; unshare -Ur stat -c %d:%i /").prints("<device and inode>\n<device and inode>"),
+        hand("unshare -Ur /sbin/chroot / true; echo $?; /sbin/chroot / true").prints("0\nEPERM"),
     ],
     claims: &[ROOT_DIRECTORY, MAY_CHROOT],
     run: |lab| {
@@ -63,18 +63,17 @@ pub(crate) const CHANGE_ROOT: Step = Step {
     },
 };
 
-const CHROOTED: Claim = Claim::holds(
-    "chrooted",
-    "A process whose root directory was changed by chroot() cannot make a user namespace: EPERM.",
-)
-.factor("chroot()")
-.notes(&[109])
-.more(&[76]);
+const CHROOTED: Claim =
+    Claim::holds("chrooted", "After chroot(\"/etc\"), unshare(CLONE_NEWUSER) fails with EPERM.")
+        .factor("chroot()")
+        .notes(&[109])
+        .more(&[76]);
 
-pub(crate) const MAKE_IN_A_CHROOT: Step = Step {
-    title: "Change the root directory first, and then make a user namespace.",
+pub(crate) const CREATE_IN_A_CHROOT: Step = Step {
+    title: "Call chroot(), and then unshare(CLONE_NEWUSER).",
     calls: &["chroot(\"/etc\")", "unshare(CLONE_NEWUSER)"],
-    by_hand: &[hand("unshare -Urm sh -c 'mount --rbind / /mnt; chroot /mnt unshare --user true'")],
+    by_hand: &[hand("unshare -Urm sh -c 'mount --rbind / /mnt; /sbin/chroot /mnt unshare --user true'")
+        .prints("EPERM")],
     claims: &[CHROOTED],
     run: |lab| {
         lab.compare(CHROOTED, false, true, unshare_in_a_chroot)?
@@ -84,15 +83,15 @@ pub(crate) const MAKE_IN_A_CHROOT: Step = Step {
 
 const NOBODY_ELSE: Claim = Claim::holds(
     "nobody-else",
-    "With all capabilities one can become no user whom the map does not have: setuid() gives EINVAL.",
+    "setresuid() to a user ID without a mapping fails with EINVAL, even with all capabilities.",
 )
 .factor("a user ID that the map lacks")
 .more(&[76]);
 
 pub(crate) const BECOME_ANOTHER: Step = Step {
-    title: "In a namespace whose map has the line `0 0 1` alone, become user 0, and become user 1.",
+    title: "In a namespace whose only map line is `0 0 1`, call setresuid() for user 0, then for user 1.",
     calls: &["setresuid(0, 0, 0)", "setresuid(1, 1, 1)"],
-    by_hand: &[hand("unshare -Ur setpriv --reuid 1 true")],
+    by_hand: &[hand("unshare -Ur setpriv --reuid 1 true").prints("EINVAL")],
     claims: &[NOBODY_ELSE],
     run: |lab| lab.compare(NOBODY_ELSE, 0, 1, become_user)?.shows(first().is("EINVAL")),
 };

@@ -1,4 +1,4 @@
-//! The three rules of user_namespaces(7), "Capabilities", as a function; and what the kernel says to all that it foretells.
+//! The three rules of user_namespaces(7), "Capabilities", as a function, compared with the results of the kernel.
 
 use std::path::Path;
 
@@ -14,66 +14,64 @@ use crate::user::stay_root;
 
 const RULES: Claim = Claim::holds(
     "rules",
-    "What a process may do to a resource follows by three rules from the user namespace that owns it.",
+    "sethostname(), mount() and a raw socket() succeed or fail as the three rules of user_namespaces(7) predict.",
 )
 .factor("CLONE_NEWUSER")
 .notes(&[111, 123]);
 const NOT_ABOVE: Claim = Claim::holds(
     "not-above",
-    "All capabilities in a user namespace are worth nothing for what an ancestor owns: EPERM.",
+    "With all capabilities in a user namespace, calls on what its parent namespace owns fail with EPERM.",
 )
-.factor("an owner above")
+.factor("the parent namespace as the owner")
 .notes(&[123])
-.arms("its own", "its parent's")
+.arms("own mount ns", "parent's")
 .core(&[Row::inside(OLD_MOUNT, OLD_MOUNT)])
 .asks(
-    "Root in a new user namespace stays in its parent's mount namespace, and makes / private there. What happens?",
+    "Root in a new user namespace is still in its parent's mount namespace, and makes / private. What happens?",
     &[
         right("EPERM: the parent's user namespace owns those mounts"),
-        wrong("it succeeds", "it has CAP_SYS_ADMIN, and the manual page asks for no more"),
+        wrong("it succeeds", "it has CAP_SYS_ADMIN, the only capability that mount(2) requires"),
         wrong(
-            "it succeeds, and the parent sees nothing of it",
-            "a user namespace is thought to isolate whatever root changes in it",
+            "it succeeds, but only inside",
+            "a user namespace seems to isolate all that root changes in it",
         ),
     ],
 );
 const CREATOR: Claim = Claim::holds(
     "creator",
-    "With no capability of its own, the creator of a user namespace has all in it, from the parent namespace.",
+    "From the parent namespace, the creator of a user namespace passes its capability checks with empty capability sets.",
 )
-.factor("being in the owner's parent")
+.factor("a child namespace as the owner")
 .notes(&[123]);
 
-const SURPRISES: &str = "answers against the rules";
+const UNEXPECTED: &str = "unexpected results";
 
 pub(crate) const ASK_THE_RULES: Step = Step {
-    title: "Make user namespaces: Z, which stands in for the machine's own, A in Z, and B in A. Who may change what \
-            which of them owns? Ask the three rules of user_namespaces(7) first, and then the kernel.",
+    title: "Create user namespaces: Z, in the place of the host's, A in Z, and B in A. Let root of A and of B change what each \
+            of the three owns. Compare the results with the three rules of user_namespaces(7).",
     calls: &[
         "unshare(CLONE_NEWUSER|CLONE_NEW…)",
         "setns(uts, CLONE_NEWUTS)",
         "capset(0)",
-        "sethostname(\"deed\")",
+        "sethostname(\"changed\")",
         "mount(\"/\", MS_REC|MS_PRIVATE)",
         "socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)",
     ],
-    by_hand: &[hand(
-        "unshare -Ur --uts sh -c 'hostname A; unshare -Ur hostname B; unshare -Ur --uts hostname B; hostname'",
-    )],
+    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname A; unshare -Ur hostname B; unshare -Ur --uts hostname B; hostname'").prints("hostname: you must be root to change the host name\nA"), ],
     claims: &[RULES, NOT_ABOVE, CREATOR],
     run: |lab| {
         let tables = lab.arms(Namespaces::NONE, Namespaces::USER, Table::tried)?;
         let table = tables.treatment().clone();
         lab.picture(
             Picture::Heat(2),
-            "May they? What the rules say, and what the kernel says to three calls",
-            &["who acts", "owner", "rules", "sethostname", "mount", "socket"],
+            "What the rules predict, and the results of three calls",
+            &["caller", "owner", "rules", "sethostname", "mount", "socket"],
             table.rows(),
         )?;
-        // Where the owner itself is refused, this machine forbids the call to everybody: no word on the rules.
-        let owners = DEEDS.into_iter().map(|(deed, _)| inside(by_the_owner(deed)).is("OK"));
-        let as_foretold = owners.fold(inside(SURPRISES).is(0), |all, one| all & one);
-        lab.judge(RULES, tables.map(|table| table.against())).shows(as_foretold)?;
+        // If the owner's root is refused too, this machine forbids the call to all, and the rules cannot be judged.
+        let owners = CALLS.into_iter().map(|(call, _)| inside(by_the_owner(call)).is("OK"));
+        let as_predicted = owners.fold(inside(UNEXPECTED).is(0), |all, one| all & one);
+        lab.judge(RULES, tables.map(|table| table.against())).shows(as_predicted)?;
         lab.compare(NOT_ABOVE, Level::A, Level::Z, |owner| Ok(table.answers(Actor::RootOfA, owner)))?
             .shows(every().is("EPERM"))?;
         lab.compare(CREATOR, Level::A, Level::B, |owner| Ok(table.answers(Actor::PlainInA, owner)))?
@@ -83,33 +81,31 @@ pub(crate) const ASK_THE_RULES: Step = Step {
 
 const NEW_ONE: Claim = Claim::holds(
     "new-one",
-    "A new filesystem takes CAP_SYS_ADMIN in the mounter's own user namespace, besides that which owns the mounts.",
+    "mount() of a new filesystem also requires CAP_SYS_ADMIN in the caller's own user namespace.",
 )
 .factor("a new filesystem")
 .notes(&[123])
 .more(&[77]);
 
-pub(crate) const MOUNT_SOMETHING_NEW: Step = Step {
-    title: "As A's root, whose capabilities are dropped, change B's mounts: an old one, and by a new filesystem.",
+pub(crate) const MOUNT_A_FILESYSTEM: Step = Step {
+    title: "As root of A, drop all capabilities and enter the mount namespace of B. Change an old mount, then mount a tmpfs.",
     calls: &[
         "setns(mnt, CLONE_NEWNS)",
         "capset(0)",
         "mount(\"/\", MS_REC|MS_PRIVATE)",
         "mount(\"tmpfs\", \"/tmp\", \"tmpfs\")",
     ],
-    by_hand: &[hand(
-        "unshare -Ur sh -c 'unshare -Urm sleep 60 & sleep 1; nsenter --mount --target $! setpriv --bounding-set -all sh -c \"mount --make-rprivate / && echo OK; mount -t tmpfs x /mnt\"; kill $!'",
-    )],
+    by_hand: &[hand("unshare -Ur sh -c 'unshare -Urm sleep 60 & sleep 1; nsenter --mount --target $! setpriv --bounding-set -all sh -c \"mount --make-rprivate / && echo OK; mount -t tmpfs x /mnt\"; kill $!'").prints("OK\nmount: /mnt: permission denied.\n…"), ],
     claims: &[NEW_ONE],
     run: |lab| {
-        lab.compare(NEW_ONE, OLD_MOUNT, NEW_FILESYSTEM, |deed| {
-            try_one(Namespaces::USER, Actor::PlainInA, Level::B, deed, Kind::Mnt)
+        lab.compare(NEW_ONE, OLD_MOUNT, NEW_FILESYSTEM, |call| {
+            try_one(Namespaces::USER, Actor::PlainInA, Level::B, call, Kind::Mnt)
         })?
         .shows(every().is("EPERM"))
     },
 };
 
-/// A user namespace of the trial. Each is the parent of the next.
+/// A user namespace of this step. Each is the parent of the next.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Level {
     Z,
@@ -117,31 +113,31 @@ enum Level {
     B,
 }
 
-/// Who acts.
+/// The caller.
 #[derive(Clone, Copy, PartialEq)]
 enum Actor {
-    /// A's root, with all capabilities.
+    /// Root of A, with all capabilities.
     RootOfA,
-    /// The same user in A, who has given all of them up.
+    /// The same user in A, who has dropped all capabilities.
     PlainInA,
-    /// B's root, with all capabilities.
+    /// Root of B, with all capabilities.
     RootOfB,
 }
 
 const ACTORS: [Actor; 3] = [Actor::RootOfA, Actor::PlainInA, Actor::RootOfB];
 const OWNERS: [Level; 3] = [Level::Z, Level::A, Level::B];
-/// What is tried, and the kind of namespace that holds it.
-const DEEDS: [(&str, Kind); 3] =
+/// The calls, and the kind of namespace that each changes.
+const CALLS: [(&str, Kind); 3] =
     [("sethostname()", Kind::Uts), (OLD_MOUNT, Kind::Mnt), ("socket(SOCK_RAW)", Kind::Net)];
 
-/// Changes a mount that is there.
+/// Changes an existing mount.
 const OLD_MOUNT: &str = "mount(MS_PRIVATE)";
-/// Of mounts too, but this one makes something new.
+/// Adds a mount with a new filesystem.
 const NEW_FILESYSTEM: &str = "mount(tmpfs)";
 
-/// The name of the fact that says what A's root may do to what A owns.
-fn by_the_owner(deed: &str) -> String {
-    format!("{deed} by A's root, in A")
+/// The name of the fact with the result of a call by root of A on what A owns.
+fn by_the_owner(call: &str) -> String {
+    format!("{call} by root of A, in A")
 }
 
 impl Actor {
@@ -151,37 +147,37 @@ impl Actor {
 
     fn name(self) -> &'static str {
         match self {
-            Actor::RootOfA => "A's root",
-            Actor::PlainInA => "A's root, no capability",
-            Actor::RootOfB => "B's root",
+            Actor::RootOfA => "root of A",
+            Actor::PlainInA => "root of A, no capability",
+            Actor::RootOfB => "root of B",
         }
     }
 
     /// Whether the actor has a capability in the user namespace `owner`, by the three rules.
-    fn has_it_in(self, owner: Level) -> bool {
+    fn is_capable_in(self, owner: Level) -> bool {
         let has_all = self != Actor::PlainInA;
-        // 1. As a member, if it is in the effective set.
+        // 1. A member of the namespace has the capability if it is in the effective set.
         let member = self.level() == owner && has_all;
-        // 2. Whoever has it in a namespace has it in all below.
+        // 2. A capability in a namespace counts in all descendants of that namespace.
         let above = self.level() < owner && has_all;
-        // 3. Who made a namespace has all in it, seen from its parent. The same user made A and B.
-        let made = self.level() == Level::A && owner == Level::B;
-        member || above || made
+        // 3. In the parent namespace, the creating user has all capabilities. The same user created A and B.
+        let created = self.level() == Level::A && owner == Level::B;
+        member || above || created
     }
 }
 
-/// Every actor, owner and deed, in this order.
+/// The results by actor, owner and call, in this order.
 #[derive(Clone)]
 struct Table(Vec<Fact>);
 
 impl Table {
-    /// `user` is CLONE_NEWUSER; without it there is neither A nor B, but only Z.
+    /// `user` is CLONE_NEWUSER. Without it, A and B are not created, and all is in Z.
     fn tried(user: Namespaces) -> Result<Table> {
         let mut facts = Vec::new();
         for actor in ACTORS {
             for owner in OWNERS {
-                for (deed, kind) in DEEDS {
-                    facts.extend(try_one(user, actor, owner, deed, kind)?);
+                for (call, kind) in CALLS {
+                    facts.extend(try_one(user, actor, owner, call, kind)?);
                 }
             }
         }
@@ -191,14 +187,14 @@ impl Table {
     fn answers(&self, actor: Actor, owner: Level) -> Vec<Fact> {
         let at = ACTORS.iter().position(|it| *it == actor).unwrap_or(0) * OWNERS.len()
             + OWNERS.iter().position(|it| *it == owner).unwrap_or(0);
-        self.0.iter().skip(at * DEEDS.len()).take(DEEDS.len()).cloned().collect()
+        self.0.iter().skip(at * CALLS.len()).take(CALLS.len()).cloned().collect()
     }
 
     fn rows(&self) -> Vec<Vec<Value>> {
         let mut rows = Vec::new();
         for actor in ACTORS {
             for owner in OWNERS {
-                let said = if actor.has_it_in(owner) { "yes" } else { "no" };
+                let said = if actor.is_capable_in(owner) { "yes" } else { "no" };
                 let owner_name = ["Z", "A", "B"][owner as usize];
                 let mut row: Vec<Value> = vec![actor.name().into(), owner_name.into(), said.into()];
                 row.extend(self.answers(actor, owner).into_iter().map(|fact| fact.value));
@@ -212,15 +208,15 @@ impl Table {
         let (mut against, mut allowed) = (0_usize, 0_usize);
         for actor in ACTORS {
             for owner in OWNERS {
-                let said = if actor.has_it_in(owner) { "OK" } else { "EPERM" };
+                let said = if actor.is_capable_in(owner) { "OK" } else { "EPERM" };
                 let answers = self.answers(actor, owner);
                 against += answers.iter().filter(|fact| fact.value != said).count();
                 allowed += answers.iter().filter(|fact| fact.value == "OK").count();
             }
         }
         let mut facts = vec![
-            Fact::inside("table", SURPRISES, against),
-            Fact::inside("table", "answers that are OK", format!("{allowed} of {}", self.0.len())),
+            Fact::inside("table", UNEXPECTED, against),
+            Fact::inside("table", "results that are OK", format!("{allowed} of {}", self.0.len())),
         ];
         let own = self.answers(Actor::RootOfA, Level::A);
         facts.extend(own.into_iter().map(|fact| Fact { what: by_the_owner(&fact.what), ..fact }));
@@ -228,12 +224,12 @@ impl Table {
     }
 }
 
-/// One cell: the actor gets to a namespace of `kind` that `owner` owns, and does the deed.
+/// One cell: the actor enters a namespace of `kind` that `owner` owns, and makes the call.
 fn try_one(
     user: Namespaces,
     actor: Actor,
     owner: Level,
-    deed: &'static str,
+    call: &'static str,
     kind: Kind,
 ) -> Result<Vec<Fact>> {
     in_z(Namespaces::only(kind), move |me| {
@@ -247,30 +243,30 @@ fn try_one(
                 namespace::unshare(held_at(Level::B))?;
                 stay_root(user)?;
             } else if owner == Level::B {
-                // What B owns is had from a member of B, which A's root may do.
+                // Root of A may enter a namespace that B owns, by the file of a member of B.
                 let member = Child::spawn("member of B", held_at(Level::B), Reporter::stay)?;
                 NsFile::of(Some(member.pid()), kind)?.enter(Some(kind))?;
-                return act(actor, deed, me);
+                return act(actor, call, me);
             }
-            act(actor, deed, me)
+            act(actor, call, me)
         })?;
         actor_child.pass_on(me)
     })
 }
 
-fn act(actor: Actor, deed: &str, me: &mut Reporter) -> ns_core::Result<()> {
+fn act(actor: Actor, call: &str, me: &mut Reporter) -> ns_core::Result<()> {
     if actor == Actor::PlainInA {
         process::drop_all_capabilities()?;
     }
-    let answer = match deed {
-        "sethostname()" => uts::set_hostname("deed"),
+    let answer = match call {
+        "sethostname()" => uts::set_hostname("changed"),
         OLD_MOUNT => mount::make_private(),
         NEW_FILESYSTEM => mount::mount("tmpfs", Path::new("/tmp")),
         _ => unowned::open_raw_socket(),
     };
     match answer {
-        // One that no rule gives says nothing about them.
+        // An errno other than EPERM comes from no rule.
         Err(error) if error.errno() != Some(Errno::EPERM) => Err(error),
-        by_a_rule => me.report(deed, Outcome::of(by_a_rule)?),
+        by_a_rule => me.report(call, Outcome::of(by_a_rule)?),
     }
 }

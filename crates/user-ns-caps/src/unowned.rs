@@ -1,11 +1,11 @@
-//! What belongs to the machine and to no namespace: asked for in a way that changes nothing when it is granted.
+//! Calls on what the machine has once. Each changes nothing, even if it is allowed.
 
 use std::path::Path;
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use ns_core::{Errno, Kind, Named, Result, host, sys};
 
-/// settimeofday(2) with no time and no time zone: the kernel asks for CAP_SYS_TIME, and then has nothing to set.
+/// settimeofday(2) with no time and no time zone: the kernel checks CAP_SYS_TIME, and then has nothing to set.
 ///
 /// # Errors
 /// EPERM.
@@ -13,7 +13,7 @@ pub(crate) fn set_no_time() -> Result<()> {
     sys::settimeofday_nothing().named(|| "settimeofday(NULL, NULL)".into())
 }
 
-/// delete_module(2) of a module that does not exist: the kernel asks for CAP_SYS_MODULE first, and then says ENOENT.
+/// delete_module(2) of a module that does not exist: the kernel checks CAP_SYS_MODULE, and then returns ENOENT.
 ///
 /// # Errors
 /// EPERM, ENOENT.
@@ -21,7 +21,7 @@ pub(crate) fn remove_no_module() -> Result<()> {
     sys::delete_module(c"no_such_module").named(|| "delete_module(\"no_such_module\")".into())
 }
 
-/// swapoff(2) of a file that does not exist: the kernel asks for CAP_SYS_ADMIN first, and then says ENOENT.
+/// swapoff(2) of a file that does not exist: the kernel checks CAP_SYS_ADMIN, and then returns ENOENT.
 ///
 /// # Errors
 /// EPERM, ENOENT.
@@ -29,10 +29,10 @@ pub(crate) fn swap_off_nothing() -> Result<()> {
     sys::swapoff(c"/proc/self/no_such_file").named(|| "swapoff(\"no such file\")".into())
 }
 
-/// mknod(2) of a character device in a mount namespace of our own.
+/// mknod(2) of a character device, in a new mount namespace only.
 ///
 /// # Errors
-/// EPERM without CAP_MKNOD in the initial user namespace, but for 0:0, overlayfs's whiteout (since Linux 5.8);
+/// EPERM without CAP_MKNOD in the initial user namespace, except for 0:0, a whiteout of overlayfs (since Linux 5.8);
 /// [`ns_core::Error::WouldChangeHost`].
 pub(crate) fn make_device(path: &Path, major: u64, minor: u64) -> Result<()> {
     let call = || format!("mknod(\"{}\", S_IFCHR, {major}:{minor})", path.display());
@@ -40,7 +40,7 @@ pub(crate) fn make_device(path: &Path, major: u64, minor: u64) -> Result<()> {
     mknod(path, SFlag::S_IFCHR, Mode::S_IRUSR | Mode::S_IWUSR, makedev(major, minor)).named(call)
 }
 
-/// socket(2) for raw IP, which asks for CAP_NET_RAW in the user namespace that owns the network; closed at once.
+/// socket(2) for raw IP, closed at once. It requires CAP_NET_RAW in the user namespace that owns the network namespace.
 ///
 /// # Errors
 /// EPERM.

@@ -1,5 +1,5 @@
-//! What an ordinary user is asked for, and what root of Z does and has. Z, a user namespace of theirs, stands in for the
-//! machine's own.
+//! What an ordinary user needs, and helpers for root of Z. Z is a user namespace of that user, in the place of the
+//! initial one.
 
 use lesson::unmet;
 use lesson::user::ORDINARY;
@@ -8,12 +8,12 @@ use ns_core::idmap::IdMaps;
 use ns_core::probe::{self, Unmet};
 use ns_core::{Child, Error, Namespaces, Refused, Value, capabilities, process, sandbox};
 
-/// For a process that was root where it was, and may have moved into a new user namespace: it is root there too.
+/// Maps root to root, if the caller has moved into a new user namespace.
 pub(crate) fn stay_root(moved_to: Namespaces) -> ns_core::Result<()> {
     if moved_to.contains(Namespaces::USER) { IdMaps::own(0, 0, 0).write_for(None) } else { Ok(()) }
 }
 
-/// A set of capabilities as a value: how many there are differs from kernel to kernel.
+/// A set of capabilities as a value. Kernels differ in how many there are.
 pub(crate) fn set(mask: u64) -> ns_core::Result<Value> {
     Ok(match mask {
         0 => "none".into(),
@@ -22,7 +22,7 @@ pub(crate) fn set(mask: u64) -> ns_core::Result<Value> {
     })
 }
 
-/// What this machine lacks for an ordinary user to be root in a user namespace: a child tries.
+/// What this machine lacks for an ordinary user to be root in a user namespace. A child tries.
 pub(crate) fn ordinary_user() -> ns_core::Result<Option<Unmet>> {
     let child = Child::spawn("probe", Namespaces::NONE, |me| {
         if getuid().is_root() {
@@ -32,7 +32,8 @@ pub(crate) fn ordinary_user() -> ns_core::Result<Option<Unmet>> {
             }
         }
         if process::status(None)?.capeff != 0 {
-            let missing = Unmet::new("an ordinary user: this one has capabilities", "run as another");
+            let missing =
+                Unmet::new("an ordinary user: this one has capabilities", "run as a user without them");
             return unmet::report(me, &missing);
         }
         match sandbox::enter(Namespaces::USER) {

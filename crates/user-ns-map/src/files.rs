@@ -1,4 +1,4 @@
-//! How far that root reaches among files: to those whose owner is mapped.
+//! Which files root inside can use: those whose owner is mapped.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,27 +16,28 @@ use crate::user::{self, User};
 
 const ROOTS_DIRECTORY: &str = "/root";
 const ROOTS_FILE: &str = "/etc/shadow";
-/// Closed to all but its owner, as /root is.
+/// Only its owner can list it, as with /root.
 const OWN_DIRECTORY: &str = "/proc/self/fd";
 
 const ROOTS_HOME: Claim = Claim::holds(
     "roots-home",
-    "Root inside may not list /root: its owner is not mapped, and shows as nobody, 65534.",
+    "opendir(\"/root\") by root inside fails with EACCES: the owner of /root is not mapped.",
 )
 .factor("an unmapped owner")
 .notes(&[115])
-.requires(&[Requirement::Probe(roots_places)]);
+.requires(&[Requirement::Probe(closed_to_users)]);
 
 pub(crate) const LIST_DIRECTORIES: Step = Step {
-    title: "As root inside, list two directories that are closed to all but their owners.",
+    title: "As root inside, list two directories that only their owners can list: the process's own, and /root.",
     calls: &["stat(\"/root\")", "opendir(\"/root\")"],
-    by_hand: &[hand("unshare --user --map-root-user sh -c 'whoami; ls -ld /root; ls /root'")],
+    by_hand: &[hand("unshare --user --map-root-user sh -c 'whoami; ls -ld /root; ls /root'")
+        .prints("root\ndrwx------ … nobody nogroup …\nEACCES")],
     claims: &[ROOTS_HOME],
     run: |lab| {
         let (overflow_uid, _) = idmap::overflow_ids()?;
         lab.compare(ROOTS_HOME, OWN_DIRECTORY, ROOTS_DIRECTORY, list)?.shows(
             inside("getuid()").is(0)
-                & inside("its owner").is(overflow_uid)
+                & inside("directory's owner").is(overflow_uid)
                 & inside("opendir()").is("EACCES"),
         )
     },
@@ -44,26 +45,27 @@ pub(crate) const LIST_DIRECTORIES: Step = Step {
 
 const OWNER: Claim = Claim::holds(
     "owner",
-    "A file that root inside makes belongs to the user outside; fstat() says 0 inside, the user's ID outside.",
+    "stat() of a file that root inside creates shows owner 0 inside, and the user's own ID outside.",
 )
 .factor("CLONE_NEWUSER")
 .notes(&[112, 133])
-.core(&[Row::inside("new file: its owner", "owner"), Row::outside("owner, outside", "owner")])
+.core(&[Row::inside("owner of a new file", "owner"), Row::outside("owner, outside", "owner")])
 .asks(
-    "Root inside, which is user 1000 outside, creates a file. Which owner does the host's ls show?",
+    "Root inside, which is user 1000 outside, creates a file. Which owner does `ls` on the host show?",
     &[
         right("1000, the user outside"),
-        wrong("0, root", "inside, ls shows root as its owner"),
-        wrong("65534, nobody", "that is what shows where an ID is not mapped"),
+        wrong("0, root", "inside, `ls` shows root as the owner"),
+        wrong("65534, nobody", "the overflow ID shows where an ID is not mapped"),
     ],
 );
 
-pub(crate) const MAKE_A_FILE: Step = Step {
-    title: "Make a file, in memory so that nothing is left, and ask on both sides whose it is.",
+pub(crate) const CREATE_A_FILE: Step = Step {
+    title: "Create a file, in memory so that nothing is left, and read its owner on both sides.",
     calls: &["memfd_create()", "fstat()"],
     by_hand: &[
-        hand("f=$(mktemp --dry-run); unshare --user --map-root-user sh -c \"touch $f; stat -c %u $f\""),
-        hand("stat -c %u $f; rm $f"),
+        hand("f=$(mktemp --dry-run); unshare --user --map-root-user sh -c \"touch $f; stat -c %u $f\"")
+            .prints("0"),
+        hand("id -u; stat -c %u $f; rm $f").prints("<user id>\n<user id>"),
     ],
     claims: &[OWNER],
     run: |lab| {
@@ -72,24 +74,27 @@ pub(crate) const MAKE_A_FILE: Step = Step {
     },
 };
 
-const OVERRIDE: Claim =
-    Claim::holds("override", "Root inside opens even with mode 0000 a file whose user and group are mapped.")
-        .factor("CLONE_NEWUSER")
-        .notes(&[133]);
+const OVERRIDE: Claim = Claim::holds(
+    "override",
+    "Root inside can open a file of mode 0000 for reading if its user and group are mapped.",
+)
+.factor("CLONE_NEWUSER")
+.notes(&[133]);
 const NOT_MAPPED: Claim = Claim::holds(
     "not-mapped",
-    "No capability inside opens a file whose owner is not mapped: /etc/shadow gives EACCES.",
+    "open(\"/etc/shadow\") by root inside fails with EACCES: the owner of the file is not mapped.",
 )
 .factor("an unmapped owner")
 .notes(&[133])
-.requires(&[Requirement::Probe(roots_places)]);
+.requires(&[Requirement::Probe(closed_to_users)]);
 
 pub(crate) const OPEN_FILES: Step = Step {
-    title: "Open the user's own file of mode 0000, then a file of root's, which is closed to users.",
+    title: "As root inside, open the user's own file of mode 0000, then /etc/shadow, which is root's.",
     calls: &["fchmod(fd, 0)", "open(file, O_RDONLY)"],
     by_hand: &[
-        hand("f=$(mktemp); chmod 0 $f; cat $f; unshare --user --map-root-user cat $f; rm -f $f"),
-        hand("unshare --user --map-root-user cat /etc/shadow"),
+        hand("f=$(mktemp); echo text > $f; chmod 0 $f; cat $f").prints("EACCES"),
+        hand("unshare --user --map-root-user cat $f; rm -f $f").prints("text"),
+        hand("unshare --user --map-root-user cat /etc/shadow").prints("EACCES"),
     ],
     claims: &[OVERRIDE, NOT_MAPPED],
     run: |lab| {
@@ -102,18 +107,18 @@ pub(crate) const OPEN_FILES: Step = Step {
 
 const OUTSIDE_COUNTS: Claim = Claim::holds(
     "outside-counts",
-    "For files the IDs outside count: of two who are nobody inside, the one who is root outside may list /root.",
+    "IDs outside decide on files: with no ID mapped, root can list /root, and a user gets EACCES.",
 )
 .factor("root outside")
 .notes(&[115, 133])
-.requires(&[Requirement::Capability(Capability::CAP_SETUID), Requirement::Probe(roots_places)]);
+.requires(&[Requirement::Capability(Capability::CAP_SETUID), Requirement::Probe(closed_to_users)]);
 
 pub(crate) const LIST_AS_NOBODY: Step = Step {
-    title: "Let a user and root each move into a user namespace, map nobody, and list /root.",
+    title: "Let a user and root each create a user namespace, write no map, and list /root.",
     calls: &["unshare(CLONE_NEWUSER)", "getuid()", "opendir(\"/root\")"],
     by_hand: &[
-        hand("unshare --user sh -c 'id -u; ls -a /root'"),
-        hand("sudo unshare --user sh -c 'id -u; ls -a /root'"),
+        hand("unshare --user sh -c 'id -u; ls -a /root'").prints("65534\nEACCES"),
+        hand("unshare --user sh -c 'id -u; ls -ad /root/.'").as_root().prints("65534\n/root/."),
     ],
     claims: &[OUTSIDE_COUNTS],
     run: |lab| {
@@ -128,8 +133,8 @@ fn list(directory: &str) -> Result<Vec<Fact>> {
     let mut inside = User::Ordinary.child("root inside", Namespaces::USER, |me| {
         maps.write_for(None)?;
         me.report("getuid()", id(getuid().as_raw()))?;
-        me.report("the directory", directory)?;
-        me.report("its owner", id(owner_of(directory)?))?;
+        me.report("directory", directory)?;
+        me.report("directory's owner", id(owner_of(directory)?))?;
         me.report("opendir()", try_to_list(directory)?)
     })?;
     Ok(inside.facts()?)
@@ -157,7 +162,7 @@ fn owner_on_both_sides(namespaces: Namespaces) -> Result<[Fact; 2]> {
     Ok([Fact::outside("owner", id(owner_of(&path)?)), seen_inside])
 }
 
-/// Opens `path`, or else a file of the user's own that has mode 0000.
+/// Opens `path`. `None` is a file of mode 0000 that the user owns.
 fn open(namespaces: Namespaces, path: Option<&str>) -> Result<Vec<Fact>> {
     let maps = maps::root_inside();
     let mut child = User::Ordinary.child("root inside", namespaces, |me| {
@@ -167,16 +172,16 @@ fn open(namespaces: Namespaces, path: Option<&str>) -> Result<Vec<Fact>> {
         let own = path_of(&own, "self");
         let path = path.unwrap_or(&own);
         me.report("open()", try_to_open(path)?)?;
-        me.report("the file's owner", id(owner_of(path)?))
+        me.report("file's owner", id(owner_of(path)?))
     })?;
     Ok(child.facts()?)
 }
 
-/// A file without a name, which goes with the process.
+/// A file without a name. It is deleted when the process ends.
 fn file_in_memory() -> ns_core::Result<OwnedFd> {
     let create = |flags| memfd_create("own file", flags | MemfdFlags::CLOEXEC);
     match create(MemfdFlags::NOEXEC_SEAL) {
-        // Before Linux 6.3, where a file in memory was always executable.
+        // Before Linux 6.3, which lacks the flag.
         Err(rustix::io::Errno::INVAL) => create(MemfdFlags::empty()),
         other => other,
     }
@@ -199,16 +204,16 @@ fn try_to_open(path: &str) -> ns_core::Result<Outcome> {
     Outcome::of(fs::File::open(path).named(|| format!("open(\"{path}\")")))
 }
 
-/// What this machine lacks of the places that are root's and closed to an ordinary user: a child tries to get in.
-fn roots_places() -> ns_core::Result<Option<Unmet>> {
+/// What this machine lacks: /root and /etc/shadow belong to root and are closed to an ordinary user. A child tries.
+fn closed_to_users() -> ns_core::Result<Option<Unmet>> {
     let child = User::Ordinary.child("probe", Namespaces::NONE, |me| {
         let closed = Outcome::Failed(Errno::EACCES);
         for (path, answer) in
             [(ROOTS_DIRECTORY, try_to_list(ROOTS_DIRECTORY)?), (ROOTS_FILE, try_to_open(ROOTS_FILE)?)]
         {
             if answer != closed || owner_of(path)? != 0 {
-                let what = format!("{path} is not root's and closed to this user (open() gives {answer})");
-                let remedy = "run on a system where it is, as an ordinary user";
+                let what = format!("a {path} of root that is closed to this user (open() returned {answer})");
+                let remedy = "run as an ordinary user on a system with such a file";
                 return unmet::report(me, &Unmet::new(what, remedy));
             }
         }

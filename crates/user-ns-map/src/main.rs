@@ -1,10 +1,10 @@
 //! Who is root inside, and who decides?
 //!
-//! An ordinary user makes a user namespace and is nobody in it, until someone writes down who is who: the ID maps.
-//! Watch for the number that stays: whatever a process is called inside, outside it is who it was.
+//! An ordinary user creates a user namespace. No ID is mapped in it until the ID maps are written. Watch the ID
+//! outside: it stays the same, whatever getuid() returns inside.
 //!
-//! All of it is done by an ordinary user's children. Root becomes one for that, and stays root only where the
-//! question is what root may do and a user may not.
+//! The children of an ordinary user do all of this. Started by root, the experiment becomes user 1000 for them. It
+//! stays root only where a step asks what root can do and a user cannot.
 
 mod files;
 mod forbidden;
@@ -29,22 +29,22 @@ use user::User;
 const USER_NS_MAP: Experiment = Experiment {
     name: "user-ns-map",
     question: "Who is root inside, and who decides?",
-    setup: "An ordinary user's child, as it is and in a new user namespace.",
+    setup: "A child of an ordinary user: as it is, and in a new user namespace.",
     arms: ["plain child", "CLONE_NEWUSER"],
-    in_short: "a map says who is who. Root inside is the user outside, and owns only what its namespace owns.",
+    in_short: "maps translate IDs. Root inside is the user outside, with power only over what its user namespace owns.",
     notes: "User Namespace",
     man: &["user_namespaces(7)", "setns(2)", "credentials(7)"],
     examples: &[
         ("user-ns-map", "run the experiment, as any user"),
-        ("sudo user-ns-map", "and ask too what root may map"),
-        ("user-ns-map --sabotage", "without namespaces and maps: no claim holds"),
+        ("sudo user-ns-map", "also ask what root may map"),
+        ("user-ns-map --sabotage", "the negative control: no claim holds"),
         ("strace -f -e trace=write user-ns-map", "every map that is written"),
     ],
-    // Both arms begin where an ordinary user begins. Children alone make namespaces, and nothing else.
+    // Both arms start in the namespaces of an ordinary user. Only children create namespaces.
     sandbox: Namespaces::NONE,
     requires: &[Requirement::Probe(ordinary_user::missing)],
     steps: &[
-        MOVE_IN,
+        UNSHARE,
         WRITE_MAPS,
         ASK_ON_BOTH_SIDES,
         WRITE_FROM_OUTSIDE,
@@ -62,7 +62,7 @@ const USER_NS_MAP: Experiment = Experiment {
         program::FAIL,
         reach::CHANGE_WHAT_IS_OWNED,
         files::LIST_DIRECTORIES,
-        files::MAKE_A_FILE,
+        files::CREATE_A_FILE,
         files::OPEN_FILES,
         files::LIST_AS_NOBODY,
         others::READ_A_MAP,
@@ -80,21 +80,21 @@ fn main() -> std::process::ExitCode {
 
 const UNMAPPED: Claim = Claim::holds(
     "unmapped",
-    "In a new user namespace no ID is mapped: getuid() and getgid() give the overflow IDs, 65534 by default.",
+    "In a new user namespace no ID is mapped: getuid() and getgid() return the overflow IDs, 65534 by default.",
 )
 .factor("CLONE_NEWUSER")
 .notes(&[128])
 .more(&[66])
 .core(&[Row::inside("getuid(), unmapped", "getuid()")])
 .asks(
-    "A user's process has just entered a new user namespace. What does getuid() return?",
+    "A user's process calls unshare(CLONE_NEWUSER). What does getuid() return then?",
     &[
         right("65534, the overflow ID"),
         wrong(
             "0: it is root there",
-            "unshare --map-root-user shows root at once, since it writes the maps first",
+            "`unshare --map-root-user` shows root at once, because it writes the maps first",
         ),
-        wrong("the user's own ID", "a process keeps its credentials, and nobody has changed them"),
+        wrong("the user's own ID", "a process keeps its credentials until a call changes them"),
     ],
 );
 const ALL_CAPABILITIES: Claim = Claim::holds(
@@ -106,24 +106,26 @@ const ALL_CAPABILITIES: Claim = Claim::holds(
 
 const UID_MAP: &str = "/proc/self/uid_map";
 const CAP_EFF: &str = "CapEff";
-const ALL_KNOWN: &str = "all that this kernel knows";
+const ALL_KNOWN: &str = "all of this kernel";
 
-const MOVE_IN: Step = Step {
-    title: "Let an ordinary user's process move into a new user namespace, and say who it is there.",
+const UNSHARE: Step = Step {
+    title: "Let a process of an ordinary user create a user namespace, and read its IDs and capabilities there.",
     calls: &["unshare(CLONE_NEWUSER)", "getuid()", "getgid()", "read(\"/proc/self/uid_map\")"],
     by_hand: &[
-        hand("unshare --user sh -c 'id; cat /proc/self/uid_map'"),
-        hand("unshare --user --keep-caps grep CapEff /proc/self/status"),
+        hand("unshare --user sh -c 'id; cat /proc/self/uid_map'")
+            .prints("uid=65534(nobody) gid=65534(nogroup) …"),
+        hand("unshare --user --keep-caps grep CapEff /proc/self/status").prints("CapEff: …ffffffff"),
     ],
     claims: &[UNMAPPED, ALL_CAPABILITIES],
     run: |lab| {
         let (overflow_uid, overflow_gid) = idmap::overflow_ids()?;
         lab.saw(Fact::outside("/proc/sys/kernel/overflowuid", overflow_uid))?;
         lab.saw(Fact::outside("/proc/sys/kernel/overflowgid", overflow_gid))?;
-        let who = lab.arms(Namespaces::NONE, Namespaces::USER, move_in)?.try_map(|(child, facts)| {
-            lab.keep(child)?;
-            Ok(facts)
-        })?;
+        let who =
+            lab.arms(Namespaces::NONE, Namespaces::USER, unshare_and_report)?.try_map(|(child, facts)| {
+                lab.keep(child)?;
+                Ok(facts)
+            })?;
         lab.judge(UNMAPPED, who.only(&["getuid()", "getgid()", UID_MAP])).shows(
             inside("getuid()").is(overflow_uid)
                 & inside("getgid()").is(overflow_gid)
@@ -136,48 +138,50 @@ const MOVE_IN: Step = Step {
 
 const MAPPED: Claim = Claim::holds(
     "mapped",
-    "With `0 UID 1` in uid_map and `0 GID 1` in gid_map, the user is root inside: user 0, group 0.",
+    "With `0 UID 1` in uid_map and `0 GID 1` in gid_map, getuid() and getgid() return 0.",
 )
 .factor("the maps")
 .notes(&[129]);
 
 const WRITE_MAPS: Step = Step {
-    title: "Let it write the maps itself: its own user and group outside are 0 inside.",
+    title: "Let the process write both maps itself. They map 0 inside to its own user and group outside.",
     calls: &[
         "write(\"/proc/self/setgroups\", \"deny\")",
         "write(\"/proc/self/uid_map\", \"0 UID 1\")",
         "write(\"/proc/self/gid_map\", \"0 GID 1\")",
     ],
-    by_hand: &[hand("unshare --user --map-root-user sh -c 'id; cat /proc/self/uid_map'")],
+    by_hand: &[hand("unshare --user --map-root-user sh -c 'id; cat /proc/self/uid_map'")
+        .prints("uid=0(root) gid=0(root) groups=0(root)…\n0 <user id> 1")],
     claims: &[MAPPED],
     run: |lab| lab.compare(MAPPED, false, true, write_maps)?.shows(is_root()),
 };
 
 const TWO_IDS: Claim = Claim::holds(
     "two-ids",
-    "One process has two user IDs: inside it is root, outside it stays the user who started it.",
+    "With the map written, getuid() returns 0 inside, and /proc/PID/status outside shows the user's own ID.",
 )
 .factor("CLONE_NEWUSER")
 .notes(&[108, 112])
 .core(&[
     Row::inside("getuid(), mapped", "getuid()"),
-    Row::outside("its user, outside", "Uid in /proc/PID/status"),
+    Row::outside("user ID outside", "Uid in /proc/PID/status"),
 ])
 .asks(
-    "The map is `0 1000 1`: user 1000 is root inside. Whose process does the host's ps show?",
+    "The map is `0 1000 1`: user 1000 is root inside. Which user does `ps` on the host show for its process?",
     &[
-        right("user 1000's"),
-        wrong("root's", "inside, id and whoami say root, so it is thought to be root everywhere"),
-        wrong("nobody's: user 65534", "that is what shows where an ID is not mapped"),
+        right("1000"),
+        wrong("0, root", "inside, `id` and `whoami` show root, so it seems to be root everywhere"),
+        wrong("65534, nobody", "the overflow ID shows where an ID is not mapped"),
     ],
 );
 
 const ASK_ON_BOTH_SIDES: Step = Step {
-    title: "Ask for its user ID on both sides: the process itself, and the parent namespace's /proc.",
+    title: "Read its user ID on both sides: by getuid() inside, and in /proc/PID/status in the parent namespace.",
     calls: &["getuid()", "read(\"/proc/PID/status\")"],
     by_hand: &[
-        hand("unshare --user --map-root-user sh -c 'id -u; sleep 9' &"),
-        hand("sleep 1; grep Uid /proc/$!/status"),
+        hand("unshare --user --map-root-user sh -c 'id -u; exec sleep 60' &").prints("0"),
+        hand("id -u; grep Uid /proc/$!/status; kill $!")
+            .prints("<user id>\nUid: <user id> <user id> <user id> <user id>"),
     ],
     claims: &[TWO_IDS],
     run: |lab| {
@@ -189,32 +193,35 @@ const ASK_ON_BOTH_SIDES: Step = Step {
     },
 };
 
-const BY_PARENT: Claim =
-    Claim::holds("by-parent", "A parent may write the maps of its child's user namespace, from outside.")
-        .factor("a parent that writes")
-        .more(&[67]);
+const BY_PARENT: Claim = Claim::holds(
+    "by-parent",
+    "From the parent namespace, a user's process can map its own IDs in its child's user namespace.",
+)
+.factor("maps written by the parent")
+.more(&[67]);
 
 const WRITE_FROM_OUTSIDE: Step = Step {
-    title: "Let its parent write the maps, from outside.",
+    title: "Let the parent write the maps of its child, from outside.",
     calls: &["write(\"/proc/PID/uid_map\", \"0 UID 1\")"],
     by_hand: &[
-        hand("unshare --user sleep 9 &"),
-        hand("sleep 1; echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map"),
+        hand("unshare --user sleep 60 &").prints(""),
+        hand("echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!")
+            .prints("0 <user id> 1"),
     ],
     claims: &[BY_PARENT],
     run: |lab| lab.compare(BY_PARENT, false, true, write_from_outside)?.shows(is_root()),
 };
 
-const ONCE: Claim = Claim::holds("once", "A map can be written once: a second write gives EPERM.")
+const ONCE: Claim = Claim::holds("once", "uid_map can be written once: a second write() fails with EPERM.")
     .factor("a second write")
     .notes(&[131])
-    .arms("first", "second")
+    .arms("first write", "second write")
     .core(&[Row::last("write(uid_map)")])
     .asks(
         "uid_map has been written once. What does a second write of the same line do?",
         &[
             right("it fails with EPERM"),
-            wrong("it succeeds: nothing changes", "a write that changes nothing looks harmless"),
+            wrong("it succeeds: nothing changes", "a write without an effect looks harmless"),
             wrong("it adds a second line", "the file can have several lines"),
         ],
     );
@@ -222,7 +229,8 @@ const ONCE: Claim = Claim::holds("once", "A map can be written once: a second wr
 const WRITE_AGAIN: Step = Step {
     title: "Write the same map again.",
     calls: &["write(\"/proc/self/uid_map\", \"0 UID 1\")", "write(\"/proc/self/uid_map\", \"0 UID 1\")"],
-    by_hand: &[hand("unshare --user --map-root-user sh -c 'cat /proc/self/uid_map > /proc/self/uid_map'")],
+    by_hand: &[hand("unshare --user --map-root-user sh -c 'cat /proc/self/uid_map > /proc/self/uid_map'")
+        .prints("EPERM")],
     claims: &[ONCE],
     run: |lab| lab.compare(ONCE, 1, 2, write_uid_map_times)?.shows(last().is("EPERM")),
 };
@@ -236,8 +244,8 @@ fn report_ids(me: &mut Reporter) -> ns_core::Result<()> {
     me.report("getgid()", id(getgid().as_raw()))
 }
 
-/// A child that says who it is, and stays.
-fn move_in(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
+/// A child that reports its IDs and capabilities, and stays.
+fn unshare_and_report(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
     let label = if namespaces.is_empty() { "plain child" } else { "inside" };
     let mut child = User::Ordinary.child(label, namespaces, |me| {
         report_ids(me)?;
@@ -261,7 +269,7 @@ fn write_maps(writes: bool) -> Result<Vec<Fact>> {
     Ok(inside.facts()?)
 }
 
-/// Who a process is on both sides, and its maps as rows of [`maps::COLUMNS`].
+/// The IDs of a process on both sides, and its maps as rows of [`maps::COLUMNS`].
 fn ask_on_both_sides(namespaces: Namespaces) -> Result<([Fact; 3], Vec<Vec<Value>>)> {
     let maps = maps::root_inside();
     let mut child = User::Ordinary.child("inside", namespaces, |me| {

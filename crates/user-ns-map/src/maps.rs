@@ -5,22 +5,22 @@ use ns_core::{Kind, Result, Value, host};
 
 use crate::user;
 
-/// The one line that an ordinary user may write to uid_map.
+/// The only line that an ordinary user may write to uid_map: their own ID.
 pub(crate) fn own_id() -> String {
     format!("0 {} 1\n", user::ids().uid)
 }
 
-/// Maps by which the ordinary user is root inside.
+/// Maps that make the ordinary user root inside.
 pub(crate) fn root_inside() -> IdMaps {
     IdMaps::own(0, user::ids().uid, user::ids().gid)
 }
 
-/// Writes maps for the caller if it has moved into a user namespace. Where it has not, there is nothing to be mapped.
+/// Writes maps for the caller if it is in a new user namespace. Otherwise it has nothing to map.
 pub(crate) fn write_where_new(maps: &IdMaps) -> Result<()> {
     if host::left(Kind::User)? { maps.write_for(None) } else { Ok(()) }
 }
 
-/// An ID as a value: 0 and the overflow ID are the same everywhere, the others are this machine's users.
+/// An ID as a value. 0 and the overflow ID are the same on all machines, and the others are users of this one.
 pub(crate) fn id(number: u32) -> Value {
     match number {
         0..=99 | 65534 => number.into(),
@@ -38,7 +38,7 @@ pub(crate) fn map(text: &str) -> Value {
     }
 }
 
-/// What a map's lines say.
+/// The columns of a map.
 pub(crate) const COLUMNS: [&str; 4] = ["map", "inside", "outside", "how many"];
 
 /// A row for each line of a map that was read.
@@ -47,8 +47,8 @@ pub(crate) fn rows(file: &str, map: &str) -> Vec<Vec<Value>> {
     let row = |line: &str| -> Option<Vec<Value>> {
         let numbers: Vec<u32> = line.split(' ').map(|number| number.parse().ok()).collect::<Option<_>>()?;
         let &[inside, outside, length] = numbers.as_slice() else { return None };
-        let ours = outside == ids.uid || outside == ids.gid;
-        let outside = if ours { id(outside) } else { outside.into() };
+        let of_user = outside == ids.uid || outside == ids.gid;
+        let outside = if of_user { id(outside) } else { outside.into() };
         Some(vec![file.into(), inside.into(), outside, length.into()])
     };
     map.split(", ").filter_map(row).collect()

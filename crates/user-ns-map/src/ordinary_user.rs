@@ -1,4 +1,4 @@
-//! Whether there is an ordinary user here, who may make a user namespace.
+//! Whether an ordinary user can create a user namespace on this machine.
 
 use lesson::unmet;
 use ns_core::probe::{self, Unmet};
@@ -7,7 +7,7 @@ use ns_core::{Child, Error, Namespaces, Refused, Result, namespace, process};
 use crate::maps;
 use crate::user::give_up_privilege;
 
-/// What this machine lacks for an ordinary user to make a user namespace and map itself: a child tries.
+/// What this machine lacks for an ordinary user to create a user namespace and map their own IDs. A child tries.
 pub(crate) fn missing() -> Result<Option<Unmet>> {
     let maps = maps::root_inside();
     let child = Child::spawn("probe", Namespaces::NONE, move |me| {
@@ -18,11 +18,14 @@ pub(crate) fn missing() -> Result<Option<Unmet>> {
         if process::status(None)?.capeff != 0 {
             return unmet::report(
                 me,
-                &Unmet::new("an ordinary user: this one has capabilities", "run as another"),
+                &Unmet::new(
+                    "an ordinary user: this one has capabilities",
+                    "run as a user without capabilities",
+                ),
             );
         }
         match namespace::unshare(Namespaces::USER).and_then(|()| maps.write_for(None)) {
-            // Asked here, where we are the user: what stops root is something else.
+            // Asked in the child, which is the user: root may be refused for other reasons.
             Err(Error::Call { call, errno }) => {
                 unmet::report(me, &probe::why_refused(Refused { call, errno }, Namespaces::USER))
             }

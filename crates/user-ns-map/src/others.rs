@@ -1,4 +1,4 @@
-//! One user namespace seen from another: what its map says there, and who may enter.
+//! One user namespace seen from another: what its map shows there, and who may enter it.
 
 use std::path::Path;
 
@@ -10,58 +10,61 @@ use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Outcome, Reporter, idmap, m
 use crate::maps::{self, map};
 use crate::user::{self, User};
 
-/// What the user is called in the reader's namespace.
+/// The user's ID in the reader's namespace.
 const SEVEN: u32 = 7;
 
 const SECOND_COLUMN: Claim = Claim::holds(
     "second-column",
-    "Opened from another namespace, uid_map's second column is in that one's IDs: a sibling where the user is 7 reads 7.",
+    "Opened in a sibling namespace, uid_map shows IDs of that namespace in its second column.",
 )
 .factor("a reader in a sibling namespace")
 .more(&[68])
 .requires(&[Requirement::Probe(every_process_is_shown)]);
 
 pub(crate) const READ_A_MAP: Step = Step {
-    title: "Read the uid_map of a process whose root is the user: from outside, and from a sibling namespace.",
+    title: "Read the uid_map of a process in a user namespace: from its parent namespace, and from a sibling where the user is 7.",
     calls: &["write(\"/proc/self/uid_map\", \"7 UID 1\")", "read(\"/proc/PID/uid_map\")"],
     by_hand: &[
-        hand("unshare --user --map-root-user sleep 9 &"),
-        hand("sleep 1; cat /proc/$!/uid_map; unshare --user --map-user=7 cat /proc/$!/uid_map"),
+        hand("unshare --user --map-root-user sleep 60 &").prints(""),
+        hand("cat /proc/$!/uid_map; unshare --user --map-user=7 cat /proc/$!/uid_map; kill $!")
+            .prints("0 <user id> 1\n0 7 1"),
     ],
     claims: &[SECOND_COLUMN],
     run: |lab| {
         lab.compare(SECOND_COLUMN, Namespaces::NONE, Namespaces::USER, map_of_the_first)?
-            .shows(inside("the other's uid_map").is(vec![0, SEVEN, 1]))
+            .shows(inside("uid_map of the first").is(vec![0, SEVEN, 1]))
     },
 };
 
 const DOWN: Claim = Claim::holds(
     "down",
-    "The user who made a user namespace may enter it from the parent namespace; a sibling gets EPERM.",
+    "setns() by the creating user into a user namespace succeeds from its parent; from a sibling, it fails with EPERM.",
 )
-.factor("starting from the parent")
+.factor("the parent namespace as the start")
 .more(&[69]);
 const UP: Claim = Claim::holds(
     "up",
-    "setns() into the parent user namespace gives EPERM, even with all capabilities inside.",
+    "setns() into the parent user namespace fails with EPERM, even with all capabilities inside.",
 )
-.factor("an ancestor as the target")
+.factor("the parent as the target")
 .more(&[69]);
-const SAME: Claim = Claim::holds("same", "setns() into the user namespace that one is in gives EINVAL.")
-    .factor("one's own namespace as the target")
+const SAME: Claim = Claim::holds("same", "setns() into the caller's own user namespace fails with EINVAL.")
+    .factor("the own namespace as the target")
     .more(&[69]);
 
 const SETNS: &str = "setns(fd, CLONE_NEWUSER)";
 
 pub(crate) const ENTER: Step = Step {
-    title: "Enter a user namespace of the user's by setns(), from its parent, from a sibling, from below and from itself.",
+    title: "Call setns() with a user namespace that is the caller's child, sibling, parent or own.",
     calls: &["open(\"/proc/PID/ns/user\")", "setns(fd, CLONE_NEWUSER)"],
     by_hand: &[
-        hand("unshare --user --map-root-user sleep 9 &"),
-        hand("sleep 1; nsenter --user --preserve-credentials --target $! id -u"),
-        hand("unshare --user --map-root-user nsenter --user=/proc/self/fd/9 true 9< /proc/$!/ns/user"),
-        hand("unshare --user --map-root-user nsenter --user=/proc/self/fd/9 true 9< /proc/self/ns/user"),
-        hand("nsenter --user=/proc/self/ns/user true"),
+        hand("unshare --user --map-root-user sleep 60 &").prints(""),
+        hand("nsenter --user --preserve-credentials --target $! id -u  # from its parent").prints("0"),
+        hand("unshare -Ur nsenter --user=/proc/self/fd/9 true 9< /proc/$!/ns/user  # a sibling")
+            .prints("EPERM"),
+        hand("unshare -Ur nsenter --user=/proc/self/fd/9 true 9< /proc/self/ns/user  # from below")
+            .prints("EPERM"),
+        hand("nsenter --user=/proc/self/ns/user true; kill $!  # itself").prints("EINVAL"),
     ],
     claims: &[DOWN, UP, SAME],
     run: |lab| {
@@ -74,26 +77,26 @@ pub(crate) const ENTER: Step = Step {
 
 const LEAVES: Claim = Claim::holds(
     "leaves",
-    "A child stays in its parent's user namespace, until it calls unshare(CLONE_NEWUSER).",
+    "A child is in its parent's user namespace until it calls unshare(CLONE_NEWUSER).",
 )
 .factor("unshare(CLONE_NEWUSER)")
 .more(&[70]);
 
 pub(crate) const LEAVE: Step = Step {
-    title: "Compare a child's user namespace with its parent's, without and with unshare().",
+    title: "Compare a child's user namespace with its parent's, without unshare() and with it.",
     calls: &["fork()", "unshare(CLONE_NEWUSER)", "readlink(\"/proc/self/ns/user\")"],
     by_hand: &[
-        hand("readlink /proc/self/ns/user; sh -c 'readlink /proc/self/ns/user'"),
-        hand("unshare --user readlink /proc/self/ns/user"),
+        hand("readlink /proc/self/ns/user; sh -c 'readlink /proc/self/ns/user'").prints("<ns A>\n<ns A>"),
+        hand("unshare --user readlink /proc/self/ns/user").prints("<ns B>"),
     ],
     claims: &[LEAVES],
     run: |lab| {
         lab.compare(LEAVES, Namespaces::NONE, Namespaces::USER, own_and_parents)?
-            .shows(inside("its user namespace").differs_from(outside("its parent's")))
+            .shows(inside("user namespace").differs_from(outside("user namespace")))
     },
 };
 
-/// A procfs may hide the processes of others: a reader in a sibling namespace is another, though it is the same user.
+/// With hidepid=, a procfs hides processes from a reader in a sibling namespace, even of the same user.
 fn every_process_is_shown() -> ns_core::Result<Option<Unmet>> {
     let procfs = mount::at(None, Path::new("/proc"))?;
     let hides = procfs.and_then(|it| it.super_options.get("hidepid").cloned().flatten());
@@ -114,14 +117,14 @@ fn map_of_the_first(readers: Namespaces) -> Result<Vec<Fact>> {
             if readers.contains(Namespaces::USER) {
                 idmap::write_uid_map(None, &format!("{SEVEN} {uid} 1\n"))?;
             }
-            me.report("the other's uid_map", map(&idmap::read(Some(target), "uid_map")?))
+            me.report("uid_map of the first", map(&idmap::read(Some(target), "uid_map")?))
         })?;
         reader.pass_on(me)
     })?;
     Ok(user.facts()?)
 }
 
-/// A user namespace to be entered, as seen from the one in which the visitor is.
+/// The namespace to enter, relative to the one that the visitor is in.
 #[derive(Clone, Copy, PartialEq)]
 enum Target {
     Child,
@@ -133,7 +136,7 @@ enum Target {
 fn enter(target: Target) -> Result<Vec<Fact>> {
     let mut user = User::Ordinary.child("user", Namespaces::NONE, move |me| {
         let member = Child::spawn("member", Namespaces::USER, Reporter::stay)?;
-        // Opened here: a sibling may not even open the file.
+        // Opened before the visitor starts: a sibling may not open this file.
         let (file, from) = match target {
             Target::Child => (NsFile::of(Some(member.pid()), Kind::User)?, Namespaces::NONE),
             Target::Sibling => (NsFile::of(Some(member.pid()), Kind::User)?, Namespaces::USER),
@@ -152,9 +155,9 @@ fn own_and_parents(unshared: Namespaces) -> Result<Vec<Fact>> {
     let mut parent = User::Ordinary.child("parent", Namespaces::NONE, move |me| {
         let mut child = Child::spawn("child", Namespaces::NONE, move |me| {
             namespace::unshare(unshared)?;
-            me.report("its user namespace", namespace::of_kind(None, Kind::User)?)
+            me.report("user namespace", namespace::of_kind(None, Kind::User)?)
         })?;
-        me.send(Fact::outside("its parent's", namespace::of_kind(None, Kind::User)?))?;
+        me.send(Fact::outside("user namespace", namespace::of_kind(None, Kind::User)?))?;
         child.pass_on(me)
     })?;
     Ok(parent.facts()?)

@@ -1,5 +1,5 @@
-//! The notes' program `user_ns`, and what its text hides: whom it works for, how long a map is, whose /proc it
-//! writes to, and who hears of a failure.
+//! The notes' program `user_ns`, and what its text does not show. For which user does it work? How long is its map? To
+//! which /proc does it write? Does it report a failure?
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Step, first, hand, inside, outside, unmet};
@@ -14,17 +14,19 @@ const WRITE: &str = "write(uid_map)";
 
 const OWN_ID: Claim = Claim::holds(
     "own-id",
-    "Without privilege outside one may map one's own ID alone: the notes' program serves user 1000 only.",
+    "Without privilege outside, a process can map its own user ID; another user's ID fails with EPERM.",
 )
-.factor("one's own ID in the map")
+.factor("the own ID in the map")
 .notes(&[113]);
 
 pub(crate) const MAP_ONE_ID: Step = Step {
-    title: "Write `0 ID 1` from inside, as the notes' program does: with another user's ID, and with one's own.",
+    title: "Write `0 ID 1` from inside, as the notes' program does: with another user's ID, then with the writer's own.",
     calls: &["unshare(CLONE_NEWUSER)", "write(\"/proc/self/uid_map\", \"0 ID 1\")"],
     by_hand: &[
-        hand("unshare --user sleep 9 &"),
-        hand("sleep 1; echo '0 1001 1' > /proc/$!/uid_map  # EPERM unless you are 1001, or root"),
+        hand("unshare --user sleep 60 &").prints(""),
+        hand("echo \"0 $(($(id -u) + 1)) 1\" > /proc/$!/uid_map  # another's ID").prints("EPERM"),
+        hand("echo \"0 $(id -u) 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!")
+            .prints("0 <user id> 1"),
     ],
     claims: &[OWN_ID],
     run: |lab| {
@@ -36,38 +38,40 @@ pub(crate) const MAP_ONE_ID: Step = Step {
 
 const FROM_INSIDE: Claim = Claim::holds(
     "from-inside",
-    "The notes' program fails for root too: once inside, root has no privilege outside any more.",
+    "After root enters a new user namespace, its write() of `0 1000 1` to uid_map fails with EPERM.",
 )
 .factor("a writer inside")
 .notes(&[113])
 .requires(&[Requirement::Capability(Capability::CAP_SETUID)]);
 
 pub(crate) const MAP_AS_ROOT: Step = Step {
-    title: "Map another user's ID as root: from outside, and from inside.",
+    title: "Map another user's ID as root: from outside, then from inside.",
     calls: &["write(\"/proc/PID/uid_map\", \"0 1000 1\")", "write(\"/proc/self/uid_map\", \"0 1000 1\")"],
     by_hand: &[
-        hand(
-            "sudo sh -c 'unshare --user sleep 9 & sleep 1; echo \"0 1000 1\" > /proc/$!/uid_map; cat /proc/$!/uid_map'",
-        ),
-        hand("sudo unshare --user --keep-caps bash -c 'echo \"0 1000 1\" > /proc/self/uid_map'"),
+        hand("unshare --user sleep 60 &").as_root().prints(""),
+        hand("echo '0 1000 1' > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!")
+            .as_root()
+            .prints("0 1000 1"),
+        hand("unshare --user --keep-caps bash -c 'echo 0 1000 1 > /proc/self/uid_map'")
+            .as_root()
+            .prints("EPERM"),
     ],
     claims: &[FROM_INSIDE],
     run: |lab| lab.compare(FROM_INSIDE, false, true, map_as_root)?.shows(first().is("EPERM")),
 };
 
-const NUL: Claim = Claim::holds(
-    "nul",
-    "The kernel reads a map up to the first NUL: so it takes the program's write of 14 bytes from a text of 9.",
-)
-.factor("a NUL after the line")
-.notes(&[116]);
+const NUL: Claim =
+    Claim::holds("nul", "The kernel reads a map up to the first NUL, and ignores the bytes after it.")
+        .factor("a NUL after the line")
+        .notes(&[116]);
 
 pub(crate) const WRITE_TOO_MUCH: Step = Step {
-    title: "Write five bytes too many, as the program does. In its memory a NUL and part of an error text follow.",
+    title: "Write five bytes too many after the line, as the notes' program does: first without a NUL, then with one.",
     calls: &["write(fd, \"0 UID 1\\n\" \"uid w\", 14)", "write(fd, \"0 UID 1\\n\" \"\\0uid \", 14)"],
     by_hand: &[
-        hand("unshare --user sleep 9 &"),
-        hand("sleep 1; env printf \"0 $(id -u) 1\\n\\0uid \" > /proc/$!/uid_map; cat /proc/$!/uid_map"),
+        hand("unshare --user sleep 60 &").prints(""),
+        hand("env printf \"0 $(id -u) 1\\n\\0uid \" > /proc/$!/uid_map; cat /proc/$!/uid_map; kill $!")
+            .prints("0 <user id> 1"),
     ],
     claims: &[NUL],
     run: |lab| {
@@ -78,14 +82,14 @@ pub(crate) const WRITE_TOO_MUCH: Step = Step {
 
 const PROC_FIRST: Claim = Claim::holds(
     "proc-first",
-    "To the init of a new PID namespace, /proc/1/uid_map is its own once it has mounted a new /proc, not before.",
+    "The init of a new PID namespace can write its maps in /proc/1 only after it mounts a new procfs.",
 )
 .factor("mount -t proc")
 .notes(&[113, 116])
 .requires(&[Requirement::Probe(new_procfs)]);
 
 pub(crate) const RUN_ITS_CHILD: Step = Step {
-    title: "Run what its child does, from mount() to getuid(), without and with the mount.",
+    title: "Run the calls of the program's child, from mount() to getuid(): without the mount, then with it.",
     calls: &[
         "clone3(CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNS)",
         "mount(\"proc\", \"/proc\", \"proc\")",
@@ -94,36 +98,36 @@ pub(crate) const RUN_ITS_CHILD: Step = Step {
         "write(\"/proc/1/setgroups\", \"deny\\n\", 5)",
         "write(\"/proc/1/gid_map\", …, 14)",
     ],
-    by_hand: &[
-        hand("unshare --user --map-root-user --pid --fork sh -c 'ls -l /proc/$$/uid_map'"),
-        hand("unshare --user --map-root-user --pid --fork --mount-proc sh -c 'ls -l /proc/$$/uid_map'"),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'stat -c \"%U %n\" /proc/$$/uid_map'").prints("nobody /proc/1/uid_map"), hand("unshare --user --map-root-user --pid --fork --mount-proc sh -c 'stat -c \"%U %n\" /proc/$$/uid_map'").prints("root /proc/1/uid_map"), ],
     claims: &[PROC_FIRST],
     run: |lab| lab.compare(PROC_FIRST, false, true, child_of_the_program)?.shows(inside("getuid()").is(0)),
 };
 
 const STATUS: Claim = Claim::holds(
     "status",
-    "The notes' program passes NULL for waitpid()'s status, and so ends with 0 though its child failed.",
+    "The notes' program exits with 0 although its child fails: it passes NULL for the status of waitpid().",
 )
 .factor("NULL for the status")
 .notes(&[113]);
 
 pub(crate) const FAIL: Step = Step {
-    title: "Let its child fail on the map, and ask what the program ends with.",
+    title: "Let the program's child fail to write the map, and read the exit status of the program.",
     calls: &["waitpid(child, &status, 0)", "waitpid(child, NULL, 0)"],
-    by_hand: &[hand("sh -c 'false & wait $!'; echo $?"), hand("sh -c 'false & wait'; echo $?")],
+    by_hand: &[
+        hand("sh -c 'false & wait $!'; echo $?").prints("1"),
+        hand("sh -c 'false & wait'; echo $?").prints("0"),
+    ],
     claims: &[STATUS],
     run: |lab| {
         lab.compare(STATUS, true, false, end_of_the_program)?
-            .shows(outside("its end").is("exited 0") & outside("its child's end").is("exited 1"))
+            .shows(outside("program").is("exited 0") & outside("its child").is("exited 1"))
     },
 };
 
 fn map_from_inside(outside: u32) -> Result<Vec<Fact>> {
     let mut program = User::Ordinary.child("user_ns", Namespaces::USER, |me| {
         me.report(WRITE, Outcome::of(idmap::write_uid_map(None, &format!("0 {outside} 1\n")))?)?;
-        me.report("the ID in the map", id(outside))?;
+        me.report("ID in the map", id(outside))?;
         me.report("getuid()", id(getuid().as_raw()))
     })?;
     Ok(program.facts()?)
@@ -160,10 +164,10 @@ fn write_too_much(rest: &str) -> Result<Vec<Fact>> {
     Ok(program.facts()?)
 }
 
-/// The namespaces that the notes' program makes for its child.
+/// The namespaces that the notes' program creates for its child.
 const OF_THE_CHILD: Namespaces = Namespaces::USER.union(Namespaces::PID).union(Namespaces::MNT);
 
-/// `child_fn` of the notes, with our own IDs in the place of 1000.
+/// `child_fn` of the notes, with the user's own IDs instead of 1000.
 fn child_of_the_program(mounts_proc: bool) -> Result<Vec<Fact>> {
     let ids = user::ids();
     let mut program = User::Ordinary.child("user_ns", Namespaces::NONE, move |me| {
@@ -184,25 +188,25 @@ fn child_of_the_program(mounts_proc: bool) -> Result<Vec<Fact>> {
     Ok(program.facts()?)
 }
 
-/// `main` of the notes, with a child that fails because 1000 is not its user.
+/// `main` of the notes, with a child that fails because it maps another user's ID.
 fn end_of_the_program(asks_for_status: bool) -> Result<Vec<Fact>> {
     let text = format!("0 {} 1\n", user::ids().other);
     let mut program = User::Ordinary.child("user_ns", Namespaces::NONE, move |me| {
         let mut child =
             Child::spawn("its child", Namespaces::USER, move |_| idmap::write_uid_map(None, &text))?;
         let end = child.wait()?;
-        me.send(Fact::outside("its child's end", end))?;
-        // As C's exit(): the end is what we are after here, so it cannot be the body's.
+        me.send(Fact::outside("its child", end))?;
+        // As exit() in C: the exit status is what this arm reports, so it must come from the program itself.
         match end {
             ExitStatus::Exited(status) if asks_for_status => std::process::exit(status),
             _ => std::process::exit(0),
         }
     })?;
     let child = program.fact()?;
-    Ok(vec![child, Fact::outside("its end", Value::from(program.wait()?))])
+    Ok(vec![child, Fact::outside("program", Value::from(program.wait()?))])
 }
 
-/// What keeps an ordinary user from mounting a new procfs, as a container's masks over /proc do.
+/// What prevents an ordinary user from mounting a new procfs, such as a container's mounts over parts of /proc.
 fn new_procfs() -> ns_core::Result<Option<Unmet>> {
     let probe = User::Ordinary.child("probe", Namespaces::NONE, |me| {
         let mut child = Spawn::new("probe").namespaces(OF_THE_CHILD).run(|me| {
@@ -210,7 +214,9 @@ fn new_procfs() -> ns_core::Result<Option<Unmet>> {
             match Outcome::of(mount::mount("proc", "/proc".as_ref()))? {
                 Outcome::Done => Ok(()),
                 refused => {
-                    let what = format!("mounting a new procfs gives {refused}: parts of /proc are covered");
+                    let what = format!(
+                        "a /proc without mounts over its parts: mounting a new procfs fails with {refused}"
+                    );
                     unmet::report(me, &Unmet::new(what, "run on the host or in a virtual machine"))
                 }
             }

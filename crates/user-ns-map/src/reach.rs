@@ -1,4 +1,4 @@
-//! How far that root reaches: to what its user namespace owns.
+//! What root inside can change: what its user namespace owns.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ use crate::user::User;
 
 const ELSEWHERE: Claim = Claim::holds(
     "elsewhere",
-    "Root inside may not set the hostname or mount in namespaces that its user namespace does not own: EPERM.",
+    "sethostname() and mount() by root inside fail with EPERM in namespaces that its user namespace does not own.",
 )
 .factor("CLONE_NEWUSER")
 .notes(&[114]);
 const ITS_OWN: Claim = Claim::holds(
     "its-own",
-    "Root inside may do both in UTS and mount namespaces that its user namespace owns.",
+    "sethostname() and a tmpfs mount() by root inside succeed in namespaces that its user namespace owns.",
 )
 .factor("CLONE_NEWUTS|CLONE_NEWNS")
 .notes(&[114])
@@ -28,17 +28,21 @@ const ITS_OWN: Claim = Claim::holds(
     "Root in a new user namespace, still in its parent's UTS namespace, sets the hostname. What happens?",
     &[
         right("EPERM: its user namespace does not own that UTS namespace"),
-        wrong("the host is renamed", "root may set the hostname, and it is root"),
-        wrong("only its own view changes", "a user namespace is thought to isolate all that root may change"),
+        wrong("the host gets the new hostname", "root may set the hostname, and getuid() returns 0"),
+        wrong(
+            "the hostname changes inside only",
+            "a user namespace seems to isolate all that root may change",
+        ),
     ],
 );
 
 pub(crate) const CHANGE_WHAT_IS_OWNED: Step = Step {
-    title: "Let root inside set the hostname and mount a tmpfs, in namespaces of its parent's and of its own.",
+    title: "Let root inside set the hostname and mount a tmpfs: in its parent's UTS and mount namespaces, then in new ones.",
     calls: &["sethostname(\"inside\")", "mount(\"tmpfs\", \"/tmp\", \"tmpfs\")"],
     by_hand: &[
-        hand("unshare --user --map-root-user hostname inside"),
-        hand("unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'"),
+        hand("unshare --user --map-root-user hostname inside")
+            .prints("hostname: you must be root to change the host name"),
+        hand("unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'").prints("inside"),
     ],
     claims: &[ELSEWHERE, ITS_OWN],
     run: |lab| {
@@ -52,7 +56,7 @@ pub(crate) const CHANGE_WHAT_IS_OWNED: Step = Step {
 fn set_hostname_and_mount(namespaces: Namespaces) -> Result<Vec<Fact>> {
     let maps = maps::root_inside();
     let mut user = User::Ordinary.child("user", Namespaces::NONE, move |me| {
-        // Around both arms, so that no hostname and no mount of the machine is at stake.
+        // These namespaces are around both arms, and protect the hostname and the mounts of the machine.
         let around = Namespaces::USER | Namespaces::UTS | Namespaces::MNT;
         let mut owner = Spawn::new("owner").namespaces(around).maps(maps).run(move |me| {
             mount::make_private()?;

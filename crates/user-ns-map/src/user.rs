@@ -1,4 +1,4 @@
-//! Who acts: an ordinary user, or root as long as it is asked as root.
+//! The user of an arm: an ordinary user, or root if root runs the experiment.
 
 use nix::unistd::{getgid, getuid};
 use ns_core::{Child, Namespaces, Reporter, Result, namespace, process};
@@ -6,17 +6,17 @@ use ns_core::{Child, Namespaces, Reporter, Result, namespace, process};
 /// The user that root becomes. It needs no entry in /etc/passwd.
 const ORDINARY: u32 = 1000;
 
-/// Who acts outside of the namespaces under test.
+/// The user that acts outside of the namespaces under test.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum User {
     /// Without any privilege.
     Ordinary,
-    /// With all that the experiment was started with.
+    /// With the privileges that the experiment was started with.
     Root,
 }
 
 impl User {
-    /// A child of this user, which has moved into new `namespaces`, and then does what `body` says.
+    /// A child of this user that creates `namespaces` by unshare(), and then runs `body`.
     pub(crate) fn child(
         self,
         label: &str,
@@ -38,11 +38,11 @@ impl User {
 pub(crate) struct Ids {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// A user that it is not.
+    /// The ID of another user.
     pub(crate) other: u32,
 }
 
-/// To be asked outside: in a new user namespace nobody has an ID yet.
+/// The IDs outside. Call this before unshare(): in a new user namespace, no ID is mapped.
 pub(crate) fn ids() -> Ids {
     let (uid, gid) =
         if getuid().is_root() { (ORDINARY, ORDINARY) } else { (getuid().as_raw(), getgid().as_raw()) };

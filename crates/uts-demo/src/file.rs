@@ -1,4 +1,4 @@
-//! /proc/sys/kernel/hostname: the same name as a file, with rules of its own.
+//! /proc/sys/kernel/hostname: the hostname as a file, which has rules of its own.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
@@ -11,12 +11,12 @@ use ns_core::probe::Unmet;
 use ns_core::{Child, Errno, Fact, Kind, Named, Namespaces, NsFile, Outcome, Reporter, process, uts};
 
 const HOSTNAME: &str = "/proc/sys/kernel/hostname";
-/// Any user but 0.
-const STRANGER: u32 = 1000;
+/// Any user ID but 0.
+const ORDINARY_USER: u32 = 1000;
 
 const ONE_FILE: Claim = Claim::holds(
     "one-file",
-    "/proc/sys/kernel/hostname shows each reader its own name, even through one open file.",
+    "/proc/sys/kernel/hostname returns the hostname of the reader's namespace, even through a shared file descriptor.",
 )
 .factor("CLONE_NEWUTS")
 .notes(&[135])
@@ -25,18 +25,19 @@ const ONE_FILE: Claim = Claim::holds(
     Row::outside("same fd, outside", "pread(file)"),
 ])
 .asks(
-    "/proc/sys/kernel/hostname is opened outside. A child in another UTS namespace reads that descriptor. What is it?",
+    "A process opens /proc/sys/kernel/hostname. Its child in a new UTS namespace reads that descriptor. What does it get?",
     &[
         right("the child's own hostname"),
-        wrong("the hostname outside", "an open file is what it was when it was opened, and the file is outside's"),
-        wrong("nothing: read() fails", "a descriptor of another namespace's file is thought to be of no use"),
+        wrong("the parent's hostname", "an open file is usually the same for every reader, and the parent opened it"),
+        wrong("nothing: read() fails", "a descriptor is believed to work in its opener's namespace only"),
     ],
 );
 
 pub(crate) const READ_ONE_FILE: Step = Step {
-    title: "Open /proc/sys/kernel/hostname once. We and a child with another hostname both read that open file.",
+    title: "Open /proc/sys/kernel/hostname once. Set another hostname in a child, and read the descriptor in both processes.",
     calls: &["open(\"/proc/sys/kernel/hostname\")", "clone3(CLONE_NEWUTS)", "pread(file)"],
-    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname inside; cat <&3' 3< /proc/sys/kernel/hostname")],
+    by_hand: &[hand("unshare -Ur --uts sh -c 'hostname inside; cat <&3' 3< /proc/sys/kernel/hostname")
+        .prints("inside")],
     claims: &[ONE_FILE],
     run: |lab| {
         lab.compare(ONE_FILE, Namespaces::NONE, Namespaces::UTS, read_one_file)?
@@ -46,13 +47,13 @@ pub(crate) const READ_ONE_FILE: Step = Step {
 
 const WOKEN: Claim = Claim::holds(
     "woken",
-    "poll() on /proc/sys/kernel/hostname wakes for a rename in any UTS namespace: only the name stays in.",
+    "poll() on /proc/sys/kernel/hostname also reports a sethostname() in another UTS namespace.",
 )
 .factor("sethostname()")
 .notes(&[135]);
 
 pub(crate) const POLL: Step = Step {
-    title: "Go away to another UTS namespace, rename that one, and come back. Does poll() say that ours has changed?",
+    title: "Enter another UTS namespace, set its hostname, and return. Then ask poll() whether the hostname has changed.",
     calls: &[
         "open(\"/proc/sys/kernel/hostname\")",
         "setns(away, CLONE_NEWUTS)",
@@ -67,21 +68,21 @@ pub(crate) const POLL: Step = Step {
 
 const CUT: Claim = Claim::holds(
     "cut",
-    "/proc/sys/kernel/hostname takes a name of more than 64 bytes, and keeps 64 of them.",
+    "write() of 65 bytes to /proc/sys/kernel/hostname succeeds, and the kernel keeps 64.",
 )
 .factor("a 65th byte")
 .more(&[53])
-.requires(&[Requirement::Probe(is_ours_to_write)]);
+.requires(&[Requirement::Probe(may_write_the_file)]);
 
 pub(crate) const WRITE_LONG_NAMES: Step = Step {
-    title: "Write names of 64 and of 65 bytes to the file.",
+    title: "Write names of 64 and of 65 bytes to /proc/sys/kernel/hostname.",
     calls: &["write(\"/proc/sys/kernel/hostname\", name, length)"],
-    by_hand: &[hand(
-        "sudo unshare --uts sh -c 'printf %070d 0 > /proc/sys/kernel/hostname; hostname | wc --chars'",
-    )],
+    by_hand: &[hand("unshare --uts sh -c 'printf %070d 0 > /proc/sys/kernel/hostname; hostname | wc -c'")
+        .as_root()
+        .prints("65")],
     claims: &[CUT],
     run: |lab| {
-        // A longer name is cut, not refused.
+        // The file cuts a longer name, where sethostname() refuses it.
         lab.compare(CUT, 64, 65, write_long_name)?.shows(
             outside("write(file)").is_not("EINVAL")
                 & outside("bytes kept").differs_from(outside("bytes written")),
@@ -91,14 +92,14 @@ pub(crate) const WRITE_LONG_NAMES: Step = Step {
 
 const BY_FILE: Claim = Claim::holds(
     "by-file",
-    "To write /proc/sys/kernel/hostname takes user 0 of the host, and no capability.",
+    "Writing /proc/sys/kernel/hostname requires user ID 0 of the host, and no capability.",
 )
-.factor("user 0")
+.factor("user ID 0")
 .more(&[53])
-.requires(&[Requirement::Probe(is_ours_to_write), Requirement::Probe(another_user)]);
+.requires(&[Requirement::Probe(may_write_the_file), Requirement::Probe(another_user)]);
 
 pub(crate) const WRITE_AS_A_USER: Step = Step {
-    title: "Drop every capability, and set the hostname by call and by file: as user 1000, and as user 0.",
+    title: "Drop every capability. Set the hostname by sethostname() and by the file: as user 1000, then as user 0.",
     calls: &[
         "setresuid(1000, 1000, 1000)",
         "capset(0)",
@@ -106,12 +107,13 @@ pub(crate) const WRITE_AS_A_USER: Step = Step {
         "write(file, \"written\")",
     ],
     by_hand: &[
-        hand("sudo unshare --uts setpriv --bounding-set -all sh"),
-        hand("hostname called; echo written > /proc/sys/kernel/hostname; hostname"),
+        hand("unshare --uts setpriv --bounding-set -all bash  # a shell of your own").as_root().prints(""),
+        hand("hostname called").as_root().prints("…: you must be root to change the host name").status(1),
+        hand("echo written > /proc/sys/kernel/hostname; hostname").as_root().prints("written"),
     ],
     claims: &[BY_FILE],
     run: |lab| {
-        lab.compare(BY_FILE, STRANGER, 0, rename_as)?
+        lab.compare(BY_FILE, ORDINARY_USER, 0, rename_as)?
             .shows(inside("sethostname()").is("EPERM") & inside("write(file)").from("EACCES").to("OK"))
     },
 };
@@ -127,10 +129,10 @@ fn read_one_file(namespaces: Namespaces) -> Result<Vec<Fact>> {
     Ok(vec![inside, Fact::outside("pread(file)", read_from_start(&file)?)])
 }
 
-/// A process opens the file at home, goes away, renames what is there or does not, and polls at home again.
+/// A process opens the file, enters another UTS namespace, sets its hostname or not, returns, and calls poll().
 fn poll_after_a_visit(renames: bool) -> Result<Vec<Fact>> {
     uts::set_hostname("home")?;
-    // A rename elsewhere on this machine would be heard too, by chance; but not every time.
+    // By chance, poll() may report a rename elsewhere on this machine too, but not every time.
     const TIMES: usize = 20;
     let there = Child::spawn("member of away", Namespaces::UTS, Reporter::stay)?;
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
@@ -186,14 +188,14 @@ fn read_from_start(file: &File) -> ns_core::Result<String> {
     Ok(String::from_utf8_lossy(&buffer[..length]).trim_end().into())
 }
 
-/// Whether the file is open to us for writing. To open it changes nothing.
-fn is_ours_to_write() -> ns_core::Result<Option<Unmet>> {
+/// Whether this process may open the file for writing. Opening it changes nothing.
+fn may_write_the_file() -> ns_core::Result<Option<Unmet>> {
     let opened =
         OpenOptions::new().write(true).open(HOSTNAME).named(|| format!("open(\"{HOSTNAME}\", O_WRONLY)"));
     Ok(match Outcome::of(opened)? {
         Outcome::Done => None,
         Outcome::Failed(Errno::EACCES) => {
-            Some(Unmet::new(format!("user 0 of the host, to whom {HOSTNAME} belongs"), "run as root: sudo …"))
+            Some(Unmet::new(format!("user ID 0 of the host, which owns {HOSTNAME}"), "run as root: sudo …"))
         }
         Outcome::Failed(errno) => {
             Some(Unmet::new(format!("write access to {HOSTNAME} ({errno:?})"), "run as root on the host"))
@@ -201,11 +203,11 @@ fn is_ours_to_write() -> ns_core::Result<Option<Unmet>> {
     })
 }
 
-/// Whether we can become another user: not where a user namespace maps us alone.
+/// Whether this process can become another user. It cannot where a user namespace maps one user only.
 fn another_user() -> ns_core::Result<Option<Unmet>> {
     let mut child = Child::spawn("probe", Namespaces::NONE, |me| {
-        me.report("setresuid()", Outcome::of(process::become_user(STRANGER))?)
+        me.report("setresuid()", Outcome::of(process::become_user(ORDINARY_USER))?)
     })?;
     let became = child.fact()?.value;
-    Ok((became != "OK").then(|| Unmet::new("a second user to become", "run as root on the host")))
+    Ok((became != "OK").then(|| Unmet::new("a second user ID", "run as root on the host")))
 }

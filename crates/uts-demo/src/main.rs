@@ -1,9 +1,9 @@
 //! Who hears a hostname?
 //!
-//! A process sets the hostname and the NIS domain name. Who reads the new ones, and who goes on reading the old? Watch
-//! the outside column: in each control the names outside change too.
+//! A process sets the hostname and the NIS domain name. Which processes read the new names, and which read the old?
+//! Watch the outside column: in each control, the names outside change too.
 //!
-//! Outside is a UTS namespace of the experiment's own, so even the control renames nothing that the host would see.
+//! The experiment runs in a new UTS namespace, so even the control leaves the host's names alone.
 
 mod file;
 mod matrix;
@@ -18,16 +18,16 @@ const UTS_DEMO: Experiment = Experiment {
     question: "Who hears a hostname?",
     setup: "A name is set on one side. Which name does each side read?",
     arms: ["plain child", "CLONE_NEWUTS"],
-    in_short: "a UTS namespace begins as a copy. Names that are set in it are read by its members alone.",
+    in_short: "a UTS namespace begins as a copy. Only its members read the names that are set in it.",
     notes: "UTS Namespace",
     man: &["uts_namespaces(7)", "sethostname(2)", "uname(2)"],
     examples: &[
         ("uts-demo", "run the experiment"),
-        ("uts-demo --sabotage", "without the namespace: no claim holds"),
+        ("uts-demo --sabotage", "the negative control: no claim holds"),
         ("uts-demo --format jsonl | jq .", "the same as data"),
-        ("strace -f uts-demo", "the system calls, facts on their pipes included"),
+        ("strace -f uts-demo", "its system calls, with those that report facts"),
     ],
-    // The control renames this, in the host's place.
+    // The control sets the names of this namespace, not those of the host.
     sandbox: Namespaces::UTS,
     requires: &[],
     steps: &[
@@ -41,7 +41,7 @@ const UTS_DEMO: Experiment = Experiment {
         file::WRITE_AS_A_USER,
         rules::SET_LONG_NAMES,
         rules::MAKE_WITHOUT_PRIVILEGE,
-        rules::SET_AS_A_STRANGER,
+        rules::SET_WITHOUT_OWNERSHIP,
         rules::READ_THE_RELEASE,
     ],
     prepare: None,
@@ -52,7 +52,7 @@ fn main() -> std::process::ExitCode {
 }
 
 const STAYS: Claim =
-    Claim::holds("stays", "A hostname and an NIS domain name that are set in a UTS namespace stay in it.")
+    Claim::holds("stays", "sethostname() and setdomainname() in a new UTS namespace leave its creator's names unchanged.")
         .factor("CLONE_NEWUTS")
         .notes(&[134, 135])
         .core(&[
@@ -60,29 +60,30 @@ const STAYS: Claim =
             Row::outside("NIS name outside", "NIS domain name"),
         ])
         .asks(
-            "A child in a new UTS namespace sets its hostname and its NIS domain name. What is read outside?",
+            "A child in a new UTS namespace sets the hostname and the NIS domain name. Which names does its parent read?",
             &[
                 right("both old names"),
                 wrong(
                     "both new names",
-                    "sethostname() is known as what renames the machine, and the caller is root",
+                    "sethostname() is known to rename the machine, and the caller is root",
                 ),
                 wrong(
                     "the old hostname and the new NIS domain name",
-                    "a NIS domain is a matter of the network, for which there is another namespace",
+                    "an NIS domain sounds like a matter of network namespaces",
                 ),
             ],
         );
 
 const SET_INSIDE: Step = Step {
-    title: "Set both names in a child, which is a member of our namespace, then of one of its own. Read ours.",
+    title: "Set both names in a child, in its parent's UTS namespace or in a new one. Then read them in the parent.",
     calls: &[
         "clone3(CLONE_NEWUTS)",
         "sethostname(\"inside\")",
         "setdomainname(\"inside.example\")",
         "uname()",
     ],
-    by_hand: &[hand("unshare --user --map-root-user --uts sh -c 'hostname inside; hostname'; hostname")],
+    by_hand: &[hand("hostname; unshare -Ur --uts sh -c 'hostname inside; hostname'; hostname")
+        .prints("<name>\ninside\n<name>")],
     claims: &[STAYS],
     run: |lab| {
         lab.compare(STAYS, Namespaces::NONE, Namespaces::UTS, rename_inside)?
@@ -92,7 +93,7 @@ const SET_INSIDE: Step = Step {
 
 const COPY: Claim = Claim::holds(
     "copy",
-    "A UTS namespace begins with a copy of its creator's names; later changes of the creator's do not reach it.",
+    "A new UTS namespace copies its creator's names once; later changes there do not reach it.",
 )
 .factor("CLONE_NEWUTS")
 .notes(&[134, 135])
@@ -101,21 +102,21 @@ const COPY: Claim = Claim::holds(
     Row::inside("after a rename", "hostname later"),
 ])
 .asks(
-    "A child is created in a new UTS namespace; then the host is renamed. Which hostname does the child read?",
+    "A child is created in a new UTS namespace. Then the host gets a new hostname. Which hostname does the child read?",
     &[
-        right("the host's old one"),
+        right("the host's old hostname"),
         wrong(
-            "the host's new one",
-            "a namespace is taken for a layer above the host's values, as long as nothing is set in it",
+            "the host's new hostname",
+            "a namespace is taken for a layer that shows the host's value until it sets its own",
         ),
-        wrong("`(none)`, the kernel's default", "a new namespace is expected to be empty, as a network namespace nearly is"),
+        wrong("`(none)`, the kernel's default", "a new network namespace is nearly empty"),
     ],
 );
 
 const SET_OUTSIDE: Step = Step {
-    title: "Read both names in a child; then rename ourselves, and let it read again.",
+    title: "Read the names in a child. Set new names in its parent. Then read them in the child again.",
     calls: &["uname()", "sethostname(\"renamed\")", "setdomainname(\"renamed.example\")", "uname()"],
-    by_hand: &[hand("hostname; unshare -Ur --uts hostname")],
+    by_hand: &[hand("hostname; unshare -Ur --uts hostname").prints("<name>\n<name>")],
     claims: &[COPY],
     run: |lab| {
         lab.compare(COPY, Namespaces::NONE, Namespaces::UTS, rename_outside)?.shows(
@@ -128,29 +129,26 @@ const SET_OUTSIDE: Step = Step {
 
 const HEARD: Claim = Claim::holds(
     "heard",
-    "Every member of a UTS namespace reads a name that any of them sets, and nobody else does.",
+    "A hostname set in a UTS namespace is read by all its members, and in no other namespace.",
 )
 .factor("CLONE_NEWUTS")
 .notes(&[135])
 .more(&[51, 52])
-.core(&[
-    Row::outside("read by members", "read by a fellow member"),
-    Row::outside("read by others", "read by anyone else"),
-])
+.core(&[Row::outside("read by members", "read by members"), Row::outside("read by others", "read by others")])
 .asks(
     "A process enters the UTS namespace of another and sets the hostname there. Who reads the new name?",
     &[
         right("every member, and nobody else"),
-        wrong("only the process that set it", "'isolated' is taken to mean: each process has its own"),
+        wrong("only the process that set it", "'isolated' is read as: each process has its own hostname"),
         wrong(
-            "the one who set it, and processes that are created later",
-            "what is set in the environment reaches new children alone",
+            "the process that set it, and its later children",
+            "environment variables do reach later children only",
         ),
     ],
 );
 
 const TAKE_TURNS: Step = Step {
-    title: "Four processes in three namespaces set the hostname in turn. After each turn, all read it.",
+    title: "Let four processes in three UTS namespaces set the hostname in turn. Let all four read it after each turn.",
     calls: &[
         "clone3(CLONE_NEWUTS)",
         "setns(\"/proc/FIRST/ns/uts\", CLONE_NEWUTS)",
@@ -162,19 +160,18 @@ const TAKE_TURNS: Step = Step {
     run: |lab| {
         let matrices = lab.arms(Namespaces::NONE, Namespaces::UTS, matrix::take_turns)?;
         matrices.treatment().show(lab)?;
-        lab.judge(HEARD, matrices.map(|matrix| matrix.facts())).shows(
-            outside("read by a fellow member").is("6 of 6") & outside("read by anyone else").is("0 of 10"),
-        )
+        lab.judge(HEARD, matrices.map(|matrix| matrix.facts()))
+            .shows(outside("read by members").is("6 of 6") & outside("read by others").is("0 of 10"))
     },
 };
 
 const ENTERED: Claim = Claim::holds(
     "entered",
-    "setns() into the UTS namespace of a process, as by nsenter, gives the caller that namespace's names.",
+    "After setns() into another UTS namespace, as by nsenter(1), the caller reads that namespace's hostname.",
 )
-.factor("another's ns/uts")
+.factor("the container's ns/uts")
 .notes(&[136])
-.arms("its own ns", "another's ns")
+.arms("own ns", "another ns")
 .core(&[
     Row::inside("before setns()", "hostname at first"),
     Row::inside("after setns()", "hostname after setns()"),
@@ -183,17 +180,22 @@ const ENTERED: Claim = Claim::holds(
     "A process calls setns() on a container's /proc/PID/ns/uts. Which hostname does it read then?",
     &[
         right("the container's"),
-        wrong("its own, as before", "a process is thought to keep the namespaces in which it was created"),
-        wrong("its own; its next child reads the container's", "setns() into a PID namespace does work so"),
+        wrong("its own, as before", "a process is believed to keep its first namespaces"),
+        wrong(
+            "its own; its next child reads the container's",
+            "setns() into a PID namespace works like that",
+        ),
     ],
 );
 
 const ENTER: Step = Step {
-    title: "Enter a UTS namespace, and leave it again: once our own, once that of a container called 'container'.",
+    title: "Enter a UTS namespace by setns(), and return: once the caller's own, once that of the process 'container'.",
     calls: &["open(\"/proc/PID/ns/uts\")", "setns(ns, CLONE_NEWUTS)", "uname()"],
     by_hand: &[
-        hand("unshare -Ur --uts sh -c 'hostname container; sleep 60' &"),
-        hand("nsenter --user --preserve-credentials --uts --target $! hostname; hostname"),
+        hand("unshare -Ur --uts sh -c 'hostname container; exec sleep 60' &").prints(""),
+        hand("hostname; nsenter -U --preserve-credentials --uts --target $! hostname; hostname")
+            .prints("<name>\ncontainer\n<name>"),
+        hand("kill $!").prints(""),
     ],
     claims: &[ENTERED],
     run: |lab| {
@@ -203,7 +205,7 @@ const ENTER: Step = Step {
             me.report("hostname", uts::hostname())?;
             me.stay()
         })?;
-        container.fact()?; // it has its name
+        container.fact()?; // its hostname is set
         lab.actor(&container)?;
         lab.compare(ENTERED, None, Some(container.pid()), visit)?.shows(
             inside("hostname at first").is("outside") & inside("hostname after setns()").is("container"),
@@ -211,7 +213,7 @@ const ENTER: Step = Step {
     },
 };
 
-/// Sets the hostname and, likewise, the NIS domain name.
+/// Sets the hostname to `name`, and the NIS domain name to `name`.example.
 fn set_names(name: &str) -> ns_core::Result<()> {
     uts::set_hostname(name)?;
     uts::set_domain_name(&format!("{name}.example"))
@@ -238,13 +240,13 @@ fn rename_outside(namespaces: Namespaces) -> Result<Vec<Fact>> {
         me.report("hostname later", uts::hostname())?;
         me.report("NIS domain name later", uts::domain_name())
     })?;
-    let at_birth = child.fact()?;
+    let at_first = child.fact()?;
     set_names("renamed")?;
     child.wake()?;
-    Ok(vec![at_birth, child.fact()?, child.fact()?, Fact::outside("hostname later", uts::hostname())])
+    Ok(vec![at_first, child.fact()?, child.fact()?, Fact::outside("hostname later", uts::hostname())])
 }
 
-/// A visitor enters the UTS namespace of `host` (`None`: its own), looks around, and goes back.
+/// A visitor enters the UTS namespace of `host` (`None`: its own), reads the hostname, and returns.
 fn visit(host: Option<Pid>) -> Result<Vec<Fact>> {
     let mut visitor = Child::spawn("visitor", Namespaces::NONE, |me| {
         let (home, away) = (NsFile::of(None, Kind::Uts)?, NsFile::of(host, Kind::Uts)?);

@@ -1,33 +1,33 @@
-//! The matrix: who reads a hostname, by who has set it.
+//! The matrix: which process sets a hostname, and which processes then read it.
 //!
-//! Four processes take their turns. We are the first; the second may have a namespace of its own; the third, its
-//! guest, enters that one; the fourth may again have its own.
+//! Four processes set the hostname in turn: `outside`, which is this process, and three children. `first` and `second`
+//! each are in a new UTS namespace, except in the control. `guest` enters the namespace of `first`.
 
 use anyhow::Result;
 use lesson::{Lab, Picture};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter, Value, uts};
 
-/// Who takes part, and what each calls the machine.
+/// The processes, and the hostname that each sets.
 const NAMES: [&str; 4] = ["outside", "first", "guest", "second"];
-/// Where each is at home. The guest is with the first.
-const HOMES: [usize; 4] = [0, 1, 1, 2];
+/// The namespace of each, by number. `guest` is in that of `first`.
+const NAMESPACE_OF: [usize; 4] = [0, 1, 1, 2];
 
-/// For each who sets the hostname: which of the four then read it.
+/// For each process that sets the hostname: which of the four then read it.
 pub(crate) struct Matrix([[bool; 4]; 4]);
 
-/// Lets all four take their turns. In the control they share our namespace; else the first and the second have their own.
+/// Lets all four set the hostname in turn. In the control, they share the namespace of this process.
 pub(crate) fn take_turns(namespaces: Namespaces) -> Result<Matrix> {
-    uts::set_hostname("nobody")?;
+    uts::set_hostname("unset")?;
     let first = Child::spawn(NAMES[1], namespaces, |me| set_and_read(me, 1))?;
-    let home = first.pid();
+    let host = first.pid();
     let guest = Child::spawn(NAMES[2], Namespaces::NONE, |me| {
-        NsFile::of(Some(home), Kind::Uts)?.enter(Some(Kind::Uts))?;
+        NsFile::of(Some(host), Kind::Uts)?.enter(Some(Kind::Uts))?;
         set_and_read(me, 2)
     })?;
     let second = Child::spawn(NAMES[3], namespaces, |me| set_and_read(me, 3))?;
     let mut children = [first, guest, second];
     for child in &mut children {
-        child.fact()?; // it is at home
+        child.fact()?; // it is in its namespace
     }
     let mut reads = [[false; 4]; 4];
     for (turn, name) in NAMES.into_iter().enumerate() {
@@ -48,11 +48,11 @@ pub(crate) fn take_turns(namespaces: Namespaces) -> Result<Matrix> {
 }
 
 impl Matrix {
-    /// Shows who reads whose name.
+    /// Shows which process reads which name.
     pub(crate) fn show(&self, lab: &mut Lab) -> Result<()> {
         lab.picture(
             Picture::Heat(1),
-            "Who reads the new hostname, with namespaces of their own",
+            "Which process reads the new hostname, in the treatment",
             &["set by", "outside reads it", "first", "its guest", "second"],
             self.rows(),
         )
@@ -66,31 +66,28 @@ impl Matrix {
             .collect()
     }
 
-    /// How many read a name that is set in their namespace, and how many one that is not.
+    /// How often a name is read in the namespace in which it is set, and how often in another.
     pub(crate) fn facts(&self) -> Vec<Fact> {
-        let count = |fellows: bool| {
+        let count = |same_namespace: bool| {
             let mut cells = Vec::new();
             for (turn, reads) in self.0.iter().enumerate() {
                 cells.extend(
                     reads
                         .iter()
-                        .zip(HOMES)
-                        .filter(|(_, home)| (*home == HOMES[turn]) == fellows)
+                        .zip(NAMESPACE_OF)
+                        .filter(|(_, namespace)| (*namespace == NAMESPACE_OF[turn]) == same_namespace)
                         .map(|(read, _)| *read),
                 );
             }
             format!("{} of {}", cells.iter().filter(|read| **read).count(), cells.len())
         };
-        vec![
-            Fact::outside("read by a fellow member", count(true)),
-            Fact::outside("read by anyone else", count(false)),
-        ]
+        vec![Fact::outside("read by members", count(true)), Fact::outside("read by others", count(false))]
     }
 }
 
-/// In each turn: set the hostname if the turn is one's own; when all have had the chance, read it.
+/// In each turn: sets the hostname if `own` is that turn, waits for all others, and reads it.
 fn set_and_read(me: &mut Reporter, own: usize) -> ns_core::Result<()> {
-    me.report("at home", "yes")?;
+    me.report("in its namespace", "yes")?;
     for turn in 0..NAMES.len() {
         me.checkpoint()?;
         if turn == own {

@@ -1,8 +1,8 @@
-//! What joins two veth pairs: not their near ends in one namespace, but a bridge of which these are ports.
+//! What connects two veth pairs: a bridge whose ports are their near ends. Near ends in one namespace are not enough.
 //!
-//! a and b each have a veth pair that leads to the sandbox, as two containers have to their host. Whether a packet goes on
-//! from one into the other is up to what the sandbox does with the two ends in it. A physical device may be a port of
-//! the bridge too, and then it leads out of the machine; ours would cost the machine its network, so it is left alone.
+//! a and b each have a veth pair to the sandbox, as two containers have to their host. A packet from one pair reaches
+//! the other only if the sandbox forwards it. A physical device may be a port of a bridge too, which then connects to
+//! the outside. The experiment leaves physical devices alone: as a port, a device loses its own network.
 
 use std::os::fd::AsFd;
 
@@ -17,7 +17,7 @@ use crate::networks::Networks;
 
 const BY_ITSELF: Claim = Claim::refuted(
     "by-itself",
-    "veth bridges: two pairs whose near ends meet in one namespace join the namespaces of their far ends.",
+    "veth pairs act as a bridge: two pairs that end in one namespace connect their far ends.",
     "joins",
 )
 .factor("two veth pairs")
@@ -25,16 +25,16 @@ const BY_ITSELF: Claim = Claim::refuted(
 .arms("no pair", "a pair each")
 .core(&[Row::inside("answered by b", FIRST_IS_ANSWERED)])
 .asks(
-    "a and b have a veth pair each that ends on the host, where nothing else is set up. a sends b a datagram. Who gets it?",
+    "a and b each have a veth pair that ends on the host. Nothing else is set up. a sends b a datagram. Who receives it?",
     &[
-        right("nobody: it ends at the host's end of a's pair"),
+        right("nobody: it gets only to the host's end of a's pair"),
         wrong("b: both pairs end in one namespace", "the notes say that veth makes bridges"),
-        wrong("b: the host routes it", "the host has a way to both, and a router passes packets on"),
-        wrong("every process on the host", "a namespace is thought of as one wire"),
+        wrong("b: the host routes it", "the host has a device towards each, and a router forwards"),
+        wrong("every process on the host", "a namespace is taken for one shared wire"),
     ],
 );
 const JOINS: Claim =
-    Claim::holds("joins", "A bridge joins the veth pairs whose ends are its ports: a reaches b through it.")
+    Claim::holds("joins", "A bridge forwards packets between the veth pairs whose ends are its ports.")
         .factor("master br0")
         .notes(&[77, 78])
         .arms("pairs alone", "bridge br0")
@@ -45,40 +45,35 @@ const JOINS: Claim =
                 right("nothing"),
                 wrong("ip_forward = 1 on the host", "a host that routes needs it, and Docker sets it"),
                 wrong("an address on the bridge", "docker0 has one: it is the containers' gateway"),
-                wrong("a route by way of the host", "that is the way to other networks"),
+                wrong("a route through the host", "other subnets need such a route"),
             ],
         );
-const CUT_OFF: Claim =
-    Claim::holds("cut-off", "A port that is taken out of its bridge is cut off, though its veth pair runs.")
-        .factor("nomaster")
-        .notes(&[78]);
+const CUT_OFF: Claim = Claim::holds(
+    "cut-off",
+    "A veth end that is removed from its bridge receives nothing from it, although its pair is up.",
+)
+.factor("nomaster")
+.notes(&[78]);
 
 pub(crate) const JOIN: Step = Step {
-    title: "Give a and b a veth pair each that ends in the sandbox: a0 leads to pa, b0 to pb, and beside them is a \
-            bridge, br0. Then a sends its two datagrams to b. The first of the two finds neither pa nor pb a port of br0, or both, or pa \
-            alone; the second always finds both.",
+    title: "Give a and b a veth pair each to the sandbox: a0 to pa, b0 to pb. Create the bridge br0 there. Let a send its \
+            first datagram to b while neither, both or only pa is a port of br0. Let it send its second with both as ports.",
     calls: &[
         "RTM_NEWLINK(IFLA_INFO_KIND=\"bridge\")",
         "RTM_SETLINK(pb, IFLA_MASTER=br0)",
         "RTM_SETLINK(pb, IFLA_MASTER=0)",
         "sendto(b)",
     ],
-    by_hand: &[
-        hand("for w in a b; do ip link add p$w type veth peer name ${w}0 netns $w; ip link set p$w up; done"),
-        hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up"),
-        hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up"),
-        hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2"),
-        hand(
-            "ip link add br0 type bridge; ip link set br0 up; ip link set pa master br0; ip link set pb master br0",
-        ),
-        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2; bridge link"),
-        hand("ip link set pb nomaster; nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2"),
-    ],
+    by_hand: &[hand("for w in a b; do ip link add p$w type veth peer name ${w}0 netns $w; ip link set p$w up; done").prints("").in_the_same_shell(), hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up").prints(""), hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up").prints(""), hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2 | grep received").prints("1 packets transmitted, 0 received, …"), hand("ip link add br0 type bridge; ip link set br0 up; ip link set pa master br0; ip link set pb master br0; sleep 1; bridge link").prints("… pa@… master br0 state forwarding …\n… pb@… master br0 state forwarding …"), hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2 | grep received").prints("1 packets transmitted, 1 received, …"), hand("ip link set pb nomaster; nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2 | grep received").prints("1 packets transmitted, 0 received, …"), ],
     claims: &[BY_ITSELF, JOINS, CUT_OFF],
     run: |lab| {
         let mut networks = Networks::new()?;
         let host = Host::with_a_pair_each(&networks)?;
-        lab.links("What leads where, with both ends in the bridge", host.devices(&networks)?, Value::Text)?;
+        lab.links(
+            "Devices and their peers, with both near ends as ports",
+            host.devices(&networks)?,
+            Value::Text,
+        )?;
         let mut exchange = |between| match between {
             Between::Nothing => Networks::new()?.exchange(|_| Ok(())),
             Between::PairsAlone => host.exchange(&mut networks, [false, false]),
@@ -88,7 +83,7 @@ pub(crate) const JOIN: Step = Step {
         lab.compare(BY_ITSELF, Between::Nothing, Between::PairsAlone, &mut exchange)?.shows(both_arrived())?;
         lab.compare(JOINS, Between::PairsAlone, Between::Bridge, &mut exchange)?.shows(both_arrived())?;
         lab.compare(CUT_OFF, Between::Bridge, Between::BridgeWithoutB, &mut exchange)?
-            .shows(first_was_lost() & outside("b0 runs").is("yes"))
+            .shows(first_was_lost() & outside("b0 is up").is("yes"))
     },
 };
 
@@ -101,7 +96,7 @@ enum Between {
     BridgeWithoutB,
 }
 
-/// What the sandbox has in it: a bridge, and the near ends of two veth pairs.
+/// The devices in the sandbox: a bridge, and the near ends of two veth pairs.
 struct Host {
     net: Netlink,
     bridge: u32,
@@ -109,7 +104,7 @@ struct Host {
 }
 
 impl Host {
-    /// One whose pairs lead into a and b. Both near ends are ports of the bridge.
+    /// Creates a pair into a and a pair into b. Both near ends are ports of the bridge.
     fn with_a_pair_each(networks: &Networks) -> Result<Host> {
         let net = Netlink::open()?;
         let mut near_ends = [0; 2];
@@ -130,12 +125,12 @@ impl Host {
         Ok(host)
     }
 
-    /// a sends to b. Of the near ends, these are ports of the bridge for the first datagram, and both for the second.
+    /// a sends to b. `are_ports` says which near ends are ports for the first datagram. For the second, both are.
     fn exchange(&self, networks: &mut Networks, are_ports: [bool; 2]) -> Result<Vec<Fact>> {
         self.have_ports(are_ports)?;
         let b0 = networks.b.link(&networks.b.end)?;
         let mut facts = networks.exchange(|_| self.have_ports([true, true]))?;
-        facts.push(Fact::outside("b0 runs", b0.running && b0.lower_up));
+        facts.push(Fact::outside("b0 is up", b0.running && b0.lower_up));
         Ok(facts)
     }
 

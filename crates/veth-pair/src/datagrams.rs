@@ -13,16 +13,16 @@ use ns_core::{Named, Outcome, Reporter};
 pub(crate) const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// The echo service of RFC 862.
 const ECHO: u16 = 7;
-/// What a reports of its first datagram: how sendto() went, and whether b answered it.
+/// What a reports of its first datagram: the result of sendto(), and whether b answered.
 pub(crate) const FIRST_IS_SENT: &str = "sendto(b, \"first\")";
 pub(crate) const FIRST_IS_ANSWERED: &str = "b answered \"first\"";
 
-/// Both datagrams were answered, and went by the ends.
+/// Both datagrams were answered, and the ends counted them.
 pub(crate) fn both_arrived() -> Effect {
     inside("a received").is("first, second") & outside("a0 sent").is(2) & outside("b0 received").is(2)
 }
 
-/// Both were sent, and the second alone arrived.
+/// a sent both datagrams, and only the second arrived.
 pub(crate) fn first_was_lost() -> Effect {
     inside("a received").is("second")
         & inside(FIRST_IS_SENT).from("ENETUNREACH").or("ENETDOWN").to("OK")
@@ -41,11 +41,11 @@ pub(crate) fn answer(me: &mut Reporter) -> ns_core::Result<()> {
     }
 }
 
-/// Process a: sends "first" and, when it is woken, "second", and reports what answers it received; again and again.
+/// Process a: sends "first" and, once the parent wakes it, "second". Then it reports the answers, and starts again.
 pub(crate) fn send_two(me: &mut Reporter) -> ns_core::Result<()> {
     loop {
-        me.stay()?; // until it is to send
-        // A new socket, so that no answer to an earlier datagram is received.
+        me.stay()?; // until the parent wakes it to send
+        // A new socket receives no answers to earlier datagrams.
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).named(|| "bind(\"0.0.0.0:0\")".into())?;
         me.report(FIRST_IS_SENT, send(&socket, "first")?)?;
         me.checkpoint()?;

@@ -1,4 +1,4 @@
-//! A veth pair with one end down: neither end carries a packet, and who sends is not told.
+//! A veth pair with one end down: packets are lost, and the sender gets no error.
 
 use anyhow::{Result, ensure};
 use lesson::{Claim, Kernel, Requirement, Row, Step, hand, outside, right, wrong};
@@ -11,13 +11,13 @@ use crate::networks::Networks;
 
 const NO_CARRIER: Claim = Claim::holds(
     "no-carrier",
-    "When one end is set down, the other, in the same namespace, loses its carrier: LOWERLAYERDOWN.",
+    "A veth end whose peer in the same namespace is set down loses its carrier, and shows LOWERLAYERDOWN.",
 )
 .factor("link set vb down")
 .more(&[59]);
 const LOST: Claim = Claim::holds(
     "lost",
-    "sendto() into a veth pair whose far end is down succeeds, and what was sent is lost.",
+    "While the peer of a veth end is down, sendto() succeeds, and the datagram is lost.",
 )
 .factor("link set b0 down")
 .notes(&[76])
@@ -27,38 +27,41 @@ const LOST: Claim = Claim::holds(
     "b0, the far end of the pair, is set down. a sends a datagram into its own end. What does sendto() return?",
     &[
         right("OK, and the datagram is lost"),
-        wrong("OK, and it arrives when b0 is up again", "a pipe keeps what is written until it is read"),
-        wrong("ENETDOWN", "the kernel knows that the pair carries nothing"),
+        wrong("OK, and it arrives when b0 is up again", "a pipe keeps data until it is read"),
+        wrong("ENETDOWN", "the kernel knows that the far end is down"),
         wrong("nothing: it waits until b0 is up", "a write to a full pipe waits for the reader"),
     ],
 );
-// Before, any end without a carrier was said to be down for its peer's sake. Since, the kernel looks whether the peer has
-// one, and looks for the peer by its index in the wrong namespace: the near end's own.
+// Before 6.2, every end without a carrier showed LOWERLAYERDOWN. Since 6.2, the kernel checks whether the peer has a
+// carrier. It looks for the peer by index, but in the wrong namespace: that of the near end.
 const ACROSS: Claim = Claim::holds_since(
     "down-across",
-    "A far end in another namespace is set down: the near one shows DOWN, if no device beside it has its index.",
+    "A veth end whose peer in another namespace is down shows DOWN, if no local device has the peer's index.",
     Kernel(6, 2),
 )
 .factor("link set b0 down")
 .more(&[59]);
-// Before, that is what it shows in any case, and there is nothing to compare.
+// Before 6.2, the near end always shows LOWERLAYERDOWN, so the two arms are the same.
 const MISTAKEN: Claim = Claim::holds(
     "index-in-common",
-    "The near end shows LOWERLAYERDOWN where a device beside it has the far end's index and no carrier.",
+    "An end whose peer in another namespace is down shows LOWERLAYERDOWN if a carrierless local device has the peer's index.",
 )
-.factor("a link in a with the index of b0")
+.factor("a device in a with b0's index")
 .more(&[59])
 .requires(&[Requirement::Probe(looks_for_the_far_end)]);
 
 pub(crate) const SET_DOWN: Step = Step {
-    title: "Set one end of a veth pair down, and look at the other: vb and va, both in the sandbox, then b0 and a0, in b \
-            and a. While b0 is down, a sends its first datagram; the second follows when it is up again. Then a also \
-            has a link of the index that b0 has in b.",
+    title: "Set one end of a veth pair down, and read the state of its peer: vb and va in one namespace, then b0 and a0 in \
+            two. Let a send one datagram while b0 is down, and one after. Last, create a device in a with b0's index.",
     calls: &["RTM_SETLINK(vb, ~IFF_UP)", "RTM_GETLINK(va)", "sendto(b)"],
     by_hand: &[
-        hand("ip link add va type veth peer name vb; ip link set va up; ip link show va"),
-        hand("ip -n b link set b0 down; ip -n a link show a0"),
-        hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2; ip -n b link set b0 up"),
+        hand("ip link add va type veth peer name vb; ip link set va up; sleep 1; ip -brief link show va")
+            .prints("va@vb LOWERLAYERDOWN … <NO-CARRIER,…")
+            .in_the_same_shell(),
+        hand("ip -n b link set b0 down; sleep 1; ip -n a -brief link show a0")
+            .prints("a0@if… … <NO-CARRIER,…"),
+        hand("nsenter --net=/run/netns/a ping -c 1 -W 1 10.0.0.2 | grep received; ip -n b link set b0 up")
+            .prints("1 packets transmitted, 0 received, …"),
     ],
     claims: &[NO_CARRIER, LOST, ACROSS, MISTAKEN],
     run: |lab| {
@@ -72,7 +75,7 @@ pub(crate) const SET_DOWN: Step = Step {
     },
 };
 
-/// How an end is set.
+/// Whether an end is set up or down.
 #[derive(Clone, Copy)]
 enum Set {
     Up,
@@ -85,7 +88,7 @@ struct Sent {
     datagrams: Vec<Fact>,
 }
 
-/// The state of va, when vb in the same namespace, where the kernel finds it, is set so.
+/// The state of va when vb is set up or down. Both are in one namespace, where the kernel finds vb by its index.
 fn state_of_va(vb_is: Set) -> Result<[Fact; 2]> {
     let net = Netlink::open()?;
     let (va, vb) = (LinkName::new("va")?, LinkName::new("vb")?);
@@ -99,11 +102,11 @@ fn state_of_va(vb_is: Set) -> Result<[Fact; 2]> {
     Ok(state)
 }
 
-/// a sends to b, whose end is set so for the first datagram, and up for the second.
+/// a sends to b. b0 is set up or down for the first datagram, and up for the second.
 fn send(b0_is: Set) -> Result<Sent> {
     let mut networks = Networks::new()?;
-    // It takes the index that b0 would have in common with a0. A link whose iflink is its own index is for the kernel one
-    // with nothing below it, and would show DOWN for that alone.
+    // This bridge takes the index that a0 has in a, so that b0 gets another. If iflink of a0 were its own index, the
+    // kernel would take a0 for a device without a lower one, and show DOWN for that reason.
     networks.b.net.create_bridge(&LinkName::new("alone")?)?;
     networks.connect()?;
     let Networks { a, b } = &networks;
@@ -112,9 +115,9 @@ fn send(b0_is: Set) -> Result<Sent> {
     Ok(Sent { state, datagrams: networks.exchange(Networks::set_up)? })
 }
 
-/// What keeps a0 from showing DOWN where it has nothing else to show: a kernel that does not look for the far end.
+/// A kernel before 6.2, which does not look for the far end: a0 shows LOWERLAYERDOWN in every case.
 fn looks_for_the_far_end() -> ns_core::Result<Option<Unmet>> {
-    // Where our own part of that is refused, the claim itself tells.
+    // If the kernel refuses a call of this check, the arms of the claim report the refusal.
     let facts = state_beside(false).unwrap_or_default();
     let says = facts.iter().any(|fact| fact.what == "operstate of a0" && fact.value == "lowerlayerdown");
     Ok(says.then(|| {
@@ -122,7 +125,7 @@ fn looks_for_the_far_end() -> ns_core::Result<Option<Unmet>> {
     }))
 }
 
-/// The state of a0 when b0 is set down, where a has a link with the index of b0 or not.
+/// The state of a0 when b0 is set down. With `has_device`, a also has a device with the index of b0.
 fn state_beside(has_device: bool) -> Result<Vec<Fact>> {
     let networks = Networks::new()?;
     networks.b.net.create_bridge(&LinkName::new("alone")?)?;
@@ -130,19 +133,16 @@ fn state_beside(has_device: bool) -> Result<Vec<Fact>> {
     let Networks { a, b } = &networks;
     let (a0, b0) = (a.net.index(&a.end)?, b.net.index(&b.end)?);
     if has_device {
-        // The ends of a pair that is not set up have no carrier. They get the next two indices.
+        // The new pair gets the next two indexes. Its ends are down, so they have no carrier.
         a.net.create_veth(&LinkName::new("beside")?, &LinkName::new("next")?, None)?;
     }
     b.net.set_down(b0)?;
     let state = state(&a.net.wait_until_settled(a0)?);
     let beside = a.net.link_by_index(b0)?;
-    ensure!(
-        beside.is_some() == has_device,
-        "a has a link of index {b0} where it should not, or the other way round"
-    );
+    ensure!(beside.is_some() == has_device, "whether a has a device with index {b0}: expected {has_device}");
     let beside =
         beside.map_or("none", |link| if link.lower_up { "with a carrier" } else { "without a carrier" });
-    Ok([&state[..], &[Fact::outside("link in a with the index of b0", beside)]].concat())
+    Ok([&state[..], &[Fact::outside("device in a with b0's index", beside)]].concat())
 }
 
 fn set(net: &Netlink, link: u32, to: Set) -> ns_core::Result<()> {

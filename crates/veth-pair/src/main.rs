@@ -1,11 +1,11 @@
 //! What does a veth pair carry between two namespaces?
 //!
-//! A veth pair is two links that are created together, and each may lie in a network namespace of its own. Two processes
-//! in two such namespaces send each other datagrams through one. Watch the counters: what one end sent, the other
-//! received, and lo stays at 0.
+//! A veth pair is two network devices, its ends, which one call creates. Each end may be in a network namespace of its
+//! own. Two processes in two network namespaces exchange datagrams through a pair. Watch the packet counters: what one
+//! end sends, the other receives. The counter of lo stays at 0.
 //!
-//! Then one end is set down, a bridge comes between, and the pair is deleted. We never wait for a datagram that does not
-//! come: once its way is clear again a second one is sent, and an answer to that one alone says that the first was lost.
+//! Later steps set one end down, put a bridge between two pairs, and delete a pair. No step waits for a datagram that
+//! is lost: once the path is clear, a sends a second datagram. If b answers the second alone, the first was lost.
 
 mod bridge;
 mod datagrams;
@@ -27,18 +27,18 @@ use networks::Networks;
 const VETH_PAIR: Experiment = Experiment {
     name: "veth-pair",
     question: "What does a veth pair carry between two namespaces?",
-    setup: "a sends b a datagram; b answers. Each has its own network.",
+    setup: "a sends b a datagram, and b answers. Each has a network namespace.",
     arms: ["", ""],
-    in_short: "a pair carries both ways and reports no loss. A bridge joins pairs.",
+    in_short: "a pair carries both ways, and reports no loss. A bridge joins pairs.",
     notes: "Network Namespace",
     man: &["veth(4)", "network_namespaces(7)", "rtnetlink(7)", "ip-link(8)", "bridge(8)"],
     examples: &[
         ("veth-pair", "run the experiment"),
-        ("veth-pair --sabotage", "without the namespaces: no claim holds"),
+        ("veth-pair --sabotage", "the negative control: no claim holds"),
         ("veth-pair --format jsonl | jq .", "the same as data"),
-        ("strace -f veth-pair", "the system calls, facts on their pipes included"),
+        ("strace -f veth-pair", "its system calls, with those that report facts"),
     ],
-    // It stands for the host: bridge and far ends lie in it, as they would lie in the host's own namespace.
+    // The sandbox takes the place of the host: the bridge and the ends on the host are in its network namespace.
     sandbox: Namespaces::NET,
     requires: &[Requirement::Probe(lesson::kernel_has_the_links)],
     steps: &[
@@ -58,73 +58,63 @@ fn main() -> std::process::ExitCode {
 }
 
 const PAIR: Claim =
-    Claim::holds("pair", "A veth pair is created as two links at once, each the other's peer.")
+    Claim::holds("pair", "One RTM_NEWLINK request creates both ends of a veth pair, as peers.")
         .factor("type veth")
         .more(&[59])
         .arms("type bridge", "type veth")
-        .core(&[Row::outside("devices created", "links that came")])
+        .core(&[Row::outside("devices created", "devices created")])
         .asks(
             "How many calls to the kernel does it take to create a veth pair and join its ends?",
             &[
                 right("one"),
-                wrong("two: one for each end", "other devices are created one by one"),
-                wrong(
-                    "three: one for each end, and one to join them",
-                    "a network cable is plugged in at either end",
-                ),
+                wrong("two: one for each end", "most devices are created one by one"),
+                wrong("three: one for each end, and one to join them", "a wire is plugged in at both ends"),
                 wrong(
                     "four: a bridge and a port are needed too",
-                    "where Docker has veth devices, there is docker0",
+                    "Docker has the bridge docker0 beside its veth devices",
                 ),
             ],
         );
 
 const CREATE: Step = Step {
-    title: "Start a and b, two processes in network namespaces of their own. In b, make a bridge, `alone`, and a veth pair, \
-            `one` and `other`.",
+    title: "Start processes a and b in new network namespaces. In b, create the bridge `alone`, and the veth pair `one` and \
+            `other`.",
     calls: &["clone3(CLONE_NEWNET)", "RTM_NEWLINK(IFLA_INFO_KIND=\"veth\", VETH_INFO_PEER)", "RTM_GETLINK"],
-    by_hand: &[
-        hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows"),
-        hand("mount -t tmpfs tmpfs /run; ip netns add a; ip netns add b"),
-        hand(
-            "ip -n b link add alone type bridge; ip -n b link add one type veth peer name other; ip -n b -brief link",
-        ),
-    ],
+    by_hand: &[hand("unshare --user --map-root-user --net --mount  # a shell of your own, for all that follows").prints(""), hand("mount -t tmpfs tmpfs /run; ip netns add a; ip netns add b").prints(""), hand("ip -n b link add alone type bridge; ip -n b link add one type veth peer name other; ip -n b -brief link").prints("lo DOWN …\nalone DOWN …\nother@one DOWN …\none@other DOWN …"), ],
     claims: &[PAIR],
     run: |lab| {
         let networks = Networks::new()?;
         lab.actor(&networks.a.process)?;
         lab.actor(&networks.b.process)?;
         lab.compare(PAIR, Type::Bridge, Type::Veth, |of_type| create(&networks.b.net, of_type))?
-            .shows(outside("links that came").is(2) & outside("each is the other's peer").is("yes"))
+            .shows(outside("devices created").is(2) & outside("peers of each other").is("yes"))
     },
 };
 
 const CARRIES: Claim = Claim::holds(
     "carries",
-    "What is sent into one end of a veth pair comes out of the other, both ways.",
+    "What one end of a veth pair sends, the other receives, in both directions.",
 )
 .factor("the veth pair")
 .notes(&[76])
 .arms("no pair", "veth pair")
 .core(&[Row::inside("sendto() in a", FIRST_IS_SENT), Row::inside("answered by b", FIRST_IS_ANSWERED)])
 .asks(
-    "a and b have one end each of a veth pair. a sends b a datagram, and b answers. What carries them?",
+    "a and b each have one end of a veth pair. a sends b a datagram, and b answers. What carries the packets?",
     &[
         right("the pair, in both directions"),
         wrong(
             "the pair one way, and another pair back",
             "the notes call veth pipe-like, and a pipe has one direction",
         ),
-        wrong("the host, which routes them", "a container's packets are known to pass through the host"),
-        wrong("lo, on which all local packets go", "between two addresses of one namespace that is so"),
+        wrong("the host, which routes them", "packets of a Docker container do go through the host"),
+        wrong("lo, which carries all local packets", "lo does so between two addresses of one namespace"),
     ],
 );
 
 const SEND: Step = Step {
-    title: "Let a send two datagrams to b, \"first\" and \"second\", which b answers by the same words: before there is a veth pair \
-            between them, and through one, with the ends a0 in a and b0 in b. How many packets did each device send and \
-            receive?",
+    title: "Let a send two datagrams to b, \"first\" and \"second\", and let b echo each: without a veth pair, and then through \
+            the pair a0 and b0. Count the packets that each device sends and receives.",
     calls: &[
         "RTM_NEWLINK(…, IFLA_NET_NS_FD)",
         "RTM_NEWADDR",
@@ -133,11 +123,12 @@ const SEND: Step = Step {
         "recvfrom()",
     ],
     by_hand: &[
-        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2"),
-        hand("ip -n b link add b0 type veth peer name a0 netns a"),
-        hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up"),
-        hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up"),
-        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2; ip -n a -s link show a0"),
+        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2").prints("ENETUNREACH").in_the_same_shell(),
+        hand("ip -n b link add b0 type veth peer name a0 netns a").prints(""),
+        hand("ip -n a address add 10.0.0.1/24 dev a0; ip -n a link set a0 up").prints(""),
+        hand("ip -n b address add 10.0.0.2/24 dev b0; ip -n b link set b0 up").prints(""),
+        hand("nsenter --net=/run/netns/a ping -c 1 10.0.0.2 | grep received")
+            .prints("1 packets transmitted, 1 received, 0% packet loss, …"),
     ],
     claims: &[CARRIES],
     run: |lab| {
@@ -150,52 +141,51 @@ const SEND: Step = Step {
     },
 };
 
-const ACROSS: Claim =
-    Claim::holds("across", "One call can put the two ends of a new pair into two network namespaces.")
-        .factor("netns a")
-        .more(&[59]);
+const ACROSS: Claim = Claim::holds(
+    "across",
+    "One RTM_NEWLINK request can create the two ends of a veth pair in two network namespaces.",
+)
+.factor("netns a")
+.more(&[59]);
 const NAMES: Claim = Claim::holds(
     "names",
-    "The iflink and link-netnsid of an end name the other: its index, and the namespace where that counts.",
+    "With the peer in another namespace, iflink gives the peer's index, and link-netnsid gives that namespace.",
 )
 .factor("netns a")
 .more(&[59]);
 
 const LOOK_FOR_THE_ENDS: Step = Step {
-    title: "Look where the ends of both pairs are: `one` and `other`, made in b alone, and b0 and a0, made by one call in b \
-            and in a. By what numbers does the near end, `one` or b0, name the far one?",
+    title: "Create two veth pairs by one call each: `one` and `other` in b, and b0 in b with a0 in a. Look for the far ends, \
+            `other` and a0. Read iflink and link-netnsid of `one` and b0.",
     calls: &["RTM_GETLINK", "RTM_GETNSID"],
-    by_hand: &[
-        hand("ip -n b link show; ip -n a link show"),
-        hand("ip -n b -d link show b0; ip -n b netns list-id"),
-    ],
+    by_hand: &[hand("ip -n b -o link show one | cut -d: -f 1,2; ip -n b -o link show b0 | cut -d: -f 1,2; ip -n a -o link show a0 | cut -d: -f 1,2").prints("…: one@other\n<index B>: b0@if<index A>\n<index A>: a0@if<index B>").in_the_same_shell(), hand("ip -n b -d link show b0 | grep -o 'link-netns *[a-z]*'; ip -n b netns list-id").prints("link-netns a\nnsid … (iproute2 netns name: a)"), ],
     claims: &[ACROSS, NAMES],
     run: |lab| {
         let networks = Networks::new()?;
         networks.b.net.create_veth(&LinkName::new("one")?, &LinkName::new("other")?, None)?;
         networks.connect()?;
-        lab.links("What leads where", plan(&networks.sites())?, Value::Text)?;
+        lab.links("Devices and their peers", plan(&networks.sites())?, Value::Text)?;
         let ends =
             lab.arms(["one", "other"], ["b0", "a0"], |[near, far]| look_for_ends(&networks, near, far))?;
-        lab.judge(ACROSS, ends.only(&["the far end", "it is in b", "it is in a"]))
-            .shows(outside("it is in b").is("no") & outside("it is in a").is("yes"))?;
-        let numbers = ["iflink", "index of the other", "link-netnsid", "b's number for a's network"];
+        lab.judge(ACROSS, ends.only(&["far end", "far end is in b", "far end is in a"]))
+            .shows(outside("far end is in b").is("no") & outside("far end is in a").is("yes"))?;
+        let numbers = ["iflink", "index of the far end", "link-netnsid", "ID of a's namespace in b"];
         lab.judge(NAMES, ends.only(&numbers)).shows(
-            outside("iflink").same_as(outside("index of the other"))
-                & outside("link-netnsid").same_as(outside("b's number for a's network"))
+            outside("iflink").same_as(outside("index of the far end"))
+                & outside("link-netnsid").same_as(outside("ID of a's namespace in b"))
                 & outside("link-netnsid").is_not("none"),
         )
     },
 };
 
-/// A type of link, as `ip link add` has it.
+/// A type of link, as `ip link add` names it.
 #[derive(Clone, Copy)]
 enum Type {
     Bridge,
     Veth,
 }
 
-/// What comes of creating a link of a type. It is deleted again.
+/// Creates a link of a type, and reports the devices that this adds. Then it deletes the link.
 fn create(net: &Netlink, of_type: Type) -> Result<Vec<Fact>> {
     let before = net.links()?;
     let link = match of_type {
@@ -208,9 +198,9 @@ fn create(net: &Netlink, of_type: Type) -> Result<Vec<Fact>> {
     new.sort_by(|one, other| one.name.cmp(&other.name));
     let paired = new.iter().all(|link| new.iter().any(|other| link.peer_index == Some(other.index)));
     Ok(vec![
-        Fact::outside("links that came", new.len()),
-        Fact::outside("their names", new.into_iter().map(|link| link.name).collect::<Vec<_>>()),
-        Fact::outside("each is the other's peer", paired),
+        Fact::outside("devices created", new.len()),
+        Fact::outside("names", new.into_iter().map(|link| link.name).collect::<Vec<_>>()),
+        Fact::outside("peers of each other", paired),
     ])
 }
 
@@ -222,18 +212,18 @@ fn send(connected: bool) -> Result<Vec<Fact>> {
     networks.exchange(|_| Ok(()))
 }
 
-/// Where the far end of a pair is whose near end is in b, and by what numbers the near one names it.
+/// Looks for the far end of a pair whose near end is in b, and reads how the near end refers to it.
 fn look_for_ends(networks: &Networks, near: &str, far: &str) -> Result<Vec<Fact>> {
     let Networks { a, b } = networks;
     let (near, far) = (b.link(&LinkName::new(near)?)?, LinkName::new(far)?);
     let (in_a, in_b) = (a.net.link(&far)?, b.net.link(&far)?);
     Ok(vec![
-        Fact::outside("the far end", far.as_str()),
-        Fact::outside("it is in b", in_b.is_some()),
-        Fact::outside("it is in a", in_a.is_some()),
+        Fact::outside("far end", far.as_str()),
+        Fact::outside("far end is in b", in_b.is_some()),
+        Fact::outside("far end is in a", in_a.is_some()),
         Fact::outside("iflink", near.peer_index),
-        Fact::outside("index of the other", in_a.or(in_b).map(|link| link.index)),
+        Fact::outside("index of the far end", in_a.or(in_b).map(|link| link.index)),
         Fact::outside("link-netnsid", near.peer_namespace),
-        Fact::outside("b's number for a's network", b.net.number_of(a.namespace.as_fd())?),
+        Fact::outside("ID of a's namespace in b", b.net.number_of(a.namespace.as_fd())?),
     ])
 }

@@ -18,9 +18,9 @@ const LO: u32 = 1;
 pub(crate) struct Network {
     pub(crate) process: Child,
     pub(crate) namespace: NsFile,
-    /// Our netlink socket in it.
+    /// A netlink socket of this process in that namespace.
     pub(crate) net: Netlink,
-    /// The name that its end of a veth pair is to have.
+    /// The name for its end of a veth pair.
     pub(crate) end: LinkName,
     address: Ipv4Addr,
 }
@@ -35,13 +35,13 @@ impl Network {
         let namespace = match NsFile::of(Some(process.pid()), Kind::Net) {
             Ok(namespace) => namespace,
             Err(gone) => {
-                // It gave up, and says why.
+                // The child has given up, and its report says why.
                 process.fact()?;
                 return Err(gone.into());
             }
         };
         let net = Netlink::open_in(&namespace)?;
-        // A datagram could go this way if the kernel held both addresses for its own: then lo would count it.
+        // If both addresses were local, a datagram would go through lo, which would count it.
         net.set_up(LO)?;
         Ok(Network { process, namespace, net, end: LinkName::new(&format!("{label}0"))?, address })
     }
@@ -57,7 +57,7 @@ impl Network {
     }
 }
 
-/// The two that exchange datagrams.
+/// The two network namespaces whose processes exchange datagrams.
 pub(crate) struct Networks {
     pub(crate) a: Network,
     pub(crate) b: Network,
@@ -66,11 +66,11 @@ pub(crate) struct Networks {
 impl Networks {
     pub(crate) fn new() -> Result<Networks> {
         let mut b = Network::new("b", B, datagrams::answer)?;
-        b.process.fact()?; // it listens
+        b.process.fact()?; // b reports that it listens
         Ok(Networks { a: Network::new("a", A, datagrams::send_two)?, b })
     }
 
-    /// Both, for a plan of what joins them.
+    /// Both, for a plan of their devices.
     pub(crate) fn sites(&self) -> [Site<'_>; 2] {
         [("a", &self.a), ("b", &self.b)].map(|(name, network)| Site {
             name,
@@ -79,7 +79,7 @@ impl Networks {
         })
     }
 
-    /// Creates a veth pair, one end in each, by one call; and makes it run.
+    /// Creates a veth pair by one call, with one end in each, and sets both ends up.
     pub(crate) fn connect(&self) -> Result<()> {
         let Networks { a, b } = self;
         b.net.create_veth(&b.end, &a.end, Some(a.namespace.as_fd()))?;
@@ -96,14 +96,14 @@ impl Networks {
         self.set_up()
     }
 
-    /// Sets both ends up, each with the other for a neighbour, and waits until both run. If they do, nothing changes.
+    /// Sets both ends up, each with the other as a neighbour, and waits until both run. No change if they run.
     pub(crate) fn set_up(&self) -> Result<()> {
         let Networks { a, b } = self;
         let (a0, b0) = (a.link(&a.end)?, b.link(&b.end)?);
         for (network, near, far, neighbour) in [(a, &a0, &b0, B), (b, &b0, &a0, A)] {
             network.net.set_up(near.index)?;
-            // Without it the kernel asks first (ARP), and keeps the datagram until it is told. What was asked while the
-            // far end was down is asked again a second later, and then the datagram would arrive after all.
+            // Without this entry the kernel sends an ARP request first, and keeps the datagram until the reply. It
+            // repeats the request after a second. A datagram sent while the far end was down would then still arrive.
             let hardware = far.address.context("a veth end has a hardware address")?;
             network.net.add_neighbour(near.index, neighbour.into(), hardware)?;
         }
@@ -112,8 +112,8 @@ impl Networks {
         Ok(())
     }
 
-    /// Has a send two datagrams. Between them `clear` takes away whatever may have stopped the first, so that the second
-    /// arrives. Returns what answers a received, and by how much the links' counts of packets rose.
+    /// Has a send two datagrams. Between them, `clear` removes what may have stopped the first, so that the second
+    /// arrives. Returns the answers that a received, and how many packets each device sent and received.
     pub(crate) fn exchange(&mut self, clear: impl FnOnce(&Networks) -> Result<()>) -> Result<Vec<Fact>> {
         let before = self.counts()?;
         self.a.process.wake()?;

@@ -19,9 +19,9 @@ pub(crate) const HELP: Help = Help {
     after: "The sentences are those of docs/notes.md, and the claims those that the\n\
 experiments declare. Nothing is put to the kernel.\n\
 \n\
-Exit status: 0 written, or as it should be; 1 stale, a sentence of the notes\n\
-is neither judged nor has a reason, or docs/errata.md names a claim that is\n\
-not there; 2 misused, or an experiment is missing.",
+Exit status: 0 written, or as it should be; 2 misused, or an experiment is\n\
+missing. 1 stale, a sentence of the notes is neither judged nor has a reason,\n\
+or docs/errata.md names a claim that is not there.",
 };
 
 #[derive(Debug, clap::Args)]

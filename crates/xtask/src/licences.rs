@@ -15,7 +15,7 @@ pub(crate) const HELP: Help = Help {
     name: "cargo xtask licences",
     about: "the licences of everything that is linked into the programs, each text once",
     examples: &[
-        ("cargo xtask licences x86_64-unknown-linux-gnu", "what is linked in there"),
+        ("cargo xtask licences x86_64-unknown-linux-gnu", "what is linked into glibc's programs"),
         ("cargo xtask licences x86_64-unknown-linux-musl", "and musl's"),
     ],
     after: "scripts/deb puts it into the package.\n\
@@ -104,7 +104,7 @@ fn linked(tree: &str) -> BTreeSet<(&str, &str)> {
         .collect()
 }
 
-/// What is to be told of a package. `told` has the texts that were told already, and of whom.
+/// What is to be shown of a package. `told` has the texts that were shown already, and of whom.
 fn notice(package: &Package, told: &mut BTreeMap<String, String>) -> Result<String> {
     let Package { name, version, license, manifest_path, .. } = package;
     let licence = license.as_deref().unwrap_or("see its text");

@@ -168,7 +168,7 @@ fn depends_on_lesson(manifest: &str) -> bool {
 }
 
 /// What a transcript depends on: the kernel, the privilege, how cgroups are mounted, and in how many different ones we
-/// are (a process in the root of every hierarchy cannot see what a cgroup namespace hides).
+/// are. (A process in the root of every hierarchy cannot see what a cgroup namespace hides.)
 ///
 /// # Errors
 /// When /proc cannot be read.

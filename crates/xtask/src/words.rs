@@ -5,6 +5,7 @@ mod corpus;
 mod difficulty;
 mod fault;
 mod forbidden;
+mod html;
 mod markdown;
 mod prose;
 mod rust;

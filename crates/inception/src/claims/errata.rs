@@ -1,7 +1,7 @@
 //! Which claims docs/errata.md leans on.
 //!
-//! Each of its entries has a heading of the third order and a paragraph that begins with `Shown by:` and names claims, as
-//! in `pid-ns-init/immune`; or one that begins with `By hand:`, where it is not about the kernel.
+//! Each of its entries has a heading of the third order and a paragraph that begins with `Shown by:` and names claims,
+//! as in `pid-ns-init/immune`. Where it is not about the kernel, the paragraph begins with `By hand:`.
 
 use super::notes;
 use transcript::Claim;
@@ -12,8 +12,8 @@ const TEXT: &str = include_str!("../../../../docs/errata.md");
 /// The claims of an experiment.
 type Declared<'a> = (&'a str, &'a [Claim]);
 
-/// A line for each claim that it names and that is not there, for each entry that names none, and for each sentence that
-/// is expected to be refuted and that it does not name.
+/// A line for each claim that it names and that is not there, and for each entry that names none. A line, too, for each
+/// sentence that is expected to be refuted and that it does not name.
 pub(crate) fn faults(declared: &[Declared<'_>]) -> Vec<String> {
     faults_of(TEXT, declared)
 }

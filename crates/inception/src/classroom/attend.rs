@@ -20,7 +20,7 @@ use crate::stdout::is_reader_gone;
 
 /// Runs experiments one after another until one is left, each with the claims that are asked about: all, where none is
 /// named. The exit status is the worst of theirs, and of the answers' where they come from a file; one that breaks is
-/// told of, and the next begins.
+/// named, and the next begins.
 ///
 /// # Errors
 /// When there is no terminal, the answers cannot be read, or nobody reads the output any more.
@@ -58,8 +58,8 @@ pub(crate) fn one_by_one(
     Ok(status)
 }
 
-/// Runs one experiment, as often as it is wanted. Gives the exit status. Whoever leaves is told how to go on, with the
-/// `others` that were to come.
+/// Runs one experiment, as often as it is wanted. Gives the exit status. Leaving prints how to go on, with the `others`
+/// that were to come.
 fn attend(room: &mut Room<'_>, demo: &'static Demo, mut ask: Vec<String>, others: &[&Demo]) -> Result<u8> {
     loop {
         let mut process = ExperimentProcess::start(demo, &room.options.experiments())?;

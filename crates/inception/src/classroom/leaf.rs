@@ -21,7 +21,7 @@ impl Block {
         let after = |is_last: &dyn Fn(&str) -> bool| lines.iter().position(|it| is_last(it)).map(|at| at + 1);
         let head = match event {
             // Below the names of the columns is a line; without columns, the first row begins with a sign.
-            Event::Table { .. } => after(&|it| bare(it).starts_with('├'))
+            Event::Table(_) => after(&|it| bare(it).starts_with('├'))
                 .or_else(|| lines.iter().position(|it| bare(it).starts_with("- "))),
             // The sentence, and 'outside' and 'inside' above the arms; of a list, the sentence's first line.
             Event::Judged { .. } => {
@@ -121,12 +121,12 @@ mod tests {
     use ns_core::Value;
 
     fn table() -> Event {
-        Event::Table {
+        Event::Table(transcript::Table {
             title: String::new(),
             columns: Vec::new(),
             rows: Vec::<Vec<Value>>::new(),
             picture: None,
-        }
+        })
     }
 
     fn numbered(from: usize, to: usize) -> String {

@@ -1,9 +1,9 @@
 //! The classroom: an experiment that goes at people's pace (`--pause`), and asks what they expect (`--predict`).
 //!
 //! Two processes. This one has the terminal, stays in the namespaces that it was started in, and waits for keys. The
-//! other is the experiment, which writes events and, after each step that it announces, waits for a line
-//! (`--lockstep`, docs/events.md). So whatever people do while they think (sleep, open a shell, close the window), it
-//! is at rest, and to run it again is to send it home and start another.
+//! other is the experiment, which writes events and, after each step that it announces, waits for a line (`--lockstep`,
+//! docs/events.md). So whatever people do while they think (sleep, open a shell, close the window), it is at rest. To
+//! run it again is to end it and start another.
 
 mod answers;
 mod ask;

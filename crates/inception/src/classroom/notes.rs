@@ -37,8 +37,8 @@ impl Notes {
     /// Opens what `path` names, without waiting for anyone.
     ///
     /// # Errors
-    /// One line that names it, and what to do: when nobody reads the FIFO or listens on the socket, when it is the
-    /// terminal of the class, or cannot be written.
+    /// One line that names it, and what to do. That is when nobody reads the FIFO or listens on the socket, when it is
+    /// the terminal of the class, or cannot be written.
     pub(super) fn open(path: &Path) -> Result<Notes> {
         let name = path.display().to_string();
         let known = std::fs::metadata(path).ok();

@@ -43,7 +43,7 @@ impl Options {
         [options, self.screen.options(), self.conditions.options(), notes].concat()
     }
 
-    /// What an experiment is told of it.
+    /// The part of it that an experiment gets as arguments.
     pub(super) fn experiments(&self) -> Vec<String> {
         [self.conditions.options(), self.steps.options()].concat()
     }

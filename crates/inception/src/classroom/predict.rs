@@ -32,8 +32,8 @@ impl Predictions {
     /// Asks about what was `done` in a step, where that is wanted, about the claims `chosen` alone, if any are; and shows
     /// it then, claim by claim.
     ///
-    /// The step itself, and all that it saw, comes after its last question: its claims are judged from the same facts,
-    /// and a sentence that is refuted stands beside the one that says it right, so each would give the next one's answer
+    /// The step itself, and all that it observed, comes after its last question. Its claims are judged from the same
+    /// facts, and a sentence that is refuted stands beside the correct one. So each would give the next one's answer
     /// away.
     pub(super) fn ask_about(
         &mut self,

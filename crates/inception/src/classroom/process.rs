@@ -65,7 +65,7 @@ impl ExperimentProcess {
     /// Lets it do the step that it has announced.
     pub(super) fn go_on(&self) -> Result<()> {
         let Some(go) = &self.go else { return Ok(()) };
-        // That it has gone is told by what it says, or does not, next.
+        // Whether it has gone shows in what it says next.
         let _ = File::from(go.try_clone()?).write_all(b"\n");
         Ok(())
     }
@@ -81,7 +81,7 @@ impl ExperimentProcess {
 
     /// Waits for its end: an error unless it came with its last word.
     pub(super) fn end(mut self, said: Option<u8>) -> Result<u8> {
-        // What could not be started has told so down the pipe of its own.
+        // What could not be started has reported that down a pipe of its own.
         self.child.recv()?;
         match (self.child.wait()?, said) {
             (ExitStatus::Exited(status), Some(said)) if status == i32::from(said) => Ok(said),

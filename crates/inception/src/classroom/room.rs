@@ -53,7 +53,7 @@ impl Room<'_> {
         let scored = Scored::open(options.score.as_deref())?;
         // Without the factors nobody is asked about the kernel.
         let keeps = options.predict && !options.conditions.sabotage;
-        // A score that cannot be kept is told, and keeps nobody from predicting.
+        // A score that cannot be kept is an error that is shown, and predictions go on.
         let open_score = || Score::open("inception").inspect_err(|error| complain("inception", error)).ok();
         let score = keeps.then(open_score).flatten();
         let notes = options.notes.as_deref().map(Notes::open).transpose()?;

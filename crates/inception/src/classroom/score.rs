@@ -110,8 +110,8 @@ pub(crate) struct Score {
 }
 
 impl Score {
-    /// Opens the file of whoever invoked us, or makes it; under sudo, of whoever typed sudo. What is in there and is no
-    /// prediction is told on standard error, where `name` begins the line.
+    /// Opens the file of whoever invoked us, or makes it; under sudo, of whoever typed sudo. What is in the file and is
+    /// no prediction is named on standard error, where `name` begins the line.
     ///
     /// # Errors
     /// In one line, where and why it cannot be kept.

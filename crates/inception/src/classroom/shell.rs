@@ -82,7 +82,7 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
         limits: place.cgroups.first().map(|cgroup| limits(cgroup)).unwrap_or_default(),
         lacks: Vec::new(),
     };
-    // From in there the directories may not be seen.
+    // From inside the directories may not be visible.
     let mut cgroups = Vec::new();
     for directory in &place.cgroups {
         let path = directory.join("cgroup.procs");
@@ -142,9 +142,9 @@ fn be_there(place: &Place, prompt: &str, layout: Layout) -> Result<Option<Signal
     let shell = intermediate.fact()?.value.as_i64().and_then(|pid| i32::try_from(pid).ok());
     intermediate.wake()?;
     let endings = signals::Waiting::among(&[Signal::SIGHUP, Signal::SIGTERM])?;
-    // A terminal that hangs up tells so to its foreground alone. That is not us, and a shell that was about to start a
-    // program when it was told may wait for that program for ever. So we watch the terminal ourselves: nothing is asked
-    // for, since that it hung up is always told.
+    // A terminal that hangs up signals its foreground alone. That is not us, and a shell that was about to start a
+    // program when the signal came may wait for that program for ever. So we watch the terminal ourselves: no event is
+    // asked for, since a hang-up is always reported.
     let stdin = io::stdin();
     let terminal = PollFd::new(stdin.as_fd(), PollFlags::empty());
     let [entered, signal] =

@@ -157,7 +157,7 @@ impl Running {
             words.extend(["--paced".into(), tell.as_raw_fd().to_string().into()]);
         }
         let child = Child::spawn("the walkthrough", Namespaces::NONE, |_| {
-            // A script that is told to end cleans up, where one that is killed could not.
+            // A script that gets SIGTERM cleans up, where one that is killed could not.
             set_pdeathsig(Signal::SIGTERM).named(|| "prctl(PR_SET_PDEATHSIG, SIGTERM)".into())?;
             dup2_stdin(&hear_go).named(|| "dup2(pipe, 0)".into())?;
             if paced {
@@ -200,7 +200,7 @@ impl Running {
                     _ => Next::Left,
                 }
             } else if over {
-                // What could not be started has told so down the pipe of its own.
+                // What could not be started has reported that down a pipe of its own.
                 self.child.recv()?;
                 return Ok((self.child.wait()?, ending));
             } else if let (true, Some(terminal)) = (said, &mut terminal) {
@@ -270,7 +270,7 @@ impl Running {
 
     fn go_on(&self) {
         if let Some(go) = &self.go {
-            // That it has gone is told by its end.
+            // Whether it has gone shows in its end.
             let _ = nix::unistd::write(go, b"\n");
         }
     }

@@ -1,8 +1,8 @@
 //! Puts a terminal's settings back when the driver cannot: after SIGKILL.
 //!
-//! A second process, in a process group of its own, so that what kills our group spares it. It is told before each
-//! change, and learns of our end as the end of the pipe. A shell that started us may by then have the terminal, and
-//! settings of its own on it: the watchdog touches only what is still as we have left it.
+//! A second process, in a process group of its own, so that what kills our group spares it. It gets a message before
+//! each change, and learns of our end as the end of the pipe. A shell that started us may by then have the terminal,
+//! and settings of its own on it: the watchdog touches only what is still as we have left it.
 
 use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt;
@@ -167,7 +167,7 @@ fn nobody_has_it() -> bool {
             Ok(_) if Instant::now() > end => return false,
             Ok(_) => {}
         }
-        // Nothing tells of a group's end.
+        // No event reports a group's end.
         let _ = ns_core::poll_until(&mut [], Some(Instant::now() + Duration::from_millis(5)));
     }
 }

@@ -7,8 +7,8 @@ use super::page::Page;
 use crate::demos::Demo;
 use transcript::Run;
 
-/// Says which rules the step that is shown has shown so far, which manual pages state them, and what the doc says of
-/// these: at most a screen, and nothing of what is to come.
+/// Says which rules the step has shown so far, which manual pages state them, and what the doc says of these. It is at
+/// most a screen, and has nothing of what is to come.
 pub(super) fn show(demo: &Demo, run: &Run, page: &Page<'_>) -> Result<()> {
     let layout = page.layout();
     let (step, ids) = page.judged();

@@ -159,7 +159,7 @@ impl Row<'_> {
         }
         let mut reasons = Vec::from_iter(self.why_judged_differently(columns));
         for cell in &self.cells {
-            // All that became so for the same reason are told of at once.
+            // All that became so for the same reason are named at once.
             let on = self.on(columns, |other| other.state == cell.state);
             reasons.push(match cell.state {
                 CellState::Settled(ClaimResult::Judged { .. }) => continue,

@@ -6,8 +6,8 @@ use crate::markup::marked_up;
 
 const LEGEND: &str = "\
 Each column is a run of all experiments, named by the kernel and by who ran it. A claim *holds* where its effect comes
-with its factor alone, is *refuted* where the effect does not come, *inconclusive* where it comes without the factor
-too, and *skipped* where that machine could not be asked. Without a verdict are the claims of an experiment that broke
+with its factor alone. It is *refuted* where the effect does not come, and *inconclusive* where it comes without the
+factor too. It is *skipped* where that machine could not be asked. Without a verdict are the claims of an experiment that broke
 before, that was not run, or that another build did not declare. (!) marks a verdict that was not expected of that
 kernel.
 

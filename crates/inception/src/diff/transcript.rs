@@ -19,8 +19,8 @@ impl Transcript {
     /// Reads a transcript.
     ///
     /// # Errors
-    /// One line that names the file, and the line of it, when it cannot be read, is no transcript, is cut short, or is
-    /// not of one kernel and one user.
+    /// One line that names the file, and the line of it. That is when it cannot be read, is no transcript, is cut
+    /// short, or is not of one kernel and one user.
     pub(super) fn read(file: &Path) -> Result<Transcript> {
         let name = file.display().to_string();
         let input = File::open(file).with_context(|| format!("cannot open {name}"))?;

@@ -36,7 +36,7 @@ impl Group {
         Group { name, checks: Vec::new() }
     }
 
-    /// Adds a check. `found` is told when nothing is missing.
+    /// Adds a check. `found` is shown when nothing is missing.
     pub(super) fn add(
         &mut self,
         check: impl Into<String>,

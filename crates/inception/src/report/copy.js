@@ -10,7 +10,8 @@ for (const pre of document.querySelectorAll("pre[data-step]")) {
   button.append(name);
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(pre.textContent.trim());
+      const typed = [...pre.querySelectorAll("code")].map((it) => it.textContent);
+      await navigator.clipboard.writeText(typed.join("").trim());
     } catch {
       // A page that came over HTTP has no clipboard. What is selected can be copied all the same.
       getSelection().selectAllChildren(pre);

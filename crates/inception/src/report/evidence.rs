@@ -17,11 +17,12 @@ pub(super) struct Seen {
     differs: bool,
 }
 
-/// Who saw it, whether from inside, what it was, and which occurrence of that it is in its arm.
+/// Who reported it, whether from inside, what it was, and which occurrence of that it is in its arm.
 type Key<'a> = (&'a str, bool, &'a str, usize);
 
-/// Pairs the facts of two arms: the first of a name with the first of that name, and so on. Where the arms call who saw it
-/// by other names, a fact is paired with one of the other arm that has none. What one arm alone reports comes last.
+/// Pairs the facts of two arms: the first of a name with the first of that name, and so on. Where the arms call the
+/// reporter by other names, a fact is paired with one of the other arm that has none. What one arm alone reports comes
+/// last.
 pub(super) fn pair([control, treatment]: [&Arm; 2], names: &mut Shown) -> Vec<Seen> {
     let (control, treatment) = (keyed(&control.facts), keyed(&treatment.facts));
     let mut others: Vec<Option<usize>> =
@@ -49,7 +50,7 @@ pub(super) fn pair([control, treatment]: [&Arm; 2], names: &mut Shown) -> Vec<Se
     .collect()
 }
 
-/// Who saw a fact: the one and the other, where the arms call them by other names.
+/// Who reported a fact: the one and the other, where the arms call them by other names.
 fn whoever([control, treatment]: [Option<&Fact>; 2]) -> String {
     match (control, treatment) {
         (Some(one), Some(other)) if one.who != other.who => {
@@ -70,7 +71,7 @@ fn keyed(facts: &[Fact]) -> Vec<(Key<'_>, &Fact)> {
     keyed.collect()
 }
 
-/// Who saw it, and from where. The experiment itself is outside.
+/// Who reported it, and from where. The experiment itself is outside.
 pub(super) fn who(fact: &Fact) -> String {
     match (fact.who.as_str(), fact.view) {
         ("outside", View::Outside) => "outside".into(),

@@ -4,7 +4,7 @@ use lesson::render::Shown;
 use ns_core::Value;
 use ns_core::printable;
 use serde::Serialize;
-use transcript::{Actor, Event, Picture as Form, Run};
+use transcript::{Actor, Event, Hand, Picture as Form, Run};
 use unicode_width::UnicodeWidthStr;
 
 use super::claims::Claim;
@@ -24,10 +24,18 @@ pub(super) struct Step {
     number: Option<usize>,
     title: String,
     calls: Vec<String>,
-    by_hand: Vec<String>,
+    by_hand: Vec<Typed>,
     /// The core claims that are judged in it, whose rows stand elsewhere.
     core: Vec<Link>,
     pub(super) parts: Vec<Part>,
+}
+
+/// A command to type by hand, and what it prints.
+#[derive(Debug, Serialize)]
+struct Typed {
+    command: String,
+    root: bool,
+    prints: Vec<String>,
 }
 
 /// A place on the page, and what a link to it says.
@@ -163,7 +171,12 @@ impl Reader<'_> {
                 self.names.begin_step();
                 let all = |texts: &[String]| texts.iter().map(|text| lines(text)).collect();
                 let calls = all(calls);
-                let by_hand = by_hand.typed.iter().map(|hand| lines(&hand.command)).collect();
+                let typed = |hand: &Hand| Typed {
+                    command: lines(&hand.command),
+                    root: hand.about.root,
+                    prints: hand.about.prints.iter().flatten().map(|line| lines(line)).collect(),
+                };
+                let by_hand = by_hand.typed.iter().map(typed).collect();
                 let (number, title) = (Some(*number), lines(title));
                 self.step = Step { number, title, calls, by_hand, ..Step::default() };
             }
@@ -179,7 +192,9 @@ impl Reader<'_> {
                     _ => parts.push(Part::Saw { facts: vec![cell] }),
                 }
             }
-            Event::Table { title, columns, rows, picture } => self.table(title, columns, rows, *picture),
+            Event::Table(transcript::Table { title, columns, rows, picture }) => {
+                self.table(title, columns, rows, *picture);
+            }
             Event::Judged { claim, control, treatment, rows, .. } => {
                 if let Some(claim) = Claim::of(self.run, claim, self.lesson) {
                     let mut claim = claim.judged(rows, [control, treatment], &mut self.names);

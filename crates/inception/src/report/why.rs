@@ -7,9 +7,9 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 use crate::markdown;
 
-/// *Step by step* of the doc and *Why* of its reference, without these headings, if there is either. Links into the project and pictures stay behind, since the page
-/// goes where those are not; the id of a claim, which the documents set in italics, leads to its row: `rows` has the
-/// address of each.
+/// *Step by step* of the doc and *Why* of its reference, without these headings, if there is either. Links into the
+/// project and pictures stay behind, since the page goes where those are not. The id of a claim, which the documents set
+/// in italics, leads to its row: `rows` has the address of each.
 pub(super) fn of(doc: &str, reference: &str, rows: &BTreeMap<String, String>) -> Option<Safe> {
     let sections = [markdown::section(doc, "Step by step"), markdown::section(reference, "Why")];
     let markdown = sections.into_iter().flatten().collect::<Vec<_>>().join("\n");

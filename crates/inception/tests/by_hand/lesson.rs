@@ -5,13 +5,15 @@ use std::process::Command;
 
 use transcript::{Event, Hand, Need};
 
-/// Commands that share a shell: those of a step, and of the steps that go on in its shell.
+/// Commands that share a shell: those of a step, and of the steps that go on in its shell, that one user types.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) experiment: String,
+    /// The step in which it begins.
+    shell: usize,
+    pub(crate) as_root: bool,
     /// Each command, with the number of its step.
     pub(crate) typed: Vec<(usize, Hand)>,
-    pub(crate) needs: Vec<Need>,
 }
 
 impl Session {
@@ -19,11 +21,12 @@ impl Session {
     pub(crate) fn name(&self) -> String {
         let (first, last) = (self.typed[0].0, self.typed[self.typed.len() - 1].0);
         let steps = if first == last { format!("{first}") } else { format!("{first}-{last}") };
-        format!("{}/{steps}{}", self.experiment, if self.as_root() { " as root" } else { "" })
+        format!("{}/{steps}{}", self.experiment, if self.as_root { " as root" } else { "" })
     }
 
-    pub(crate) fn as_root(&self) -> bool {
-        self.typed.iter().any(|(_, hand)| hand.about.root)
+    /// What its first command needs, and with it all. A later one that needs more is left out where that is missing.
+    pub(crate) fn needs(&self) -> &[Need] {
+        &self.typed[0].1.about.needs
     }
 
     /// How many of its commands have no declared output.
@@ -32,18 +35,24 @@ impl Session {
     }
 }
 
-/// The experiments in a folder: the programs that list steps.
-pub(crate) fn experiments(programs: &Path) -> Vec<PathBuf> {
-    let listed = std::fs::read_dir(programs).expect("the folder of the programs can be listed");
-    let mut all: Vec<PathBuf> =
-        listed.flatten().map(|entry| entry.path()).filter(|path| is_one(path)).collect();
+/// The experiments: the programs in a folder that a checkout has walkthroughs of.
+///
+/// # Panics
+/// When one of them lists no steps.
+pub(crate) fn experiments(checkout: &Path, programs: &Path) -> Vec<PathBuf> {
+    let listed = std::fs::read_dir(checkout.join("demos")).expect("the walkthroughs can be listed");
+    let name = |path: &Path| {
+        let stem = path.file_stem()?.to_str()?;
+        let (number, name) = stem.split_once('-')?;
+        number.bytes().all(|byte| byte.is_ascii_digit()).then(|| name.to_string())
+    };
+    let mut all: Vec<PathBuf> = (listed.flatten())
+        .filter_map(|entry| name(&entry.path()))
+        .map(|name| programs.join(name))
+        .filter(|program| program.is_file())
+        .collect();
     all.sort();
     all
-}
-
-fn is_one(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    !matches!(name, "inception" | "xtask") && !name.contains('.') && path.is_file() && steps(path).is_some()
 }
 
 fn steps(program: &Path) -> Option<String> {
@@ -60,18 +69,16 @@ pub(crate) fn sessions(program: &Path) -> Vec<Session> {
         let Ok(Event::Step { number, by_hand, .. }) = serde_json::from_str(line) else {
             panic!("{name} --list-steps: no step: {line}");
         };
-        let needs = by_hand.needs();
-        let typed = by_hand.typed.into_iter().map(|hand| (number, hand));
-        match by_hand.shell {
-            None => {
-                let session = Session { experiment: name.clone(), typed: typed.collect(), needs };
-                sessions.extend((!session.typed.is_empty()).then_some(session));
-            }
-            Some(shell) => {
-                let begun = sessions.iter_mut().find(|session| session.typed[0].0 == shell);
-                let begun = begun.unwrap_or_else(|| panic!("{name}: step {shell} has no commands"));
-                begun.typed.extend(typed);
-                begun.needs.extend(needs);
+        let shell = by_hand.shell.unwrap_or(number);
+        for hand in by_hand.typed {
+            let is_same =
+                |session: &&mut Session| session.shell == shell && session.as_root == hand.about.root;
+            if let Some(session) = sessions.iter_mut().find(is_same) {
+                session.typed.push((number, hand));
+            } else {
+                let (experiment, as_root) = (name.clone(), hand.about.root);
+                let typed = vec![(number, hand)];
+                sessions.push(Session { experiment, shell, as_root, typed });
             }
         }
     }

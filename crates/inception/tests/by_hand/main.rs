@@ -2,8 +2,10 @@
 //!
 //! A trial is a session: the commands of a step, in one shell, as the user whom they are for. What a machine lacks is seen
 //! as an ignored trial, with the reason. A command without a declared output is not run; how many there are is counted.
-//! BY_HAND_RESULTS=FILE writes what became of each session, a JSON object a line; BY_HAND_AS=root or user runs the
-//! sessions of the one alone, BY_HAND_ALL=1 those without a declared output too.
+//! BY_HAND_RESULTS=FILE adds to that what became of each session, a JSON object a line; BY_HAND_AS=root or user runs the
+//! sessions of the one alone, BY_HAND_ALL=1 those without a declared output too, and BY_HAND_NEEDY=1 those alone that
+//! need what few machines have. BY_HAND_CHECKOUT is where the walkthroughs are, for a test that was carried to another
+//! machine.
 
 #[path = "../built/mod.rs"]
 mod built;
@@ -11,12 +13,13 @@ mod lesson;
 #[path = "../shell/mod.rs"]
 mod shell;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -29,13 +32,14 @@ use shell::run::{self, Place, Printed, Script};
 use shell::value::{Found, Reading};
 
 /// So many commands have no declared output yet. The number may only fall.
-const UNKNOWN: usize = 643;
+const UNKNOWN: usize = 0;
 /// So many columns has what is shown of a line, at 80 columns.
 const COLUMNS: usize = 66;
 /// So many lines are shown of an output: more say less.
 const LINES: usize = 4;
-/// A command that takes longer has failed.
-const AT_MOST: Duration = Duration::from_secs(10);
+/// A session has so long for each of its commands, and so long in all.
+const FOR_EACH: Duration = Duration::from_secs(10);
+const AT_MOST: Duration = Duration::from_secs(240);
 
 /// Where the sessions are run, and where is written what became of them.
 struct Bench {
@@ -49,17 +53,20 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let results = std::env::var_os("BY_HAND_RESULTS").map(|path| {
-        Mutex::new(File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy())))
+        let file = File::options().append(true).create(true).open(&path);
+        Mutex::new(file.unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy())))
     });
     let driver = driver();
     let bench = Arc::new(Bench {
-        checkout: checkout(&driver),
+        checkout: checkout(),
         programs: built::programs(&driver),
         root: nix::unistd::getuid().is_root(),
         results,
     });
-    let sessions: Vec<Session> =
-        lesson::experiments(&bench.programs).iter().flat_map(|program| lesson::sessions(program)).collect();
+    let sessions: Vec<Session> = lesson::experiments(&bench.checkout, &bench.programs)
+        .iter()
+        .flat_map(|program| lesson::sessions(program))
+        .collect();
     let mut trials = checks(&sessions);
     for (number, session) in sessions.into_iter().enumerate() {
         let bench = bench.clone();
@@ -81,11 +88,13 @@ fn driver() -> PathBuf {
         .expect("inception is built")
 }
 
-fn checkout(driver: &Path) -> PathBuf {
-    let cargo = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-    let here = Path::new(&cargo).join("../..");
-    here.canonicalize()
-        .unwrap_or_else(|_| driver.parent().and_then(Path::parent).unwrap_or(Path::new("/")).into())
+/// The one that cargo says; of a test that was carried to another machine, the one that its caller says.
+fn checkout() -> PathBuf {
+    let carried = std::env::var_os("BY_HAND_CHECKOUT").map(PathBuf::from);
+    carried.unwrap_or_else(|| {
+        let cargo = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+        Path::new(&cargo).join("../..").canonicalize().expect("the checkout is there")
+    })
 }
 
 /// Runs a session where that is possible, and compares.
@@ -94,44 +103,56 @@ fn look(bench: &Bench, session: &Session, number: usize) -> Result<Completion, F
         bench.tell(session, &json!({"result": "skipped", "why": why}));
         return Ok(Completion::ignored_with(why));
     }
-    let commands: Vec<&str> = session.typed.iter().map(|(_, hand)| hand.command.as_str()).collect();
+    let can = |hand: &Hand| hand.about.needs.iter().all(|need| is_there(bench, *need));
+    let typed: Vec<&(usize, Hand)> = session.typed.iter().filter(|(_, hand)| can(hand)).collect();
+    let commands: Vec<&str> = typed.iter().map(|(_, hand)| hand.command.as_str()).collect();
     let script = Script {
-        as_root: session.as_root(),
-        cgroup: session.needs.iter().any(|need| matches!(need, Need::Cgroup | Need::Controllers)),
-        docker: session.needs.contains(&Need::Docker),
-        machine: session.needs.iter().any(|need| matches!(need, Need::Systemd)),
+        as_root: session.as_root,
+        cgroup: session.needs().iter().any(|need| matches!(need, Need::Cgroup | Need::Controllers)),
+        docker: session.needs().contains(&Need::Docker),
+        machine: session.needs().iter().any(|need| matches!(need, Need::Systemd)),
         may_leave: true,
         before: None,
         commands,
     };
-    let at_most = AT_MOST * u32::try_from(session.typed.len())?;
+    let at_most = AT_MOST.min(FOR_EACH * u32::try_from(session.typed.len())?);
     let Bench { checkout, programs, root, .. } = bench;
     let place = Place { checkout: checkout.clone(), programs: programs.clone(), root: *root, at_most };
+    /// What changes the whole machine, or starts an engine, is typed alone.
+    static ALONE: RwLock<()> = RwLock::new(());
+    let is_alone = script.docker || session.needs().contains(&Need::ThrowAway);
+    let (_alone, _beside) = if is_alone { (Some(ALONE.write()), None) } else { (None, Some(ALONE.read())) };
     let printed = run::run(&place, &script, number).inspect_err(|why| {
         bench.tell(session, &json!({"result": "failed", "why": why}));
     })?;
-    let faults: String = session
-        .typed
-        .iter()
-        .zip(&printed)
-        .filter_map(|((step, hand), printed)| fault(*step, hand, printed))
+    let mut found = Found::default();
+    let faults: String = (typed.iter().zip(&printed))
+        .filter_map(|((step, hand), printed)| fault(*step, hand, printed, &mut found))
         .collect();
-    let typed = session.typed.iter().zip(&printed);
-    let typed = typed.map(|((step, hand), Printed { status, text })| {
+    let left_out = session.typed.len() - typed.len();
+    let typed = typed.iter().zip(&printed).map(|((step, hand), Printed { status, text })| {
         json!({"step": step, "command": hand.command, "printed": text, "status": status})
     });
     let result = if faults.is_empty() { "passed" } else { "failed" };
-    bench.tell(session, &json!({"result": result, "why": faults, "typed": typed.collect::<Vec<_>>()}));
+    bench.tell(
+        session,
+        &json!({"result": result, "why": faults, "left_out": left_out, "typed": typed.collect::<Vec<_>>()}),
+    );
     if faults.is_empty() { Ok(Completion::Completed) } else { Err(faults.into()) }
 }
 
-/// What is not as declared.
-fn fault(step: usize, hand: &Hand, printed: &Printed) -> Option<String> {
+/// What is not as declared. `found` are the samples of the commands before.
+fn fault(step: usize, hand: &Hand, printed: &Printed, found: &mut Found) -> Option<String> {
     let Hand { command, about } = hand;
     let mut faults = String::new();
-    if about.prints.as_ref().is_some_and(|said| !agrees(said, &printed.text)) {
-        let said = about.prints.iter().flatten().fold(String::new(), |all, line| all + "→ " + line + "\n");
-        let _ = write!(faults, "is to print:\n{said}prints:\n{}\n", printed.text);
+    if let Some(said) = &about.prints {
+        match agree(said, &printed.text, found) {
+            Some(samples) => *found = samples,
+            None => {
+                let said = said.iter().fold(String::new(), |all, line| all + "→ " + line + "\n");
+                let _ = write!(faults, "is to print:\n{said}prints:\n{}\n", printed.text);
+            }
+        }
     }
     if about.status.is_some_and(|status| status != printed.status) {
         let _ = writeln!(faults, "is to exit with {:?}, exits with {}", about.status, printed.status);
@@ -139,11 +160,11 @@ fn fault(step: usize, hand: &Hand, printed: &Printed) -> Option<String> {
     (!faults.is_empty()).then(|| format!("step {step}: {command}\n{faults}"))
 }
 
-fn agrees(said: &[String], printed: &str) -> bool {
+fn agree(said: &[String], printed: &str, found: &Found) -> Option<Found> {
     let printed = printed.replace('\t', " ");
     let lines: Vec<&str> = printed.lines().collect();
-    let reading = Reading { values: &std::collections::BTreeMap::new(), columns: true, abridged: true };
-    reading.agree(said, &lines, &Found::default()).is_some()
+    let reading = Reading { values: &BTreeMap::new(), columns: true, abridged: true };
+    reading.agree(said, &lines, found)
 }
 
 /// Why a session is not run here.
@@ -153,17 +174,20 @@ fn missing(bench: &Bench, session: &Session) -> Option<String> {
     if unknown > 0 && !asked("BY_HAND_ALL", "1") {
         return Some(format!("{unknown} of its {} commands have no declared output", session.typed.len()));
     }
-    if session.as_root() && !bench.root {
+    if session.as_root && !bench.root {
         return Some("needs root: sudo".into());
     }
+    if asked("BY_HAND_NEEDY", "1") && session.typed.iter().all(|(_, hand)| hand.about.needs.is_empty()) {
+        return Some("it needs nothing: typed on every machine".into());
+    }
     let only_root = asked("BY_HAND_AS", "root") || !bench.checkout.join("scripts/ordinary").is_file();
-    if bench.root && !session.as_root() && only_root {
+    if bench.root && !session.as_root && only_root {
         return Some("an ordinary user types it: run as one".into());
     }
-    if session.as_root() && asked("BY_HAND_AS", "user") {
+    if session.as_root && asked("BY_HAND_AS", "user") {
         return Some("root types it".into());
     }
-    if let Some(need) = session.needs.iter().find(|need| !is_there(bench, **need)) {
+    if let Some(need) = session.needs().iter().find(|need| !is_there(bench, **need)) {
         return Some(format!("needs {}", need.sentence()));
     }
     let mut lacking = PACKAGES.iter().filter(|(program, _)| {
@@ -184,6 +208,7 @@ fn is_there(bench: &Bench, need: Need) -> bool {
         }
         Need::X86 => cfg!(target_arch = "x86_64"),
         Need::Docker => machine::has_docker(bench.root),
+        Need::Capabilities => machine::has_every_capability(),
         Need::Kernel(major, minor) => machine::kernel() >= (major, minor),
     }
 }
@@ -193,6 +218,9 @@ impl Bench {
     fn tell(&self, session: &Session, what: &Value) {
         let Some(results) = &self.results else { return };
         let mut line = json!({
+            "left_out": 0,
+            "kernel": machine::release(),
+            "user": if session.as_root { "root" } else { "an ordinary user" },
             "session": session.name(),
             "commands": session.typed.len(),
             "unknown": session.unknown(),
@@ -231,9 +259,6 @@ fn written_wrongly(session: &Session) -> Vec<String> {
     let known = session.unknown() == 0;
     for (step, Hand { command, about }) in session.typed.iter().filter(|_| known) {
         let mut say = |what: &str| faults.push(format!("{}, step {step}: {what}: {command}", session.name()));
-        if about.root != session.as_root() {
-            say("a session is of one user");
-        }
         if machine::types(command, "sudo") {
             say("not everyone has sudo: as_root()");
         }
@@ -261,9 +286,16 @@ fn another_output_is_noticed() -> Result<(), String> {
         ("EPERM", "EPERM", true),
         ("sh: …: EPERM", "sh: 1: Operation not permitted", true),
         ("EVERYONE", "EVERYONE", true),
+        ("<name>: <name>", "a: a", true),
+        ("<name>: <name>", "a: b", false),
+        ("<pid A> <pid B>", "7 8", true),
+        ("<pid A> <pid B>", "7 7", false),
+        ("<pid A> <name A>", "7 7", true),
+        ("<NO> <a>", "<NO> <a>", true),
+        ("<NO>", "NO", false),
     ] {
         let lines: Vec<String> = said.lines().map(str::to_string).collect();
-        if agrees(&lines, printed) != right {
+        if agree(&lines, printed, &Found::default()).is_some() != right {
             return Err(format!("{said:?} and {printed:?}"));
         }
     }

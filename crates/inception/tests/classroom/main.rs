@@ -345,13 +345,13 @@ fn one_enter_shows_one_claim(person: &Person) -> Result<(), Failed> {
         desk.press("Enter");
         desk.ends_with(&prompt_at(&format!("step 1, {claim} of 3")))?;
         ensure(shown(&desk) == claim, || desk.screen())?;
-        ensure(!desk.screen().contains("\n2. Look into"), || desk.screen())?;
+        ensure(!desk.screen().contains("\n2. Read /proc"), || desk.screen())?;
     }
     desk.press("Enter");
     desk.ends_with(&prompt(2))?;
     // On a screen of its own.
     let screen = desk.visible();
-    ensure(screen.starts_with("2. Look into /proc"), || screen.clone())
+    ensure(screen.starts_with("2. Read /proc/self"), || screen.clone())
 }
 
 fn a_digit_and_its_enter_are_one_answer(person: &Person) -> Result<(), Failed> {
@@ -548,14 +548,14 @@ fn why_is_of_this_step_and_without_signs(person: &Person) -> Result<(), Failed> 
     desk.press("n");
     desk.ends_with(&prompt_at("step 3, 1 of 2"))?;
     desk.press("w");
-    desk.shows("- SIGTERM from outside, which init does not handle, is dropped, and kill()", 1)?;
+    desk.shows("- SIGTERM from outside is dropped if init has no handler for it, and kill()", 1)?;
     desk.shows("The rules stand in pid_namespaces(7), signal(7), kill(2).", 1)?;
     desk.shows("More: inception read pid-ns-init", 1)?;
     desk.ends_with(&prompt_at("step 3, 1 of 2"))?;
     let screen = desk.screen();
     let why = screen[screen.rfind("- SIGTERM").unwrap_or_default()..].trim_end();
     ensure(!why.contains(['*', '`']), || why.to_string())?;
-    ensure(why.contains("N87 Only the signals that init handles can be sent"), || why.to_string())?;
+    ensure(why.contains("N87 Its children can send init only signals"), || why.to_string())?;
     // Of later steps: nothing.
     ensure(!why.contains("mortal") && !why.contains("Reboot") && why.lines().count() < 24, || why.to_string())
 }
@@ -740,13 +740,13 @@ fn cgroups_go_with_the_class(person: &Person) -> Result<(), Failed> {
 fn a_resized_terminal_gets_lines_that_fit(person: &Person) -> Result<(), Failed> {
     let desk = at_step(person, 2)?;
     desk.resize(60);
-    for before in ["Its session's ID", "Its parent", "The first process"] {
+    for before in ["Init inherits a session", "The parent of init", "The first process"] {
         desk.press("b");
         desk.shows(&format!("HOLDS    {before}"), 2)?;
         desk.ends_with(KEYS)?;
     }
     let screen = desk.screen();
-    let since = screen.rfind("HOLDS    Its session's ID").unwrap_or_default();
+    let since = screen.rfind("HOLDS    Init inherits a session").unwrap_or_default();
     for line in screen[since..].lines() {
         ensure(line.width() <= 60, || format!("{} columns: {line:?}", line.width()))?;
     }

@@ -60,7 +60,7 @@ pub(super) fn they_go_to_a_file_a_fifo_and_a_socket(person: &Person) -> Result<(
         written.clone()
     })?;
     ensure(written.contains("Correct: SIGTERM from outside"), || written.clone())?;
-    ensure(written.contains("The notes: N87 Only the signals that init handles"), || written.clone())?;
+    ensure(written.contains("The notes: N87 Its children can send init only signals"), || written.clone())?;
     ensure(written.contains("Next:\n"), || written.clone())?;
     ensure(!written.contains('\u{1b}'), || written.clone())?;
     // Both ends, so that nobody waits; the pipe holds all.

@@ -10,6 +10,7 @@ pub(crate) const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "gcc libc6-dev"),
     ("hostname", "hostname"),
     ("ip", "iproute2"),
+    ("keyctl", "keyutils"),
     ("lsof", "lsof"),
     ("nft", "nftables"),
     ("perl", "perl"),
@@ -68,9 +69,24 @@ pub(crate) fn has_v1() -> bool {
     in_one("memory") && in_one("pids")
 }
 
+/// Whether the bounding set has every capability that the kernel knows.
+pub(crate) fn has_every_capability() -> bool {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let last: u32 = read("/proc/sys/kernel/cap_last_cap").trim().parse().unwrap_or(63);
+    let status = read("/proc/self/status");
+    let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    let bounding = bounding.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    bounding == u64::MAX >> (63 - last)
+}
+
+/// uname(2)'s release.
+pub(crate) fn release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim_end().into()
+}
+
 /// The kernel's version.
 pub(crate) fn kernel() -> (u32, u32) {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = release();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

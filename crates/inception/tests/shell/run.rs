@@ -187,7 +187,7 @@ fn as_typed(text: &str) -> String {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
-        let plain = line.strip_prefix("/bin/").unwrap_or(line);
+        let plain = line.strip_prefix("/usr/bin/").or_else(|| line.strip_prefix("/bin/")).unwrap_or(line);
         let rest = plain.strip_prefix("bash: line ").and_then(|rest| rest.split_once(": "));
         let Some((_, message)) = rest.filter(|(number, _)| digits(number)) else {
             lines.push(line.into());

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Path,
     /// Whatever stands there, at least one character.
     Words,
+    /// The same. Two samples that are called alike but for their last letter, `<pid A>` and `<pid B>`, are two.
+    Lettered,
 }
 
 impl Kind {
@@ -45,12 +47,18 @@ impl Kind {
             }
             Kind::Name => !text.is_empty() && !text.contains([' ', '\t', '\'', '"', '(', ')', '[', ']', '/']),
             Kind::Path => text.starts_with('/') && !text.contains([' ', '\t']),
-            Kind::Words => !text.trim().is_empty(),
+            Kind::Words | Kind::Lettered => !text.trim().is_empty(),
         }
     }
 
-    fn distinct(self) -> bool {
-        matches!(self, Kind::Pid | Kind::Inode)
+    fn distinct(self, one: &str, other: &str) -> bool {
+        match self {
+            Kind::Pid | Kind::Inode => true,
+            Kind::Lettered => {
+                one.rsplit_once(' ').map(|(word, _)| word) == other.rsplit_once(' ').map(|(word, _)| word)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -76,7 +84,10 @@ impl Found {
         if let Some((_, before)) = self.0.get(sample) {
             return (before == text).then(|| self.clone());
         }
-        let taken = kind.distinct() && self.0.values().any(|(other, value)| *other == kind && value == text);
+        let taken = self
+            .0
+            .iter()
+            .any(|(known, (other, value))| *other == kind && value == text && kind.distinct(known, sample));
         (!taken && kind.accepts(text)).then(|| {
             let mut found = self.clone();
             found.0.insert(sample.into(), (kind, text.into()));
@@ -90,7 +101,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) values: &'a BTreeMap<String, Kind>,
     pub(crate) columns: bool,
     /// Whether it is abridged: `…` in a line is any text, a line `…` any lines. An errno's name is its message, and alone
-    /// on a line any line that has it.
+    /// on a line any line that has it. `<word>` is a sample of any text, `<word A>` and `<word B>` are two.
     pub(crate) abridged: bool,
 }
 
@@ -137,6 +148,7 @@ impl Reading<'_> {
                 .filter(|(value, _)| find_at(line, value, at))
                 .max_by_key(|(value, _)| value.len());
             let errno = errno_at(line, at).filter(|_| self.abridged);
+            let word = word_at(rest).filter(|_| self.abridged);
             if self.abridged && rest.starts_with(ABRIDGED) {
                 pieces.push(Piece::Any);
                 at += ABRIDGED.len();
@@ -146,6 +158,9 @@ impl Reading<'_> {
                 pieces.extend(alone.then_some(Piece::Any));
                 pieces.push(Piece::Errno(name, message));
                 pieces.extend(alone.then_some(Piece::Any));
+            } else if let Some((word, kind)) = word {
+                at += word.len();
+                pieces.push(Piece::Sample(word.into(), kind));
             } else if let Some((value, kind)) = sample {
                 pieces.push(Piece::Sample(value.clone(), *kind));
                 at += value.len();
@@ -170,6 +185,19 @@ fn find_at(line: &str, value: &str, at: usize) -> bool {
     // Seen with the character before it, which may make it part of a word.
     let from = line[..at].chars().next_back().map_or(at, |before| at - before.len_utf8());
     line[at..].starts_with(value) && find(&line[from..], value) == Some(at - from)
+}
+
+/// A sample that begins there: `<word>`, or with a letter behind it.
+fn word_at(rest: &str) -> Option<(&str, Kind)> {
+    let (word, _) = rest.strip_prefix('<')?.split_once('>')?;
+    let (plain, kind) = match word.rsplit_once(' ') {
+        Some((plain, letter)) if letter.len() == 1 && letter.bytes().all(|b| b.is_ascii_uppercase()) => {
+            (plain, Kind::Lettered)
+        }
+        _ => (word, Kind::Words),
+    };
+    let is_word = !plain.is_empty() && plain.chars().all(|c| c.is_ascii_lowercase() || c == ' ');
+    is_word.then(|| (&rest[..word.len() + 2], kind))
 }
 
 /// The errno whose name stands there as a word, and its message.

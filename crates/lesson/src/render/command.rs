@@ -43,8 +43,8 @@ fn fold(command: &str, width: usize, first: &str, rest: &str) -> String {
     }
 }
 
-/// The blank at which a line that is too long is broken: of those that may be, the last that fits into `room` columns,
-/// better one between two commands if that leaves the line half full; where none fits, the first.
+/// The blank at which a line that is too long is broken. Of those that may be, it is the last that fits into `room`
+/// columns, better one between two commands if that leaves the line half full. Where none fits, it is the first.
 fn place(line: &str, room: usize, may: impl Fn(usize) -> bool) -> Option<usize> {
     if line.width() <= room {
         return None;

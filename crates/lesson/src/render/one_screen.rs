@@ -1,7 +1,7 @@
 //! The lesson on one screen: what both arms reported, a row each, and what to take home.
 //!
-//! The screen has 24 lines. What is longer gives up its empty lines first, then the sentence below the title, which the heads
-//! of the columns say again, and then the ends of what was skipped, which `--steps` has whole.
+//! The screen has 24 lines. What is longer gives up its empty lines first. Then it gives up the sentence below the
+//! title, which the heads of the columns say again. Then it cuts what was skipped, which `--steps` has whole.
 
 use std::io::{self, Write};
 
@@ -139,7 +139,7 @@ impl<W: Write> OneScreen<W> {
                 self.out.write_all(text.as_bytes())?;
                 self.out.flush()?;
             }
-            Event::Actor(_) | Event::Saw(_) | Event::Table { .. } => {}
+            Event::Actor(_) | Event::Saw(_) | Event::Table(_) => {}
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Text of ours in ASCII: for screen readers, which name or drop what they do not know, and for terminals that cannot
 //! show it. What the kernel said stays as it is.
 
-use transcript::{Actor, Arm, ClaimHead, DeclaredAnswer, Event, Expectation, Hand, Row};
+use transcript::{Actor, Arm, ClaimHead, DeclaredAnswer, Event, Expectation, Hand, Row, Table};
 
 /// The same words in ASCII. A character that has no counterpart stays.
 pub fn in_ascii(text: &str) -> String {
@@ -53,7 +53,7 @@ pub(super) fn event(event: &Event) -> Event {
         }
         Event::Actor(Actor { label, .. }) => set(label),
         Event::Saw(fact) => set(&mut fact.what),
-        Event::Table { title, columns, .. } => {
+        Event::Table(Table { title, columns, .. }) => {
             set(title);
             columns.iter_mut().for_each(set);
         }

@@ -24,7 +24,7 @@ use super::stable::Shown;
 use super::step;
 use super::style::{styled, styled_lines};
 use super::tone;
-use transcript::{Actor, Arm, ClaimHead, Event, Sandbox, Tally, Verdict};
+use transcript::{Actor, Arm, ClaimHead, Event, Sandbox, Table, Tally, Verdict};
 
 /// How wide a verdict is, with a blank after it.
 const WORD: usize = evidence::INDENT;
@@ -53,7 +53,7 @@ struct Page {
 
 impl<W: Write> Text<W> {
     /// Writes to `out`, `width` columns wide. `stable` puts names in the place of what differs from run to run;
-    /// `verbose` says who saw what.
+    /// `verbose` says who reported what.
     pub fn new(out: W, width: usize, stable: bool, verbose: bool) -> Text<W> {
         let page = Page {
             layout: Layout { width, plain: false },
@@ -119,12 +119,12 @@ impl Page {
                 let line = self.fact(fact);
                 self.wrap(&line, "   - ", "     ")
             }
-            Event::Table { title, columns, rows, .. } => self.table(title, columns, rows),
+            Event::Table(Table { title, columns, rows, .. }) => self.table(title, columns, rows),
             Event::Judged { claim, verdict, expected, control, treatment, .. } => {
                 self.judged(claim, *verdict, *expected, control, treatment)
             }
             Event::Skipped { claim, missing, remedy } => {
-                // It is told in the end, with all that lack the same.
+                // It is shown in the end, with all that lack the same.
                 self.skipped.add(self.step, claim, missing, remedy);
                 String::new()
             }

@@ -1,5 +1,5 @@
-//! The colours. Each is told apart on white and on black: its contrast with either is at least 4.5 to 1 (WCAG 2, success
-//! criterion 1.4.3), which no colour of a terminal's sixteen promises. So they come from the fixed part of the 256.
+//! The colours. Each is distinct on white and on black: its contrast with either is at least 4.5 to 1 (WCAG 2, success
+//! criterion 1.4.3). No colour of a terminal's sixteen promises that. So they come from the fixed part of the 256.
 
 use owo_colors::{Style, XtermColors};
 use transcript::Verdict;

@@ -1,4 +1,4 @@
-//! What the command line of the experiment has besides: that it is one command of two.
+//! The command line of the experiment, which is one of two subcommands.
 
 use lesson::{Help, Settings};
 
@@ -7,11 +7,11 @@ pub(crate) struct Commands;
 
 const EXPLAIN: Help = Help {
     name: "mini-container explain",
-    about: "the experiment: each ingredient left out, and what leaks then",
+    about: "the experiment: leave out one ingredient at a time, and show which way out is open",
     examples: &[
-        ("mini-container explain", "as without a command"),
+        ("mini-container explain", "the same as without a subcommand"),
         ("mini-container explain --sabotage", "without the factors: no claim holds"),
-        ("mini-container explain --format jsonl", "as data"),
+        ("mini-container explain --format jsonl", "the events as JSON lines"),
     ],
     after: lesson::exit_status!(),
 };

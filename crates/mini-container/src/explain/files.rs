@@ -1,4 +1,4 @@
-//! What there is in a container's /dev and /proc.
+//! The files in a container's /dev and /proc.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -14,57 +14,51 @@ use ns_core::{Fact, Named, Outcome};
 use super::container::in_a_container;
 use crate::run::{dev, devices, kernel_files};
 
-const DEVICES: Claim =
-    Claim::holds("devices", "A /dev of its own has the six harmless devices alone; the host's has others.")
-        .factor("a new /dev")
-        .notes(&[2])
-        .requires(&[Requirement::Probe(harmless), Requirement::Probe(a_hosts_dev)]);
+const DEVICES: Claim = Claim::holds(
+    "devices",
+    "A container's new /dev has only six harmless devices; the host's /dev has others.",
+)
+.factor("a new /dev")
+.notes(&[2])
+.requires(&[Requirement::Probe(harmless), Requirement::Probe(a_hosts_dev)]);
 
 pub(crate) const LIST_DEVICES: Step = Step {
-    title: "Look for devices in a new /dev, and in the host's.",
+    title: "List the devices in the host's /dev, and in a new /dev.",
     calls: &["mount(\"tmpfs\", \"/dev\")", "open_tree(\"/dev/null\", OPEN_TREE_CLONE)", "move_mount()"],
-    by_hand: &[hand("find /dev -maxdepth 1 -type b -o -maxdepth 1 -type c")],
+    by_hand: &[hand("ls -l /dev/null /dev/zero")
+        .prints("crw-rw-rw- … 1, 3 … /dev/null\ncrw-rw-rw- … 1, 5 … /dev/zero")],
     claims: &[DEVICES],
     run: |lab| {
-        lab.compare(DEVICES, false, true, list_devices)?
-            .shows(inside("others than the harmless six").is("no"))
+        lab.compare(DEVICES, false, true, list_devices)?.shows(inside("devices beyond the six").is("no"))
     },
 };
 
 const READ_ONLY: Claim = Claim::holds(
     "read-only",
-    "A read-only /proc/sys refuses the container's root, whom the settings' permissions let write.",
+    "If /proc/sys is mounted read-only, the container's root cannot write a setting there: EROFS.",
 )
 .factor("a read-only mount")
 .notes(&[2])
 .requires(&[Requirement::Probe(harmless)]);
 const MASKED: Claim =
-    Claim::holds("masked", "A file of /proc that is covered by the null device has nothing to read.")
+    Claim::holds("masked", "A file in /proc that is covered by a bind mount of /dev/null reads as empty.")
         .factor("a mount of /dev/null")
         .notes(&[2])
         .requires(&[Requirement::Probe(harmless)]);
 
 pub(crate) const COVER_PROC: Step = Step {
-    title: "Mount a new /proc, cover some of it or not, write to a setting and read what is masked.",
+    title: "Mount a new procfs, without and with covered parts. Write a setting, and read a masked file.",
     calls: &[
         "mount_setattr(MOUNT_ATTR_RDONLY)",
         "write(\"/proc/sys/kernel/hostname\")",
         "read(\"/proc/interrupts\")",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Urpf --uts --mount-proc sh -c 'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; \
-         echo lab > /proc/sys/kernel/hostname'",
-        ),
-        hand(
-            "unshare -Urpf --mount-proc sh -c 'mount --bind /dev/null /proc/interrupts; wc -c < /proc/interrupts'",
-        ),
-    ],
+    by_hand: &[hand("unshare -Urpf --uts --mount-proc sh -c 'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; echo lab > /proc/sys/kernel/hostname'").prints("EROFS"), hand("unshare -Urpf --mount-proc sh -c 'mount --bind /dev/null /proc/interrupts; wc -c < /proc/interrupts'").prints("0"), ],
     claims: &[READ_ONLY, MASKED],
     run: |lab| {
         let used = lab.arms(false, true, use_proc)?;
         let write = "echo lab > /proc/sys/kernel/hostname";
-        // In a user namespace the permissions let nobody write: the setting belongs to the host's user 0.
+        // In a user namespace the control gives EACCES: the file belongs to the host's user 0.
         lab.judge(READ_ONLY, used.only(&[write])).shows(inside(write).from("OK").or("EACCES").to("EROFS"))?;
         let empty = "/proc/interrupts is empty";
         lab.judge(MASKED, used.only(&[empty])).shows(inside(empty).is("yes"))
@@ -72,10 +66,10 @@ pub(crate) const COVER_PROC: Step = Step {
 };
 
 fn list_devices(own: bool) -> Result<Vec<Fact>> {
-    in_a_container(move |me| me.report("others than the harmless six", has_other_devices(own)?))
+    in_a_container(move |me| me.report("devices beyond the six", has_other_devices(own)?))
 }
 
-/// Whether /dev, a new one or the host's, has devices besides those that `run` gives.
+/// Whether a new /dev, or the host's, has devices other than those that `run` gives to a container.
 fn has_other_devices(own: bool) -> ns_core::Result<bool> {
     let directory = if own {
         let devices = devices::open()?;
@@ -99,13 +93,13 @@ fn has_other_devices(own: bool) -> ns_core::Result<bool> {
     Ok(false)
 }
 
-/// What keeps us from giving a container its devices: that there are none in /dev.
+/// Unmet if /dev lacks the devices of a container.
 fn harmless() -> ns_core::Result<Option<Unmet>> {
     let remedy = "mount -t devtmpfs devtmpfs /dev, or run on the host";
     Ok(devices::open().err().map(|error| Unmet::new(format!("the devices of a container: {error}"), remedy)))
 }
 
-/// What keeps the control from seeing a host's devices: in a container /dev has none.
+/// Unmet if /dev has no other devices, as in a container: then the control shows nothing.
 fn a_hosts_dev() -> ns_core::Result<Option<Unmet>> {
     let others = Path::new("/dev").is_dir() && has_other_devices(false)?;
     let remedy = "run on the host or in a virtual machine";

@@ -1,4 +1,4 @@
-//! What namespaces keep apart, and that each does one thing.
+//! Namespaces: each closes one view of the outside.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -14,90 +14,88 @@ use ns_core::{
 
 const PROCESSES: Claim = Claim::holds(
     "processes",
-    "A container is processes of the host: each has a PID there like any other, and a second one inside.",
+    "A process in a container is a process of the host: it has a PID there, and another inside.",
 )
 .factor("CLONE_NEWPID")
 .notes(&[1])
-.core(&[Row::outside("PIDs that it has", "numbers in NSpid"), Row::inside("getpid()", "getpid()")])
+.core(&[Row::outside("number of its PIDs", "PIDs in NSpid"), Row::inside("getpid()", "getpid()")])
 .asks(
-    "A process runs in a container. Which PID has it?",
+    "A process runs in a container. Which PID does it have?",
     &[
         right("two: one inside, and another on the host"),
-        wrong("1 and no other", "the host is thought to see the engine alone, as with a virtual machine"),
-        wrong("the host's and no other", "ps on the host shows it, and a process is thought to have one PID"),
-        wrong("the same inside and on the host", "isolation is thought to hide PIDs, not to give others"),
+        wrong("only 1", "the host is thought to see only the engine, as with a virtual machine"),
+        wrong("only that on the host", "ps on the host shows it, and a process is thought to have one PID"),
+        wrong(
+            "the same inside and on the host",
+            "a namespace is thought to hide PIDs, and not to give new ones",
+        ),
     ],
 );
 const EIGHT: Claim = Claim::holds(
     "eight",
-    "Eight CLONE_NEW* flags give a process eight namespaces of its own: all links in /proc/PID/ns differ.",
+    "clone3() with eight CLONE_NEW* flags creates a process in eight new namespaces: eight links in /proc/PID/ns differ.",
 )
 .factor("eight CLONE_NEW* flags")
 .notes(&[1, 2])
 .requires(&ALL_EIGHT);
 
 pub(crate) const START: Step = Step {
-    title: "Start a process in eight new namespaces beside a plain one, and look at both from outside.",
+    title: "Start a plain process, and one in eight new namespaces. Compare both from outside.",
     calls: &["clone3(CLONE_NEWUSER|CLONE_NEWPID|…)", "readlink(\"/proc/PID/ns/…\")"],
-    by_hand: &[
-        hand(
-            "unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 &",
-        ),
-        hand("pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; ls -l /proc/$pid/ns /proc/self/ns"),
-    ],
+    by_hand: &[hand("unshare --map-root-user --fork --kill-child --pid --mount --uts --ipc --net --cgroup --time sleep 60 & sleep 1").prints(""), hand("pid=$(pgrep --parent $!); grep NSpid /proc/$pid/status; readlink /proc/$pid/ns/uts /proc/self/ns/uts; kill -KILL $!").prints("NSpid: <pid> 1\nuts:[<ns A>]\nuts:[<ns B>]"), ],
     claims: &[PROCESSES, EIGHT],
     run: |lab| {
-        let seen = lab.arms(Namespaces::NONE, all_there_are(), start)?.try_map(|(child, facts)| {
+        let facts = lab.arms(Namespaces::NONE, all_of_this_kernel(), start)?.try_map(|(child, facts)| {
             lab.keep(child)?;
             Ok(facts)
         })?;
-        let (pids, links) = ("numbers in NSpid", "links that differ from ours");
-        lab.judge(PROCESSES, seen.only(&[pids, "its PID", "getpid()"]))
+        let (pids, links) = ("PIDs in NSpid", "links that differ from its parent's");
+        lab.judge(PROCESSES, facts.only(&[pids, "its PID", "getpid()"]))
             .shows(outside(pids).is(2) & inside("getpid()").is(1))?;
-        lab.judge(EIGHT, seen.only(&[links])).shows(outside(links).is(8))
+        lab.judge(EIGHT, facts.only(&[links])).shows(outside(links).is(8))
     },
 };
 
 const ALL_BUT_ONE: Claim = Claim::holds(
     "all-but-one",
-    "Each of six namespaces closes one view of the outside: leave one out, and that view alone is open.",
+    "Each of six namespaces closes one view of the outside: if it is left out, only that view is open.",
 )
 .factor("the namespaces")
 .notes(&[2])
 .core(&[Row::inside("views of the outside", "views of the outside that are open")])
 .asks(
-    "A process has every kind of namespace of its own, but no UTS namespace. What does it see of the outside?",
+    "A process is in new namespaces of every kind except UTS. What does it see of the outside?",
     &[
-        right("the hostname alone"),
-        wrong("everything", "a container is thought to be whole or none at all"),
-        wrong("nothing", "the other namespaces are thought to do for it"),
-        wrong("the hostname, and the network by it", "a host's name and its addresses seem to go together"),
+        right("only the hostname"),
+        wrong("everything", "a container is thought to be complete or no container at all"),
+        wrong("nothing", "the other namespaces are thought to be enough"),
+        wrong(
+            "the hostname, and by it the network",
+            "a hostname and its addresses are thought to belong together",
+        ),
     ],
 );
 
 pub(crate) const LEAVE_ONE_OUT: Step = Step {
-    title: "Leave each namespace out in turn, and ask from inside for six things that are outside.",
+    title: "Leave out each namespace in turn, and look from inside for six objects that are outside.",
     calls: &["clone3(all but one)", "uname()", "msgget()", "kill(pid, 0)", "open()"],
-    by_hand: &[hand(
-        "unshare --map-root-user --fork --pid --mount-proc --ipc --net ip link # and so on, one less each time",
-    )],
+    by_hand: &[hand("unshare --map-root-user --fork --pid --mount-proc --ipc --net ip -brief link  # and so on, one less each time").prints("lo DOWN …"), ],
     claims: &[ALL_BUT_ONE],
     run: |lab| {
-        lay_out_the_outside()?;
+        create_the_outside()?;
         let six = VIEWS.iter().fold(Namespaces::NONE, |all, (kind, _)| all | Namespaces::only(*kind));
         let views = lab.arms(Namespaces::NONE, six, Views::of)?;
         mount::unmount(Path::new(OUTSIDE))?;
         views.treatment().show(lab)?;
         lab.judge(ALL_BUT_ONE, views.map(|views| views.facts())).shows(
-            inside("views of the outside that are open").is(0)
-                & inside("cells that are not as the sentence says").is(0),
+            inside("views of the outside that are open").is(0) & inside("cells unlike the claim").is(0),
         )
     },
 };
 
 /// An empty tmpfs outside.
 const OUTSIDE: &str = "/mnt";
-/// A file in it that nobody may read but who is root there.
+/// A file in it that only root of the owning user namespace can read.
 const SECRET: &str = "/mnt/secret";
 /// A directory in it, to mount on.
 const DOOR: &str = "/mnt/door";
@@ -106,8 +104,8 @@ const QUEUE: i32 = 0x6d63;
 /// A link outside.
 const LINK: &str = "outside0";
 
-/// The kinds whose views can be told apart by looking. A cgroup namespace hides what only a machine with cgroups shows,
-/// and a time namespace nothing until it has offsets.
+/// The kinds that close a view. Cgroup is left out, since some machines have no cgroups to hide; time is left out, since
+/// a time namespace without offsets changes nothing.
 const VIEWS: [(Kind, &str); 6] = [
     (Kind::Uts, "hostname"),
     (Kind::Ipc, "queue"),
@@ -129,12 +127,12 @@ const ALL_EIGHT: [Requirement; 8] = [
 ];
 
 /// A namespace of each kind that this kernel has.
-fn all_there_are() -> Namespaces {
+fn all_of_this_kernel() -> Namespaces {
     let known = Kind::ALL.into_iter().filter(|kind| probe::kind(*kind).is_none());
     known.fold(Namespaces::NONE, |all, kind| all | Namespaces::only(kind))
 }
 
-/// A child that stays, and what there is to see of its PIDs and namespaces.
+/// A child that keeps running, and the facts about its PIDs and namespaces.
 fn start(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
     let label = if namespaces.is_empty() { "plain child" } else { "container" };
     let mut child = Child::spawn(label, namespaces, |me| {
@@ -142,17 +140,21 @@ fn start(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
         me.stay()
     })?;
     let pids = process::pids(Some(child.pid()))?;
-    let (ours, theirs) = (namespace::of(None)?, namespace::of(Some(child.pid()))?);
+    let (parents, childs) = (namespace::of(None)?, namespace::of(Some(child.pid()))?);
     let facts = vec![
-        Fact::outside("numbers in NSpid", pids.len()),
+        Fact::outside("PIDs in NSpid", pids.len()),
         Fact::outside("its PID", child.pid()),
         child.fact()?,
-        Fact::outside("links that differ from ours", theirs.iter().filter(|id| !ours.contains(id)).count()),
+        Fact::outside(
+            "links that differ from its parent's",
+            childs.iter().filter(|id| !parents.contains(id)).count(),
+        ),
     ];
     Ok((child, facts))
 }
 
-fn lay_out_the_outside() -> Result<()> {
+/// Creates the objects outside that the views look for.
+fn create_the_outside() -> Result<()> {
     mount::mount("tmpfs", Path::new(OUTSIDE))?;
     fs::create_dir(DOOR).named(|| format!("mkdir {DOOR}"))?;
     fs::write(SECRET, "").named(|| format!("write(\"{SECRET}\")"))?;
@@ -162,7 +164,7 @@ fn lay_out_the_outside() -> Result<()> {
     Ok(())
 }
 
-/// Which views of the outside are open: in all the namespaces, and with each of the six left out.
+/// The views of the outside that are open: in all namespaces, and with each of the six left out.
 struct Views {
     in_all: Vec<&'static str>,
     all_but: Vec<(Kind, Vec<&'static str>)>,
@@ -193,15 +195,15 @@ impl Views {
         let wrong: usize = self.all_but.iter().map(wrong).sum();
         vec![
             Fact::inside("container", "views of the outside that are open", self.in_all.len()),
-            Fact::inside("container", "cells that are not as the sentence says", wrong),
+            Fact::inside("container", "cells unlike the claim", wrong),
         ]
     }
 }
 
-/// Which things of the outside a process in these `namespaces` can see. They change, or come to be, after it was
-/// created: a new namespace of some kinds begins as a copy.
+/// The objects outside that a process in these `namespaces` can see. They are created or changed after the process,
+/// since new namespaces of some kinds begin as a copy.
 fn views_from(namespaces: Namespaces) -> Result<Vec<&'static str>> {
-    // Its PID is no container's: it is higher than ours, and that is 1 at the least.
+    // No process of the container has this PID inside: it is higher than this process's own, so at least 2.
     let idle = Child::spawn("idle process", Namespaces::NONE, Reporter::stay)?;
     let outside = idle.pid();
     uts::set_hostname("before")?;
@@ -230,7 +232,7 @@ fn sees(kind: Kind, outside: Pid) -> ns_core::Result<bool> {
     Ok(match kind {
         Kind::Uts => uts::hostname() == "after",
         Kind::Ipc => {
-            // Found, or found to be another's.
+            // The queue is found, or access to it is denied.
             !matches!(ipc::find_queue(QUEUE), Ok(None))
         }
         Kind::Net => Netlink::open()?.link(&LinkName::new(LINK)?)?.is_some(),

@@ -1,4 +1,4 @@
-//! What there is in a container's root directory, and what leads out of it.
+//! A container's root directory, and the ways out of it.
 
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,42 +16,40 @@ use super::container::in_a_container;
 use crate::run::{place, root};
 
 const PIVOT: Claim =
-    Claim::holds("pivot", "After pivot_root() there is no old root: a second chroot() finds no way out.")
+    Claim::holds("pivot", "After pivot_root(), a second chroot() and chdir(\"..\") do not lead to the old root directory.")
         .factor("pivot_root(), not chroot()")
         .notes(&[2])
         .more(&[88])
         .arms("chroot()", "pivot_root()")
-        .core(&[Row::inside("old root is reached", "the old root was reached")])
+        .core(&[Row::inside("old root reached", "the old root was reached")])
         .asks(
             "chroot() gave a container its root directory. Its root calls chroot(\"door\"), then chdir(\"..\") often. Where is it?",
             &[
                 right("in the old root directory, outside"),
                 wrong("in its own root directory", "`..` of a root directory is that directory itself"),
-                wrong("in door", "the last chroot() is thought to bound it"),
-                wrong("nowhere new: the second chroot() gives EPERM", "one chroot() is thought to rule out others"),
+                wrong("in door", "the last chroot() is thought to confine it"),
+                wrong("in its own root: the second chroot() fails with EPERM", "one chroot() is thought to exclude others"),
             ],
         )
         .requires(&[Requirement::Unchrooted]);
 
 pub(crate) const CLIMB_OUT: Step = Step {
-    title: "Enter an empty root directory, by chroot() or by pivot_root(), and try to get back by a second chroot().",
+    title: "Enter an empty root directory by chroot() or by pivot_root(). Try to return by a second chroot().",
     calls: &["pivot_root(\".\", \".\")", "umount2(\".\", MNT_DETACH)", "chroot(\"door\")", "chdir(\"..\")"],
-    by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mkdir old; pivot_root . old; cd /; echo *'",
-    )],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mkdir old; /sbin/pivot_root . old; cd /; echo *'").prints("old"), ],
     claims: &[PIVOT],
     run: |lab| lab.compare(PIVOT, false, true, climb_out)?.shows(inside("the old root was reached").is("no")),
 };
 
 const DESCRIPTOR: Claim = Claim::holds(
     "descriptor",
-    "After pivot_root() a directory that was left open still leads outside; closed, it leads nowhere.",
+    "After pivot_root(), fchdir() to a directory that was left open leads outside; if it was closed, nothing does.",
 )
 .factor("close()")
 .notes(&[2]);
 
 pub(crate) const LEAVE_A_DESCRIPTOR_OPEN: Step = Step {
-    title: "Do the same with a descriptor of the old root left open, as a careless runtime does.",
+    title: "Do the same with a descriptor of the old root left open, as some runtimes did by mistake.",
     calls: &["open(\"/\", O_PATH)", "pivot_root(\".\", \".\")", "fchdir(fd)"],
     by_hand: &[],
     claims: &[DESCRIPTOR],
@@ -63,19 +61,16 @@ pub(crate) const LEAVE_A_DESCRIPTOR_OPEN: Step = Step {
 
 const OVERLAY: Claim = Claim::holds(
     "overlay",
-    "With an overlay the root filesystem stays clean: what is written goes to a layer above it.",
+    "With an overlay, a file that the container writes does not appear in the root filesystem below.",
 )
 .factor("overlayfs")
 .notes(&[2])
 .more(&[94]);
 
 pub(crate) const WRITE_A_FILE: Step = Step {
-    title: "Write a file in the container, and look for it in the root filesystem that it was made from.",
+    title: "Write a file in the container, and look for it in the root filesystem that the container was created from.",
     calls: &["fsopen(\"overlay\")", "fsconfig(lowerdir, upperdir, workdir)", "fsmount()", "move_mount()"],
-    by_hand: &[hand(
-        "unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mkdir lower upper work root; mount -t overlay -o \
-         lowerdir=lower,upperdir=upper,workdir=work none root; touch root/new; echo lower/* upper/*'",
-    )],
+    by_hand: &[hand("unshare -Urm sh -c 'mount -t tmpfs none /mnt; cd /mnt; mkdir lower upper work root; mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work none root; touch root/new; echo lower/* upper/*'").prints("lower/* upper/new"), ],
     claims: &[OVERLAY],
     run: |lab| {
         lab.compare(OVERLAY, false, true, write_a_file)?
@@ -117,12 +112,12 @@ fn write_a_file(overlays: bool) -> Result<Vec<Fact>> {
     })
 }
 
-/// Which directory a name leads to.
+/// The device and inode of the directory that a path leads to.
 pub(super) fn identity_of(path: &str) -> ns_core::Result<(u64, u64)> {
     fs::metadata(path).map(|it| (it.dev(), it.ino())).named(|| format!("stat(\"{path}\")"))
 }
 
-/// Makes an empty directory in memory the root directory, in one of two ways.
+/// Makes an empty directory in memory the root directory: by pivot_root() or by chroot().
 pub(super) fn enter_an_empty_root(pivots: bool) -> ns_core::Result<()> {
     let memory = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[])?;
     memory.attach(Path::new("/mnt"))?;
@@ -132,7 +127,8 @@ pub(super) fn enter_an_empty_root(pivots: bool) -> ns_core::Result<()> {
     chdir("/mnt").and_then(|()| chroot(".")).named(|| "chroot(\"/mnt\")".into())
 }
 
-/// The classic way out of a chroot: another one, whose root the working directory is outside of, and then up.
+/// The classic way out of a chroot: a second chroot() to a directory that the working directory is outside of, then
+/// chdir("..").
 pub(super) fn climb() -> ns_core::Result<(u64, u64)> {
     fs::create_dir("/door").named(|| "mkdir /door".into())?;
     chroot("/door").named(|| "chroot(\"/door\")".into())?;
@@ -147,7 +143,7 @@ fn open_directory(path: &str) -> ns_core::Result<OwnedFd> {
     openat(CWD, path, flags, Mode::empty()).named(|| format!("open(\"{path}\", O_PATH)"))
 }
 
-/// An empty root filesystem, and a container's root above it, both in memory.
+/// An empty root filesystem, and a container's root that is an overlay on it, both in memory.
 fn overlay_in_memory() -> ns_core::Result<(Tree, Tree)> {
     let rootfs = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[])?;
     rootfs.attach(Path::new("/mnt"))?;

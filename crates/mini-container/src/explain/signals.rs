@@ -1,4 +1,4 @@
-//! What PID 1 of a container does: an init.
+//! PID 1 of a container: an init, or the command itself.
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Step, hand, inside};
@@ -10,23 +10,27 @@ use crate::run::init;
 
 const FORWARDED: Claim = Claim::holds(
     "forwarded",
-    "SIGTERM stops a command that has an init, which forwards it; as PID 1 itself the command is immune.",
+    "Init forwards SIGTERM, which ends the command; a command that is PID 1 itself, without a handler, drops it.",
 )
 .factor("an init that forwards")
 .notes(&[87, 88])
 .requires(&[Requirement::Probe(kill)]);
 
 pub(crate) const STOP: Step = Step {
-    title: "Send SIGTERM to PID 1 of a container, as docker stop does, and then SIGWINCH, which the command handles.",
+    title: "Send SIGTERM to PID 1 of a container, as docker stop does, then SIGWINCH, which the command handles.",
     calls: &["kill(pid, SIGTERM)", "sigwait()", "kill(command, SIGTERM)", "waitpid(-1)"],
-    by_hand: &[hand("mini-container run rootfs sleep 60 & sleep 1; kill $!; wait $!; echo $?")],
+    by_hand: &[
+        hand("mkdir -p rootfs/bin; cp /usr/bin/busybox rootfs/bin/; ln -s busybox rootfs/bin/sleep")
+            .prints(""),
+        hand("mini-container run rootfs sleep 60 & sleep 1; kill $!; wait $!; echo $?").prints("143"),
+    ],
     claims: &[FORWARDED],
     run: |lab| {
         lab.compare(FORWARDED, false, true, stop)?.shows(inside("the command").is("ended with status 143"))
     },
 };
 
-/// What keeps an init from forwarding a signal: that kill(2) itself is refused.
+/// Unmet if kill(2) fails, so that an init cannot forward a signal.
 fn kill() -> ns_core::Result<Option<Unmet>> {
     Ok(match signals::send(nix::unistd::getpid(), None)? {
         Outcome::Failed(errno) => {
@@ -51,12 +55,12 @@ fn stop(has_init: bool) -> Result<Fact> {
     })?;
     first.fact()?; // the command's handler is installed
     first.signal(SIGTERM)?;
-    // Of two that wait, the kernel delivers the lower number first: SIGTERM is 15, and this one 28.
+    // Of two pending signals, the kernel delivers the lower number first: SIGTERM is 15, SIGWINCH 28.
     let _ = first.try_signal(SIGWINCH)?; // it may have ended
     Ok(first.fact()?)
 }
 
-/// In both arms: handles SIGWINCH and nothing else.
+/// The command in both arms. It handles only SIGWINCH.
 fn command(me: &mut Reporter) -> ns_core::Result<()> {
     let mut caught = signals::catch(&[SIGWINCH])?;
     signals::start_afresh()?;

@@ -1,8 +1,8 @@
 //! A root filesystem from an archive: tar(5), or an image ([`layers`]).
 //!
-//! It is unpacked into memory, in the container's mount namespace: gone with it, and with the rights of its root, who
-//! is nobody outside. An archive is not to be trusted all the same: what becomes of each file is in
-//! [`entry`](super::entry), and how much may come out in [`bytes`](super::bytes).
+//! It is unpacked into memory in the container's mount namespace, and removed with it. The unpacker has the privileges of
+//! the container's root, which has none outside. Still, archives are not trusted: [`entry`](super::entry) checks each
+//! file, and [`bytes`](super::bytes) limits the size.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -17,29 +17,29 @@ use super::bytes::{Bytes, WHOLE};
 use super::entry::{Unpacker, room};
 use super::layers::{self, Config, Image, Layer};
 
-/// What there is to say about an archive that was unpacked.
+/// The results of unpacking an archive.
 #[derive(Debug, Default)]
 pub(crate) struct Unpacked {
     /// Files whose owner has no ID in the container.
     pub(crate) unmapped: u32,
-    /// What an image says of how it is to be run.
+    /// The image's configuration of the command.
     pub(crate) config: Config,
 }
 
-/// Unpacks the archive `file` into `directory`, and calls `tell` now and then, so that whoever waits knows that we live.
+/// Unpacks the archive `file` into `directory`, and calls `report` regularly as a sign of progress.
 ///
 /// # Errors
-/// [`Error::Input`], in one line, for what is no archive, is cut short, or holds what it must not.
+/// [`Error::Input`], in one line, for a file that is no archive, is cut short, or contains a forbidden entry.
 pub(super) fn unpack(
     file: &File,
     path: &Path,
     directory: BorrowedFd<'_>,
-    tell: impl FnMut() -> Result<()>,
+    report: impl FnMut() -> Result<()>,
 ) -> Result<Unpacked> {
-    let tell = RefCell::new(tell);
-    let tell = || (tell.borrow_mut())();
+    let report = RefCell::new(report);
+    let report = || (report.borrow_mut())();
     let name = ns_core::printable(&path.to_string_lossy());
-    let bytes = Bytes::open(name, file, room(directory)?, &tell)?;
+    let bytes = Bytes::open(name, file, room(directory)?, &report)?;
     let image = layers::of(&bytes)?;
     let mut unpacker = Unpacker::new(&bytes, directory, image.is_some());
     let whole = || Image { layers: vec![Layer { part: WHOLE, digest: None }], config: Config::default() };
@@ -68,15 +68,15 @@ fn apply(bytes: &Bytes<'_>, layer: &Layer, unpacker: &mut Unpacker<'_>) -> Resul
         bytes.expect_content();
         let mut entry = entry.map_err(damaged)?;
         unpacker.add(&mut entry).map_err(|error| named(&bytes.name, error))?;
-        // What it has not taken: not to be counted as the next one's header.
+        // Reads the rest of the entry, so that it does not count as the header of the next one.
         std::io::copy(&mut entry, &mut std::io::sink()).map_err(damaged)?;
-        bytes.tell()?;
+        bytes.report_if_due()?;
         if number % 512 == 0 {
             unpacker.must_have_room(0, "its many files")?;
         }
     }
     bytes.expect_content();
-    // To the very end, behind the last file: there is the checksum of what is compressed.
+    // To the end of the stream, since the checksum of gzip is there.
     let found = archive.into_inner().into_inner().finish().map_err(damaged)?;
     if found == layer.digest {
         return Ok(());
@@ -90,7 +90,7 @@ fn apply(bytes: &Bytes<'_>, layer: &Layer, unpacker: &mut Unpacker<'_>) -> Resul
     )))
 }
 
-/// The same error with the archive in it: a call on a file of the archive's would read as one on a file of the host's.
+/// Adds the archive's name to an error: a call on a file of the archive would read like one on a file of the host.
 fn named(archive: &str, error: Error) -> Error {
     match error {
         Error::Call { call, errno } if !call.contains(archive) => {
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of an archive with these files on a filesystem that has this little space.
+    /// The error of unpacking an archive with these files on a small filesystem.
     fn unpack_where(option: (&str, &str), files: u32, size: u64) -> String {
         let mut builder = Builder::new(Vec::new());
         for number in 0..files {
@@ -124,14 +124,14 @@ mod tests {
         }
         let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).unwrap());
         file.write_all(&builder.into_inner().unwrap()).unwrap();
-        // Mounted nowhere, so nothing is left of it.
+        // It is not attached, so it is gone when it is closed.
         let small = Tree::new_filesystem("tmpfs", &[option], &[]).unwrap();
         unpack(&file, Path::new("archive.tar"), small.as_fd(), || Ok(())).unwrap_err().to_string()
     }
 
     #[test]
     fn who_follows_links_for_long_shows_signs_of_life() {
-        // Each link leads down a deep directory and up again, by the one before it: milliseconds to follow.
+        // Each link leads down a deep directory and up again, through the previous link: it takes milliseconds to follow.
         let (down, up) = (vec!["d"; 800].join("/"), vec![".."; 800].join("/"));
         let mut builder = Builder::new(Vec::new());
         let mut directory = Header::new_gnu();
@@ -148,7 +148,7 @@ mod tests {
             let target = format!("l{}/{down}/{up}", number - 1);
             builder.append_link(&mut link, format!("l{number}"), target).unwrap();
         }
-        // Fewer than would be counted, each in a directory that is named nowhere else.
+        // Fewer entries than the check for room counts, each in a directory that only it names.
         for number in 0..500 {
             let name = format!("l37/{number}/{}", vec!["x"; 25].join("/"));
             builder.append_data(&mut directory, name, &b""[..]).unwrap();
@@ -168,7 +168,7 @@ mod tests {
         let unpacked = unpack(&file, Path::new("links.tar"), directory.as_fd(), || {
             quiet_until_now();
             signs += 1;
-            // Three are enough to be seen.
+            // Three signs are enough.
             if signs < 3 { Ok(()) } else { Err(Error::Input("enough".into())) }
         });
         let longest = quiet_until_now();

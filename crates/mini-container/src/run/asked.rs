@@ -1,4 +1,4 @@
-//! The container that is asked for.
+//! The options of `mini-container run`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,25 +9,25 @@ use ns_core::uts;
 use super::identity::Ids;
 use super::limits::Limits;
 
-/// What a user may choose about it.
+/// The options that a user may give.
 #[derive(Debug, Args)]
 pub(crate) struct Asked {
     #[command(flatten)]
     pub(super) limits: Limits,
 
-    /// A link to the host and to the other containers, on a bridge (needs root)
+    /// Connect the container to the host and to other containers by a bridge (needs root)
     #[arg(long)]
     pub(super) net: bool,
 
-    /// Its hostname
+    /// The hostname of the container
     #[arg(long, value_name = "NAME", default_value = "container", value_parser = hostname)]
     pub(super) hostname: String,
 
-    /// A root filesystem that nothing can be written to
+    /// Mount the root filesystem read-only
     #[arg(long)]
     pub(super) read_only: bool,
 
-    /// Whose IDs it has: INSIDE:OUTSIDE:LENGTH, or auto for all that you may map [default: yours alone, as root]
+    /// Map user IDs: INSIDE:OUTSIDE:LENGTH, or auto for all that you may map [default: only yours, as root]
     #[arg(long, value_name = "MAP")]
     pub(super) user: Option<Ids>,
 
@@ -35,7 +35,7 @@ pub(crate) struct Asked {
     #[arg(value_name = "ROOTFS")]
     pub(super) rootfs: PathBuf,
 
-    /// The command to run in it, and its arguments
+    /// The command to run in the container, and its arguments
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(super) command: Vec<OsString>,
 }

@@ -1,7 +1,7 @@
-//! The bytes of an archive: unpacked where they are compressed, and never more of them than there is room for.
+//! The bytes of an archive: decompressed if needed, and limited to the room that there is.
 //!
-//! A megabyte of gzip can become a gigabyte. So who reads sets two bounds, both on what comes *out*: how much in all,
-//! and how much before the next file of the archive begins, which is what a parser holds in memory at once.
+//! A megabyte of gzip can become a gigabyte. So there are two limits on the decompressed size. One is for the whole
+//! archive. The other is for the header of each file, since a parser holds that in memory at once.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -13,7 +13,7 @@ use flate2::read::MultiGzDecoder;
 use ns_core::{Error, Named, Result};
 use sha2::{Digest, Sha256};
 
-/// Some of an archive, such as a layer.
+/// A part of an archive, such as a layer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
     pub(super) offset: u64,
@@ -22,40 +22,40 @@ pub(super) struct Part {
 
 pub(super) const WHOLE: Part = Part { offset: 0, length: u64::MAX };
 
-/// Names and attributes of a file are a few bytes. This is more than enough, even of sparse files' maps.
+/// The limit of a header: names and attributes of a file. It is large enough even for the maps of sparse files.
 const LONGEST_HEADER: u64 = 1 << 20;
-/// How much is read before the clock is looked at.
+/// How much is read before the next look at the clock.
 const SPELL: u64 = 8 << 20;
-/// How long there is no sign of life. Who waits for one is patient for 10 s.
+/// The time between two reports. The launcher waits 10 s for each.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The archive, to be read from any place, any number of times.
+/// The archive. It can be read from any offset, any number of times.
 pub(super) struct Bytes<'a> {
     pub(super) name: String,
     file: &'a File,
     /// Whether the file itself is compressed.
     packed: bool,
-    /// The most that anything compressed in it may become.
+    /// The limit of the decompressed size.
     room: u64,
-    /// How much may be read until the next file of the archive begins.
+    /// How much may still be read of the present header.
     header: Cell<u64>,
-    tell: &'a dyn Fn() -> Result<()>,
-    /// How long it may be quiet.
+    report: &'a dyn Fn() -> Result<()>,
+    /// The time between two reports.
     quiet: Duration,
-    /// When we said last that we live.
-    told: Cell<Instant>,
+    /// The time of the last report.
+    reported: Cell<Instant>,
 }
 
 impl<'a> Bytes<'a> {
-    /// Opens an archive, of which what is compressed must not become more than `room`. `tell` is called now and then.
+    /// Opens an archive. Its decompressed size is limited to `room`. `report` is called regularly.
     ///
     /// # Errors
-    /// [`Error::Input`] for a file that is no tar archive, or cut short, or compressed by what is not known here.
+    /// [`Error::Input`] for a file that is no tar archive, is cut short, or has an unknown compression.
     pub(super) fn open(
         name: String,
         file: &'a File,
         room: u64,
-        tell: &'a dyn Fn() -> Result<()>,
+        report: &'a dyn Fn() -> Result<()>,
     ) -> Result<Bytes<'a>> {
         let mut bytes = Bytes {
             name,
@@ -63,9 +63,9 @@ impl<'a> Bytes<'a> {
             packed: false,
             room,
             header: Cell::new(u64::MAX),
-            tell,
+            report,
             quiet: QUIET,
-            told: Cell::new(Instant::now()),
+            reported: Cell::new(Instant::now()),
         };
         let mut start = [0; 512];
         let read = file.read_at(&mut start, 0).named(|| format!("read(\"{}\")", bytes.name))?;
@@ -77,14 +77,14 @@ impl<'a> Bytes<'a> {
         if start.len() < 512 || start[257..262] != *b"ustar" {
             return Err(Error::Input(format!("{}: neither a directory nor a tar archive", bytes.name)));
         }
-        // The end of gzip is a checksum, and read in its turn.
+        // The end of gzip is a checksum, which is verified when it is read.
         if !bytes.packed {
             bytes.must_be_whole()?;
         }
         Ok(bytes)
     }
 
-    /// A tar archive ends with two blocks of zeros. Cut off between two files it would pass for a shorter one.
+    /// A tar archive ends with two blocks of zeros. Without this check, one cut off between two files would look complete.
     fn must_be_whole(&self) -> Result<()> {
         let length = self.file.metadata().named(|| format!("stat(\"{}\")", self.name))?.len();
         let mut end = [1; 1024];
@@ -95,7 +95,7 @@ impl<'a> Bytes<'a> {
         Ok(())
     }
 
-    /// A part, unpacked if it is compressed itself.
+    /// A part, decompressed if it is compressed itself.
     pub(super) fn stream(&self, part: Part) -> Result<Stream<'_>> {
         self.expect_content();
         let start = if self.packed { 0 } else { part.offset };
@@ -119,7 +119,7 @@ impl<'a> Bytes<'a> {
         Stream { bytes: self, inner, has_headers: false, seeks: false, at: 0, left, spell: 0, digest: None }
     }
 
-    /// Looks at how it begins, and unpacks it.
+    /// Detects the compression by the first bytes, and decompresses.
     fn unpacked<'b>(&self, packed: Box<dyn Read + 'b>, part: Part) -> Result<(Box<dyn Read + 'b>, bool)> {
         let mut packed = packed.take(part.length);
         let mut start = Vec::new();
@@ -146,7 +146,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// To be called before the next file of an archive is looked for.
+    /// To be called before the header of the next file is read.
     pub(super) fn expect_header(&self) {
         self.header.set(LONGEST_HEADER);
     }
@@ -156,13 +156,13 @@ impl<'a> Bytes<'a> {
         self.header.set(u64::MAX);
     }
 
-    /// Says that we live, if that is due. To be called often: what a name leads through can make each step slow.
-    pub(super) fn tell(&self) -> Result<()> {
-        if self.told.get().elapsed() < self.quiet {
+    /// Reports progress, if a report is due. To be called often, since symbolic links can make each lookup slow.
+    pub(super) fn report_if_due(&self) -> Result<()> {
+        if self.reported.get().elapsed() < self.quiet {
             return Ok(());
         }
-        self.told.set(Instant::now());
-        (self.tell)()
+        self.reported.set(Instant::now());
+        (self.report)()
     }
 
     pub(super) fn damaged(&self, error: &io::Error) -> Error {
@@ -178,12 +178,12 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// What has compressed something that begins so.
+/// The compression of data with these first bytes.
 fn packer(start: &[u8]) -> Option<&'static str> {
     match start {
         [0x1f, 0x8b, ..] => Some("gzip"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("xz"),
-        // No decoder for it has bounds and needs no C compiler.
+        // There is no decoder for it that has limits and needs no C compiler.
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
         [b'B', b'Z', b'h', ..] => Some("bzip2"),
         _ => None,
@@ -194,9 +194,9 @@ fn packer(start: &[u8]) -> Option<&'static str> {
 pub(super) struct Stream<'a> {
     bytes: &'a Bytes<'a>,
     inner: Box<dyn Read + 'a>,
-    /// Whether it is what a parser reads.
+    /// Whether a parser reads it.
     has_headers: bool,
-    /// Whether places in it are places in the file.
+    /// Whether its offsets are those of the file.
     seeks: bool,
     at: u64,
     left: u64,
@@ -205,12 +205,12 @@ pub(super) struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Has a digest made of all that is read from here on.
+    /// Computes a digest of everything that is read from here on.
     pub(super) fn digested(self) -> Self {
         Stream { digest: Some(Sha256::new()), ..self }
     }
 
-    /// Reads what is left, and gives the SHA-256 of all that was read, if that was to be made.
+    /// Reads the rest, and returns the SHA-256 of everything that was read, if a digest was requested.
     pub(super) fn finish(mut self) -> io::Result<Option<String>> {
         io::copy(&mut self, &mut io::sink())?;
         let digest = self.digest.map(Sha256::finalize);
@@ -232,7 +232,7 @@ impl Stream<'_> {
         self.spell += read_bytes;
         if self.spell > SPELL {
             self.spell = 0;
-            self.bytes.tell().map_err(io::Error::other)?;
+            self.bytes.report_if_due().map_err(io::Error::other)?;
         }
         Ok(read)
     }
@@ -277,7 +277,7 @@ impl Read for Stream<'_> {
 }
 
 impl Seek for Stream<'_> {
-    /// Forward alone, which is how a tar archive is looked through.
+    /// Only forward, which is enough for a tar archive.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let SeekFrom::Current(length @ 0..) = to else { return Err(ErrorKind::Unsupported.into()) };
         self.skip(length.unsigned_abs())?;
@@ -295,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    /// Zeros, which look like an archive at the beginning, compressed and in a file.
+    /// A compressed file of zeros that begins like an archive.
     fn packed(length: usize) -> File {
         let mut bytes = vec![0; length];
         bytes[257..262].copy_from_slice(b"ustar");
@@ -316,7 +316,7 @@ mod tests {
         let error = bomb.stream(WHOLE).unwrap().finish().unwrap_err();
         let line = bomb.damaged(&error).to_string();
         assert!(line.starts_with("bomb: unpacks to more than 1 MiB, for which memory has no room"), "{line}");
-        // Nor is a part looked for behind it.
+        // A part beyond the limit is not read either.
         let part = Part { offset: 2 << 20, length: 512 };
         assert!(bomb.stream(part).err().unwrap().to_string().contains("more than 1 MiB"));
     }
@@ -325,11 +325,11 @@ mod tests {
     fn who_reads_long_shows_signs_of_life() {
         let file = packed(20 << 20);
         let signs = Cell::new(0);
-        let tell = || {
+        let report = || {
             signs.set(signs.get() + 1);
             Ok(())
         };
-        let mut bytes = Bytes::open("long".into(), &file, 1 << 30, &tell).unwrap();
+        let mut bytes = Bytes::open("long".into(), &file, 1 << 30, &report).unwrap();
         bytes.quiet = Duration::ZERO;
         bytes.stream(WHOLE).unwrap().finish().unwrap();
         assert!(signs.get() >= 2, "{signs:?}");

@@ -1,4 +1,4 @@
-//! What root may do in there: capabilities(7).
+//! The capabilities of root inside: capabilities(7).
 
 use ns_core::{Capability, Named, Result};
 use rustix::thread::{
@@ -6,46 +6,47 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-/// What Docker leaves to a container's root: enough for a package manager, and nothing that governs a machine.
+/// The capabilities that Docker leaves to a container's root: enough for a package manager, and none for the whole
+/// machine.
 pub(crate) const KEPT: [Capability; 14] = [
-    Capability::CAP_AUDIT_WRITE,      // lines of one's own in the audit log
-    Capability::CAP_CHOWN,            // give files away
-    Capability::CAP_DAC_OVERRIDE,     // files whatever their permissions
-    Capability::CAP_FOWNER,           // files of others, as if their owner
+    Capability::CAP_AUDIT_WRITE,      // write to the audit log
+    Capability::CAP_CHOWN,            // change owners of files
+    Capability::CAP_DAC_OVERRIDE,     // ignore permissions of files
+    Capability::CAP_FOWNER,           // act as the owner of any file
     Capability::CAP_FSETID,           // keep set-user-ID bits
-    Capability::CAP_KILL,             // signals to processes of others; init needs it to forward them
+    Capability::CAP_KILL,             // signal processes of other users; init needs it to forward signals
     Capability::CAP_MKNOD,            // in a user namespace: whiteouts and pipes, no devices
     Capability::CAP_NET_BIND_SERVICE, // ports below 1024
     Capability::CAP_NET_RAW,          // ping
-    Capability::CAP_SETFCAP,          // capabilities of files
+    Capability::CAP_SETFCAP,          // set capabilities of files
     Capability::CAP_SETGID,           // become another group
-    Capability::CAP_SETPCAP,          // give up more
+    Capability::CAP_SETPCAP,          // drop more capabilities
     Capability::CAP_SETUID,           // become another user
     Capability::CAP_SYS_CHROOT,       // chroot
 ];
 
-/// Gives up all capabilities but those of [`KEPT`], for this process and all that come from it. What it does not hold it
-/// does not get: root may have been deprived of one of them.
+/// Drops all capabilities except those of [`KEPT`], for this process and its descendants. It adds none, since root may
+/// lack some of them.
 ///
 /// # Errors
 /// EPERM without CAP_SETPCAP.
 pub(crate) fn keep_few() -> Result<()> {
     let kept = KEPT.iter().fold(0, |all, capability| all | capability.bitmask());
-    // The bounding set first, while we still have CAP_SETPCAP for it. It is what execve(2) gives root back by: a
-    // capability that is only dropped from the other sets is there again in the next program.
+    // The bounding set first, while CAP_SETPCAP is still effective. execve(2) gives root the capabilities of this set: one
+    // that is dropped only from the other sets would be back in the next program.
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match capability_is_in_bounding_set(capability) {
             Ok(true) if kept >> number & 1 == 0 => remove_capability_from_bounding_set(capability)
                 .named(|| format!("prctl(PR_CAPBSET_DROP, {number})"))?,
             Ok(_) => {}
-            // EINVAL: the kernel knows no more of them.
+            // EINVAL: the kernel has no more capabilities.
             Err(_) => break,
         }
     }
     // Inheritable and ambient ones would pass to a program of any user.
     match clear_ambient_capability_set() {
-        // Before Linux 4.3 there is no such set.
+        // EINVAL before Linux 4.3, which has no ambient set.
         Ok(()) | Err(rustix::io::Errno::INVAL) => {}
         Err(errno) => return Err(errno).named(|| "prctl(PR_CAP_AMBIENT_CLEAR_ALL)".into()),
     }

@@ -1,8 +1,8 @@
-//! A terminal of the container's own, if we are at one.
+//! A new terminal for the container, if the launcher has one.
 //!
-//! The command could do with our terminal what we can: read its keys, have it pass them unprocessed for good, type into
-//! it. So it gets another, whose two ends are a device in the container's devpts and a descriptor in the launcher's
-//! hands, which passes on what goes in and out. Keys go in where standard input is our terminal, and in no other case.
+//! With the launcher's terminal, the command could read its keys, change its settings, or type into it. So the container
+//! gets a new terminal. One end is a device in the container's devpts, the other is a descriptor of the launcher, which
+//! forwards both ways. Keys are forwarded only if standard input is the launcher's terminal.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -20,12 +20,12 @@ use rustix::termios::{
 
 use super::place;
 
-/// The first device numbers of terminals that devpts makes.
+/// The major device numbers of devpts terminals.
 const UNIX98_TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
 
-/// In init: makes the terminal, mounts it at /dev/console, and hands the other end to the launcher.
+/// In init: creates the terminal, mounts it at /dev/console, and passes the other end to the launcher.
 pub(super) fn make(me: &mut Reporter, dev: BorrowedFd<'_>, pts: BorrowedFd<'_>) -> Result<OwnedFd> {
-    // From the devpts that we have mounted, not by a name: /dev/ptmx or /dev/pts/0 could be links (CVE-2025-52565).
+    // From the descriptor of the new devpts, not by a path: /dev/ptmx or /dev/pts/0 could be links (CVE-2025-52565).
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let master =
@@ -50,28 +50,28 @@ fn must_be_a_terminal(fd: BorrowedFd<'_>) -> Result<()> {
     Err(Error::Input("the console is not a terminal of devpts".into()))
 }
 
-/// The launcher's end. Dropped, our own terminal is as it was, and the other has hung up.
+/// The launcher's end. Dropping it restores the launcher's terminal, and hangs up the container's.
 pub(super) struct Console {
     master: OwnedFd,
-    /// Its other end, so that it never counts as closed: whoever is in there may close it, and open it again.
+    /// The other end, kept open, since processes inside may close theirs and open it again.
     _open: Option<OwnedFd>,
-    /// Where it is shown.
+    /// The descriptor that its output is written to.
     screen: BorrowedFd<'static>,
-    /// How our terminal was set before, if its keys are for whoever is in there.
+    /// The old settings of the launcher's terminal, if its keys are forwarded.
     keyboard: Option<Termios>,
-    /// Whether each of its keys is passed on.
+    /// Whether each key is forwarded as it is typed.
     passes_keys: bool,
-    /// What was typed, and not taken yet by who is in there.
+    /// Keys that were typed, and not yet accepted by the inner terminal.
     typed: Vec<u8>,
 }
 
 impl Console {
-    /// Takes the end that init holds under this `number`. `terminals`: which of our standard input, output and error are
-    /// terminals; one is.
+    /// Takes the end that init has open as descriptor `number`. `terminals`: which of standard input, output and error of
+    /// the launcher are terminals; at least one is.
     pub(super) fn take(init: &Child, number: i64, terminals: [bool; 3]) -> Result<Console> {
         let number = i32::try_from(number).unwrap_or(-1);
         let master = init.take_descriptor(number)?;
-        // Nobody in there can have us wait: not by writing without end, and not by reading nothing.
+        // So that no process inside can block the launcher, by writing without end or by reading nothing.
         fcntl_getfl(&master)
             .and_then(|flags| fcntl_setfl(&master, flags | OFlags::NONBLOCK))
             .named(|| "fcntl(O_NONBLOCK)".into())?;
@@ -92,67 +92,66 @@ impl Console {
         if console.keyboard.is_some() {
             console.pass_every_key();
         } else {
-            console.leave_lines_to_ours().named(|| "tcsetattr(console)".into())?;
+            console.leave_newlines().named(|| "tcsetattr(console)".into())?;
         }
         init.wake()?;
         Ok(console)
     }
 
-    /// Our terminal goes on making a carriage return and a newline of each newline. Twice would be once too often.
-    fn leave_lines_to_ours(&self) -> rustix::io::Result<()> {
+    /// The launcher's terminal turns each newline into carriage return and newline, so the inner one must not.
+    fn leave_newlines(&self) -> rustix::io::Result<()> {
         let mut termios = tcgetattr(&self.master)?;
         termios.output_modes.remove(OutputModes::OPOST);
         tcsetattr(&self.master, OptionalActions::Now, &termios)
     }
 
-    /// Whether we are in the foreground. In the background we would be stopped for reading or setting our terminal.
-    fn is_ours() -> bool {
+    /// Whether the launcher is in the foreground. In the background, using the terminal would stop it (SIGTTIN, SIGTTOU).
+    fn is_foreground() -> bool {
         tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp())
     }
 
-    /// Has each byte passed on as it is typed, if our terminal is ours at this moment: ^C is for whoever is in there, not
-    /// for us.
+    /// Forwards each byte as it is typed, if the launcher is in the foreground. So ^C goes to the command and not to the
+    /// launcher.
     pub(super) fn pass_every_key(&mut self) {
         let Some(before) = &self.keyboard else { return };
-        if Console::is_ours() {
+        if Console::is_foreground() {
             let mut raw = before.clone();
             raw.make_raw();
             self.passes_keys = tcsetattr(stdin(), OptionalActions::Now, &raw).is_ok();
         }
     }
 
-    /// As [`Console::pass_every_key`], where that was not possible before: a shell had our terminal when we began.
+    /// As [`Console::pass_every_key`], if that was not possible at the start, since a shell had the terminal.
     pub(super) fn begin_to_pass_keys(&mut self) {
         if !self.passes_keys {
             self.pass_every_key();
         }
     }
 
-    /// Has the container's terminal as large as ours.
+    /// Gives the container's terminal the size of the launcher's.
     pub(super) fn resize(&self) {
         if let Ok(size) = tcgetwinsize(self.screen) {
             let _ = tcsetwinsize(&self.master, size);
         }
     }
 
-    /// Whether keys are for whoever is in there, and our terminal is another's at this moment: no event tells when that
-    /// ends.
+    /// Whether keys are to be forwarded and the launcher is in the background. No event reports when that ends.
     pub(super) fn waits_for_keyboard(&self) -> bool {
-        self.keyboard.is_some() && !Console::is_ours()
+        self.keyboard.is_some() && !Console::is_foreground()
     }
 
-    /// The keyboard, to be waited for, unless it is another's or something is left of before.
+    /// The keyboard to wait for, unless the launcher is in the background or earlier keys are left.
     pub(super) fn keys(&self) -> Option<BorrowedFd<'static>> {
-        (self.keyboard.is_some() && self.typed.is_empty() && Console::is_ours()).then(stdin)
+        (self.keyboard.is_some() && self.typed.is_empty() && Console::is_foreground()).then(stdin)
     }
 
-    /// The inner terminal, and what to wait for there.
+    /// The inner terminal, and the events to wait for.
     pub(super) fn inner(&self) -> (BorrowedFd<'_>, PollFlags) {
         let writes = if self.typed.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
         (self.master.as_fd(), PollFlags::POLLIN | writes)
     }
 
-    /// Shows what was written in there: some, or all that there is.
+    /// Writes the output of the inner terminal to the screen: some of it, or all.
     pub(super) fn show(&self, all: bool) {
         let mut bytes = [0; 16384];
         while let Ok(length @ 1..) = rustix::io::read(&self.master, &mut bytes) {
@@ -170,7 +169,7 @@ impl Console {
         }
     }
 
-    /// Takes what was typed. Whether our terminal has hung up: at one there is no other end of what is typed.
+    /// Reads typed keys. Returns whether the launcher's terminal has hung up.
     pub(super) fn read_typed(&mut self) -> bool {
         let mut bytes = [0; 4096];
         match rustix::io::read(stdin(), &mut bytes) {
@@ -183,7 +182,7 @@ impl Console {
         }
     }
 
-    /// Types it in there, as far as it is taken. Whether that is no terminal any more.
+    /// Writes the keys to the inner terminal, as far as it accepts them. Returns whether it has hung up.
     pub(super) fn type_on(&mut self) -> bool {
         while !self.typed.is_empty() {
             match rustix::io::write(&self.master, &self.typed) {
@@ -198,8 +197,8 @@ impl Console {
 
 impl Drop for Console {
     fn drop(&mut self) {
-        // In the background it is set as the shell wants it, and we would be stopped.
-        if let Some(before) = self.keyboard.as_ref().filter(|_| Console::is_ours()) {
+        // In the background, the shell has set the terminal, and setting it would stop the launcher.
+        if let Some(before) = self.keyboard.as_ref().filter(|_| Console::is_foreground()) {
             let _ = tcsetattr(stdin(), OptionalActions::Now, before);
         }
     }

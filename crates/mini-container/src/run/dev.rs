@@ -1,4 +1,4 @@
-//! /dev: devices that can do no harm, terminals, and memory to share.
+//! /dev: harmless devices, terminals, and shared memory.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -11,7 +11,7 @@ use super::devices::Devices;
 use super::kernel_files::PLAIN;
 use super::place;
 
-/// Mounts a new /dev, and gives it with its devpts.
+/// Mounts a new /dev, and returns it with its devpts.
 pub(crate) fn mount(root: BorrowedFd<'_>, devices: &Devices) -> Result<(Tree, Tree)> {
     let harmless = &[NoSuid, NoExec];
     let dev = Tree::new_filesystem("tmpfs", &[("mode", "755"), ("size", "64k")], harmless)?;
@@ -29,7 +29,7 @@ pub(crate) fn mount(root: BorrowedFd<'_>, devices: &Devices) -> Result<(Tree, Tr
     for (name, target) in links {
         symlinkat(target, &dev, name).named(|| format!("symlink(\"{target}\", \"/dev/{name}\")"))?;
     }
-    // Terminals of its own: none of the host's can be found by a number.
+    // A new devpts: the host's terminals cannot be opened by their numbers.
     let pts = Tree::new_filesystem("devpts", &[("ptmxmode", "0666"), ("mode", "0620")], harmless)?;
     pts.attach_to(place::directory(dev.as_fd(), "pts")?, "dev/pts")?;
     mkdirat(&dev, "shm", Mode::from_raw_mode(0o1777)).named(|| "mkdir /dev/shm".into())?;

@@ -1,6 +1,6 @@
-//! Six devices that can do no harm.
+//! Six harmless devices.
 //!
-//! The kernel lets nobody make a device in a user namespace, so these are the host's, mounted one by one.
+//! mknod(2) cannot create a device in a user namespace, so these are the host's, bind-mounted one by one.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -13,14 +13,13 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, minor, openat};
 pub(crate) const HARMLESS: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
-/// The devices, found on the host and found to be what their names say.
+/// The devices of the host, after a check of their device numbers.
 pub(crate) struct Devices(Vec<(&'static str, OwnedFd)>);
 
-/// Opens them, while the old root is still there.
+/// Opens the devices, while the old root still exists.
 ///
 /// # Errors
-/// [`Error::Input`] where a name stands for something else: covered files would then show that instead of nothing
-/// (CVE-2025-31133).
+/// [`Error::Input`] if a name is another file: masked files would then show that file (CVE-2025-31133).
 pub(crate) fn open() -> Result<Devices> {
     open_in(Path::new("/dev"))
 }
@@ -38,7 +37,7 @@ pub(crate) fn open_in(directory: &Path) -> Result<Devices> {
         if !is_device || number != (expected_major, expected_minor) {
             let path = path.display();
             return Err(Error::Input(format!(
-                "{path} is not the device {expected_major}:{expected_minor}; nothing can be made safe by it"
+                "{path} is not the device {expected_major}:{expected_minor}, which is needed to mask files"
             )));
         }
         found.push((name, device));
@@ -47,13 +46,13 @@ pub(crate) fn open_in(directory: &Path) -> Result<Devices> {
 }
 
 impl Devices {
-    /// Each with its name.
+    /// All devices with their names.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &OwnedFd)> {
         self.0.iter().map(|(name, device)| (*name, device))
     }
 
-    /// The null device, to be mounted: a copy each time, since a mount has one place. The kernel copies what stands in our
-    /// mount namespace (before Linux 6.15 nothing else), so this is for while the old root is still there.
+    /// A copy of the null device's mount, to attach. Before Linux 6.15, the kernel copies only mounts of the caller's mount
+    /// namespace, so this must be called while the old root still exists.
     pub(crate) fn null(&self) -> Result<Tree> {
         let (name, device) = &self.0[0];
         Tree::copy_of_open(device, name)

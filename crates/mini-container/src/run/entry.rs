@@ -1,7 +1,7 @@
-//! What becomes of a file of an archive: it is made, inside, or refused.
+//! The files of an archive: each is created below the new root, or refused.
 //!
-//! Every name is looked up with the new root as the root of all, so that a symbolic link that came earlier leads nowhere
-//! else. Names that mean to climb, and devices, are refused.
+//! Each name is looked up with the new root as the root directory, so that a symbolic link of the archive cannot lead out.
+//! Names with `..` or a leading `/`, and devices, are refused.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -22,10 +22,10 @@ use tar::{Entry, EntryType};
 use super::bytes::Bytes;
 use super::place;
 
-/// What is never filled: the machine, and the command, need some too.
+/// Memory that is never filled, since the machine and the command need some too.
 const RESERVE: u64 = 16 << 20;
 
-/// How many bytes can still be unpacked: so much as the filesystem takes, and as there is memory for at this moment.
+/// How many bytes can still be unpacked: the free space of the filesystem, or the available memory if that is less.
 pub(super) fn room(directory: BorrowedFd<'_>) -> Result<u64> {
     let filesystem = fstatvfs(directory).named(|| "statvfs()".into())?;
     let available = procfs::Meminfo::current().ok().and_then(|memory| memory.mem_available);
@@ -33,20 +33,20 @@ pub(super) fn room(directory: BorrowedFd<'_>) -> Result<u64> {
     Ok(available.min(filesystem.f_bavail.saturating_mul(filesystem.f_frsize)))
 }
 
-/// Makes the files of an archive below a root directory.
+/// Creates the files of an archive below a root directory.
 pub(super) struct Unpacker<'a> {
     bytes: &'a Bytes<'a>,
     root: BorrowedFd<'a>,
-    /// What the layer in hand has brought, with the directories that it is in.
+    /// The paths that the present layer has added, with their directories.
     added: HashSet<PathBuf>,
-    /// Whether names that begin with `.wh.` remove what a layer below has.
+    /// Whether names that begin with `.wh.` remove files of a lower layer.
     image: bool,
     /// Files whose owner has no ID in the container.
     pub(super) unmapped: u32,
 }
 
 impl<'a> Unpacker<'a> {
-    /// `image`: whether it is one, and has whiteouts.
+    /// `image`: whether the archive is an image, and has whiteouts.
     pub(super) fn new(bytes: &'a Bytes<'a>, root: BorrowedFd<'a>, image: bool) -> Unpacker<'a> {
         Unpacker { bytes, root, added: HashSet::new(), image, unmapped: 0 }
     }
@@ -56,10 +56,10 @@ impl<'a> Unpacker<'a> {
         self.added.clear();
     }
 
-    /// Makes the file that `entry` describes, or does what else it says.
+    /// Creates the file that `entry` describes, or applies its whiteout.
     ///
     /// # Errors
-    /// [`Error::Input`] for what an archive must not hold.
+    /// [`Error::Input`] for a forbidden entry.
     pub(super) fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<()> {
         let kind = entry.header().entry_type();
         if kind == EntryType::XGlobalHeader {
@@ -79,7 +79,7 @@ impl<'a> Unpacker<'a> {
         let mode = Mode::from_raw_mode(mode & 0o7777);
         let refused = |errno| self.refused(&shown, errno);
         match kind {
-            // What is in it stays.
+            // An existing directory keeps its files.
             EntryType::Directory if is_directory(parent, &name) => {}
             _ => remove(parent, &name)?,
         }
@@ -94,7 +94,7 @@ impl<'a> Unpacker<'a> {
                 let file = openat(parent, &name, flags, mode).map_err(refused)?;
                 self.fill(File::from(file), entry, &shown)?;
             }
-            // Wherever it says that it leads: nobody here follows it, and inside it leads inside.
+            // Any target is allowed: the unpacker does not follow it, and inside the container it cannot lead out.
             EntryType::Symlink => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
                 symlinkat(target.as_slice(), parent, &name).map_err(refused)?;
@@ -108,7 +108,7 @@ impl<'a> Unpacker<'a> {
             EntryType::Fifo => mknodat(parent, &name, FileType::Fifo, mode, 0).map_err(refused)?,
             EntryType::Char | EntryType::Block => {
                 return Err(self.input(format!(
-                    "{shown} is a device, and a container gets its devices from its runtime; leave them out: \
+                    "{shown} is a device, and a container gets its devices from its runtime; leave devices out: \
                      tar --exclude='./dev/*'"
                 )));
             }
@@ -117,10 +117,10 @@ impl<'a> Unpacker<'a> {
                 return Err(self.input(format!("{shown} is of the unknown kind '{kind}'")));
             }
         }
-        // A hard link is a file that has all this already.
+        // A hard link has its owner and mode already.
         if kind != EntryType::Link {
             self.give(parent, &name, entry)?;
-            // After the owner: chown(2) takes set-user-ID bits away.
+            // After chown(2), which clears set-user-ID bits.
             if kind != EntryType::Symlink {
                 chmodat(parent, &name, mode, AtFlags::empty()).named(|| format!("chmod {shown}"))?;
             }
@@ -138,7 +138,7 @@ impl<'a> Unpacker<'a> {
         for extension in entry.pax_extensions().ok().flatten().into_iter().flatten().flatten() {
             if extension.key_bytes().starts_with(b"GNU.sparse.") {
                 return Err(self.input(format!(
-                    "{shown} is sparse in a form that is not known here; make the archive with tar --format=gnu"
+                    "{shown} is a sparse file of an unknown format; create the archive with tar --format=gnu"
                 )));
             }
         }
@@ -161,7 +161,7 @@ impl<'a> Unpacker<'a> {
         futimens(&file, &times).named(|| format!("touch {shown}"))
     }
 
-    /// Refuses to unpack `size` bytes more where there is no memory for them: rather now than when it is full.
+    /// Fails if there is no memory for `size` more bytes, before the memory is full.
     pub(super) fn must_have_room(&self, size: u64, what: &str) -> Result<()> {
         if size >= room(self.root)? {
             return Err(self.refused(what, rustix::io::Errno::NOSPC));
@@ -169,7 +169,7 @@ impl<'a> Unpacker<'a> {
         Ok(())
     }
 
-    /// Makes a directory that an image names, if no layer has.
+    /// Creates a directory that an image's configuration names, if no layer has it.
     pub(super) fn make_directory(&self, path: &str) -> Result<()> {
         let path = self.inside(path.trim_start_matches('/').as_bytes())?;
         self.parent(&path.join("file")).map(drop)
@@ -184,8 +184,8 @@ impl<'a> Unpacker<'a> {
                 Component::CurDir => {}
                 Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
                     return Err(self.input(format!(
-                        "refused, since the name {} leads out of it: whoever made it meant harm, or forgot tar -C \
-                         DIRECTORY .",
+                        "refused, since the name {} leads out of it: the archive is malicious, or was made without tar \
+                         -C DIRECTORY .",
                         shown(Path::new(OsStr::from_bytes(name)))
                     )));
                 }
@@ -194,15 +194,15 @@ impl<'a> Unpacker<'a> {
         Ok(path)
     }
 
-    /// The directory that `path` is in, made if the archive has not named it.
+    /// The directory that `path` is in, created if the archive has not named it.
     fn parent(&self, path: &Path) -> Result<OwnedFd> {
         let parent = path.parent().unwrap_or(Path::new(""));
         let refused = |errno| self.refused(&shown(parent), errno);
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let here = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        // Each of thousands of directories can lie behind links that take the kernel milliseconds to follow.
-        self.bytes.tell()?;
+        // Thousands of directories can each be behind links that take the kernel milliseconds to follow.
+        self.bytes.report_if_due()?;
         match place::again(|| openat2(self.root, here, flags, Mode::empty(), resolve)) {
             Ok(found) => Ok(found),
             Err(rustix::io::Errno::NOENT) if !parent.as_os_str().is_empty() => {
@@ -215,7 +215,7 @@ impl<'a> Unpacker<'a> {
         }
     }
 
-    /// Gives a file to its owner, if the container has such a user.
+    /// Sets the owner of a file, if the container has such a user.
     fn give<R: Read>(&mut self, parent: BorrowedFd<'_>, name: &OsString, entry: &Entry<'_, R>) -> Result<()> {
         let header = entry.header();
         let (uid, gid) = (header.uid().unwrap_or(u64::MAX), header.gid().unwrap_or(u64::MAX));
@@ -229,7 +229,7 @@ impl<'a> Unpacker<'a> {
         let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
         match chownat(parent, name, user, group, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(()) => Ok(()),
-            // No such user in this user namespace.
+            // This user namespace has no such user.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => {
                 self.unmapped += 1;
                 Ok(())
@@ -238,14 +238,14 @@ impl<'a> Unpacker<'a> {
         }
     }
 
-    /// `.wh.NAME` says that NAME of a layer below is gone, and `.wh..wh..opq` that all in this directory is.
+    /// `.wh.NAME` removes NAME of a lower layer, and `.wh..wh..opq` removes all files of lower layers in this directory.
     fn white_out(&self, path: &Path, parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
         let gone = &name.as_bytes()[4..];
         if gone == b".wh..opq" {
             return self.prune_within(parent, path.parent().unwrap_or(Path::new("")));
         }
         if gone.starts_with(b".wh.") {
-            return Ok(()); // notes of aufs, which once were the storage
+            return Ok(()); // internal files of aufs, an older storage driver
         }
         if matches!(gone, b"" | b"." | b"..") {
             return Err(self.input(format!("refused: {} removes no file", shown(path))));
@@ -254,8 +254,8 @@ impl<'a> Unpacker<'a> {
         self.prune(parent, gone, &path.with_file_name(gone))
     }
 
-    /// Removes what the layers below have at `path`, but nothing that this one has brought: it may stand on either side
-    /// of its whiteout.
+    /// Removes what lower layers have at `path`, but nothing that the present layer has added: a file may come before or
+    /// after its whiteout.
     fn prune(&self, parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<()> {
         if !self.added.contains(path) {
             return remove(parent, name);
@@ -273,7 +273,7 @@ impl<'a> Unpacker<'a> {
         let call = || format!("readdir({})", shown(path));
         for entry in std::fs::read_dir(by_descriptor(directory)).named(call)? {
             let name = entry.named(call)?.file_name();
-            self.bytes.tell()?;
+            self.bytes.report_if_due()?;
             self.prune(directory, &name, &path.join(&name))?;
         }
         Ok(())
@@ -297,7 +297,7 @@ impl<'a> Unpacker<'a> {
     }
 }
 
-/// Copies what is not zeros, and leaves holes for the rest: a sparse file of a gigabyte may be a few blocks.
+/// Copies blocks that are not zeros, and leaves holes for the others: a sparse file of a gigabyte may use a few blocks.
 fn copy_holes(from: &mut impl Read, to: &mut File) -> io::Result<u64> {
     let mut block = [0; 1 << 14];
     let mut length = 0;
@@ -322,7 +322,7 @@ fn is_directory(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-/// Removes what an earlier entry or layer put there, if any did.
+/// Removes what an earlier entry or layer has created there, if anything.
 fn remove(parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
     let call = || format!("rm -r {}", shown(Path::new(name)));
     match unlinkat(parent, name, AtFlags::empty()) {
@@ -335,12 +335,12 @@ fn remove(parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
     }
 }
 
-/// Our way to an open directory, for what takes paths only.
+/// A path to an open directory, for functions that take only paths.
 fn by_descriptor(directory: BorrowedFd<'_>) -> PathBuf {
     format!("/proc/self/fd/{}", directory.as_raw_fd()).into()
 }
 
-/// A name, which may hold any byte and be of any length, for a message.
+/// A name for a message: escaped, since it can contain any bytes, and shortened.
 fn shown(path: &Path) -> String {
     const LONGEST: usize = 100;
     let text = ns_core::printable(&path.to_string_lossy());

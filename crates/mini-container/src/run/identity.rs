@@ -1,4 +1,4 @@
-//! Who is who: the ID maps of the container's user namespace.
+//! The ID maps of the container's user namespace.
 
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
@@ -10,10 +10,10 @@ use nix::unistd::{User, getegid, geteuid};
 use ns_core::idmap::{Extent, IdMap, IdMaps};
 use ns_core::{Capability, Child, Errno, Kind, Named, NsFile, Pid, mount, process};
 
-/// The IDs that the container is to have.
+/// The IDs of the container.
 #[derive(Debug, Clone)]
 pub(crate) enum Ids {
-    /// One range, given by hand.
+    /// One range, as given.
     Range(Extent),
     /// All that the caller may map.
     All,
@@ -33,39 +33,39 @@ impl FromStr for Ids {
         let extent = Extent { inside, outside, length };
         IdMap::new(vec![extent]).map_err(|error| error.to_string())?;
         if inside != 0 {
-            return Err(format!("the container begins as its root: {FORM}, with INSIDE 0"));
+            return Err(format!("the container starts as its root: {FORM}, with INSIDE 0"));
         }
         Ok(Ids::Range(extent))
     }
 }
 
 impl Ids {
-    /// Whether they are the one that nobody needs a privilege to map: his own.
+    /// Whether this is only the caller's own ID, which every user may map without privilege.
     fn is_own(&self, uid: u32) -> bool {
         matches!(self, Ids::Range(Extent { outside, length: 1, .. }) if *outside == uid)
     }
 }
 
-/// Gives `init` its maps. It waits for them.
+/// Writes the ID maps of `init`, which waits for them.
 pub(super) fn map(ids: Option<&Ids>, init: Pid) -> Result<()> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let privileged =
         process::is_capable(Capability::CAP_SETUID) && process::is_capable(Capability::CAP_SETGID);
-    // Whatever else is lacking, that would not help.
+    // This comes first, since no other remedy helps then.
     let needs_a_program = !privileged && ids.is_some_and(|ids| !ids.is_own(uid));
     ensure!(
         !needs_a_program || !has_no_new_privileges(),
-        "newuidmap may not map them, since no_new_privs is set and takes set-user-ID programs their privilege; run \
-         it from a terminal without (grep NoNewPrivs /proc/self/status), or leave --user out"
+        "newuidmap may not map them, since no_new_privs is set and set-user-ID programs gain no privilege; run it \
+         from a terminal without it (grep NoNewPrivs /proc/self/status), or leave --user out"
     );
     let (users, groups) = match ids {
-        // Nobody needs a privilege to map himself.
+        // Every user may map their own ID without privilege.
         None => return Ok(IdMaps::own(0, uid, gid).write_for(Some(init))?),
         Some(ids) if ids.is_own(uid) && !privileged => {
             return Ok(IdMaps::own(0, uid, gid).write_for(Some(init))?);
         }
         Some(Ids::Range(extent)) => (vec![*extent], vec![*extent]),
-        // Root has no need of subordinate IDs: those of a usual system stand for themselves.
+        // Root needs no subordinate IDs: the usual 65536 IDs are mapped to themselves.
         Some(Ids::All) if privileged => {
             let usual = vec![Extent { inside: 0, outside: 0, length: 65_536 }];
             (usual.clone(), usual)
@@ -76,16 +76,16 @@ pub(super) fn map(ids: Option<&Ids>, init: Pid) -> Result<()> {
         let maps = IdMaps { users: IdMap::new(users)?, groups: IdMap::new(groups)?, deny_setgroups: false };
         return Ok(maps.write_for(Some(init))?);
     }
-    // Set-user-ID programs of Debian's, which look the range up in /etc/subuid. A helper of our own would be one more
-    // program that must not have a hole.
+    // Set-user-ID programs of Debian, which look the range up in /etc/subuid. A set-user-ID helper of this project would be
+    // one more program that must have no vulnerability.
     run("newuidmap", init, &users)?;
     run("newgidmap", init, &groups)
 }
 
-/// Has the directory that `init` holds open under this `number` show user N of its files as the container's user N: an
-/// idmapped mount. The files stay whose they are. It is for whoever may mount their filesystem, so for root alone.
+/// Makes the directory that `init` has open as descriptor `number` an idmapped mount: it shows files of user N as those of
+/// the container's user N. The files do not change. Only root may do this.
 ///
-/// Gives a line to be said where it cannot be, for then they are nobody's inside.
+/// Returns a warning if it is not possible: then the files belong to nobody inside.
 pub(super) fn map_owners(init: &Child, number: i64) -> Result<Option<String>> {
     let tree = init.take_descriptor(i32::try_from(number).unwrap_or(-1))?;
     let users = NsFile::of(Some(init.pid()), Kind::User)?;
@@ -93,18 +93,18 @@ pub(super) fn map_owners(init: &Child, number: i64) -> Result<Option<String>> {
         Ok(()) => return Ok(None),
         Err(error) => match error.errno() {
             Some(Errno::EPERM) => {
-                "only root may have them mapped; make ROOTFS anew as yourself, or give an archive"
+                "only root may map their owners; create ROOTFS again as yourself, or give an archive"
             }
             Some(Errno::EINVAL | Errno::ENOSYS) => {
-                "its filesystem cannot map them on this kernel; copy it to another, or give an archive"
+                "its filesystem cannot map owners on this kernel; copy it to another filesystem, or give an archive"
             }
             _ => return Err(error.into()),
         },
     };
-    Ok(Some(format!("the files of ROOTFS are nobody's in the container: {why}")))
+    Ok(Some(format!("the files of ROOTFS belong to nobody in the container: {why}")))
 }
 
-/// `own` as 0, and from 1 on the range that `file` gives to the caller.
+/// Maps `own` to 0, and from 1 on the range that `file` gives to the caller.
 fn with_subordinates(own: u32, file: &str) -> Result<Vec<Extent>> {
     let uid = geteuid();
     let name = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
@@ -126,7 +126,7 @@ fn with_subordinates(own: u32, file: &str) -> Result<Vec<Extent>> {
     Ok(extents)
 }
 
-/// Whether execve(2) gives this process no privilege (no_new_privs), as in a snap's or an editor's terminal.
+/// Whether no_new_privs is set, as in the terminals of some snaps and editors: then execve(2) adds no privilege.
 fn has_no_new_privileges() -> bool {
     rustix::thread::no_new_privs().unwrap_or(false)
 }

@@ -12,34 +12,34 @@ use super::refusal::explain;
 
 /// Starts the command, and ends as it ends.
 ///
-/// Everything that the command leaves behind becomes a child of ours: we wait for it, so that it is no zombie for ever.
-/// Signals are for the command: init itself would be immune to those that it does not handle.
+/// Init adopts the orphans that the command leaves, and waits for them, so that no zombies stay. Init forwards signals to
+/// the command: the kernel would drop those that init does not handle.
 pub(super) fn serve(
     command: &[OsString],
     hostname: &str,
     config: &Config,
     terminal: Option<Terminal>,
 ) -> Result<i32> {
-    // Blocked, all of them, before there is a child: so the end of a command that ends at once is not missed. What is
-    // blocked waits, and is taken one by one below.
+    // All signals are blocked before there is a child, so that the end of a short command is not missed. Blocked signals
+    // stay pending, and are taken one by one below.
     ns_core::signals::block_all()?;
-    // What ps(1) shows of us. Our arguments it shows too.
+    // The name that ps(1) shows for init. It shows the arguments too.
     nix::sys::prctl::set_name(c"init").named(|| "prctl(PR_SET_NAME)".into())?;
-    // Nobody inside may look into us, or open /proc/1/exe: we began outside (prctl(2), ptrace(2)).
+    // So that no process inside can trace init, or open /proc/1/exe, a file of the host (prctl(2), ptrace(2)).
     nix::sys::prctl::set_dumpable(false).named(|| "prctl(PR_SET_DUMPABLE, 0)".into())?;
     let child = Child::spawn("command", Namespaces::NONE, |_| {
         let (status, error) = program::become_it(command, hostname, config, terminal.as_ref());
         lesson::complain("mini-container", &explain(&error));
         std::process::exit(status)
     })?;
-    // Held open here, the terminal would not end with its last user.
+    // If init kept it open, the terminal would not hang up after its last user.
     drop(terminal);
     let pid = child.pid();
-    child.abandon(); // waited for below, with all others
+    child.abandon(); // waited for below, with all other children
     reap_and_forward(pid)
 }
 
-/// What PID 1 is for, until `command`, a child of ours, has ended; how, as an exit status. All signals are blocked.
+/// Reaps and forwards until `command`, a child of init, has ended. Returns its exit status. All signals must be blocked.
 pub(crate) fn reap_and_forward(command: Pid) -> Result<i32> {
     loop {
         match SigSet::all().wait() {
@@ -48,7 +48,7 @@ pub(crate) fn reap_and_forward(command: Pid) -> Result<i32> {
                     return Ok(status);
                 }
             }
-            // It may have ended this moment. Then SIGCHLD is next.
+            // The command may have ended just now. Then SIGCHLD is next.
             Ok(signal) => drop(kill(command, signal)),
             // A real-time signal, for which nix has no name.
             Err(_) => {}
@@ -56,7 +56,7 @@ pub(crate) fn reap_and_forward(command: Pid) -> Result<i32> {
     }
 }
 
-/// Waits for all who have ended. One SIGCHLD may stand for many: signals do not queue.
+/// Waits for all children that have ended. One SIGCHLD may stand for many, since signals do not queue.
 fn reap(command: Pid) -> Result<Option<i32>> {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {

@@ -1,4 +1,4 @@
-//! What init does, in order, before there is anything in the container that is not ours.
+//! The steps of init, in order, before the container runs any other program.
 
 use std::os::fd::AsFd;
 
@@ -19,21 +19,21 @@ pub(super) fn build_and_run(
     cgroups: &[Cgroup],
     streams: &Streams,
 ) -> Result<()> {
-    streams.take_on()?;
-    // What a terminal sends to those who started us is for the launcher, which passes it on.
+    streams.install()?;
+    // A new session: signals of the terminal go to the launcher, which forwards them.
     nix::unistd::setsid().named(|| "setsid()".into())?;
-    // The launcher has work first: our IDs, our network. None of it may we do ourselves.
+    // The launcher first sets the ID maps and the network, which init has no privilege for.
     me.checkpoint()?;
     limits::enter(cgroups)?;
 
-    // Nothing that is mounted from here on is to be seen outside; systemd shares all mounts.
+    // So that mounts from here on are not visible outside: systemd makes all mounts shared.
     mount::make_private()?;
-    // Opened with the rights of whoever asked. Later names mean other files, and we are somebody else.
+    // Opened with the caller's user ID and root. Later, both are different.
     let devices = devices::open()?;
     let source = root::open(&asked.rootfs)?;
-    let nobodys = if asked.user.is_some() { root::nobodys(&source)? } else { None };
-    if let Some(number) = nobodys {
-        me.report("nobody's", i64::from(number))?;
+    let unmapped = if asked.user.is_some() { root::unmapped_directory(&source)? } else { None };
+    if let Some(number) = unmapped {
+        me.report("unmapped directory", i64::from(number))?;
         me.checkpoint()?;
     }
     process::become_root()?;
@@ -41,18 +41,19 @@ pub(super) fn build_and_run(
     let links = Netlink::open()?;
     links.set_up(links.index(&LinkName::new("lo")?)?)?;
 
-    // Not our umask's business.
+    // The modes of files must not depend on the caller's umask.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let (new_root, unpacked) = root::build(&source, || me.report("unpacking", true))?;
     if matches!(source, root::Source::Archive(..)) {
-        // What it fills does not count as the command's: only now the launcher moves us to our cgroups.
+        // The memory that it fills must not count as the command's: only now the launcher moves init to its cgroups.
         me.report("unpacked", true)?;
         me.checkpoint()?;
     }
-    // Now, and not with the others: its root is the cgroup that we are in at this moment (cgroup_namespaces(7)).
+    // Now, and not with the others: the root of a cgroup namespace is the cgroup of its creator at this moment
+    // (cgroup_namespaces(7)).
     for kind in MADE_INSIDE.kinds() {
         match namespace::unshare(Namespaces::only(kind)) {
-            // The kernel does not know the flag, as WSL2's does not know that of time namespaces; or a setting allows none.
+            // EINVAL: the kernel lacks this kind, as WSL2 lacks time namespaces. ENOSPC: the limit of namespaces is reached.
             Err(Error::Call { errno: Errno::EINVAL, .. }) => me.report(UNKNOWN, kind.to_string())?,
             Err(Error::Call { errno: Errno::ENOSPC, .. }) => me.report(FORBIDDEN, kind.to_string())?,
             made => made?,
@@ -68,12 +69,12 @@ pub(super) fn build_and_run(
     let with_console = terminals.contains(&true);
     let terminal = if with_console { Some(console::make(me, dev.as_fd(), pts.as_fd())?) } else { None };
     if asked.read_only {
-        // Mounts are read-only one by one, so /dev stays as it is.
+        // This makes only one mount read-only, so /dev does not change.
         new_root.make_one_read_only()?;
     }
     root::enter(&new_root)?;
 
-    // Each takes something away that the one before needed.
+    // Each step removes a privilege that the previous one needed.
     capabilities::keep_few()?;
     nix::sys::prctl::set_no_new_privs().named(|| "prctl(PR_SET_NO_NEW_PRIVS)".into())?;
     seccomp::filter()?;
@@ -85,7 +86,7 @@ pub(super) fn build_and_run(
     std::process::exit(status)
 }
 
-/// How init calls a kind of namespace that this kernel does not have.
+/// The report of a kind of namespace that this kernel does not have.
 pub(super) const UNKNOWN: &str = "unknown kind";
-/// And one of which no more may be made.
+/// The report of a kind of namespace whose limit is reached.
 pub(super) const FORBIDDEN: &str = "forbidden kind";

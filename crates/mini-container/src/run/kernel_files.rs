@@ -1,4 +1,4 @@
-//! /proc and /sys: what the kernel shows, less what is not the container's business.
+//! /proc and /sys, without what does not belong to the container.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -10,15 +10,15 @@ use rustix::fs::{FileType, fstat};
 use super::devices::Devices;
 use super::place;
 
-/// Nothing in there is a program, a device, or a way to another user.
+/// No programs, devices or set-user-ID files on this mount.
 pub(crate) const PLAIN: &[Restriction] = &[NoSuid, NoDev, NoExec];
-/// Nor anything to be written.
+/// The same, and read-only.
 const FIXED: &[Restriction] = &[NoSuid, NoDev, NoExec, ReadOnly];
 
-/// What may be read and not written. Where root inside is root outside, the files' permissions would let it.
+/// Names in /proc that are made read-only. If root inside is root outside, the modes of the files would let it write.
 const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
-/// What may not even be read: memory, keys, timers and hardware of the whole machine.
+/// Names in /proc that are hidden: memory, keys, timers and hardware of the whole machine.
 const MASKED: [&str; 10] = [
     "acpi",
     "asound",
@@ -32,10 +32,10 @@ const MASKED: [&str; 10] = [
     "timer_stats",
 ];
 
-/// Mounts a new procfs at ROOTFS/proc, and covers what it shows too much.
+/// Mounts a new procfs at ROOTFS/proc, and covers what the container must not see.
 ///
-/// It must happen while the old /proc can still be seen: in a user namespace the kernel gives no procfs to somebody who
-/// could not see a whole one before (mount_namespaces(7)).
+/// This must happen while the old /proc is still mounted. In a user namespace, mounting a procfs needs a fully visible one
+/// (mount_namespaces(7)).
 pub(crate) fn proc(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
     let proc = Tree::new_filesystem("proc", &[], PLAIN)?;
     proc.attach_to(place::directory(root, "proc")?, "proc")?;
@@ -43,13 +43,13 @@ pub(crate) fn proc(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
     Ok(proc)
 }
 
-/// Covers files of a procfs. All are looked up from the descriptor that fsmount(2) gave: it *is* the procfs, whatever
-/// may have come to stand at the name (CVE-2025-52881).
+/// Covers files of a procfs. All are looked up from the descriptor of fsmount(2), which is the procfs, whatever is mounted
+/// at the name (CVE-2025-52881).
 pub(crate) fn cover(proc: &Tree, devices: &Devices) -> Result<()> {
     for name in READ_ONLY {
         let Some(place) = place::find(proc.as_fd(), name)? else { continue };
         let copy = Tree::copy_of_open(&place, name)?;
-        // Before it is put up: there is no moment at which it could be written.
+        // Before it is attached, so that it is never writable.
         copy.make_read_only()?;
         copy.attach_to(&place, name)?;
     }
@@ -59,7 +59,7 @@ pub(crate) fn cover(proc: &Tree, devices: &Devices) -> Result<()> {
     Ok(())
 }
 
-/// Covers a directory with an empty one, and a file with the null device.
+/// Covers a directory with an empty tmpfs, and a file with /dev/null.
 fn mask(base: BorrowedFd<'_>, name: &str, devices: &Devices) -> Result<()> {
     let Some(place) = place::find(base, name)? else { return Ok(()) };
     let kind = fstat(&place).map(|stat| FileType::from_raw_mode(stat.st_mode));
@@ -71,11 +71,12 @@ fn mask(base: BorrowedFd<'_>, name: &str, devices: &Devices) -> Result<()> {
     cover.attach_to(&place, name)
 }
 
-/// Mounts a read-only sysfs at ROOTFS/sys, which shows the links of our network namespace, and in it the cgroups.
+/// Mounts a read-only sysfs at ROOTFS/sys, which shows the devices of the container's network namespace, and the cgroup
+/// filesystem in it.
 pub(crate) fn sys(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
     let target = place::directory(root, "sys")?;
     let sys = match Tree::new_filesystem("sysfs", &[], FIXED) {
-        // Who could not see a whole sysfs before gets none (as for /proc). An empty directory harms nobody.
+        // As for /proc, this needs a fully visible sysfs. An empty directory takes its place.
         Err(Error::Call { errno: Errno::EPERM, .. }) => {
             let empty = Tree::new_filesystem("tmpfs", &[("size", "0")], FIXED)?;
             empty.attach_to(&target, "sys")?;
@@ -87,11 +88,11 @@ pub(crate) fn sys(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
     for name in ["firmware", "devices/virtual/powercap"] {
         mask(sys.as_fd(), name, devices)?;
     }
-    // The cgroup namespace was made in our cgroup, so that this shows it as the root of all.
+    // The cgroup namespace was created in the container's cgroup, so this mount shows that cgroup as the root.
     if let Some(place) = place::find(sys.as_fd(), "fs/cgroup")? {
         match Tree::new_filesystem("cgroup2", &[], FIXED) {
             Ok(cgroups) => cgroups.attach_to(&place, "sys/fs/cgroup")?,
-            // A machine without v2; one without cgroup namespaces, where this would show all of the host's.
+            // The machine has no cgroup v2; or no cgroup namespaces, so that this would show the host's cgroups.
             Err(Error::Call { .. } | Error::WouldChangeHost { .. }) => {}
             Err(other) => return Err(other),
         }

@@ -1,10 +1,10 @@
-//! The namespaces of a container, and who makes which.
+//! The namespaces of a container, and which process creates them.
 
 use ns_core::Namespaces;
 
-/// Those that init is created in: all but those that it makes itself.
+/// The namespaces that init is created in: all but those that it creates itself.
 pub(super) const CREATED_IN: Namespaces = Namespaces::all().difference(MADE_INSIDE);
 
-/// Those that init makes: a cgroup namespace for itself, once it is in its cgroup, and a time namespace for its children,
-/// which clone(2) could not make. No engine needs one of them. Where the kernel has none the container goes without.
+/// The namespaces that init creates: a cgroup namespace, after it has joined its cgroup, and a time namespace for its
+/// children, which clone(2) cannot create. If the kernel lacks them, the container runs without.
 pub(super) const MADE_INSIDE: Namespaces = Namespaces::CGROUP.union(Namespaces::TIME);

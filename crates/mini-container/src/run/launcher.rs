@@ -1,4 +1,4 @@
-//! The launcher: what is done outside, and what is passed on.
+//! The launcher: the work outside the container, and the forwarding of signals, terminal and pipes.
 
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,7 +18,7 @@ use super::streams::{Passed, Streams};
 use super::switch::Port;
 use super::{identity, limits, network};
 
-/// What is passed on to the command, as if it had been sent there.
+/// The signals that are forwarded to the command.
 const FORWARDED: [Signal; 8] = [
     Signal::SIGHUP,
     Signal::SIGINT,
@@ -30,10 +30,10 @@ const FORWARDED: [Signal; 8] = [
     Signal::SIGWINCH,
 ];
 
-/// What ends us as long as there is no command to pass it on to: an archive may take its time.
+/// The signals that end the launcher while there is no command yet. Unpacking an archive can take long.
 const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
-/// Runs the container, and gives the exit status of its command.
+/// Runs the container, and returns the exit status of its command.
 pub(super) fn run(asked: &Asked) -> Result<u8> {
     match std::fs::metadata(&asked.rootfs).named(|| format!("ROOTFS {}", asked.rootfs.display())) {
         Err(error) if error.errno() == Some(Errno::ENOENT) => {
@@ -42,13 +42,13 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         Err(error) => return Err(error.into()),
         Ok(_) => {}
     }
-    // Made before the container, and removed after it, with all that is still in there.
+    // Created before the container, and removed after it, with all processes that are still inside.
     let cgroups = limits::make(&asked.limits)?;
-    // An archive is unpacked into memory, which is not to count as the command's: then init is moved there afterwards.
+    // Memory for unpacking an archive must not count toward the command's limit: then init is moved there afterwards.
     let (at_once, later) = cgroups.split_at(if asked.rootfs.is_dir() { cgroups.len() } else { 0 });
-    // Blocked before there is anyone to forward them to, so that none is lost, or ends us and leaves the rest.
+    // Blocked before init exists, so that no signal is lost, and none ends the launcher and leaves the container.
     signals::block(&FORWARDED)?;
-    // Then a write past the limit on the size of files fails with EFBIG, which can be told.
+    // Then a write over the limit on the size of files fails with EFBIG, which can be reported.
     signals::block(&[Signal::SIGXFSZ])?;
     let forwarded = signals::Waiting::among(&FORWARDED)?;
 
@@ -56,7 +56,7 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
     let mut init = start(asked, at_once, &streams)?;
     let terminals = streams.terminals();
     let mut passed = streams.pass_on()?;
-    // Dropped last of all that belongs to the container, so after init has ended.
+    // Dropped last, after init has ended.
     let _link = prepare(&init, asked)?;
     let console = match wait_until_ready(&mut init, later, terminals)? {
         Ok(console) => console,
@@ -66,17 +66,18 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
         ExitStatus::Exited(status) => u8::try_from(status).unwrap_or(u8::MAX),
         ExitStatus::Killed(signal) => 128 + signal as u8,
     };
-    // What it has left to say: why it could not start the command. A status would pass for the command's.
+    // The last messages of init: an error if it could not start the command. Its status alone would look like the
+    // command's.
     while init.has_message()? {
         if let Message::Exited(_) = init.recv().map_err(|error| explain(&error))? {
             break;
         }
     }
-    // What is written to a full disk is not there, however well the command has ended.
+    // If output could not be written, that is an error, even if the command succeeded.
     passed.finish().map(|()| status).map_err(|error| explain(&error))
 }
 
-/// Makes init, in the cgroup that it can be created in.
+/// Creates init, in the cgroup that it can be created in.
 fn start(asked: &Asked, cgroups: &[Cgroup], streams: &Streams) -> Result<Child> {
     let start_in = |cgroup: Option<BorrowedFd<'_>>| {
         let container = Spawn::new("container").namespaces(CREATED_IN);
@@ -88,7 +89,7 @@ fn start(asked: &Asked, cgroups: &[Cgroup], streams: &Streams) -> Result<Child> 
     };
     let created_in = limits::created_in(cgroups);
     let started = match start_in(created_in.map(Cgroup::fd)) {
-        // Engines hide clone3(2) from what they run, and no other call can create a process in a cgroup.
+        // Engines deny clone3(2) to their containers, and no other call can create a process in a cgroup.
         Err(error) if matches!(error.errno(), Some(Errno::ENOSYS | Errno::EPERM)) => match created_in {
             Some(cgroup) => start_in(None).and_then(|init| cgroup.join(init.pid()).map(|()| init)),
             None => Err(error),
@@ -98,7 +99,7 @@ fn start(asked: &Asked, cgroups: &[Cgroup], streams: &Streams) -> Result<Child> 
     started.map_err(|error| explain(&error))
 }
 
-/// What init cannot do for itself.
+/// Does what init cannot do for itself: ID maps and the network.
 fn prepare(init: &Child, asked: &Asked) -> Result<Option<Port>> {
     identity::map(asked.user.as_ref(), init.pid()).map_err(explain_all)?;
     let link = if asked.net { Some(network::connect(init.pid()).map_err(explain_all)?) } else { None };
@@ -106,7 +107,7 @@ fn prepare(init: &Child, asked: &Asked) -> Result<Option<Port>> {
     Ok(link)
 }
 
-/// Receives what init reports until the command is about to run, or until a signal is to end us.
+/// Receives the reports of init until the command is about to run, or until a signal ends the launcher.
 fn wait_until_ready(
     init: &mut Child,
     cgroups: &[Cgroup],
@@ -122,10 +123,10 @@ fn wait_until_ready(
         let fact = match message {
             Message::Fact(fact) => fact,
             Message::Exited(ExitStatus::Killed(Signal::SIGKILL)) => bail!(
-                "init was killed by SIGKILL before its time: for want of memory, most often; give it more \
-                 (--memory-max), and ROOTFS as a directory"
+                "init was killed by SIGKILL before the command ran, most often since memory ran out; raise \
+                 --memory-max, or give ROOTFS as a directory"
             ),
-            Message::Exited(status) => bail!("init ended before its time: {status}"),
+            Message::Exited(status) => bail!("init ended before the command ran: {status}"),
             Message::Stopped(_) => continue,
         };
         match (fact.what.as_str(), fact.value.as_i64()) {
@@ -134,7 +135,7 @@ fn wait_until_ready(
                 limits::put(init.pid(), cgroups)?;
                 init.wake()?;
             }
-            ("nobody's", Some(number)) => {
+            ("unmapped directory", Some(number)) => {
                 if let Some(line) = identity::map_owners(init, number)? {
                     remark(&line);
                 }
@@ -142,14 +143,15 @@ fn wait_until_ready(
             }
             ("console", Some(number)) => console = Some(Console::take(init, number, terminals)?),
             ("unmapped owners", Some(files @ 1..)) => remark(&format!(
-                "files of users who are not mapped, and root's now: {files}; to keep them: --user auto"
+                "files whose owners are not mapped, and which belong to root inside: {files}; to keep their owners: \
+                 --user auto"
             )),
             (UNKNOWN, _) => remark(&format!(
-                "this kernel has no {} namespaces: the container has none of its own",
+                "this kernel has no {} namespaces: the container runs without one",
                 fact.value
             )),
             (FORBIDDEN, _) => remark(&format!(
-                "no more {0} namespaces may be made (/proc/sys/user/max_{0}_namespaces): the container has none of its own",
+                "the limit of {0} namespaces is reached (/proc/sys/user/max_{0}_namespaces): the container gets no new one",
                 fact.value
             )),
             _ => {}
@@ -157,12 +159,12 @@ fn wait_until_ready(
     }
 }
 
-/// What is to be known, and hinders nothing.
+/// Prints a warning.
 fn remark(line: &str) {
     let _ = writeln!(std::io::stderr(), "mini-container: {}", ns_core::printable(line));
 }
 
-/// What can be ready while the command runs.
+/// The events to wait for while the command runs.
 #[derive(Clone, Copy, PartialEq)]
 enum Ready {
     Ended,
@@ -172,8 +174,8 @@ enum Ready {
     Passed(usize),
 }
 
-/// Passes signals to init, and terminal and pipes both ways, until init has ended. No SIGCHLD is waited for: a pidfd says
-/// that a process has ended whenever one asks, however early it did. Our terminal is as it was before we say more.
+/// Forwards signals to init, and the terminal and pipes both ways, until init has ended. It waits for the pidfd of init
+/// and not for SIGCHLD: a pidfd stays readable after the end. The launcher's terminal is restored before it prints more.
 fn pass_on(
     init: &mut Child,
     mut console: Option<Console>,
@@ -219,7 +221,7 @@ fn pass_on(
             return Ok(init.wait()?);
         }
         if hung_up {
-            // Without our end the kernel hangs the inner terminal up too, and tells all who are at it.
+            // When the launcher's end is closed, the kernel hangs up the inner terminal, and sends SIGHUP to its session.
             console = None;
         }
     }
@@ -228,10 +230,10 @@ fn pass_on(
 fn forward(init: &Child, console: Option<&mut Console>, signal: Signal) {
     match (signal, console) {
         (Signal::SIGWINCH, Some(console)) => return console.resize(),
-        // We were stopped, and a shell had the terminal meanwhile.
+        // The launcher was stopped, and a shell had the terminal meanwhile.
         (Signal::SIGCONT, Some(console)) => console.pass_every_key(),
         _ => {}
     }
-    // It may have ended this moment.
+    // Init may have ended just now.
     let _ = init.try_signal(signal);
 }

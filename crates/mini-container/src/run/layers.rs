@@ -1,6 +1,6 @@
-//! Images: an archive of archives, the layers, and JSON that has their order. `docker save` says it in manifest.json,
-//! other tools in the layout of the Open Container Initiative (oci-layout, index.json, blobs/), and newer engines in
-//! both. <https://github.com/opencontainers/image-spec>
+//! Images: an archive of archives, the layers, and JSON with their order. `docker save` writes manifest.json, other tools
+//! the layout of the Open Container Initiative (oci-layout, index.json, blobs/), and newer engines both.
+//! <https://github.com/opencontainers/image-spec>
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -11,7 +11,7 @@ use tar::Archive;
 
 use super::bytes::{Bytes, Part, WHOLE};
 
-/// An image's layers, the lowest first, and what it says of its command.
+/// An image's layers, the lowest first, and its configuration of the command.
 #[derive(Debug)]
 pub(super) struct Image {
     pub(super) layers: Vec<Layer>,
@@ -25,7 +25,7 @@ pub(super) struct Layer {
     pub(super) digest: Option<String>,
 }
 
-/// What is heeded of an image's configuration.
+/// The part of an image's configuration that is used.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     /// Variables, as NAME=VALUE.
@@ -34,11 +34,11 @@ pub(crate) struct Config {
     pub(crate) directory: Option<String>,
 }
 
-/// A manifest has a few lines. Nobody is to fill our memory with one.
+/// The limit of a manifest, which has only a few lines.
 const LONGEST_JSON: u64 = 4 << 20;
 /// An image has some hundreds of files at most.
 const MOST_FILES: usize = 10_000;
-/// What root filesystems begin with, and images never.
+/// Names that root filesystems begin with, and images do not.
 const ROOT: [&str; 12] =
     ["bin", "boot", "dev", "etc", "home", "lib", "proc", "root", "sbin", "sys", "usr", "var"];
 
@@ -97,10 +97,10 @@ impl Config {
     }
 }
 
-/// What is in an archive that may be an image.
+/// The files of an archive that may be an image.
 struct Files<'a> {
     bytes: &'a Bytes<'a>,
-    /// Where each lies, and where it leads if it is a link.
+    /// The offset of each, and the target if it is a link.
     found: HashMap<String, (Part, Option<String>)>,
 }
 
@@ -126,16 +126,16 @@ impl<'a> Files<'a> {
         Ok(Some(Files { bytes, found }))
     }
 
-    /// A name is looked up among the archive's own, so it leads nowhere else, whatever it is.
+    /// Looks a name up among the files of the archive, so it cannot lead outside.
     fn part(&self, name: &str) -> Option<Part> {
-        // Docker before 25 wrote a layer that another image has too as a link to it.
+        // Docker before 25 wrote a layer that several images share as a link.
         match self.found.get(name)? {
             (_, Some(link)) => Some(self.found.get(link.trim_start_matches("../"))?.0),
             (part, None) => Some(*part),
         }
     }
 
-    /// What a descriptor describes: `{"digest": "sha256:…"}`.
+    /// The file that a descriptor names: `{"digest": "sha256:…"}`.
     fn blob(&self, descriptor: &Value) -> Option<Part> {
         let (algorithm, digest) = descriptor["digest"].as_str()?.split_once(':')?;
         self.part(&format!("blobs/{algorithm}/{digest}"))
@@ -151,7 +151,7 @@ impl<'a> Files<'a> {
     /// The manifest of the image for this machine; an index may lead to others.
     fn manifest(&self, index: &Value, depth: u32) -> Result<Value> {
         let all = index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
-        // Notes on how an image was built come in the guise of one, for an unknown platform.
+        // Records of how an image was built are listed as images for an unknown platform.
         let mut images: Vec<_> = all.iter().filter(|it| it["platform"]["os"] != "unknown").collect();
         if images.len() > 1 {
             let all = images.clone();
@@ -179,13 +179,13 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Says that none of `images` is for this machine, and which there are.
+    /// The error that none of `images` is for this machine, with a list of their platforms.
     fn for_others(&self, images: &[&Value]) -> Error {
         let listed =
             |all: Vec<&&Value>| all.into_iter().map(|it| platform(it)).collect::<Vec<_>>().join(", ");
         let here: Vec<_> = images.iter().filter(|it| self.blob(it).is_some()).collect();
         let has = if here.is_empty() {
-            format!("lists {}, and has the files of none", listed(images.iter().collect()))
+            format!("lists {}, and contains none of them", listed(images.iter().collect()))
         } else {
             format!("is for {}", listed(here))
         };
@@ -210,7 +210,7 @@ impl<'a> Files<'a> {
     }
 }
 
-/// For which machine an image of an index is: such as linux/arm/v7.
+/// The platform of an image in an index, such as linux/arm/v7.
 fn platform(image: &Value) -> String {
     let words = ["os", "architecture", "variant"].map(|key| image["platform"][key].as_str());
     let shown = words.into_iter().flatten().map(|word| word.chars().take(20).collect::<String>());
@@ -220,7 +220,7 @@ fn platform(image: &Value) -> String {
     }
 }
 
-/// This machine, as Go calls it.
+/// The architecture of this machine, by Go's name.
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",

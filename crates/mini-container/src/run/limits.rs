@@ -1,4 +1,4 @@
-//! How much: a cgroup with the limits that are asked for, v2 or v1.
+//! A cgroup with the given limits, v2 or v1.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,18 +8,18 @@ use clap::Args;
 use ns_core::Pid;
 use ns_core::cgroup::{self, Cgroup, CgroupParent, CgroupRequest, Version};
 
-/// The limits that may be asked for.
+/// The options for limits.
 #[derive(Debug, Args)]
 pub(crate) struct Limits {
-    /// At most this much memory: bytes, or with K, M, G
+    /// The memory limit, in bytes, or with K, M, G
     #[arg(long, value_name = "SIZE")]
     memory_max: Option<Bytes>,
 
-    /// At most so many processes and threads
+    /// The maximum number of processes and threads
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pids_max: Option<u32>,
 
-    /// At most so much of a processor: 0.5 is half of one
+    /// The maximum number of CPUs: 0.5 is half of one
     #[arg(long, value_name = "CPUS")]
     cpu_max: Option<Cpus>,
 }
@@ -47,7 +47,7 @@ impl FromStr for Bytes {
     }
 }
 
-/// Some of a processor's time, in thousandths of one.
+/// CPU time, in thousandths of one CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cpus(u64);
 
@@ -56,7 +56,7 @@ impl FromStr for Cpus {
 
     fn from_str(text: &str) -> Result<Cpus, String> {
         let cpus: f64 = text.parse().unwrap_or(0.0);
-        // The kernel takes no less than 1 ms in its period of 100 ms (sched/core.c, min_cfs_quota_period).
+        // The kernel accepts no quota below 1 ms in its period of 100 ms (sched/core.c, min_cfs_quota_period).
         if !(0.01..=10_000.0).contains(&cpus) {
             return Err("give a number of processors from 0.01 on, such as 0.5 or 2".into());
         }
@@ -64,7 +64,7 @@ impl FromStr for Cpus {
     }
 }
 
-/// One limit: who counts it, and what is written where.
+/// One limit: its controller, and the file and value for v2 and v1.
 struct Limit {
     controller: &'static str,
     v2: (&'static str, String),
@@ -75,7 +75,7 @@ fn limit(controller: &'static str, v2: &'static str, v1: &'static str, value: im
     Limit { controller, v2: (v2, value.to_string()), v1: (v1, value.to_string()) }
 }
 
-/// The cgroups that the container is to be in, with their limits. They last as long as the value.
+/// Creates the cgroups of the container, with their limits. Dropping them removes them.
 pub(super) fn make(asked: &Limits) -> Result<Vec<Cgroup>> {
     let mut limits = Vec::new();
     if let Some(Bytes(bytes)) = asked.memory_max {
@@ -85,7 +85,7 @@ pub(super) fn make(asked: &Limits) -> Result<Vec<Cgroup>> {
         limits.push(limit("pids", "pids.max", "pids.max", number));
     }
     if let Some(Cpus(thousandths)) = asked.cpu_max {
-        // So many microseconds in each period of 100 000.
+        // Microseconds in each period of 100 000.
         let quota = thousandths * 100;
         limits.push(Limit {
             controller: "cpu",
@@ -94,7 +94,7 @@ pub(super) fn make(asked: &Limits) -> Result<Vec<Cgroup>> {
         });
     }
     if !limits.is_empty() {
-        // What those have left who were killed together with their cleanup worker.
+        // Removes what earlier runs left that were killed together with their cleanup worker.
         cgroup::sweep()?;
     }
     let mut made: Vec<(std::path::PathBuf, Cgroup)> = Vec::new();
@@ -105,7 +105,7 @@ pub(super) fn make(asked: &Limits) -> Result<Vec<Cgroup>> {
                 bail!("a limit by the {} controller: {missing}; or leave it out", limit.controller)
             }
         };
-        // On v2 one cgroup takes all of them; on v1 each controller may have a hierarchy of its own.
+        // On v2, one cgroup has all limits. On v1, each controller may have its own hierarchy.
         let at = made.iter().position(|(directory, _)| directory == parent.directory());
         let at = match at {
             Some(at) => at,
@@ -121,21 +121,22 @@ pub(super) fn make(asked: &Limits) -> Result<Vec<Cgroup>> {
     Ok(made.into_iter().map(|(_, cgroup)| cgroup).collect())
 }
 
-/// The one that init can be created in. CLONE_INTO_CGROUP knows v2 alone.
+/// The cgroup that init can be created in. CLONE_INTO_CGROUP works only on v2.
 pub(super) fn created_in(cgroups: &[Cgroup]) -> Option<&Cgroup> {
     cgroups.iter().find(|cgroup| cgroup.version() == Version::V2)
 }
 
-/// Puts the caller, which is init, into the others.
+/// Moves the caller, which is init, to the other cgroups.
 ///
-/// To move a process, the kernel first stops every fork and exit of the machine, and waits an RCU grace period for
-/// that: longer than all the rest takes. Creation needs no stop, nor does a thread that moves itself ("0" to `tasks`).
+/// To move a process, the kernel blocks every fork and exit of the machine, and waits an RCU grace period for that. This
+/// takes longer than everything else. Creating a process in a cgroup avoids it, and so does a thread that moves itself
+/// ("0" to `tasks`).
 pub(super) fn enter(cgroups: &[Cgroup]) -> ns_core::Result<()> {
     let mut others = cgroups.iter().filter(|cgroup| cgroup.version() == Version::V1);
     others.try_for_each(|cgroup| cgroup.join_thread(Pid::from_raw(0)))
 }
 
-/// Moves `init` there after it was created, and so all that it will make.
+/// Moves `init` to the cgroups after it was created, and so all its later children.
 pub(super) fn put(init: Pid, cgroups: &[Cgroup]) -> Result<()> {
     Ok(cgroups.iter().try_for_each(|cgroup| cgroup.join(init))?)
 }

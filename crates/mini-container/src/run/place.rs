@@ -1,16 +1,16 @@
-//! Names inside a root filesystem that is not to be trusted.
+//! Names inside a root filesystem that is not trusted.
 //!
-//! ROOTFS may hold a symbolic link at any name: `dev -> /etc`, say. Whoever mounts at the *name* follows it, out of the
-//! container. So a name is looked up once, by openat2(2) with the container's root as the root of all that it leads to,
-//! and from there on the descriptor is used and not the name. A link is followed then as the command will follow it:
-//! `/etc` is the container's, and no number of `..` climbs above its root.
+//! ROOTFS may contain a symbolic link at any name, such as `dev -> /etc`. A mount at that path would follow it out of the
+//! container. So each name is looked up once, by openat2(2) with RESOLVE_IN_ROOT, and then its descriptor is used. A
+//! link is followed as the command will follow it: `/etc` is the container's, and `..` does not lead above its root.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ns_core::{Errno, Error, Named, Result};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
 
-/// Finds `name` below `root` without following a symbolic link and without leaving the mount that `root` is. `None` if it is not there.
+/// Finds `name` below `root` without following a symbolic link and without leaving the mount of `root`. `None` if it does
+/// not exist.
 pub(crate) fn find(root: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     match openat2(root, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
@@ -21,24 +21,24 @@ pub(crate) fn find(root: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> 
     }
 }
 
-/// Two names, and by a symbolic link at one of them the same place.
+/// The error where a symbolic link makes two names lead to the same directory.
 const COVERED: &str = "and another name lead to one place, where both would be mounted";
 
-/// The directory that `name` leads to in the container, made if there is nothing of that name.
+/// The directory that `name` leads to in the container, created if the name does not exist.
 ///
 /// # Errors
-/// [`Error::Input`] where the name leads to no directory, or to one on which nothing may be mounted.
+/// [`Error::Input`] if the name does not lead to a directory, or if nothing may be mounted on it.
 pub(crate) fn directory(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-    // What we have mounted already is no place to mount on: a link from sys to proc would cover that.
+    // NO_XDEV, since a mount of this program must not be mounted on: a link from sys to proc would cover it.
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = || again(|| openat2(root, name, flags, Mode::empty(), resolve));
     let refuse = |why: &str| Error::Input(format!("ROOTFS/{name} {why}; make it a directory"));
     let opened = match open() {
         Err(rustix::io::Errno::NOENT) => match mkdirat(root, name, Mode::from_raw_mode(0o755)) {
-            // mkdir(2) follows no link at the end of a name, so there is one.
+            // mkdir(2) does not follow a link at the end of a name, so EEXIST means that there is one.
             Err(rustix::io::Errno::EXIST) => {
-                return Err(refuse("is a symbolic link that leads to nothing there"));
+                return Err(refuse("is a symbolic link to a name that does not exist there"));
             }
             made => made.named(|| format!("mkdir ROOTFS/{name}")).map(|()| open())?,
         },
@@ -48,7 +48,7 @@ pub(crate) fn directory(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
         rustix::io::Errno::LOOP => {
             refuse("is a symbolic link that leads to itself, or out of the filesystem")
         }
-        rustix::io::Errno::NOTDIR => refuse("is no directory, and something has to be mounted there"),
+        rustix::io::Errno::NOTDIR => refuse("is not a directory, and a filesystem has to be mounted on it"),
         rustix::io::Errno::XDEV => refuse(COVERED),
         rustix::io::Errno::ACCESS => Error::Input(format!(
             "ROOTFS/{name} may not be entered; see who owns ROOTFS: chmod -R a+rX, or map the owner (--user)"
@@ -64,8 +64,8 @@ pub(crate) fn directory(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     Ok(opened)
 }
 
-/// Makes sure that in the finished container `name` leads to `mounted`. A link can make the mounts of two names cover
-/// each other, and a command that finds something else at /proc writes where it does not mean to (CVE-2025-52881).
+/// Checks that `name` leads to `mounted` in the finished container. A link can make the mounts of two names cover each
+/// other, and then a write to /proc changes another file (CVE-2025-52881).
 pub(crate) fn must_lead_to(root: BorrowedFd<'_>, name: &str, mounted: impl AsFd) -> Result<()> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -82,8 +82,8 @@ fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool> {
     Ok(identity(one)? == identity(other)?)
 }
 
-/// Asks again while the kernel could not tell whether a `..` leaves the root, because something was renamed at that moment
-/// (openat2(2), EAGAIN).
+/// Repeats the call on EAGAIN: a concurrent rename kept the kernel from checking whether `..` leaves the root
+/// (openat2(2)).
 pub(super) fn again(mut call: impl FnMut() -> rustix::io::Result<OwnedFd>) -> rustix::io::Result<OwnedFd> {
     for _ in 0..128 {
         match call() {
@@ -94,7 +94,7 @@ pub(super) fn again(mut call: impl FnMut() -> rustix::io::Result<OwnedFd>) -> ru
     call()
 }
 
-/// An empty file `name` in a directory that we have made ourselves, for something to be mounted on.
+/// Creates an empty file `name`, to mount on, in a directory that this program has created.
 pub(crate) fn empty_file(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
     openat(directory, name, flags, Mode::from_raw_mode(0o644))

@@ -1,4 +1,4 @@
-//! The command: what it is given, and why it could not be run.
+//! The command: its environment, its terminal, and the errors when it cannot be run.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
@@ -19,23 +19,23 @@ use ns_core::{Errno, Error, Named, Result, c_string, process, signals};
 use super::layers::Config;
 use super::{root, streams};
 
-/// The container is not ready for it.
+/// The container could not be prepared for the command.
 const NOT_MADE: i32 = 125;
-/// It was found, and cannot be run.
+/// The command was found, and cannot be run.
 const NOT_RUNNABLE: i32 = 126;
-/// It was not found.
+/// The command was not found.
 const NOT_FOUND: i32 = 127;
 
 /// A terminal for the command.
 pub(super) struct Terminal {
     pub(super) terminal: OwnedFd,
-    /// Which of standard input, output and error it stands for.
+    /// Which of standard input, output and error it replaces.
     pub(super) stands_for: [bool; 3],
 }
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Becomes the command. If it returns, why not, and the exit status that says so.
+/// Executes the command. If this returns, it failed: the exit status and the error.
 pub(super) fn become_it(
     command: &[OsString],
     hostname: &str,
@@ -53,7 +53,7 @@ pub(super) fn become_it(
     for path in candidates(name, search) {
         let Ok(c_path) = c_string(&path) else { continue };
         match execve(&c_path, &arguments, &environment) {
-            // The next directory of PATH may have it, as execvp(3) says.
+            // As execvp(3) does, try the next directory of PATH.
             Err(Errno::ENOENT) if !path.is_symlink() && !path.exists() => {}
             Err(errno) => refused = refused.or(Some((path, errno))),
             Ok(never) => match never {},
@@ -62,17 +62,17 @@ pub(super) fn become_it(
     why(name, search, refused)
 }
 
-/// All that has to be so before execve(2).
+/// The preparations before execve(2).
 fn prepare(
     command: &[OsString],
     variables: &BTreeMap<String, String>,
     config: &Config,
     terminal: Option<&Terminal>,
 ) -> Result<(Vec<CString>, Vec<CString>)> {
-    // A session of its own: no terminal of the host's sends it signals, or takes what it types.
+    // A new session, so that no terminal of the host sends it signals or accepts input from it.
     setsid().named(|| "setsid()".into())?;
     if let Some(Terminal { terminal, stands_for }) = terminal {
-        // Without a keyboard nobody could answer who asks at /dev/tty: then there is none.
+        // Without a keyboard, no user could answer at /dev/tty, so there is no controlling terminal then.
         if stands_for[0] {
             rustix::process::ioctl_tiocsctty(terminal).named(|| "ioctl(TIOCSCTTY)".into())?;
         }
@@ -81,34 +81,34 @@ fn prepare(
         }
     }
     signals::start_afresh()?;
-    // What is ignored stays so over execve(2).
+    // Ignored signals would stay ignored across execve(2).
     signals::reset_ignored()?;
     let arguments = command.iter().map(c_string).collect::<Result<_>>()?;
     let environment = variables.iter().map(|(name, value)| c_string(format!("{name}={value}")));
     let environment = environment.collect::<Result<_>>()?;
     if let Some(directory) = &config.directory {
-        // Relative to the root, where we are.
+        // Relative to the root, which is the working directory.
         chdir(directory.as_str())
             .named(|| format!("the image's working directory: chdir(\"{directory}\")"))?;
     }
     root::must_be_inside()?;
-    // Last: whatever we, or those who started us, have open leads outside (CVE-2024-21626).
+    // Last: descriptors that this process has open, or has inherited, lead outside (CVE-2024-21626).
     process::close_on_exec_from(3)?;
     Ok((arguments, environment))
 }
 
-/// The environment: a runtime's defaults, and in their place what an image says.
+/// The environment: defaults, overridden by the image's configuration.
 fn variables(hostname: &str, config: &Config, at_a_terminal: bool) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::from([
         ("PATH".into(), PATH.into()),
         ("HOME".into(), "/root".into()),
         ("HOSTNAME".into(), hostname.into()),
     ]);
-    // Of the host's environment nothing, but what tells the terminal's kind: the rest may hold secrets.
+    // Of the host's environment only TERM, since the rest may contain secrets.
     let kind = std::env::var("TERM").ok().filter(|_| at_a_terminal);
     variables.extend(kind.map(|kind| ("TERM".into(), kind)));
-    let theirs = config.environment.iter().filter_map(|it| it.split_once('='));
-    variables.extend(theirs.map(|(name, value)| (name.to_string(), value.to_string())));
+    let configured = config.environment.iter().filter_map(|it| it.split_once('='));
+    variables.extend(configured.map(|(name, value)| (name.to_string(), value.to_string())));
     variables
 }
 
@@ -122,14 +122,14 @@ fn candidates(name: &OsStr, search: &str) -> Vec<PathBuf> {
     search.split(':').map(|directory| Path::new(directory).join(name)).collect()
 }
 
-/// Says why, in words that help.
+/// The exit status and the error, with a remedy.
 fn why(name: &OsStr, search: &str, refused: Option<(PathBuf, Errno)>) -> (i32, Error) {
     let name = if name.is_empty() { "the empty name".into() } else { name.to_string_lossy() };
     let Some((path, errno)) = refused else {
         let hint = if name.contains('/') {
             "ROOTFS has no such file".into()
         } else {
-            format!("ROOTFS has none in {search}")
+            format!("ROOTFS has no such file in {search}")
         };
         return (
             NOT_FOUND,
@@ -138,11 +138,11 @@ fn why(name: &OsStr, search: &str, refused: Option<(PathBuf, Errno)>) -> (i32, E
     };
     let found = path.display();
     match errno {
-        // The file is there, so it is something that the file names.
+        // The file exists, so its interpreter or loader is missing.
         Errno::ENOENT => {
             if ends_with_carriage_return(&path) {
-                let why = "its first line ends with a carriage return (CR LF, as Windows writes lines), which the kernel \
-                           takes for a part of the interpreter's name";
+                let why = "its first line ends with a carriage return (CR LF, as on Windows), which the kernel takes for \
+                           a part of the interpreter's name";
                 let remedy = format!("to remove them: sed -i 's/\\r$//' {found}");
                 return (NOT_FOUND, Error::Input(format!("{found}: {why}; {remedy}")));
             }
@@ -156,7 +156,7 @@ fn why(name: &OsStr, search: &str, refused: Option<(PathBuf, Errno)>) -> (i32, E
         }
         Errno::ENOEXEC => (NOT_RUNNABLE, Error::Input(format!("{found}: {}", no_program(&path)))),
         Errno::EACCES if path.is_dir() => (NOT_RUNNABLE, Error::Input(format!("{found}: is a directory"))),
-        // Of two files it may be either.
+        // EACCES is about this file, or about its interpreter.
         Errno::EACCES if access(&path, AccessFlags::X_OK).is_ok() => {
             let needs = interpreter(&path).unwrap_or_else(|| "something".into());
             let what = format!("{found}: needs {needs}, which may not be executed; chmod +x it in ROOTFS");
@@ -180,7 +180,7 @@ fn head(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// What a file needs to be run: the program after `#!`, or the loader that an ELF file names.
+/// The interpreter of a file: the program after `#!`, or the loader that an ELF file names.
 fn interpreter(path: &Path) -> Option<String> {
     let head = head(path);
     let name = match head.strip_prefix(b"#!") {
@@ -192,7 +192,7 @@ fn interpreter(path: &Path) -> Option<String> {
     Some(ns_core::printable(&String::from_utf8_lossy(name)))
 }
 
-/// Whether a script's first line names its interpreter, without an argument, and ends as on Windows.
+/// Whether a script's first line names its interpreter without an argument, and ends with CR LF.
 fn ends_with_carriage_return(path: &Path) -> bool {
     let head = head(path);
     let line = head.strip_prefix(b"#!").and_then(|line| line.split(|byte| *byte == b'\n').next());
@@ -200,14 +200,14 @@ fn ends_with_carriage_return(path: &Path) -> bool {
     line.ends_with(b"\r") && !line.trim_ascii_end().contains(&b' ')
 }
 
-/// The header of an ELF file that begins so (elf(5)).
+/// The ELF header of a file with these first bytes (elf(5)).
 fn header(head: &[u8]) -> Option<FileHeader<AnyEndian>> {
-    // Whole, since parse_ident panics at less.
+    // All of it, since parse_ident panics at fewer bytes.
     let (ident, tail) = head.split_at_checked(abi::EI_NIDENT)?;
     FileHeader::parse_tail(parse_ident(ident).ok()?, tail).ok()
 }
 
-/// The name in the segment PT_INTERP of an ELF file that begins so. What stands further behind is not looked for.
+/// The name in the segment PT_INTERP of an ELF file with these first bytes. It is not found if it is further behind.
 pub(super) fn loader(head: &[u8]) -> Option<&[u8]> {
     let header = header(head)?;
     let segments = head.get(usize::try_from(header.e_phoff).ok()?..)?;
@@ -218,12 +218,12 @@ pub(super) fn loader(head: &[u8]) -> Option<&[u8]> {
     name.get(..usize::try_from(named.p_filesz).ok()?)?.split(|byte| *byte == 0).next()
 }
 
-/// What a file is that the kernel does not take for a program.
+/// What a file is that execve(2) rejects with ENOEXEC.
 fn no_program(path: &Path) -> String {
     let Some(header) = header(&head(path)) else {
-        return "is no program: it begins neither with an ELF header nor with #!".into();
+        return "is not a program: it begins neither with an ELF header nor with #!".into();
     };
-    // As Rust calls them, so that they compare with what this machine is.
+    // Rust's names, as in std::env::consts::ARCH.
     let name = match header.e_machine {
         abi::EM_386 => "x86".into(),
         abi::EM_MIPS => "mips".into(),

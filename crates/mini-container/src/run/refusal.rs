@@ -1,4 +1,4 @@
-//! Why no container could be made, and what to do about it.
+//! Errors that say why the container could not be created, and the remedy.
 
 use anyhow::anyhow;
 use nix::unistd::geteuid;
@@ -7,23 +7,23 @@ use ns_core::{Capability, Errno, Error, Refused, idmap, process};
 
 use super::kinds::CREATED_IN;
 
-/// What failed in one line, with its cause on this machine and a remedy where they can be told.
+/// What failed, in one line, with the cause on this machine and a remedy where they are known.
 pub(super) fn explain(error: &Error) -> anyhow::Error {
     let what = match error {
-        // What broke says itself where.
+        // This message already says where it broke.
         Error::Broken { message, .. } => message.clone(),
         other => other.to_string(),
     };
-    told(&what, error.refused()).unwrap_or_else(|| anyhow!(what))
+    with_cause(&what, error.refused()).unwrap_or_else(|| anyhow!(what))
 }
 
-/// As [`explain`], for what may be no refusal of the kernel's.
+/// As [`explain`], for errors of any kind.
 pub(super) fn explain_all(error: anyhow::Error) -> anyhow::Error {
     let refused = error.downcast_ref::<Error>().and_then(Error::refused);
-    told(&format!("{error:#}"), refused).unwrap_or(error)
+    with_cause(&format!("{error:#}"), refused).unwrap_or(error)
 }
 
-fn told(what: &str, refused: Option<Refused>) -> Option<anyhow::Error> {
+fn with_cause(what: &str, refused: Option<Refused>) -> Option<anyhow::Error> {
     let why = why(&refused?)?;
     Some(anyhow!("no container can be made: {what}: {why}"))
 }
@@ -38,17 +38,17 @@ fn why(refused: &Refused) -> Option<String> {
             "the limit on the size of files is too low (RLIMIT_FSIZE); raise it: ulimit -f unlimited"
         }
         Errno::EAGAIN if makes_a_process => {
-            "a limit on processes is reached: --pids-max, for which init counts too, RLIMIT_NPROC, or pids.max of a \
+            "a limit on processes is reached: --pids-max (which counts init too), RLIMIT_NPROC, or pids.max of a \
              cgroup; raise it, such as by ulimit -u"
         }
         Errno::ENOMEM => {
-            "memory is lacking, or the limit on it is too low (RLIMIT_AS); raise it: ulimit -v unlimited"
+            "there is no memory left, or the limit on it is too low (RLIMIT_AS); raise it: ulimit -v unlimited"
         }
         Errno::ENOENT if call.starts_with("open(\"/dev/") => {
-            "/dev lacks a device that every container gets; run where it is whole: on the host, or with -v /dev:/dev"
+            "/dev lacks a device that every container gets; run on the host, or with -v /dev:/dev"
         }
         Errno::EROFS if call.contains("/proc/") => {
-            "/proc is read-only here, as in a container; run outside of it, or give it --privileged"
+            "/proc is read-only here, as in a container; run outside the container, or give it --privileged"
         }
         Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL | Errno::ENOSPC | Errno::EUSERS
             if *errno == Errno::ENOSYS || !is_about_a_file(call) =>
@@ -60,57 +60,57 @@ fn why(refused: &Refused) -> Option<String> {
     Some(why.into())
 }
 
-/// Whether the call may be refused because of whose a file is. Then nothing of the machine is to blame.
+/// Whether the call may fail because of the owner or mode of a file. Then the cause is not a setting of the machine.
 fn is_about_a_file(call: &str) -> bool {
     const FILES: [&str; 12] = [
         "ROOTFS", "chdir", "chmod", "chown", "mkdir", "open", "readdir", "rm ", "stat", "symlink", "touch",
         "unpack",
     ];
-    // Who writes to a full disk knows that himself.
+    // A failed write has its own cause, such as a full disk.
     call.starts_with("write") || FILES.iter().any(|name| call.starts_with(name))
 }
 
-/// Why this machine lets nobody, or not this caller, do what every container needs.
+/// Why this machine denies, to everyone or to this caller, what every container needs.
 fn forbidden(refused: &Refused, makes_a_process: bool) -> Option<String> {
     let Refused { call, errno } = refused;
     let unmet = probe::why_refused(refused.clone(), CREATED_IN);
     let lacks_setfcap = !process::is_capable(Capability::CAP_SETFCAP) && geteuid().is_root();
     Some(match (errno, &unmet) {
-        // They explain any call.
+        // These explain any call.
         (_, Unmet::Setting { .. } | Unmet::Kind(_)) => lesson::unmet::in_words(&unmet),
         (Errno::EPERM, _) if call.starts_with("mount -t proc") => {
-            "a part of /proc is covered here, as in a container, and then the kernel gives no other; run outside of it, \
-             or give it --privileged (podman: --security-opt unmask=ALL)"
+            "parts of /proc are covered here, as in a container, so the kernel mounts no new one; run outside the \
+             container, or give it --privileged (podman: --security-opt unmask=ALL)"
                 .into()
         }
         (Errno::EPERM, _) if call.contains("id_map") && lacks_setfcap => {
-            "to map the user 0 takes CAP_SETFCAP, of which root has been deprived here; map another: --user \
-             0:100000:65536, or run where root has it"
+            "mapping user 0 needs CAP_SETFCAP, which root lacks here; map another user: --user 0:100000:65536, or run \
+             where root has it"
                 .into()
         }
         (Errno::EPERM | Errno::EINVAL, _) if call.contains("id_map") && own_ids() < 65_536 => format!(
-            "this user namespace has {} of the IDs (/proc/self/uid_map), and a map may name no others; leave --user out",
+            "this user namespace has only {} IDs (/proc/self/uid_map), and a map may name no others; leave --user out",
             own_ids()
         ),
         (_, Unmet::Refused { because: Some(_), .. }) => {
-            let told = unmet.to_string();
-            let cause = told.strip_prefix(&format!("{call} gives {errno:?}: ")).unwrap_or(&told);
+            let text = unmet.to_string();
+            let cause = text.strip_prefix(&format!("{call} gives {errno:?}: ")).unwrap_or(&text);
             format!("{cause}; to get it: {}", lesson::unmet::remedy(&unmet))
         }
         (Errno::EPERM, _) if makes_a_process => {
-            "the kernel refuses this to a chrooted process, and to one whose IDs are not mapped (user_namespaces(7)); run \
-             outside the chroot"
+            "the kernel denies this to a process in a chroot, or with unmapped IDs (user_namespaces(7)); run outside the \
+             chroot"
                 .into()
         }
         _ if makes_a_process || call.starts_with("unshare") => {
-            format!("this machine refuses it; to get it: {}", lesson::unmet::remedy(&unmet))
+            format!("this machine denies it; to get it: {}", lesson::unmet::remedy(&unmet))
         }
         (Errno::ENOSYS, _) => "this kernel has no such call; run Linux 5.12 or newer".into(),
         _ => return None,
     })
 }
 
-/// How many users this user namespace has.
+/// The number of user IDs in this user namespace.
 fn own_ids() -> u64 {
     let map = idmap::read(None, "uid_map").unwrap_or_default();
     map.split(", ").filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()).sum()

@@ -1,4 +1,4 @@
-//! The root filesystem, and how the old one is left: overlayfs, pivot_root(2).
+//! The root filesystem: overlayfs for the new one, and pivot_root(2) to leave the old one.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -13,18 +13,18 @@ use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use super::archive::{self, Unpacked};
 use super::place;
 
-/// Where the workshop is put up: a directory that every system has. Only this mount namespace sees what is there.
-const WORKSHOP: &str = "/tmp";
+/// The directory where the new root is assembled. Every system has it, and only this mount namespace sees the mounts.
+const ASSEMBLY: &str = "/tmp";
 
-/// Where the root filesystem is to come from, opened while the old root is still there.
+/// The source of the root filesystem, opened while the old root still exists.
 pub(crate) enum Source {
-    /// A directory, as a mount of its own.
+    /// A directory, as a new detached mount.
     Directory(Tree),
     /// An archive.
     Archive(std::fs::File, PathBuf),
 }
 
-/// Opens ROOTFS as the user who asked for it, before the container's IDs are taken on.
+/// Opens ROOTFS with the caller's user ID, before init switches to the container's IDs.
 pub(crate) fn open(rootfs: &Path) -> Result<Source> {
     let named = || format!("open ROOTFS \"{}\"", rootfs.display());
     let metadata = std::fs::metadata(rootfs).named(named)?;
@@ -37,55 +37,55 @@ pub(crate) fn open(rootfs: &Path) -> Result<Source> {
     Ok(Source::Archive(std::fs::File::open(rootfs).named(named)?, rootfs.into()))
 }
 
-/// What the kernel shows for an owner who has no ID in a user namespace (/proc/sys/kernel/overflowuid).
+/// The overflow ID, which the kernel shows for an unmapped owner (/proc/sys/kernel/overflowuid).
 const NOBODY: u32 = 65_534;
 
-/// The directory's descriptor, if it belongs to a user who is none of the container's: then so does what is in it, and
-/// only the launcher may have it shown as somebody's.
-pub(crate) fn nobodys(source: &Source) -> Result<Option<RawFd>> {
+/// The directory's descriptor, if its owner has no ID in the container. Then only the launcher can map the owners of its
+/// files, by an idmapped mount.
+pub(crate) fn unmapped_directory(source: &Source) -> Result<Option<RawFd>> {
     let Source::Directory(tree) = source else { return Ok(None) };
     let owner = fstat(tree).named(|| "fstat(ROOTFS)".into())?.st_uid;
     Ok((owner == NOBODY).then(|| tree.as_fd().as_raw_fd()))
 }
 
-/// Puts an overlay together: ROOTFS below, and above it a layer in memory that takes all that is written; or unpacks an
-/// archive there. Gives the new root, which stands in the workshop, and what an archive's owner should know.
-pub(crate) fn build(source: &Source, tell: impl FnMut() -> Result<()>) -> Result<(Tree, Unpacked)> {
+/// Mounts an overlay of ROOTFS, the lower layer, and a layer in memory for all changes; or unpacks an archive into
+/// memory. Returns the new root and the results of unpacking.
+pub(crate) fn build(source: &Source, report: impl FnMut() -> Result<()>) -> Result<(Tree, Unpacked)> {
     let memory = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[NoDev])?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let workshop = openat(CWD, WORKSHOP, flags, Mode::empty()).named(|| format!("open(\"{WORKSHOP}\")"))?;
-    memory.attach_to(workshop, WORKSHOP)?;
+    let assembly = openat(CWD, ASSEMBLY, flags, Mode::empty()).named(|| format!("open(\"{ASSEMBLY}\")"))?;
+    memory.attach_to(assembly, ASSEMBLY)?;
     let directory = |name| place::directory(memory.as_fd(), name);
     let (lower, root) = (directory("lower")?, directory("root")?);
     let _ = (directory("upper")?, directory("work")?);
 
     let tree = match source {
         Source::Directory(tree) => tree,
-        // It is in memory already, and nobody else's: nothing has to be kept clean.
+        // It is in memory already, and no other container uses it, so it needs no overlay.
         Source::Archive(file, path) => {
-            let unpacked = archive::unpack(file, path, lower.as_fd(), tell)?;
+            let unpacked = archive::unpack(file, path, lower.as_fd(), report)?;
             let unpacked_root = Tree::copy_of_open(&lower, "lower")?;
             unpacked_root.attach_to(&root, "root")?;
             return Ok((unpacked_root, unpacked));
         }
     };
     tree.attach_to(&lower, "lower")?;
-    // overlayfs looks the names up from the working directory.
-    fchdir(&memory).named(|| "fchdir(workshop)".into())?;
+    // overlayfs resolves these names from the working directory.
+    fchdir(&memory).named(|| "fchdir(assembly)".into())?;
     let layers = [("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")];
-    // In a user namespace overlayfs may keep its notes in user.* attributes only ("userxattr").
+    // In a user namespace, overlayfs may use only user.* attributes ("userxattr").
     let options = [layers.as_slice(), &[("userxattr", "")]].concat();
     let overlay = Tree::new_filesystem("overlay", &options, &[NoDev]).map_err(explain)?;
     overlay.attach_to(&root, "root")?;
     Ok((overlay, Unpacked::default()))
 }
 
-/// Why the kernel makes no overlay.
+/// The reason why the kernel cannot mount the overlay.
 fn explain(error: Error) -> Error {
     match error.errno() {
         Some(Errno::EINVAL) => Error::Input(
-            "ROOTFS has other filesystems mounted in it, which an overlay cannot show; copy it to a directory of its \
-             own, or give an archive"
+            "ROOTFS has other filesystems mounted in it, which an overlay cannot show; copy it to another directory, or \
+             give an archive"
                 .into(),
         ),
         Some(Errno::ENODEV) => Error::Input("this kernel has no overlayfs; to get it: sudo modprobe overlay".into()),
@@ -93,19 +93,19 @@ fn explain(error: Error) -> Error {
     }
 }
 
-/// Makes `root` the root directory, and detaches the old one with all that is mounted in it.
+/// Makes `root` the root directory, and detaches the old root with all its mounts.
 ///
-/// chroot(2) would leave the old root where it is, one `chroot` and some `..` away.
+/// chroot(2) would leave the old root reachable, by a second chroot(2) and `..`.
 pub(crate) fn enter(root: &Tree) -> Result<()> {
     fchdir(root).named(|| "fchdir(root)".into())?;
-    // The old root lands on top of the new one (pivot_root(2), "pivot_root(".", ".")"), where it needs no directory.
+    // This mounts the old root on top of the new one, so it needs no directory (pivot_root(2), "pivot_root(".", ".")").
     pivot_root(".", ".").named(|| "pivot_root(\".\", \".\")".into())?;
     umount2(".", MntFlags::MNT_DETACH).named(|| "umount2(\".\", MNT_DETACH)".into())?;
     nix::unistd::chdir("/").named(|| "chdir(\"/\")".into())?;
     must_be_inside()
 }
 
-/// A working directory outside is a way out (CVE-2024-21626). The kernel says so itself: getcwd(2) fails, or begins with
+/// A working directory outside is a way out (CVE-2024-21626). Then getcwd(2) fails, or its result begins with
 /// "(unreachable)".
 pub(crate) fn must_be_inside() -> Result<()> {
     let at = getcwd().named(|| "getcwd()".into())?;

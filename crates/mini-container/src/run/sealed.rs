@@ -1,8 +1,8 @@
-//! Ourselves, as a copy that nobody can write to.
+//! This program as a copy that is sealed against writing.
 //!
-//! A container that runs `#!/proc/self/exe` has the kernel start *our* program once more, from inside, and can then get
-//! hold of its file: if the user outside may write it, so may the container's root (CVE-2019-5736). So what runs from
-//! here on is a copy in memory, sealed against writing by anyone (memfd_create(2), fcntl(2) "File Sealing").
+//! In a container, a script with `#!/proc/self/exe` makes the kernel execute this program again, from inside. Then the
+//! container's root can open its file, and write to it if the user outside may (CVE-2019-5736). So this program executes
+//! a copy of itself in memory, sealed against writing (memfd_create(2), fcntl(2) "File Sealing").
 
 use std::ffi::CString;
 use std::fs::File;
@@ -19,26 +19,26 @@ use rustix::io::Errno;
 const SEALS: SealFlags =
     SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
 
-/// Becomes the copy, by execve(2), unless it is what runs already.
+/// Executes the copy by execve(2), unless it is running already.
 pub(super) fn become_a_copy() -> Result<()> {
-    let mut ours = match File::open("/proc/self/exe") {
+    let mut program = match File::open("/proc/self/exe") {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             bail!("open /proc/self/exe: {error}: no procfs is mounted at /proc: mount -t proc proc /proc")
         }
         opened => opened.named(|| "open(\"/proc/self/exe\")".into())?,
     };
-    // Asked of the file, not of an argument or a variable, which anybody can set.
-    if fcntl_get_seals(&ours).is_ok_and(|seals| seals.contains(SEALS)) {
+    // The check is on the file, since anyone can set an argument or a variable.
+    if fcntl_get_seals(&program).is_ok_and(|seals| seals.contains(SEALS)) {
         return Ok(());
     }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Since Linux 6.3 one says whether it is to be executed, which vm.memfd_noexec may require; before, EINVAL.
+    // MFD_EXEC exists since Linux 6.3, and vm.memfd_noexec may require it. Before 6.3 it gives EINVAL.
     let copy = memfd_create("mini-container", flags | MemfdFlags::EXEC)
         .or_else(|_| memfd_create("mini-container", flags))
         .named(|| "memfd_create(\"mini-container\", MFD_ALLOW_SEALING)".into())?;
-    // Within the kernel, by copy_file_range(2) or sendfile(2).
+    // The kernel copies, by copy_file_range(2) or sendfile(2).
     let mut target = File::from(copy.as_fd().try_clone_to_owned().named(|| "dup()".into())?);
-    io::copy(&mut ours, &mut target).named(|| "copy this program into memory".into())?;
+    io::copy(&mut program, &mut target).named(|| "copy this program into memory".into())?;
     seal(&copy).named(|| "fcntl(F_ADD_SEALS)".into())?;
 
     let arguments: Vec<CString> =
@@ -51,8 +51,8 @@ pub(super) fn become_a_copy() -> Result<()> {
     Ok(())
 }
 
-/// Seals a copy that is nowhere mapped. While another CPU has a page of it in hand, as one does that is behind with its
-/// lists of new pages, the kernel waits 150 ms and then gives EBUSY. That goes by.
+/// Seals a copy that is not mapped anywhere. Another CPU may still hold a reference to a page of it, in its batch of new
+/// pages. Then the kernel waits 150 ms and fails with EBUSY, so this tries again.
 fn seal(copy: &OwnedFd) -> rustix::io::Result<()> {
     let until = Instant::now() + Duration::from_secs(30);
     loop {

@@ -1,9 +1,9 @@
-//! What the command has as its standard input, output and error.
+//! The standard input, output and error of the command.
 //!
-//! Never a file of the host's. A descriptor is more than what is read from it: a command opens `/proc/self/fd/0` anew
-//! and writes to what it was to read, gives what it was to write a set-user-ID bit by fchmod(2), or goes up from a
-//! directory. At a terminal it reads the caller's keyboard, even through standard error. So a terminal is replaced by
-//! one of the container's own ([`super::console`]), and a file by a pipe, through which the launcher passes on.
+//! They are never files of the host, since a descriptor gives more than reading or writing. With one for reading, a
+//! command can open `/proc/self/fd/0` again for writing. With one for writing, it can set the set-user-ID bit by
+//! fchmod(2). From a directory, it can go up. At a terminal, it can read the caller's keyboard, even through standard
+//! error. So a new terminal ([`super::console`]) replaces a terminal, and a pipe to the launcher replaces a file.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -20,7 +20,7 @@ use super::devices::HARMLESS;
 
 const NAMES: [&str; 3] = ["standard input", "standard output", "standard error"];
 
-/// The three of this process.
+/// The three standard descriptors of this process.
 fn standard() -> [BorrowedFd<'static>; 3] {
     [stdin(), stdout(), stderr()]
 }
@@ -35,25 +35,25 @@ pub(super) fn put_at(fd: BorrowedFd<'_>, number: usize) -> Result<()> {
     put.named(|| format!("dup2(fd, {number})"))
 }
 
-/// What the command gets in the place of the caller's three, before there is anybody to get it.
+/// The replacements for the caller's three standard descriptors, before init exists.
 pub(super) struct Streams {
     /// Which of them are terminals.
     terminals: [bool; 3],
-    /// The pipes that stand for the others, but those that may be passed on as they are.
+    /// The pipes that replace the others, except those that may be inherited.
     pipes: Vec<Pipe>,
 }
 
 struct Pipe {
-    /// For which of the three: two for standard output and error that are one file.
+    /// Which of the three it replaces: two, if standard output and error are one file.
     numbers: Vec<usize>,
-    /// The caller's file, by its device and number.
+    /// The device and inode of the caller's file.
     file: (u64, u64),
-    ours: OwnedFd,
-    theirs: OwnedFd,
+    launcher: OwnedFd,
+    container: OwnedFd,
 }
 
 impl Streams {
-    /// Looks at the caller's three, and makes the pipes.
+    /// Checks the caller's three descriptors, and creates the pipes.
     ///
     /// # Errors
     /// [`Error::Input`] for a directory.
@@ -70,13 +70,13 @@ impl Streams {
                 FileType::CharacterDevice if HARMLESS.iter().any(|(_, a, b)| (*a, *b) == device) => continue,
                 FileType::Directory => {
                     return Err(Error::Input(format!(
-                        "{} is a directory, by which a command would leave its root; give a file or a pipe",
+                        "{} is a directory, by which the command could leave its root; give a file or a pipe",
                         NAMES[number]
                     )));
                 }
                 _ => {}
             }
-            // By two pipes what is written to one file would change its order.
+            // With two pipes, the order of the output to one file would change.
             let file = (stat.st_dev, stat.st_ino);
             let same =
                 streams.pipes.iter_mut().find(|pipe| number == 2 && pipe.numbers == [1] && pipe.file == file);
@@ -85,40 +85,40 @@ impl Streams {
                 continue;
             }
             let (read, write) = pipe_with(PipeFlags::CLOEXEC).named(|| "pipe2(O_CLOEXEC)".into())?;
-            let (ours, theirs) = if number == 0 { (write, read) } else { (read, write) };
-            streams.pipes.push(Pipe { numbers: vec![number], file, ours, theirs });
+            let (launcher, container) = if number == 0 { (write, read) } else { (read, write) };
+            streams.pipes.push(Pipe { numbers: vec![number], file, launcher, container });
         }
         Ok(streams)
     }
 
-    /// Which of the three are terminals, and are to be one of the container's own.
+    /// Which of the three are terminals, to be replaced by a new one.
     pub(super) fn terminals(&self) -> [bool; 3] {
         self.terminals
     }
 
-    /// In init, which has a copy of all: takes the pipes on, and leaves the launcher's ends to it.
-    pub(super) fn take_on(&self) -> Result<()> {
-        for Pipe { numbers, ours, theirs, .. } in &self.pipes {
+    /// In init, which has inherited all: makes the pipes its standard descriptors, and closes the launcher's ends.
+    pub(super) fn install(&self) -> Result<()> {
+        for Pipe { numbers, launcher, container, .. } in &self.pipes {
             for number in numbers {
-                put_at(theirs.as_fd(), *number)?;
+                put_at(container.as_fd(), *number)?;
             }
-            // Init drops no value, so these are closed once.
-            for fd in [ours.as_raw_fd(), theirs.as_raw_fd()] {
+            // Init does not drop these values, so each is closed only once.
+            for fd in [launcher.as_raw_fd(), container.as_raw_fd()] {
                 nix::unistd::close(fd).named(|| "close(pipe)".into())?;
             }
         }
         Ok(())
     }
 
-    /// In the launcher, once there is somebody at the other end.
+    /// In the launcher, after init exists.
     pub(super) fn pass_on(self) -> Result<Passed> {
         let mut passed = Vec::new();
-        for Pipe { numbers, ours, .. } in self.pipes {
-            // Nobody in there can have us wait.
-            fcntl_getfl(&ours)
-                .and_then(|flags| fcntl_setfl(&ours, flags | OFlags::NONBLOCK))
+        for Pipe { numbers, launcher, .. } in self.pipes {
+            // So that no process inside can block the launcher.
+            fcntl_getfl(&launcher)
+                .and_then(|flags| fcntl_setfl(&launcher, flags | OFlags::NONBLOCK))
                 .named(|| "fcntl(O_NONBLOCK)".into())?;
-            passed.push(Stream { number: numbers[0], end: Some(ours), unread: Vec::new(), failed: None });
+            passed.push(Stream { number: numbers[0], end: Some(launcher), unread: Vec::new(), failed: None });
         }
         Ok(Passed(passed))
     }
@@ -129,16 +129,16 @@ pub(super) struct Passed(Vec<Stream>);
 
 struct Stream {
     number: usize,
-    /// Until there is nothing more to pass on.
+    /// The launcher's end, until all is forwarded.
     end: Option<OwnedFd>,
-    /// What was read here, and not yet there.
+    /// Input that the launcher has read, and not yet written to the pipe.
     unread: Vec<u8>,
-    /// Why what came out could not be written.
+    /// The errno if output could not be written.
     failed: Option<Errno>,
 }
 
 impl Passed {
-    /// What to wait for, each with the number by which [`Passed::move_on`] knows it.
+    /// The descriptors and events to wait for, each with its index for [`Passed::move_on`].
     pub(super) fn awaited(&self) -> Vec<(usize, BorrowedFd<'_>, PollFlags)> {
         let mut awaited = Vec::new();
         for (at, stream) in self.0.iter().enumerate() {
@@ -152,7 +152,7 @@ impl Passed {
         awaited
     }
 
-    /// Passes on what there is, of one that is ready.
+    /// Forwards the data of one stream that is ready.
     pub(super) fn move_on(&mut self, at: usize) {
         let stream = &mut self.0[at];
         if stream.number == 0 {
@@ -162,10 +162,10 @@ impl Passed {
         }
     }
 
-    /// Passes on all that was written, once nobody is left who could write more.
+    /// Forwards the rest of the output, after all processes inside have ended.
     ///
     /// # Errors
-    /// What could not be written, since the command itself can have ended well.
+    /// If output could not be written. The command itself may have succeeded.
     pub(super) fn finish(&mut self) -> Result<()> {
         for stream in self.0.iter_mut().filter(|stream| stream.number != 0) {
             while stream.drain_some() {}
@@ -178,7 +178,7 @@ impl Passed {
 }
 
 impl Stream {
-    /// Reads our standard input, unless something is left of it, and writes it in there as far as it is taken.
+    /// Reads standard input, unless some is left, and writes it to the pipe as far as the pipe accepts it.
     fn feed(&mut self) {
         let Some(end) = &self.end else { return };
         let mut is_over = false;
@@ -196,7 +196,7 @@ impl Stream {
                 Ok(written) => drop(self.unread.drain(..written)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
-                // Nobody reads any more.
+                // No process reads any more.
                 Err(_) => is_over = true,
             }
         }
@@ -205,7 +205,7 @@ impl Stream {
         }
     }
 
-    /// Writes some of what came out. Whether there may be more.
+    /// Writes some of the output. Returns whether there may be more.
     fn drain_some(&mut self) -> bool {
         let Some(end) = &self.end else { return false };
         let mut bytes = [0; 1 << 16];
@@ -219,7 +219,7 @@ impl Stream {
             Err(Errno::AGAIN) => return false,
             Err(_) => {}
         }
-        // With our end gone, who writes gets SIGPIPE.
+        // When the launcher's end is closed, a process that writes gets SIGPIPE.
         self.end = None;
         false
     }

@@ -1,9 +1,8 @@
-//! The one thing that is made in the host's own network, by who asks for it: a bridge for containers, and a port of it
-//! for each.
+//! A bridge for containers in the host's network namespace, and a port of it for each container.
 //!
-//! The bridge goes with its last port, and a port with its container; when both are killed, the [`cleanup`] removes them.
-//! Who makes or removes one of them holds a lock meanwhile, so that no bridge goes while a port is on its way. Nobody
-//! else may take it: a lock is anybody's who may open the file.
+//! The bridge is removed with its last port, and a port with its container. If both are killed, the [`cleanup`] worker
+//! removes them. A process that creates or removes one of them holds a lock, so that the bridge is not removed while a
+//! port is being added. Only privileged processes can take the lock, since only they can open its file.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,30 +16,31 @@ use ns_core::cleanup::{self, Owner, Removal};
 use ns_core::net::{Link, LinkName, Netlink};
 use ns_core::{Error, Named, NsFile, Result, until};
 
-/// The bridge. Names of links have at most 15 bytes, and the cleanup worker takes none that begins otherwise.
+/// The bridge. A link name has at most 15 bytes, and the cleanup worker accepts only names with this prefix.
 pub(crate) const BRIDGE: &str = "inception-br0";
-/// Its address, and that of whoever asks it for a way.
+/// Its address, the gateway of the containers.
 pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 83, 0, 1);
 /// The network behind it.
 pub(crate) const PREFIX: u8 = 16;
-/// Where the kernel lists links.
+/// The directory where the kernel lists links.
 const LINKS: &str = "/sys/class/net";
-/// The file that is locked. It is there in every network namespace, each has its own, and whoever has no CAP_NET_ADMIN
-/// over that may not open it (net/sysctl_net.c). That it is open does nothing.
+/// The file that is locked. Each network namespace has its own, and opening it needs CAP_NET_ADMIN there
+/// (net/sysctl_net.c). Opening it has no effect.
 const LOCK: &str = "/proc/sys/net/ipv4/route/flush";
 
-/// A port of the bridge, with a link inside a container as its other end. Dropped, it is unplugged.
+/// A port of the bridge, whose other veth end is inside a container. Dropping it removes the port.
 #[derive(Debug)]
 pub(crate) struct Port {
     path: PathBuf,
     owner: Owner,
 }
 
-/// Connects the network namespace `container`: its `eth0` is a port of the bridge, which is made if there is none.
+/// Connects the network namespace `container`: the other end of its `eth0` becomes a port of the bridge, which is created
+/// if needed.
 ///
 /// # Errors
-/// EPERM without CAP_NET_ADMIN in the host's network namespace; EOPNOTSUPP where the kernel has no bridges; EACCES and
-/// EROFS for the lock; [`Error::Input`] when it is another's for 10 s.
+/// EPERM without CAP_NET_ADMIN in the host's network namespace. EOPNOTSUPP if the kernel has no bridges. EACCES and
+/// EROFS for the lock. [`Error::Input`] if another process holds the lock for 10 s.
 pub(crate) fn plug_in(container: &NsFile) -> Result<Port> {
     let host = Netlink::open_on_host()?;
     let mut number = getpid().as_raw() as u32;
@@ -56,31 +56,32 @@ pub(crate) fn plug_in(container: &NsFile) -> Result<Port> {
     cleanup::register(REMOVAL, &path)?;
     let port = Port { path, owner: Owner::this_process() };
     let made = make(&host, &name, &inner, container);
-    // Before anything is done about a failure: the port's own end takes the lock too.
+    // Before an error is returned, since dropping the port takes the lock too.
     drop(lock);
     let outer = made?;
 
-    // A link's index is its own while it lives, and so is the address that is made of it. 250 to a third byte leaves
-    // the network's own addresses out.
+    // A link's index is unique while the link exists, and so is the address computed from it. With 250 addresses for each
+    // third byte, the network's own addresses are left out.
     let address = Ipv4Addr::new(10, 83, (outer / 250 % 256) as u8, (outer % 250 + 2) as u8);
     let inside = Netlink::open_in(container)?;
     let link = inside.index(&inner)?;
     inside.add_address(link, IpAddr::V4(address), PREFIX)?;
     inside.set_up(link)?;
     inside.add_route(None, Some(IpAddr::V4(GATEWAY)), link)?;
-    // What is sent before the link runs is lost, and asked for again a second later.
+    // Packets sent before the link has a carrier are lost, and resent a second later.
     inside.wait_until_running(link)?;
     Ok(port)
 }
 
-/// Makes a link between the host's `name` and the container's `inner`, and the first a port of the bridge. Gives its index.
+/// Creates a veth pair, `name` on the host and `inner` in the container, and makes the first a port of the bridge. Returns
+/// its index.
 fn make(host: &Netlink, name: &LinkName, inner: &LinkName, container: &NsFile) -> Result<u32> {
     let bridge = LinkName::new(BRIDGE)?;
     let master = match host.link(&bridge)? {
         Some(link) if is_bridge(&link) => link.index,
         Some(_) => {
             return Err(Error::Input(format!(
-                "a link of the name {BRIDGE} is there and is no bridge; rename it: ip link set {BRIDGE} name OTHER"
+                "the link {BRIDGE} exists and is not a bridge; rename it: ip link set {BRIDGE} name OTHER"
             )));
         }
         None => {
@@ -96,7 +97,7 @@ fn make(host: &Netlink, name: &LinkName, inner: &LinkName, container: &NsFile) -
     Ok(outer)
 }
 
-/// Whether a link of our bridge's name is one. Else it is somebody's, and left alone.
+/// Whether the link of this name is a bridge. Otherwise it belongs to something else, and is left alone.
 fn is_bridge(link: &Link) -> bool {
     link.kind.as_deref() == Some("bridge")
 }
@@ -118,7 +119,7 @@ fn remove_leftover(path: &Path) -> Result<()> {
     let host = Netlink::open_on_host()?;
     let name = LinkName::new(&path.file_name().unwrap_or_default().to_string_lossy())?;
     if let Some(link) = host.link(&name)? {
-        // It may go by itself this moment, with the other end.
+        // It may be removed just now, with its other end.
         let deleted = host.delete(link.index);
         if host.link(&name)?.is_some() {
             deleted?;
@@ -132,7 +133,7 @@ fn remove_leftover(path: &Path) -> Result<()> {
     host.delete(bridge.index)
 }
 
-/// Waits until nobody else makes or removes ports of this network, but not for ever.
+/// Takes the lock on the ports of this network. Waits for it, with a time limit.
 fn lock() -> Result<OwnedFd> {
     let file = openat(CWD, LOCK, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .named(|| format!("open(\"{LOCK}\", O_WRONLY)"))?;
@@ -143,7 +144,7 @@ fn lock() -> Result<OwnedFd> {
     });
     match taken {
         Err(Error::Deadline { seconds, .. }) => Err(Error::Input(format!(
-            "somebody else has held the lock on the containers' network for {seconds} s: flock(\"{LOCK}\"); see who \
+            "another process has held the lock on the containers' network for {seconds} s: flock(\"{LOCK}\"); find it \
              with lslocks, and end it"
         ))),
         taken => taken.map(|()| file),

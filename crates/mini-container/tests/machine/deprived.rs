@@ -1,4 +1,4 @@
-//! Root that has been deprived of some of its capabilities, as in a container.
+//! Root without some of its capabilities, as in a container.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use crate::plain::{PROGRAM, rootfs, said};
 
 pub(crate) fn root_keeps_the_capabilities_that_it_has() -> Result<Completion, Failed> {
     if !nix::unistd::geteuid().is_root() {
-        return Ok(Completion::ignored_with("needs root, who can be deprived of something: sudo"));
+        return Ok(Completion::ignored_with("needs root, to drop capabilities from: sudo"));
     }
     for gone in ["-kill", "-mknod,-chown", "-audit_write"] {
         let output = Command::new("setpriv")
@@ -18,7 +18,7 @@ pub(crate) fn root_keeps_the_capabilities_that_it_has() -> Result<Completion, Fa
         let told = String::from_utf8_lossy(&output.stdout);
         let end = told.lines().last().unwrap_or_default();
         assert_eq!(output.status.code(), Some(0), "{gone}: {end}");
-        // In a user namespace of its own it has them all again.
+        // In a new user namespace it has all of them again.
         let rootfs = rootfs("deprived");
         let output = Command::new("setpriv")
             .args(["--bounding-set", gone, PROGRAM, "run"])

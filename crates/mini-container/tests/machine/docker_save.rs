@@ -1,5 +1,4 @@
-//! An image that a Docker engine has built and saved runs as it does there. scripts/docker-lab starts the engine, and
-//! takes it down.
+//! An image that a Docker engine has built and saved runs as in Docker. scripts/docker-lab starts and stops the engine.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -8,7 +7,7 @@ use libtest_mimic::{Completion, Failed};
 
 use crate::plain::PROGRAM;
 
-/// Why there can be no engine here.
+/// Why there is no engine on this machine.
 fn missing() -> Option<&'static str> {
     let has = |program: &str| {
         let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output();
@@ -25,10 +24,10 @@ fn missing() -> Option<&'static str> {
     programs.into_iter().find(|(program, _)| !has(program)).map(|(_, why)| why)
 }
 
-/// What is asked of the image, there and here: its files, an owner, and what its configuration says.
+/// The commands that run in both containers: they print files, an owner, and the configuration.
 const QUESTION: &str = "find /srv /data /link /replaced | sort; cat /replaced/in; stat -c %u:%g /srv/kept/two; pwd; echo $GREETING $PATH";
 
-/// Three layers: files; then a file, a directory and all in a directory gone, and kinds that have changed.
+/// Three layers: files; then a file, a directory and the content of a directory are removed, and types have changed.
 const SCRIPT: &str = r#"
 set -e
 cd "$0"
@@ -42,6 +41,7 @@ commit() {
 layer='mkdir -p /srv/kept /srv/gone /data/sub; echo 1 >/srv/kept/one; echo 2 >/srv/kept/two; echo x >/srv/gone/x
     echo low >/data/low; echo low >/data/sub/low; ln -s /data /link; echo f >/replaced; chown 5:7 /srv/kept/two'
 commit mini:1 mini:2
+
 layer='rm /srv/kept/one; rm -r /srv/gone; rm -r /data; mkdir -p /data/sub; echo high >/data/sub/high
     rm /replaced; mkdir /replaced; echo in >/replaced/in; rm /link; mkdir /link; echo dir >/link/dir'
 commit mini:2 mini:3 -c 'ENV GREETING="hello world"' -c 'ENV PATH=/opt:/bin' -c 'WORKDIR /made/here'

@@ -1,5 +1,5 @@
-//! What can be tried on some machines alone: as root, with busybox, with an engine. A test that cannot run is seen as
-//! ignored, with the reason and the remedy.
+//! Tests for some machines only: as root, with busybox, with an engine. A test that cannot run is reported as ignored, with
+//! the reason and the remedy.
 
 mod deprived;
 mod docker_save;

@@ -1,5 +1,4 @@
-//! A container's link to its host, where something is in its way. Each in a network namespace of its own, which stands
-//! for the host's.
+//! A container's link to its host, with obstacles. Each test runs in a new network namespace, which stands for the host's.
 
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ fn on_a_host(rootfs: &Directory, script: &str) -> Output {
         .unwrap()
 }
 
-/// Why none can be had here.
+/// Why this test cannot run here.
 fn missing(rootfs: &Directory) -> Option<String> {
     let lists = Command::new("ip").arg("-V").stdout(Stdio::null()).status();
     if lists.is_err() {
@@ -35,14 +34,18 @@ pub(crate) fn a_failure_on_the_way_to_a_link_ends() -> Result<Completion, Failed
     if let Some(missing) = missing(&rootfs) {
         return Ok(Completion::ignored_with(missing));
     }
-    // Met with the lock in hand, and the port told to the cleanup worker.
+    // This error occurs while the lock is held and the port is registered with the cleanup worker.
     let script =
         "ip link add inception-br0 type veth peer name other; timeout -k 1 30 \"$1\" run --net \"$2\" true
         status=$?; ip -o link | wc -l; exit $status";
     let began = Instant::now();
     let output = on_a_host(&rootfs, script);
-    refused(&output, 125, &["a link of the name inception-br0 is there and is no bridge", "rename it"]);
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "3", "that link stays, and ours are gone");
+    refused(&output, 125, &["the link inception-br0 exists and is not a bridge", "rename it"]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "3",
+        "that link stays, and those of the run are gone"
+    );
     assert!(began.elapsed() < Duration::from_secs(20));
     Ok(Completion::Completed)
 }
@@ -52,7 +55,7 @@ pub(crate) fn nobody_without_the_capability_holds_the_link_up() -> Result<Comple
     if let Some(missing) = missing(&rootfs) {
         return Ok(Completion::ignored_with(missing));
     }
-    // What anybody may open, anybody may lock.
+    // Any user can lock a file that any user can open.
     let script = "exec 8</sys/class/net; flock 8; exec 7</proc/sys/net/ipv4; flock 7
         timeout -k 1 30 \"$1\" run --net \"$2\" ls /sys/class/net 8<&- 7<&-";
     assert_eq!(said(&on_a_host(&rootfs, script)), "eth0\nlo");
@@ -74,7 +77,7 @@ pub(crate) fn a_lock_that_is_held_is_waited_for_and_told() -> Result<Completion,
     let lock = "exec 9>/proc/sys/net/ipv4/route/flush; flock 9";
     let script = format!("{lock}; timeout -k 1 60 \"$1\" run --net \"$2\" true 9>&-");
     refused(&on_a_host(&rootfs, &script), 125, &["has held the lock", "for 10 s", "lslocks"]);
-    // Who lets it go in time holds nobody up.
+    // If the lock is released in time, the run succeeds.
     let script =
         format!("{lock}; (sleep 1) & exec 9>&-; timeout -k 1 60 \"$1\" run --net \"$2\" ls /sys/class/net");
     assert_eq!(said(&on_a_host(&rootfs, &script)), "eth0\nlo");

@@ -1,4 +1,4 @@
-//! Whose the files of a directory are, inside.
+//! The owners of a directory's files, as seen inside.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -12,7 +12,7 @@ use crate::plain::{self, Directory, mounts, program, rootfs, run, said};
 const OWNERS: &str = "stat -c %u:%g /etc/root /etc/mail; touch /etc/mail /new; stat -c %u:%g /etc/mail /new";
 const NOBODY: &str = "65534:65534";
 
-/// A root filesystem with a file of root's and one of user 8's, all moved up by `base`. Root alone can make one.
+/// A root filesystem with a file of root and one of user 8, with `base` added to all owners. Only root can create it.
 fn with_owners(name: &str, base: u32) -> Result<Directory, Completion> {
     let rootfs = rootfs(name);
     if fs::metadata(&rootfs.0).unwrap().uid() != 0 {
@@ -41,10 +41,10 @@ pub(crate) fn a_range_of_ids_shows_the_owners_mapped() -> Result<Completion, Fai
     let output = shown(&rootfs, &["--user", "0:100000:65536"]);
     assert_eq!(said(&output), "0:0\n8:8\n8:8\n0:0");
     assert!(output.stderr.is_empty(), "{output:?}");
-    // The container's user 8 is 100008 outside: on the disk the file is still that of user 8.
+    // The container's user 8 is 100008 outside. On disk, the file still belongs to user 8.
     assert_eq!(fs::metadata(rootfs.at("etc/mail")).unwrap().uid(), 8);
     assert_eq!(mounts(), before);
-    // The control: without a map to show them through, nobody but root is anybody.
+    // The control: without an idmapped mount, the owners are not mapped.
     let own = run([rootfs.0.to_str().unwrap(), "stat", "-c", "%u:%g", "/etc/root", "/etc/mail"]);
     assert_eq!(said(&own), format!("0:0\n{NOBODY}"));
     let one = run([
@@ -75,7 +75,7 @@ pub(crate) fn what_belongs_to_the_range_already_is_left_as_it_is() -> Result<Com
     Ok(Completion::Completed)
 }
 
-/// As user 64321, whom /etc/subuid gives a range in a mount namespace of this command's own; `more` are options of
+/// Runs a program as user 64321. In a new mount namespace, /etc/subuid gives this user a range. `more` are options of
 /// setpriv(1), or a program that executes it.
 fn as_a_user_with_a_range(more: &str, program: &str, arguments: &[&str]) -> Output {
     let here = Directory::new("user");
@@ -109,8 +109,9 @@ pub(crate) fn an_ordinary_user_cannot_have_them_mapped() -> Result<Completion, F
     assert_eq!(said(&output), format!("{NOBODY}\n{NOBODY}"));
     let line = String::from_utf8_lossy(&output.stderr);
     assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(line.contains("only root may have them mapped"), "{line}");
-    // Their own, made with the same IDs, needs no mapping: root's files are the user's, and user 8's the eighth of the range.
+    assert!(line.contains("only root may map their owners"), "{line}");
+    // A root filesystem with the user's own IDs needs no mapping: the user owns root's files, and user 8's files belong to
+    // the eighth ID of the range.
     for (file, owner) in [("etc/root", 64321), ("etc/mail", 600_007), ("etc", 64321), (".", 64321)] {
         chown(rootfs.at(file), Some(owner), Some(owner)).unwrap();
     }
@@ -148,12 +149,12 @@ pub(crate) fn no_new_privs_is_told_to_whom_it_keeps_from_a_range() -> Result<Com
     // The control: the same without it.
     let output = shown("");
     assert!(said(&output).contains("600000"), "{output:?}");
-    // And where the program is missing, that is said.
+    // If newuidmap is missing, the error says so.
     let output = shown("env PATH=/nowhere");
     let line = String::from_utf8_lossy(&output.stderr);
     assert!(line.contains("newuidmap is missing; to get it: sudo apt install uidmap"), "{line}");
     assert_eq!(line.lines().count(), 1, "{line}");
-    // What is advised can be followed.
+    // The remedy works.
     let own = ["run", rootfs.0.to_str().unwrap(), "cat", "/proc/self/uid_map"];
     let output = as_a_user_with_a_range("--no-new-privs", &program(), &own);
     assert_eq!(said(&output).split_whitespace().collect::<Vec<_>>(), ["0", "64321", "1"]);
@@ -165,7 +166,7 @@ pub(crate) fn an_ordinary_user_has_the_same_container() -> Result<Completion, Fa
     if !nix::unistd::geteuid().is_root() {
         return Ok(Completion::ignored_with("needs root: for an ordinary user every other test is this one"));
     }
-    // The program where anybody can reach it.
+    // A copy of the program that every user can reach.
     let program = rootfs.at("program");
     plain::copy_program(plain::PROGRAM, &program);
     let output = Command::new("setpriv")

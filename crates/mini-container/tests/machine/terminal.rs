@@ -11,11 +11,11 @@ use libtest_mimic::{Completion, Failed};
 use crate::plain::terminal::Terminal;
 use crate::plain::{self, Directory, PATIENCE, PROGRAM, rootfs};
 
-/// A job that says what happens to it. What it says is not what is typed, which the terminal shows too.
+/// A job that prints what happens to it. Its output differs from its input, which the terminal echoes.
 const JOB: &str = "sh -c 'trap \"echo continued $((6*7))\" CONT; trap \"echo interrupted $((6*7)); exit 3\" INT; \
                    echo started $((6*7)); while :; do sleep 1000 & wait $!; kill $!; done'\n";
 
-/// What anybody does with jobs at a shell, and what must come of it.
+/// Job control at a shell, and the expected output.
 fn use_job_control(terminal: &mut Terminal) {
     terminal.types("echo ready $((6*7))\n");
     terminal.shows("ready 42\r\n");
@@ -25,25 +25,25 @@ fn use_job_control(terminal: &mut Terminal) {
     terminal.shows("started 42\r\n");
     terminal.types("\u{1a}"); // ^Z
     terminal.shows("Stopped");
-    // The shell is there again, and so are we.
+    // The shell runs again, and so does this session.
     terminal.types("echo status $?\n");
     terminal.shows("status 1");
     terminal.types("bg\n");
     terminal.shows("continued 42\r\n");
     terminal.types("jobs\n");
     terminal.shows("Running");
-    // In the background, ^C is not for it.
+    // A job in the background does not receive ^C.
     terminal.types("echo first $((6*7))\n");
     terminal.shows("first 42\r\n");
     terminal.types("\u{3}");
-    // What is typed before ^C had its effect is lost: the terminal throws it away with it.
+    // Input typed before ^C takes effect is lost: the terminal discards it.
     terminal.shows("\n");
     terminal.types("jobs\n");
     terminal.shows("Running");
     terminal.types("kill -STOP %1\n");
     terminal.asks_until("jobs", "Stopped");
     terminal.types("fg\n");
-    // Said once it is in the foreground.
+    // Printed after it is in the foreground.
     terminal.shows("continued 42\r\n");
     terminal.types("\u{3}");
     terminal.shows("interrupted 42\r\n");
@@ -51,7 +51,7 @@ fn use_job_control(terminal: &mut Terminal) {
     terminal.shows("status 3\r\n");
 }
 
-/// Runs through all of it in a shell, the container's command.
+/// Runs all steps in a shell that is the container's command.
 fn shell(before_it: &[&str], program: &str, rootfs: &str, options: &[&str], command: &[&str]) {
     let mut terminal = Terminal::with(&[before_it, &[program, "run"], options, &[rootfs], command].concat());
     let settings = terminal.settings();
@@ -64,7 +64,7 @@ fn shell(before_it: &[&str], program: &str, rootfs: &str, options: &[&str], comm
 
 const ORDINARY: [&str; 6] = ["setpriv", "--reuid", "64321", "--regid", "64321", "--clear-groups"];
 
-/// As whoever runs the tests, and as an ordinary user too if that is root.
+/// As the user who runs the tests, and if that is root, also as an ordinary user.
 fn shell_as_everyone(rootfs: &str, options: &[&str], command: &[&str]) {
     shell(&[], PROGRAM, rootfs, options, command);
     if nix::unistd::geteuid().is_root() {
@@ -74,7 +74,7 @@ fn shell_as_everyone(rootfs: &str, options: &[&str], command: &[&str]) {
     }
 }
 
-/// Busybox with all its names, from this machine's.
+/// A root filesystem with this machine's busybox under all its names.
 fn busybox(name: &str) -> Result<Directory, Completion> {
     let Ok(list) = Command::new("/bin/busybox").arg("--list").output() else {
         return Err(Completion::ignored_with("/bin/busybox is missing: apt install busybox"));
@@ -105,7 +105,7 @@ pub(crate) fn this_machines_shell_has_job_control() -> Result<Completion, Failed
     Ok(Completion::Completed)
 }
 
-/// A Debian that `scripts/rootfs debian` has made, where MINI_CONTAINER_DEBIAN says.
+/// A Debian root filesystem of `scripts/rootfs debian`, at the path in MINI_CONTAINER_DEBIAN.
 pub(crate) fn a_debian_shell_has_job_control() -> Result<Completion, Failed> {
     let Ok(rootfs) = std::env::var("MINI_CONTAINER_DEBIAN") else {
         let remedy = "scripts/rootfs debian /tmp/debian; export MINI_CONTAINER_DEBIAN=/tmp/debian";
@@ -155,7 +155,7 @@ pub(crate) fn as_a_job_of_a_shell_it_can_be_stopped_and_fetched() -> Result<Comp
     terminal.types(&format!("{PROGRAM} run {} sh -i\n", rootfs.0.display()));
     terminal.types("echo inside $((6*7)) $$\n");
     terminal.shows("inside 42 2\r\n");
-    // ^Z goes in, where nobody is to be stopped by it.
+    // ^Z is forwarded, and stops no process outside.
     terminal.types("\u{1a}");
     terminal.types("echo still $((6*7)) $$\n");
     terminal.shows("still 42 2\r\n");
@@ -166,14 +166,14 @@ pub(crate) fn as_a_job_of_a_shell_it_can_be_stopped_and_fetched() -> Result<Comp
     terminal.shows("outside 42\r\n");
     terminal.types("fg\n");
     terminal.shows("sh -i\r\n");
-    // Ours to pass on again, key by key: ^C would end us otherwise.
+    // The keys are forwarded one by one again; otherwise ^C would end the launcher.
     until(|| !terminal.settings().contains("ISIG"), "keys that are passed on");
     terminal.types("\u{3}");
     terminal.shows("^C\r\n");
     terminal.types("echo back $((6*7)) $$\n");
     terminal.shows("back 42 2\r\n");
     terminal.types("exit 7\n");
-    // Typed while the container is still there, it would be typed in there.
+    // Keys typed while the container still runs would be forwarded to it.
     terminal.shows("exit 7\r\n");
     terminal.shows("$ ");
     terminal.types("echo status $? $((6*7))\n");
@@ -191,7 +191,7 @@ pub(crate) fn in_the_background_it_is_not_stopped() -> Result<Completion, Failed
         terminal.types(&format!("{PROGRAM} run {path} sleep 0.1 {output} & wait; echo ended $? $((6*7))\n"));
         terminal.shows("ended 0 42\r\n");
     }
-    // A shell does not tell who runs already that it is in the foreground now.
+    // A shell does not notify a running job that it is in the foreground now.
     terminal.types(&format!("{PROGRAM} run {path} sh -i &\n"));
     terminal.shows("# ");
     terminal.types("echo outside $((6*7)) $(readlink /proc/self/ns/pid)\n");
@@ -215,7 +215,7 @@ pub(crate) fn what_is_typed_and_not_read_hinders_nobody() -> Result<Completion, 
     let mut terminal =
         Terminal::with(&[PROGRAM, "run", path, "sh", "-c", "echo ready $((6*7)); exec sleep 1000"]);
     terminal.shows("ready 42\r\n");
-    // More than all buffers on the way hold, and then there is still a way to end it.
+    // More input than all buffers hold. Even then the container can be ended.
     terminal.pastes(&"something long\n".repeat(100_000));
     kill("TERM", terminal.pid());
     assert_eq!(terminal.ends().0, Some(143));
@@ -225,14 +225,14 @@ pub(crate) fn what_is_typed_and_not_read_hinders_nobody() -> Result<Completion, 
 pub(crate) fn nothing_is_left_when_the_terminal_is_gone() -> Result<Completion, Failed> {
     let rootfs = rootfs("gone");
     let path = rootfs.0.to_str().unwrap();
-    // As the leader of the terminal's session, as a job of the leader's, and as one in the background.
+    // As the session leader, as a job of the leader, and as a background job.
     for (case, started) in ["{} sh -i", "bash --norc -ic '{} sh -i; true'"].iter().enumerate() {
         let number = format!("{}{case}", 100_000 + std::process::id());
         let run = started.replace("{}", &format!("{PROGRAM} run {path}"));
         let mut terminal = Terminal::with(&["sh", "-c", &format!("exec {run}")]);
         terminal.types(&format!("sleep {number} & sh -c 'echo ready $((6*7)); exec sleep {number}'\n"));
         terminal.shows("ready 42\r\n");
-        // The second says so before it becomes what it is.
+        // The second prints its text before execve(2).
         until(|| how_many("sleep", &number) == 2, "two jobs");
         terminal.hangs_up().wait().unwrap();
         until(|| how_many("sleep", &number) + how_many(PROGRAM, path) == 0, &format!("the end of {run}"));
@@ -240,7 +240,7 @@ pub(crate) fn nothing_is_left_when_the_terminal_is_gone() -> Result<Completion, 
     Ok(Completion::Completed)
 }
 
-/// Waits until it is so.
+/// Waits until the condition is true.
 #[track_caller]
 fn until(is_so: impl Fn() -> bool, what: &str) {
     let late = Instant::now() + PATIENCE;

@@ -1,4 +1,4 @@
-//! What the tests of `run` share: a root filesystem from this machine's own programs, and a run that is looked at.
+//! Shared by the tests of `run`: a root filesystem of this machine's programs, and checks of a run.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 pub(crate) mod tarred;
@@ -18,12 +18,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mini-container");
 
-/// The same; of a test that was carried to another machine, the one that its caller says.
+/// The same, or for a test that runs on another machine, the program that its caller names.
 pub(crate) fn program() -> String {
     std::env::var("CARGO_BIN_EXE_mini-container").unwrap_or_else(|_| PROGRAM.into())
 }
 
-/// A directory that is removed with the value.
+/// A directory that is removed when it is dropped.
 pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
@@ -64,7 +64,7 @@ pub(crate) fn rootfs(name: &str) -> Directory {
     rootfs
 }
 
-/// Copies a program to its place below `rootfs`, and what ldd(1) says that it needs.
+/// Copies a program below `rootfs`, and the libraries that ldd(1) lists for it.
 pub(crate) fn install(rootfs: &Path, program: &Path) {
     copy(rootfs, program);
     let needed = Command::new("ldd").arg(program).output().unwrap();
@@ -83,8 +83,8 @@ fn copy(rootfs: &Path, file: &Path) {
     }
 }
 
-/// Copies a program that is to be run. By a process of its own: a child that another test makes in the middle would
-/// inherit the file open for writing, and until that child is another program execve(2) answers ETXTBSY.
+/// Copies a program that is to be run. Another process copies it: a child of another test could inherit a descriptor that
+/// is open for writing. Until that child has called execve(2), executing the copy fails with ETXTBSY.
 pub(crate) fn copy_program(from: impl AsRef<Path>, to: &Path) {
     assert!(Command::new("cp").arg(from.as_ref()).arg(to).status().unwrap().success());
 }
@@ -99,14 +99,14 @@ pub(crate) fn sh(rootfs: &Directory, script: &str) -> Output {
     run([rootfs.0.as_os_str(), OsStr::new("sh"), OsStr::new("-c"), OsStr::new(script)])
 }
 
-/// What it wrote to standard output, once it has ended well.
+/// Its standard output. Asserts that it succeeded.
 pub(crate) fn said(output: &Output) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {stderr}", output.status);
     String::from_utf8_lossy(&output.stdout).trim_end().into()
 }
 
-/// Asserts that it was refused with `status`, in one line that has all of `words`.
+/// Asserts that it failed with `status`, and one line on standard error that contains all of `words`.
 #[track_caller]
 pub(crate) fn refused(output: &Output, status: i32, words: &[&str]) {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -118,7 +118,7 @@ pub(crate) fn refused(output: &Output, status: i32, words: &[&str]) {
     }
 }
 
-/// What must be the same before and after: this process's mounts.
+/// The mounts of this process, which must be the same before and after a run.
 pub(crate) fn mounts() -> String {
     fs::read_to_string("/proc/self/mountinfo").unwrap()
 }

@@ -1,4 +1,4 @@
-//! Archives as the tests want them, also such as no tool would write.
+//! Archives for the tests, also some that no tool would write.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -20,7 +20,7 @@ pub(crate) fn whole(work: &Directory) -> PathBuf {
     let path = work.at("rootfs.tar");
     let mut builder = Builder::new(File::create(&path).unwrap());
     builder.follow_symlinks(false);
-    // Of root, whoever runs this.
+    // The owner is root, whoever runs the test.
     builder.mode(HeaderMode::Deterministic);
     builder.append_dir_all(".", &rootfs.0).unwrap();
     builder.finish().unwrap();
@@ -32,7 +32,7 @@ pub(crate) fn archive(path: &Path, entries: &[Made<'_>]) {
     fs::write(path, tarred(entries)).unwrap();
 }
 
-/// The bytes of one.
+/// The bytes of an archive.
 pub(crate) fn tarred(entries: &[Made<'_>]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for (kind, name, text) in entries {
@@ -43,7 +43,7 @@ pub(crate) fn tarred(entries: &[Made<'_>]) -> Vec<u8> {
 
 /// `base` with these entries at its end.
 pub(crate) fn longer(mut base: Vec<u8>, entries: &[Made<'_>]) -> Vec<u8> {
-    // In the place of the two blocks of zeros.
+    // In place of the two blocks of zeros.
     while base.ends_with(&[0; 512]) {
         base.truncate(base.len() - 512);
     }
@@ -53,7 +53,7 @@ pub(crate) fn longer(mut base: Vec<u8>, entries: &[Made<'_>]) -> Vec<u8> {
 
 pub(crate) fn append(builder: &mut Builder<impl Write>, kind: EntryType, name: &[u8], text: &str) {
     let mut header = header(kind);
-    // As it stands: the crate itself refuses to write such names.
+    // Written directly, since the crate refuses to write such names.
     header.as_old_mut().name[..name.len()].copy_from_slice(name);
     let mut content = "";
     if kind == EntryType::Regular {
@@ -75,7 +75,7 @@ pub(crate) fn header(kind: EntryType) -> Header {
     header
 }
 
-/// Files as they are, in this order: what an image consists of.
+/// Plain files in this order, as in an image.
 pub(crate) fn files(path: &Path, files: &[(&str, &[u8])]) {
     let mut builder = Builder::new(File::create(path).unwrap());
     for (name, bytes) in files {

@@ -1,4 +1,4 @@
-//! A person at a terminal: what is typed once something has appeared, and what appears then.
+//! A user at a terminal: types when a text has appeared, and waits for the next text.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command};
@@ -10,11 +10,11 @@ use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
 use super::PATIENCE;
 
-/// A terminal with a program whose session it is the terminal of.
+/// A terminal, and a program for which it is the controlling terminal.
 pub(crate) struct Terminal {
     screen: OwnedFd,
     program: Child,
-    /// What has appeared, and up to where it was waited for.
+    /// The output so far, and the position after the last text that was waited for.
     text: String,
     seen: usize,
 }
@@ -30,7 +30,7 @@ impl Terminal {
         let size = Winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&screen, size).unwrap();
         let copy = || end.try_clone().unwrap();
-        // setsid(1) becomes the program: it is no leader of a process group, so it need not fork.
+        // setsid(1) executes the program without a fork, since it is not a process group leader.
         let program = Command::new("setsid")
             .arg("--ctty")
             .args(command)
@@ -51,13 +51,13 @@ impl Terminal {
         }
     }
 
-    /// Types what is longer than anybody may take, and stops where it is not taken.
+    /// Types more than all buffers hold, and stops when the terminal accepts no more.
     pub(crate) fn pastes(&mut self, keys: &str) {
         rustix::io::ioctl_fionbio(&self.screen, true).unwrap();
         let mut rest = keys.as_bytes();
         loop {
             let mut fds = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)];
-            // A second without any movement: it is full.
+            // Nothing was accepted for a second: it is full.
             if poll(&mut fds, 1000_u16).unwrap() == 0 || rest.is_empty() {
                 return;
             }
@@ -69,7 +69,7 @@ impl Terminal {
         }
     }
 
-    /// Types a command again and again until its answer has `text` in it.
+    /// Types a command repeatedly until its output contains `text`.
     #[track_caller]
     pub(crate) fn asks_until(&mut self, command: &str, text: &str) {
         let late = Instant::now() + PATIENCE;
@@ -84,7 +84,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until `text` has appeared, after what was waited for last.
+    /// Waits until `text` has appeared, after the text that was waited for last.
     #[track_caller]
     pub(crate) fn shows(&mut self, text: &str) {
         let late = Instant::now() + PATIENCE;
@@ -108,7 +108,7 @@ impl Terminal {
         tcsetwinsize(&self.screen, size).unwrap();
     }
 
-    /// How the terminal is set, as stty(1) would show.
+    /// The settings of the terminal, as stty(1) shows them.
     pub(crate) fn settings(&self) -> String {
         let Termios { input_modes, output_modes, control_modes, local_modes, .. } =
             tcgetattr(&self.screen).unwrap();
@@ -120,17 +120,17 @@ impl Terminal {
         self.program.id()
     }
 
-    /// The exit status of the program, and how the terminal is set then.
+    /// The exit status of the program, and the settings of the terminal after it.
     #[track_caller]
     pub(crate) fn ends(self) -> (Option<i32>, String) {
         let (status, settings, _) = self.ends_showing();
         (status, settings)
     }
 
-    /// As [`Terminal::ends`], with all that has appeared.
+    /// As [`Terminal::ends`], with the whole output.
     #[track_caller]
     pub(crate) fn ends_showing(mut self) -> (Option<i32>, String, String) {
-        // Read on: a process at a terminal that nobody looks at waits when it has written much.
+        // Keep reading: a process blocks after much output if nobody reads the terminal.
         let late = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.program.try_wait().unwrap() {
@@ -146,7 +146,7 @@ impl Terminal {
         }
     }
 
-    /// Takes the terminal away, and gives the program.
+    /// Closes the terminal, and returns the program.
     pub(crate) fn hangs_up(self) -> Child {
         self.program
     }

@@ -143,7 +143,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// ESRCH when there is no such process; EACCES without write permission to `cgroup.procs` here or in the common
-    /// ancestor; EBUSY for the "no internal processes" rule; EOPNOTSUPP in a threaded cgroup (cgroups(7)).
+    /// ancestor. EBUSY for the "no internal processes" rule; EOPNOTSUPP in a threaded cgroup (cgroups(7)).
     pub fn join(&self, process: Pid) -> Result<()> {
         self.move_here("cgroup.procs", process)
     }
@@ -201,8 +201,8 @@ impl Cgroup {
     /// Gives its children a controller: writes `+CONTROLLER` to `cgroup.subtree_control`.
     ///
     /// # Errors
-    /// ENOENT when it lacks the controller itself, EBUSY when it has members and the controller counts domains
-    /// (cgroups(7), "the no internal processes rule"), EINVAL for a name that is no controller. ENOENT on v1.
+    /// ENOENT when it lacks the controller itself. EBUSY when it has members and the controller counts domains
+    /// (cgroups(7), "the no internal processes rule"). EINVAL for a name that is no controller. ENOENT on v1.
     pub fn enable(&self, controller: &str) -> Result<()> {
         self.write("cgroup.subtree_control", &format!("+{controller}"))
     }

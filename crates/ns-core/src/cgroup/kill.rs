@@ -128,9 +128,9 @@ fn kill_members(cgroup: &Directory, pids: &[Pid]) -> Result<Option<OwnedFd>> {
 
 fn kill_one(pid: Pid, fd: &OwnedFd) -> std::result::Result<(), Errno> {
     match pidfd_send_signal(fd, Signal::KILL) {
-        // A seccomp filter may hide the call, and then kill(2) is asked. It takes a number, so the process is looked at
-        // once more: that it ends just now, and all other numbers are given away before its own, is beyond any kernel.
-        // Where EPERM is the kernel's own answer, this gives it too.
+        // A seccomp filter may hide the call, and then kill(2) is asked. It takes a PID, so the process is looked at
+        // once more. It would have to end just now, and the kernel to give away all other PIDs first. Where EPERM is
+        // the kernel's own answer, this gives it too.
         Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
             let ended = poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO)? > 0;
             if ended { Err(Errno::ESRCH) } else { nix::sys::signal::kill(pid, SIGKILL) }

@@ -100,7 +100,7 @@ impl Cgroup {
         match self.version() {
             Version::V2 => wait::wait_for_line(&self.directory, "frozen 1"),
             Version::V1 => {
-                // FREEZING for a moment, and no event tells of its end.
+                // FREEZING for a moment, and no event reports its end.
                 until(&format!("{} to freeze", self.label()), || Ok(self.is_frozen()?.then_some(())))
             }
         }

@@ -10,10 +10,10 @@ use crate::error::Result;
 
 /// Removes every cgroup of ours that has no owner any more, in all hierarchies that are mounted here.
 ///
-/// That is the work of an owner's cleanup worker; this is for what is left when the cleanup worker was killed too. A cgroup is ours
-/// if it is called `inception-PID-STARTTIME-N-PURPOSE`, and abandoned if no process of that PID started at that time
-/// and no process holds its lock, as a living owner does even in another PID namespace. Members that it still has
-/// are killed.
+/// That is the work of an owner's cleanup worker; this is for what is left when the cleanup worker was killed too. A
+/// cgroup is ours if it is called `inception-PID-STARTTIME-N-PURPOSE`. It is abandoned if no process of that PID
+/// started at that time and no process holds its lock. A living owner holds it even in another PID namespace. Members
+/// that it still has are killed.
 ///
 /// Returns the paths of what it removed. What may not be removed by us stays, and is no error.
 ///

@@ -25,7 +25,7 @@ pub(super) fn wait_populated(cgroup: &Directory, populated: bool) -> Result<()> 
     }
 }
 
-/// v2: waits until cgroup.events has the line `wanted`. It tells of each change by POLLPRI (cgroup-v2.rst,
+/// v2: waits until cgroup.events has the line `wanted`. It reports each change by POLLPRI (cgroup-v2.rst,
 /// `[Un]populated Notification`).
 pub(super) fn wait_for_line(cgroup: &Directory, wanted: &str) -> Result<()> {
     let file = "cgroup.events";
@@ -41,7 +41,7 @@ pub(super) fn wait_for_line(cgroup: &Directory, wanted: &str) -> Result<()> {
     }
 }
 
-/// v1 tells of no change. But a first member comes by a write to one of two files, which inotify(7) sees.
+/// v1 reports no change. But a first member comes by a write to one of two files, which inotify(7) sees.
 fn wait_for_join(cgroup: &Directory) -> Result<()> {
     let call = || format!("inotify_add_watch({}/cgroup.procs)", cgroup.label());
     let changes =

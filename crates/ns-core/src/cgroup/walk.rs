@@ -14,7 +14,7 @@ use crate::error::{AsErrno, Named, Result};
 pub struct Node {
     /// Its directory. The names in it may hold any byte but `/` and newline.
     pub path: PathBuf,
-    /// How far below the root of the walk: 0 for the root itself.
+    /// How far below where it began: 0 for that cgroup itself.
     pub depth: usize,
     /// The members listed in its `cgroup.procs`, in the reader's PID namespace (0 for one outside of it), or why they
     /// cannot be read: EOPNOTSUPP in a threaded cgroup, EACCES.

@@ -40,22 +40,22 @@ impl<'a> Spawn<'a> {
         }
     }
 
-    /// Born into new namespaces.
+    /// Created in new namespaces.
     #[must_use]
     pub fn namespaces(mut self, namespaces: Namespaces) -> Spawn<'a> {
         self.namespaces = namespaces;
         self
     }
 
-    /// With its user and group IDs mapped by us, the parent, before its body begins. For children born into a new
-    /// user namespace.
+    /// With its user and group IDs mapped by us, the parent, before its body begins. For children that are created in a
+    /// new user namespace.
     #[must_use]
     pub fn maps(mut self, maps: IdMaps) -> Spawn<'a> {
         self.maps = Some(maps);
         self
     }
 
-    /// Born in the cgroup v2 whose directory `cgroup` is (CLONE_INTO_CGROUP, since Linux 5.7): fifty times cheaper
+    /// Created in the cgroup v2 whose directory `cgroup` is (CLONE_INTO_CGROUP, since Linux 5.7): fifty times cheaper
     /// than to be moved there afterwards.
     #[must_use]
     pub fn into_cgroup(mut self, cgroup: BorrowedFd<'a>) -> Spawn<'a> {

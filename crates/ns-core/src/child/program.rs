@@ -9,7 +9,7 @@ use nix::unistd::execv;
 use crate::error::{Named, Result};
 use crate::{signals, sys};
 
-/// Becomes `program`, which is told `words`, its own name first. To be called by a child: it is armed to die with its
+/// Becomes `program`, which gets `words`, its own name first. To be called by a child: it is armed to die with its
 /// parent, and execve(2) leaves that so for who gets no capability by it (prctl(2)).
 ///
 /// # Errors

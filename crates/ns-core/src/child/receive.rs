@@ -22,8 +22,8 @@ enum Received {
 }
 
 impl Child {
-    /// What comes next from it: a fact that it reports; that a signal stopped it; or, when it will report no more, how
-    /// it ended, as often as it is asked.
+    /// What comes next from it: a fact that it reports, or that a signal stopped it. When it will report no more, it is
+    /// how it ended, as often as it is asked.
     ///
     /// # Errors
     /// [`Error::Broken`] if it gave up; [`Error::Deadline`] if it reports nothing and lives on.
@@ -178,8 +178,8 @@ impl Child {
         })
     }
 
-    /// Whether the pipe has more. One poll(2) of both descriptors does not tell: it may find the pipe empty, and a
-    /// moment later, the child having reported and ended in between, find that it has ended.
+    /// Whether the pipe has more. One poll(2) of both descriptors is not enough. It may find the pipe empty, and a
+    /// moment later find that the child has ended, which reported and ended in between.
     fn has_more(&self) -> Result<bool> {
         let mut fds = [PollFd::new(self.reports.as_fd(), PollFlags::POLLIN)];
         Ok(poll(&mut fds, PollTimeout::ZERO).named(|| "poll()".into())? > 0)

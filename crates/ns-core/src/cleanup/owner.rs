@@ -20,7 +20,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     pid: Pid,
-    // A PID alone would not do: parent and child are both PID 1 when the parent is the init of a container and the
+    // A PID alone would not do. Parent and child are both PID 1 when the parent is the init of a container and the
     // child that of a new PID namespace.
     generation: u32,
 }

@@ -1,4 +1,4 @@
-//! Our side of the cleanup worker: what it is told, and whether it lives.
+//! Our side of the cleanup worker: what is sent to it, and whether it lives.
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -93,8 +93,8 @@ pub fn finish() -> Result<()> {
 
 /// The writing end of the pipe to the worker, if there is one.
 ///
-/// Every child that we make inherits a copy, and must close it, as ours do at once: while any copy is open, the
-/// pipe does not end, and the worker takes us for alive.
+/// Every child that we create inherits a copy, and must close it, as ours do at once. While any copy is open, the pipe
+/// does not end, and the worker takes us for alive.
 pub fn writer_fd() -> Option<RawFd> {
     let slot = locked();
     slot.as_ref()

@@ -1,4 +1,4 @@
-//! The worker's own side: what it becomes, what it is told, and what it then removes.
+//! The worker's own side: what it becomes, what it receives, and what it then removes.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -26,7 +26,7 @@ fn work(orders: &OwnedFd, arm: OwnedFd, removals: &[Removal]) -> Result<()> {
     drop(arm);
     // The last made goes first, as guards are dropped.
     for Leftover { removal, path } in receive(orders, removals).into_iter().rev() {
-        // What fails here has nobody to be told of it. A later sweep tries again.
+        // What fails here has nobody to report it to. A later sweep tries again.
         let _ = (removal.remove)(&path);
     }
     Ok(())

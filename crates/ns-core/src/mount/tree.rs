@@ -113,8 +113,8 @@ impl Tree {
         self.put(CWD, target, MoveMountFlags::MOVE_MOUNT_BENEATH, &typed)
     }
 
-    /// Puts it on the file or directory that is open as `place`, whatever stands at its name by now: for a name that is not
-    /// to be trusted, and was looked up with care. `name` is for messages.
+    /// Puts it on the file or directory that is open as `place`, whatever stands at its name by now. It is for a name
+    /// that is not to be trusted, and was looked up with care. `name` is for messages.
     ///
     /// # Errors
     /// As [`Tree::attach`].
@@ -181,9 +181,9 @@ impl AsFd for Tree {
     }
 }
 
-/// Has a copy that stands nowhere yet ([`Tree::copy_of`], here or in another process) show its files' owners through the
-/// ID map of `users`, a user namespace: a file of user N belongs to whoever is user N in there. The files do not change
-/// (MOUNT_ATTR_IDMAP, since Linux 5.12).
+/// Has a copy that stands nowhere yet ([`Tree::copy_of`], here or in another process) show its files' owners through
+/// the ID map of `users`, a user namespace. A file of user N belongs to whoever is user N in it. The files do not
+/// change (MOUNT_ATTR_IDMAP, since Linux 5.12).
 ///
 /// It asks for no mount namespace of our own: the kernel refuses it for a mount that anybody can see.
 ///

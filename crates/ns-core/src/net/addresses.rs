@@ -60,14 +60,14 @@ impl Netlink {
         read_all(&records, typed, Route::read)
     }
 
-    /// Adds a route to the main table: packets to `destination` (a network and the length of its prefix in bits; `None`
-    /// is everywhere, the default route) leave by the link `index`, handed to `gateway` if there is one.
-    /// Everywhere without a gateway is IPv4's.
+    /// Adds a route to the main table. Packets to `destination` leave by the link `index`, handed to `gateway` if there
+    /// is one. `destination` is a network and the length of its prefix in bits; `None` is everywhere, the default
+    /// route. Everywhere without a gateway is IPv4's.
     ///
     /// # Errors
-    /// EEXIST if there is such a route; ENETDOWN if the link is down; ENETUNREACH or EINVAL if the gateway is not on
-    /// that link; EINVAL if `destination` has bits beyond its prefix. [`Error::Input`] if one end is IPv4 and the
-    /// other IPv6.
+    /// EEXIST if there is such a route; ENETDOWN if the link is down. ENETUNREACH or EINVAL if the gateway is not on
+    /// that link; EINVAL if `destination` has bits beyond its prefix. [`Error::Input`] if one end is IPv4 and the other
+    /// IPv6.
     pub fn add_route(
         &self,
         destination: Option<(IpAddr, u8)>,

@@ -126,8 +126,8 @@ impl Link {
 
     /// Whether a packet that is sent now leaves the link.
     ///
-    /// A veth end that gets its carrier is IFF_RUNNING and IFF_LOWER_UP at once, but its queue drops everything until the
-    /// kernel's link watch has run; only then does its state turn from `unknown` to `up`. (Since Linux 6.8, looking
+    /// A veth end that gets its carrier is IFF_RUNNING and IFF_LOWER_UP at once, but its queue drops everything until
+    /// the kernel's link watch has run. Only then does its state turn from `unknown` to `up`. (Since Linux 6.8, looking
     /// makes it run first.) At the end that was set up last the queue is in order from the start, and the state may
     /// follow a second later: so IPv6's word is taken too.
     pub(super) fn carries_packets(&self) -> bool {

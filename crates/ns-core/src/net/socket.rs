@@ -136,8 +136,8 @@ fn about(asked: String, error: Error) -> Error {
     }
 }
 
-/// The socket for events. An event says that something changed, and who receives it looks again: so none needs
-/// to be decoded, and none is missed even when the kernel had to drop some (ENOBUFS).
+/// The socket for events. An event says that something changed, and who receives it looks again. So none needs to be
+/// decoded, and none is missed even when the kernel had to drop some (ENOBUFS).
 #[derive(Debug)]
 pub(super) struct Events(Socket);
 
@@ -153,7 +153,7 @@ impl Events {
             .named(|| "setsockopt(netlink, NETLINK_ADD_MEMBERSHIP, RTNLGRP_LINK)".into())
     }
 
-    /// Hears no more.
+    /// Receives no more.
     pub(super) fn leave(&self) -> Result<()> {
         self.0
             .drop_membership(libc::RTNLGRP_LINK)

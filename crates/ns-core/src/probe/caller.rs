@@ -9,8 +9,8 @@ pub fn capability(capability: caps::Capability) -> Option<Unmet> {
     (!process::is_capable(capability)).then_some(Unmet::Capability(capability))
 }
 
-/// Whether the caller runs by itself: under strace(1) or a debugger the kernel reports signals to the tracer first, and
-/// those that the init of a PID namespace does not handle are not dropped then. `None` if nobody traces it.
+/// Whether the caller runs by itself. Under strace(1) or a debugger the kernel reports signals to the tracer first.
+/// Those that the init of a PID namespace does not handle are not dropped then. `None` if nobody traces it.
 ///
 /// # Errors
 /// When /proc is no procfs.

@@ -55,9 +55,9 @@ pub(crate) fn clone3(
     args.cgroup = cgroup.map_or(0, |fd| fd.as_raw_fd() as u64);
     args.set_tid = if numbers.is_empty() { 0 } else { numbers.as_ptr() as u64 };
     args.set_tid_size = numbers.len() as u64;
-    // SAFETY: this process has one thread (checked above), so no lock is held by a thread that the child lacks;
-    // without CLONE_VM the child runs on its own copy of the stack. The kernel reads `args` and `numbers` and writes
-    // `pidfd`, all of which live through the call.
+    // SAFETY: this process has one thread (checked above), so no lock is held by a thread that the child lacks. Without
+    // CLONE_VM the child runs on its own copy of the stack. The kernel reads `args` and `numbers` and writes `pidfd`,
+    // all of which live through the call.
     let mut answer = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
     let only_clone3 = into != 0 || !numbers.is_empty() || flags & libc::CLONE_NEWTIME as u64 != 0;
     if answer == -1 && matches!(Errno::last(), Errno::ENOSYS | Errno::EPERM) && !only_clone3 {
@@ -91,7 +91,7 @@ pub(crate) fn clone_as_typed(legacy: bool, flags: u64) -> Result<Option<Pid>> {
     let answer = if legacy {
         let word = flags as libc::c_long | libc::c_long::from(libc::SIGCHLD);
         // SAFETY: this process has one thread, and CLONE_VM is not among the flags (both checked above), so the child
-        // runs on its own copy of the stack; no flag given here uses the last four arguments.
+        // runs on its own copy of the stack. No flag given here uses the last four arguments.
         unsafe { libc::syscall(libc::SYS_clone, word, 0, 0, 0, 0) }
     } else {
         // SAFETY: clone_args is a struct of integers, for which all zero bits are a value.

@@ -112,8 +112,8 @@ impl Attached {
 
     /// The number at its beginning. Others may write it at any time, so it is atomic.
     pub(crate) fn number(&self) -> &AtomicU64 {
-        // SAFETY: shmat() gave the address (the field is private), which is that of whole pages, readable and writable;
-        // they stay until drop(), which this borrow of self outlives not; and all who use them do so by an atomic.
+        // SAFETY: shmat() gave the address (the field is private), which is that of whole pages, readable and writable.
+        // They stay until drop(), and this borrow of self ends before that. All who use them do so by an atomic.
         unsafe { self.0.as_ref() }
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn name_to_handle(path: &CStr) -> Result<Vec<u8>, Errno> {
     let mut handle = [0_u32; HANDLE / 4];
     handle[0] = (HANDLE - 8) as u32;
     let mut mount: libc::c_int = 0;
-    // SAFETY: the kernel reads a string that ends with NUL, and writes at most as many bytes as the first field of the
+    // SAFETY: the kernel reads a string that ends with NUL. It writes at most as many bytes as the first field of the
     // array says, all of which lie in it, and one int.
     let answer = unsafe {
         libc::syscall(

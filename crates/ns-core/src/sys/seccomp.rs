@@ -15,7 +15,7 @@ pub(crate) fn set_strict_mode() -> Result<(), Errno> {
     Errno::result(answer).map(drop)
 }
 
-/// seccomp(SECCOMP_SET_MODE_FILTER) with `program`; with `listens` a descriptor too, that is told of the calls on which
+/// seccomp(SECCOMP_SET_MODE_FILTER) with `program`; with `listens` a descriptor too, which receives the calls on which
 /// the program says so.
 ///
 /// # Errors

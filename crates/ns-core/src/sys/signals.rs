@@ -61,7 +61,7 @@ pub(crate) fn ignore_signal(signal: Signal) -> Result<()> {
 
 /// Has the kernel send SIGIO to `owner` when `file` becomes ready: fcntl(2), F_SETOWN and O_ASYNC.
 pub(crate) fn send_sigio(file: BorrowedFd<'_>, owner: Pid) -> Result<()> {
-    // SAFETY: F_SETOWN takes an integer, and changes nothing but whom the kernel tells of this open file.
+    // SAFETY: F_SETOWN takes an integer, and changes nothing but whom the kernel signals about this open file.
     let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETOWN, owner.as_raw()) };
     Errno::result(answer).named(|| format!("fcntl(fd, F_SETOWN, {owner})"))?;
     let flags = fcntl(file, FcntlArg::F_GETFL).named(|| "fcntl(fd, F_GETFL)".into())?;

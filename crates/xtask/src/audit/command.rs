@@ -30,12 +30,12 @@ pub(crate) const HELP: Help = Help {
         ("scripts/audit --self-test", "are ten things that are left on purpose found?"),
     ],
     after: "Looked for are processes; mounts in every mount namespace; cgroups in every\n\
-hierarchy; links, addresses, routes and nftables; pins of namespaces; IPC; keys;\n\
-temporary and core files; settings of /proc/sys, hostname, terminal.\n\
+hierarchy; links, addresses, routes and nftables; pins of namespaces. So are\n\
+IPC, keys, temporary and core files, settings of /proc/sys, hostname, terminal.\n\
 \n\
-What others do is told apart. A process is the command's by a token in its\n\
-environment, INCEPTION_AUDIT, or because its orphans become our children; a cgroup\n\
-by its name, which has that token, or that of an owner who is gone. For root, the\n\
+What others do does not count. A process is the command's by a token in its\n\
+environment, INCEPTION_AUDIT, or because its orphans become our children. A cgroup\n\
+is by its name, which has that token, or that of an owner who is gone. For root, the\n\
 command runs in mount, UTS, IPC and network namespaces that nobody else is in.\n\
 With --host, and for ordinary users, it runs on the host, where a mount or a link\n\
 may be another's.\n\

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use lesson::Help;
 
-use super::refresh::{Mode, refresh};
+use super::refresh::{Mode, refresh, take};
 use super::self_test;
 use crate::console::Console;
 use crate::project::Project;
@@ -24,6 +24,10 @@ pub(crate) const HELP: Help = Help {
             "cargo xtask docs --check",
             "compare, change nothing; exit 1 and show the difference if one is stale",
         ),
+        (
+            "cargo xtask docs --take target/vm/13/screens",
+            "put the screens of another machine into the docs: of cgroup v2 alone, from scripts/test-vm",
+        ),
         ("cargo xtask docs --self-test", "change a character in copies, and see that --check notices"),
     ],
     after: "A document quotes between markers. In docs/NN-NAME.md:\n\
@@ -37,7 +41,7 @@ CONDITIONS are the kernel, the privilege, and the cgroups, such as 'kernel\n\
 6.18, root, hybrid, cgroup paths: 2'. Where they end with an engine, such as\n\
 ', Docker 20.10', the run is one in scripts/docker-lab, with an engine of that\n\
 version. Elsewhere a run may rightly read otherwise: it is then left as it is,\n\
-a line says so, and SUM, which is cksum(1)'s, tells whether it is as it was\n\
+and a line says so. SUM, which is cksum(1)'s, says whether it is as it was\n\
 written. 'screen' or 'transcript' alone is filled in on whatever machine this\n\
 is. The claims are the same everywhere, and always compared.\n\
 \n\
@@ -60,6 +64,9 @@ pub(crate) struct Docs {
     /// Make runs on this machine, whatever machine they were made on
     #[arg(long, conflicts_with = "self_test")]
     here: bool,
+    /// Put the screens in this directory, which another machine made, into the docs
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["names", "check", "here", "self_test"])]
+    take: Option<PathBuf>,
     /// See that --check notices a changed character
     #[arg(long, conflicts_with_all = ["names", "folder"])]
     self_test: bool,
@@ -84,6 +91,9 @@ impl Docs {
             std::path::absolute(&self.folder)?
         };
         ensure!(folder.is_dir(), "--in takes a directory; try --help");
+        if let Some(screens) = &self.take {
+            return take(console, &folder, &std::path::absolute(screens)?);
+        }
         refresh(project, console, mode, &folder, &self.names)
     }
 }

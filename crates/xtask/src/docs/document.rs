@@ -90,9 +90,10 @@ impl Document<'_> {
         inside.iter().filter(|line| !line.starts_with("```")).map(|line| format!("{line}\n")).collect()
     }
 
-    /// The figures that it shows: files in figures/.
+    /// The figures that are drawn of its run: files in figures/. What a doc shows is its reference's.
     pub(crate) fn figures(&self) -> Vec<&str> {
-        self.lines.iter().filter_map(|line| figure(line)).collect()
+        let shown = self.lines.iter().filter_map(|line| figure(line));
+        shown.filter(|_| self.kind == Run::Whole).collect()
     }
 
     /// Its text with these claims, and with this run in the place of its own, if there is one.

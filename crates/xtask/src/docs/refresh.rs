@@ -23,6 +23,29 @@ pub(super) enum Mode {
     Check,
 }
 
+/// Puts the screens of another machine into the docs in `folder`: those in `screens`, a file an experiment, called as it is.
+/// Its first line has the conditions, and the rest is what the experiment showed.
+pub(super) fn take(console: &mut Console<'_>, folder: &Path, screens: &Path) -> Result<u8> {
+    for numbered in project::numbered(folder, ".md")? {
+        let Ok(screen) = fs::read_to_string(screens.join(&numbered.name)) else { continue };
+        let (conditions, seen) = screen.split_once('\n').unwrap_or_default();
+        ensure!(!seen.trim().is_empty(), "{} has no screen", screens.join(&numbered.name).display());
+        let path = folder.join(&numbered.file);
+        let text = project::read(&path)?;
+        let document = Document::parse(&text, Run::Screen)?;
+        let run = format!("{}\n{seen}", typed(&numbered.name, Run::Screen));
+        let made = Made { sum: sum(&run, &document, folder)?, conditions: conditions.into() };
+        project::write(&path, &document.with("", Some((&made, &run))))?;
+        console.say(format!("taken: {}, of {conditions}", path.display()))?;
+    }
+    Ok(0)
+}
+
+/// A command line, as a reader would type it.
+fn typed(name: &str, kind: Run) -> String {
+    format!("$ {name} {}", kind.options().join(" "))
+}
+
 /// Refreshes or compares the documents in `folder`; all of them if `names` is empty. Gives the exit status.
 pub(super) fn refresh(
     project: &Project,
@@ -202,15 +225,14 @@ impl Workshop<'_> {
             ));
             return Ok(None);
         }
-        Ok(Some(format!("$ {name} {}\n{seen}", kind.options().join(" "))))
+        Ok(Some(format!("{}\n{seen}", typed(name, kind))))
     }
 
     /// Draws the experiment's figures, if the document shows any. Gives where they are.
     fn draw(&self, name: &str, document: &Document<'_>) -> Result<PathBuf> {
         let drawn = self.work.path().join("figures").join(name);
-        // Both documents of an experiment may show them.
-        if !document.figures().is_empty() && !drawn.exists() {
-            fs::create_dir_all(&drawn)?;
+        fs::create_dir_all(&drawn)?;
+        if !document.figures().is_empty() {
             let into = drawn.to_str().context("the temporary directory's path is no text")?;
             let (_, status) =
                 self.project.ask("inception", &["report", name, "--stable", "--pictures", into])?;
@@ -300,8 +322,9 @@ mod tests {
         assert_eq!(cksum(b"123456789").unwrap(), "930766865");
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("1-a.svg"), "456789").unwrap();
-        let text = "![x](figures/1-a.svg)\n<!-- screen: written by cargo xtask docs -->\n<!-- end -->\n";
-        let document = Document::parse(text, Run::Screen).unwrap();
+        let text = "![x](../figures/1-a.svg)\n<!-- claims: written by cargo xtask docs -->\n<!-- end -->\n\
+                    <!-- transcript: written by cargo xtask docs -->\n<!-- end -->\n";
+        let document = Document::parse(text, Run::Whole).unwrap();
         assert_eq!(sum("123", &document, folder.path()).unwrap(), "930766865");
     }
 }

@@ -37,7 +37,7 @@ those are not. It asks this machine only where the document is of one like it:\n
 the same kernel, privilege and cgroups.\n\
 \n\
 Exit status: 0 written, or as it should be; 1 stale, or the verdicts differ\n\
-and no claim explains why; 2 misused, or a transcript is missing or no good;\n\
+and no claim explains why. 2 misused, or a transcript is missing or no good;\n\
 77 there was nothing to compare.",
 };
 

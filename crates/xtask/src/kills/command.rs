@@ -40,13 +40,13 @@ pub(crate) const HELP: Help = Help {
         ("scripts/sweep -- unshare -Urpf sleep 5", "any program: this one leaves its sleep behind"),
     ],
     after: "Killed is the program alone, one of its children, the program and its cleanup\n\
-worker at once, or its process group, at a moment of its life that is drawn; and\n\
-the program, or any of its processes, at a system call that is drawn (by strace;\n\
-without it these are skipped). Then so many copies of some programs run at once.\n\
+worker at once, or its process group. The moment of its life is drawn. Killed is\n\
+the program, too, or any of its processes, at a system call that is drawn (by\n\
+strace; without it these are skipped). Then so many copies of some programs run at once.\n\
 \n\
-Left behind is, three seconds later: a process with the run's token in its\n\
-environment, an orphan that became ours, a file in the run's TMPDIR, a cgroup of\n\
-ours whose owner is gone. At the end the machine is compared with what it was.\n\
+Left behind is what is there three seconds later: a process with the run's token\n\
+in its environment, an orphan that became ours, a file in the run's TMPDIR. So is\n\
+a cgroup of ours whose owner is gone. At the end the machine is compared with what it was.\n\
 \n\
 KILLS_JSON=FILE has a JSON object a program and mode written.\n\
 \n\

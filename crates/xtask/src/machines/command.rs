@@ -1,14 +1,15 @@
 //! The runs that are kept, and the pages that are written of them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use lesson::Help;
+use transcript::Runs;
 
 use super::data::{self, Row, Run};
 use super::page::{self, Numbered};
-use super::pages::{self, PAGES};
+use super::pages::{self, PAGES, VMS};
 use crate::console::Console;
 use crate::difference;
 use crate::project::{self, Project};
@@ -31,8 +32,10 @@ pub(crate) const HELP: Help = Help {
     ],
     after: "The runs are kept in docs/machines/runs.jsonl. FILE is written by\n\
 \x20 MACHINES=all MACHINES_JSON=FILE cargo test -p machines\n\
-for all machines, or by the same with `-- --exact NAME` for one. The numbers of\n\
-Debian's kernels are those of docs/kernels.md. Nothing is run here.\n\
+for all machines, or by the same with `-- --exact NAME` for one. DIRECTORY has\n\
+transcripts of virtual machines, called as crates/xtask/src/machines/pages.rs\n\
+says. A run that is in neither stays as it was. The numbers of Debian's kernels\n\
+are those of docs/kernels.md. Nothing is run here.\n\
 \n\
 Exit status: 0 written, or as it should be; 1 stale, or a page is larger than a\n\
 screen; 2 misused, or a run is missing.",
@@ -41,18 +44,22 @@ screen; 2 misused, or a run is missing.",
 #[derive(Debug, clap::Args)]
 pub(crate) struct Machines {
     /// Compare, and change nothing
-    #[arg(long, conflicts_with = "from")]
+    #[arg(long, conflicts_with_all = ["from", "vm"])]
     check: bool,
     /// Keep the runs of this file
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Keep the transcripts of this directory
+    #[arg(long, value_name = "DIRECTORY")]
+    vm: Option<PathBuf>,
 }
 
 impl Machines {
     pub(crate) fn run(&self, project: &Project, console: &mut Console<'_>) -> Result<u8> {
-        if let Some(from) = &self.from {
-            let runs = taken(&project::read(from)?, &from.display().to_string())?;
-            let text = runs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?.join("\n") + "\n";
+        if self.from.is_some() || self.vm.is_some() {
+            let runs = self.taken(project)?;
+            let text =
+                runs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?.join("\n") + "\n";
             project::write(&project.root.join(RUNS), &text)?;
             console.say(format!("{RUNS}: written, {} machines", runs.len()))?;
         }
@@ -84,13 +91,36 @@ impl Machines {
         }
         Ok(status)
     }
-}
 
-/// The runs of all machines that pages name, from the rows of the table.
-fn taken(text: &str, name: &str) -> Result<Vec<Run>> {
-    let rows: Vec<Row> = lines(name, text)?;
-    let made = project::conditions()?;
-    pages::emulated().into_iter().map(|(machine, beneath)| data::run(&rows, machine, beneath, &made)).collect()
+    /// The runs of all machines that pages name: those that are given, and of the others what is kept.
+    fn taken(&self, project: &Project) -> Result<Vec<Run>> {
+        let mut rows: Vec<Row> = match &self.from {
+            Some(from) => lines(&from.display().to_string(), &project::read(from)?)?,
+            None => Vec::new(),
+        };
+        for vm in VMS {
+            let Some(path) = self.vm.as_ref().map(|directory| directory.join(vm.file)) else { continue };
+            if path.exists() {
+                let name = path.display().to_string();
+                let runs =
+                    Runs::read(&name, File::open(&path).with_context(|| name.clone())?, |_, _| Ok(()))?;
+                rows.push(Row::of(vm.name, vm.how, &runs)?);
+            }
+        }
+        let kept: Vec<Run> = match project.root.join(RUNS).exists() {
+            true => lines(RUNS, &project.read(RUNS)?)?,
+            false => Vec::new(),
+        };
+        let made = project::conditions()?;
+        let of = |(machine, beneath): (&str, &str)| {
+            if rows.iter().any(|row| row.machine() == machine) {
+                return data::run(&rows, machine, beneath, &made);
+            }
+            let kept = kept.iter().find(|run| run.machine == machine && run.beneath == beneath);
+            kept.cloned().with_context(|| format!("there is no run on the machine '{machine}'"))
+        };
+        pages::compared().into_iter().map(of).collect()
+    }
 }
 
 /// Each file with its text, the index first.
@@ -132,7 +162,9 @@ mod tests {
     fn the_pages_are_as_the_runs_say_and_one_screen_each() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut console = Console::new("machines", &mut out, &mut err);
-        let status = Machines { check: true, from: None }.run(&Project::of_this_checkout(), &mut console).unwrap();
+        let status = Machines { check: true, from: None, vm: None }
+            .run(&Project::of_this_checkout(), &mut console)
+            .unwrap();
         drop(console);
         assert_eq!(status, 0, "{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
     }

@@ -1,16 +1,20 @@
-//! What runs on emulated machines said, as docs/machines/runs.jsonl keeps it: which claims a machine takes from those that
+//! What runs said, on emulated machines and in virtual ones, as docs/machines/runs.jsonl keeps it: which claims a machine takes from those that
 //! the machine beneath it answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use transcript::{ClaimResult, Runs};
 
 /// A row as `MACHINES_JSON` has it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Row {
     machine: String,
     how: String,
+    /// The kernel and who ran it, where the run was another machine's.
+    #[serde(default)]
+    made: Option<String>,
     same: u64,
     skipped: u64,
     wrong: u64,
@@ -27,10 +31,54 @@ struct Skip {
     remedy: String,
 }
 
-/// What came of all experiments on an emulated machine.
+impl Row {
+    /// The row of a machine that was not emulated, from what the experiments said there.
+    ///
+    /// # Errors
+    /// When an experiment broke off.
+    pub(super) fn of(machine: &str, how: &str, runs: &Runs) -> Result<Row> {
+        let mut row = Row {
+            machine: machine.into(),
+            how: how.into(),
+            made: None,
+            same: 0,
+            skipped: 0,
+            wrong: 0,
+            broken: 0,
+            skips: Vec::new(),
+        };
+        for run in &runs.all {
+            let experiment = &run.begin.experiment;
+            row.made.get_or_insert_with(|| format!("kernel {}", run.begin.kernel));
+            ensure!(
+                run.end.as_ref().is_some_and(|end| end.broken.is_none()),
+                "machine '{machine}': {experiment} broke off"
+            );
+            for claim in &run.claims {
+                match &claim.result {
+                    Some(ClaimResult::Judged { expected: true, .. }) => row.same += 1,
+                    Some(ClaimResult::Skipped { missing, remedy }) => {
+                        row.skipped += 1;
+                        let claim = format!("{experiment}/{}", claim.head.id);
+                        row.skips.push(Skip { claim, missing: missing.clone(), remedy: remedy.clone() });
+                    }
+                    Some(ClaimResult::Judged { .. }) | None => row.wrong += 1,
+                }
+            }
+        }
+        Ok(row)
+    }
+
+    /// What it is called.
+    pub(super) fn machine(&self) -> &str {
+        &self.machine
+    }
+}
+
+/// What came of all experiments on a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Run {
-    /// The machine's name in crates/machines.
+    /// The machine's name, in crates/machines or in `pages`.
     pub(super) machine: String,
     /// How it is made.
     pub(super) how: String,
@@ -74,8 +122,16 @@ pub(super) fn run(rows: &[Row], machine: &str, beneath: &str, made: &str) -> Res
     let row = |name: &str| {
         let row = rows.iter().rfind(|row| row.machine == name);
         let row = row.with_context(|| format!("there is no row of the machine '{name}'"))?;
-        ensure!(row.wrong + row.broken == 0, "machine '{name}': {} wrong, {} broken off", row.wrong, row.broken);
-        ensure!(row.skips.len() as u64 == row.skipped, "machine '{name}': its row does not say what was skipped");
+        ensure!(
+            row.wrong + row.broken == 0,
+            "machine '{name}': {} wrong, {} broken off",
+            row.wrong,
+            row.broken
+        );
+        ensure!(
+            row.skips.len() as u64 == row.skipped,
+            "machine '{name}': its row does not say what was skipped"
+        );
         Ok(row)
     };
     let (its, other) = (row(machine)?, row(beneath)?);
@@ -95,7 +151,7 @@ pub(super) fn run(rows: &[Row], machine: &str, beneath: &str, made: &str) -> Res
     Ok(Run {
         machine: machine.into(),
         how: its.how.clone(),
-        made: made.into(),
+        made: its.made.as_deref().unwrap_or(made).into(),
         answered: its.same,
         skipped: its.skipped,
         beneath: beneath.into(),
@@ -110,12 +166,17 @@ fn in_short(text: &str) -> String {
     let text = text.split(", which says: ").next().unwrap_or_default();
     let words = text.split(' ').map(|word| {
         if let Some((call, arguments)) = word.split_once('(') {
-            if let Some((_, after)) = arguments.split_once(')').filter(|(inside, _)| inside.contains("CLONE_")) {
+            if let Some((_, after)) =
+                arguments.split_once(')').filter(|(inside, _)| inside.contains("CLONE_"))
+            {
                 return format!("{call}(…){after}");
             }
         }
         let below = word.strip_prefix("/sys/fs/cgroup/");
-        below.map_or_else(|| word.into(), |_| format!("/sys/fs/cgroup/…{}", if word.ends_with(':') { ":" } else { "" }))
+        below.map_or_else(
+            || word.into(),
+            |_| format!("/sys/fs/cgroup/…{}", if word.ends_with(':') { ":" } else { "" }),
+        )
     });
     words.collect::<Vec<String>>().join(" ")
 }

@@ -14,7 +14,7 @@ pub(super) const END: &str = "<!-- until here -->";
 /// A screen.
 const COLUMNS: usize = 80;
 const LINES: usize = 34;
-/// As many causes are told.
+/// At most so many causes are shown.
 const CAUSES: usize = 3;
 /// As many experiments are named.
 const EXPERIMENTS: usize = 4;
@@ -52,7 +52,7 @@ impl<'a> Numbered<'a> {
                     .with_context(|| format!("docs/kernels.md has no column '{column}'"))?;
                 Ok(Numbers { answered, skipped, run: None })
             }
-            Source::Emulated(machine, beneath) => {
+            Source::Emulated(machine, beneath) | Source::Vm(machine, beneath) => {
                 let run = self.runs.iter().find(|run| run.machine == machine && run.beneath == beneath);
                 let run = run.with_context(|| format!("runs.jsonl has no '{machine}'"))?;
                 Ok(Numbers { answered: run.answered, skipped: run.skipped, run: Some(run) })
@@ -70,7 +70,10 @@ impl<'a> Numbered<'a> {
         for (who, source) in rows {
             let Numbers { answered, skipped, .. } = self.of(*source)?;
             let (claims, others) = (answered + skipped, *first.get_or_insert(answered + skipped));
-            ensure!(claims == others, "'{who}': {claims} claims, and other runs have {others}: make all of one build");
+            ensure!(
+                claims == others,
+                "'{who}': {claims} claims, and other runs have {others}: make all of one build"
+            );
         }
         first.context("there are no pages")
     }
@@ -86,13 +89,13 @@ impl<'a> Numbered<'a> {
         );
         for page in PAGES {
             for (at, (who, source)) in page.rows.iter().enumerate() {
-                let Numbers { answered, skipped, run } = self.of(*source)?;
+                let Numbers { answered, skipped, .. } = self.of(*source)?;
                 let (machine, mostly) = if at == 0 {
                     (format!("[{}](machines/{}.md)", page.machine, page.name), page.skipped)
                 } else {
                     (String::new(), "")
                 };
-                let made = if run.is_some() { "emulation" } else { "run" };
+                let made = if matches!(source, Source::Emulated(..)) { "emulation" } else { "run" };
                 writeln!(text, "| {machine} | {who} | {answered} | {skipped} | {mostly} | {made} |")?;
             }
         }
@@ -108,7 +111,9 @@ impl<'a> Numbered<'a> {
         text.push_str("|---|---|---|---|\n");
         for (who, source) in page.rows {
             let Numbers { answered, skipped, run } = self.of(*source)?;
-            let beyond = run.map_or_else(|| "–".into(), |run| run.beyond().to_string());
+            // With nothing beneath there is nothing to compare.
+            let compared = run.filter(|run| run.machine != run.beneath);
+            let beyond = compared.map_or_else(|| "–".into(), |run| run.beyond().to_string());
             writeln!(text, "| {who} | {answered} | {skipped} | {beyond} |")?;
         }
         if let Some((who, source)) = page.rows.first() {
@@ -136,7 +141,10 @@ fn why(page: &Page, who: &str, run: &Run) -> String {
         text.push_str(&wrapped(&format!("- {}: other causes", sum(others))));
     }
     if !artefacts.is_empty() {
-        text.push_str(&wrapped(&format!("- {}: the emulation itself, and not such a machine", sum(&artefacts))));
+        text.push_str(&wrapped(&format!(
+            "- {}: the emulation itself, and not such a machine",
+            sum(&artefacts)
+        )));
     }
     let named: Vec<_> =
         run.experiments.iter().take(EXPERIMENTS).map(|(name, claims)| format!("{name} {claims}")).collect();

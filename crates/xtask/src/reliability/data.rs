@@ -40,6 +40,35 @@ pub(crate) struct Kill {
     pub(super) slowest_ms: u64,
 }
 
+/// Commands that are typed by hand into one shell, on one kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct ByHand {
+    /// uname(2)'s release.
+    pub(super) kernel: String,
+    /// Who types them.
+    pub(super) user: String,
+    /// The experiment and its steps.
+    pub(super) session: String,
+    /// How many there are.
+    pub(super) commands: u64,
+    /// How many of them this machine cannot run.
+    pub(super) left_out: u64,
+    /// What became of the others.
+    pub(super) result: Became,
+}
+
+/// What became of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Became {
+    /// Each printed what is declared.
+    Passed,
+    /// One did not.
+    Failed,
+    /// This machine lacks what they need.
+    Skipped,
+}
+
 /// A fuzz target, and how it was run.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Input {
@@ -69,6 +98,21 @@ pub(crate) fn lines<T: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<T
     Ok(all)
 }
 
+/// The last row of each session on each kernel: as of machines.
+pub(super) fn latest_sessions(rows: Vec<ByHand>) -> Vec<ByHand> {
+    let mut latest: Vec<ByHand> = Vec::new();
+    for row in rows {
+        let is_it = |it: &&mut ByHand| (&it.kernel, &it.session) == (&row.kernel, &row.session);
+        match latest.iter_mut().find(is_it) {
+            // Who cannot type it skips what another user has run there.
+            Some(earlier) if row.result == Became::Skipped && earlier.result != Became::Skipped => {}
+            Some(earlier) => *earlier = row,
+            None => latest.push(row),
+        }
+    }
+    latest
+}
+
 /// The last row of each machine, in the order in which they were met first: a run adds to what runs before it kept.
 pub(super) fn latest(rows: Vec<Machine>) -> Vec<Machine> {
     let mut latest: Vec<Machine> = Vec::new();
@@ -94,6 +138,19 @@ mod tests {
         assert_eq!(fault(&format!("{line}\n{{}}\n")), "kills.jsonl: line 2 is not of its form");
         assert_eq!(fault(&line.replace("left", "lost")), "kills.jsonl: line 1 is not of its form");
         assert_eq!(fault("\n"), "kills.jsonl is empty");
+    }
+
+    #[test]
+    fn the_last_row_of_a_session_counts_if_it_was_run() {
+        let row = |kernel: &str, result: &str| {
+            format!(
+                r#"{{"kernel":"{kernel}","user":"root","session":"a/1","commands":2,"left_out":0,"result":"{result}"}}"#
+            )
+        };
+        let rows =
+            [row("6.1", "failed"), row("6.1", "passed"), row("6.1", "skipped"), row("6.12", "skipped")];
+        let latest = latest_sessions(lines("b", &rows.join("\n")).unwrap());
+        assert_eq!(latest.iter().map(|it| it.result).collect::<Vec<_>>(), [Became::Passed, Became::Skipped]);
     }
 
     #[test]

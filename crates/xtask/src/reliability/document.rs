@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::data::{Input, Kill, Machine};
+use super::data::{Became, ByHand, Input, Kill, Machine};
 use super::faults::{FAULTS, PARSERS};
 
 /// What was tried.
@@ -11,6 +11,7 @@ pub(super) struct Tried {
     pub(super) machines: Vec<Machine>,
     pub(super) kills: Vec<Kill>,
     pub(super) inputs: Vec<Input>,
+    pub(super) by_hand: Vec<ByHand>,
 }
 
 impl Tried {
@@ -24,7 +25,9 @@ impl Tried {
             kills.map(|it| format!("{}, {}: something was left {} times", it.program, it.mode, it.left));
         let inputs = self.inputs.iter().filter(|it| it.faults > 0);
         let inputs = inputs.map(|it| format!("fuzz target '{}': {} faults", it.target, it.faults));
-        machines.chain(kills).chain(inputs).collect()
+        let failed = self.by_hand.iter().filter(|it| it.result == Became::Failed);
+        let by_hand = failed.map(|it| format!("by hand, {} on {}: prints another", it.session, it.kernel));
+        machines.chain(kills).chain(inputs).chain(by_hand).collect()
     }
 
     /// The document, made on `machine`.
@@ -34,6 +37,7 @@ impl Tried {
         text.push_str(&faults());
         text.push_str(&self.kills());
         text.push_str(&self.inputs());
+        text.push_str(&self.by_hand());
         text
     }
 
@@ -81,6 +85,31 @@ impl Tried {
         });
         text.push_str(&table(&["program", "who was killed", "kills", "left", "slowest, ms"], rows));
         text
+    }
+
+    fn by_hand(&self) -> String {
+        let mut kernels: Vec<(&str, &str)> = Vec::new();
+        for ByHand { kernel, user, .. } in &self.by_hand {
+            let kernel = (kernel.as_str(), user.as_str());
+            if !kernels.contains(&kernel) {
+                kernels.push(kernel);
+            }
+        }
+        kernels.sort_unstable();
+        let rows = kernels.into_iter().map(|(kernel, user)| {
+            let of = |became: Option<Became>| {
+                let all =
+                    self.by_hand.iter().filter(|it| (it.kernel.as_str(), it.user.as_str()) == (kernel, user));
+                let all = all.filter(move |it| became.is_none_or(|became| it.result == became));
+                all.map(move |it| if became.is_some() { it.commands - it.left_out } else { it.commands })
+                    .sum::<u64>()
+            };
+            let (shown, passed, failed) = (of(None), of(Some(Became::Passed)), of(Some(Became::Failed)));
+            let numbers = [shown, passed + failed, shown - passed - failed, failed].map(|it| it.to_string());
+            [vec![cell(kernel), cell(user)], numbers.to_vec()].concat()
+        });
+        let heads = ["kernel", "typed by", "shown", "run", "skipped", "in sessions with a fault"];
+        format!("\n## By hand\n\n{BY_HAND}\n{}", table(&heads, rows))
     }
 
     fn inputs(&self) -> String {
@@ -158,6 +187,10 @@ What parses text or bytes of others is tried with generated input, whenever the 
 read what its writer writes; and an error must name the thing.
 ";
 
+const BY_HAND: &str = "\
+Each step of an experiment shows commands to be typed by hand, and what they print. A test types them, and compares.
+";
+
 const FUZZED: &str = "\
 Coverage-guided fuzzing tried each of these for longer (`fuzz/README.md`).
 ";
@@ -175,11 +208,17 @@ mod tests {
     const KILLS: &str = r#"{"program":"uts-demo","mode":"parent alone","kills":40,"left":0,"slowest_ms":80}"#;
     const INPUTS: &str = r#"{"target":"netlink","parses":"answers","cases":1000000,"seconds":9,"faults":0}"#;
 
+    const BY_HAND: &str = r#"
+{"kernel":"6.12","user":"root","session":"a/1 as root","commands":3,"left_out":1,"result":"passed"}
+{"kernel":"6.12","user":"root","session":"a/2 as root","commands":4,"left_out":0,"result":"skipped"}
+"#;
+
     fn tried() -> Tried {
         Tried {
             machines: lines("machines", MACHINES).unwrap(),
             kills: lines("kills", KILLS).unwrap(),
             inputs: lines("inputs", INPUTS).unwrap(),
+            by_hand: lines("by hand", BY_HAND).unwrap(),
         }
     }
 
@@ -194,6 +233,7 @@ mod tests {
             "| uts-demo | parent alone | 40 | 0 | 80 |\n",
             "1000000 inputs in all.",
             "| netlink | answers | 1000000 | 9 | 0 |\n",
+            "| 6.12 | root | 7 | 2 | 5 | 0 |\n",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -218,12 +258,14 @@ mod tests {
         tried.machines[1].wrong = 2;
         tried.kills[0].left = 1;
         tried.inputs[0].faults = 3;
+        tried.by_hand[1].result = Became::Failed;
         assert_eq!(
             tried.broken_promises(),
             [
                 "machine 'no | setns': 2 wrong, 0 broken off",
                 "uts-demo, parent alone: something was left 1 times",
-                "fuzz target 'netlink': 3 faults"
+                "fuzz target 'netlink': 3 faults",
+                "by hand, a/2 as root on 6.12: prints another"
             ]
         );
     }

@@ -70,7 +70,7 @@ pub(super) const FAULTS: &[Fault] = &[
         tests: &["who_follows_links_for_long_shows_signs_of_life"],
     },
     Fault {
-        what: "A call that the machine refuses was told by its errno alone, without the cause and a remedy.",
+        what: "A call that the machine refuses was named with its errno alone, and no reason and remedy.",
         tests: &[
             "a_refused_call_has_its_cause_and_a_remedy",
             "a_setting_that_forbids_user_namespaces_is_named",

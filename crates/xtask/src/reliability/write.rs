@@ -20,6 +20,14 @@ const SECURITY: &str = "SECURITY.md";
 /// What the runs wrote, below target/.
 const MACHINES: &str = "reliability/machines.jsonl";
 const KILLS: &str = "reliability/kills.jsonl";
+/// What became of what is typed by hand: on this machine, and in the virtual ones.
+const BY_HAND: &str = "reliability/by-hand.jsonl";
+const BY_HAND_IN: [&str; 4] = [
+    "vm/12/root-by-hand.jsonl",
+    "vm/12/student-by-hand.jsonl",
+    "vm/13/root-by-hand.jsonl",
+    "vm/13/student-by-hand.jsonl",
+];
 /// What fuzzing found, which is committed.
 const INPUTS: &str = "fuzz/RESULTS.jsonl";
 
@@ -35,12 +43,15 @@ pub(crate) const HELP: Help = Help {
 \x20   MACHINES=all MACHINES_JSON=FILE cargo test -p machines\n\
 \x20 target/reliability/kills.jsonl, by\n\
 \x20   KILLS_JSON=FILE scripts/sweep --kills 2000\n\
+\x20 target/reliability/by-hand.jsonl, by\n\
+\x20   BY_HAND_RESULTS=FILE cargo test -p inception --test by_hand\n\
+\x20   and, where it ran, target/vm by scripts/test-vm\n\
 \x20 fuzz/RESULTS.jsonl, by\n\
 \x20   fuzz/run\n\
 FILE is to be absolute. Nothing is run here.\n\
 \n\
-Exit status: 0 written, or as it should be; 1 a run broke a promise, or a test\n\
-is named that does not exist; 2 misused, or a run is missing.",
+Exit status: 0 written, or as it should be; 2 misused, or a run is missing.\n\
+1 a run broke a promise, or a test is named that does not exist.",
 };
 
 #[derive(Debug, clap::Args)]
@@ -63,6 +74,7 @@ impl Reliability {
             )?),
             kills: read(&kept(KILLS), "KILLS_JSON=FILE scripts/sweep --kills 2000")?,
             inputs: read(&project.root.join(INPUTS), "fuzz/run")?,
+            by_hand: data::latest_sessions(by_hand(project)?),
         };
         let text = tried.document(&project::conditions()?);
         project::write(&project.root.join(DOCUMENT), &text)?;
@@ -89,6 +101,16 @@ fn read<T: DeserializeOwned>(path: &std::path::Path, how: &str) -> Result<Vec<T>
     let name = path.display().to_string();
     ensure!(path.exists(), "there is no {name}; to make it: {how}");
     data::lines(&name, &fs::read_to_string(path)?)
+}
+
+/// What became of all that was typed by hand.
+fn by_hand(project: &Project) -> Result<Vec<data::ByHand>> {
+    let mut by_hand =
+        read(&project.target.join(BY_HAND), "BY_HAND_RESULTS=FILE cargo test -p inception --test by_hand")?;
+    for path in BY_HAND_IN.iter().map(|path| project.target.join(path)).filter(|path| path.exists()) {
+        by_hand.extend(read(&path, "scripts/test-vm")?);
+    }
+    Ok(by_hand)
 }
 
 fn check(project: &Project, console: &mut Console<'_>) -> Result<u8> {
@@ -161,6 +183,10 @@ mod tests {
             (
                 "target/reliability/kills.jsonl",
                 r#"{"program":"a","mode":"b","kills":4,"left":0,"slowest_ms":8}"#,
+            ),
+            (
+                "target/reliability/by-hand.jsonl",
+                r#"{"kernel":"6.18","user":"root","session":"a/1","commands":1,"left_out":0,"result":"passed"}"#,
             ),
             ("fuzz/RESULTS.jsonl", r#"{"target":"t","parses":"p","cases":9,"seconds":1,"faults":0}"#),
             ("docs/kept", ""),

@@ -143,21 +143,21 @@ impl Judge<'_> {
                 self.tests.skipped += counts.skipped;
                 self.silent.remove(name);
             } else if line.starts_with("FAIL") || line.contains("... FAILED") {
-                self.fail(format!("ns-core's test {name}: {line}"));
+                self.fail(format!("test {name}: {line}"));
             } else if line.starts_with("skip ")
                 || line.contains("... skipped")
                 || line.contains("... ignored")
             {
                 let line = line.strip_prefix("skip ").or_else(|| line.strip_prefix("test ")).unwrap_or(line);
                 let line = line.replacen(" ... skipped:", ":", 1).replacen(" ... ignored,", ":", 1);
-                self.skip(format!("ns-core's test {name}: {}", line.trim_start()));
+                self.skip(format!("test {name}: {}", line.trim_start()));
             }
         }
     }
 
     fn end(mut self) -> Judged {
         for (name, status) in std::mem::take(&mut self.silent) {
-            self.fail(format!("ns-core's test {name}: it came to no end: exit status {status}"));
+            self.fail(format!("test {name}: it came to no end: exit status {status}"));
         }
         // Most often one of the failures is why. If there is none, nothing else says it.
         if self.found.failures.is_empty() {
@@ -194,8 +194,14 @@ fn reproach(user: &str, what: &str) -> Option<&'static str> {
     }
     let about_cgroups = has(&["cgroup", "controller"]);
     // A service of systemd's has a slice between its cgroup and the root, and no slice is a partition.
-    let not_there =
-        has(&["v1", "mount -t cgroup -o", "needs root", "a Docker engine", "a cgroup that is a partition"]);
+    let not_there = has(&[
+        "v1",
+        "run as one",
+        "mount -t cgroup -o",
+        "needs root",
+        "a Docker engine",
+        "a cgroup that is a partition",
+    ]);
     let handed_down = has(&["memory in its cgroup.subtree_control", "pids in its cgroup.subtree_control"]);
     if about_cgroups && !not_there && (user == "root" || handed_down) {
         Some("skipped, but it could be asked")
@@ -327,11 +333,11 @@ mod tests {
             ),
             (
                 of("root", &plain, &sabotaged, RUNS, "test a ... ok\n"),
-                "ns-core's test net: it came to no end: exit status 0",
+                "test net: it came to no end: exit status 0",
             ),
             (
                 of("root", &plain, &sabotaged, RUNS, &format!("test b ... FAILED\n{TEST}")),
-                "ns-core's test net: test b ... FAILED",
+                "test net: test b ... FAILED",
             ),
         ];
         for (judged, failure) in cases {
@@ -379,8 +385,8 @@ mod tests {
     fn tests_without_a_harness_are_read_too() {
         let test = "ok a\nskip b: no ip\nFAIL c\n1 passed, 1 failed, 1 skipped\n";
         let judged = of("root", &[], &[], RUNS, test);
-        assert_eq!(judged.skips, ["ns-core's test net: b: no ip"]);
-        assert_eq!(judged.failures, ["ns-core's test net: FAIL c"]);
+        assert_eq!(judged.skips, ["test net: b: no ip"]);
+        assert_eq!(judged.failures, ["test net: FAIL c"]);
         assert!(judged.sum.ends_with("tests: 1 passed, 1 failed, 1 skipped"), "{}", judged.sum);
         assert_eq!(
             result("test result: FAILED. 1 passed; 2 failed; 3 ignored; 0 measured"),

@@ -21,7 +21,7 @@ pub(crate) const HELP: Help = Help {
     ],
     after: "Shown are the counts, each claim that was skipped and why, and each verdict\n\
 that was not expected or that differs between the kernels. scripts/test-vm\n\
---help says what counts as a failure. A machine without results is told; the\n\
+--help says what counts as a failure. A machine without results is named; the\n\
 others are judged.\n\
 \n\
 Exit status: 0 all as expected, 1 not, 2 misused, or there are no results of a\n\
@@ -48,7 +48,7 @@ impl Vms {
 const USERS: [&str; 2] = ["root", "student"];
 const PACKAGE: &str = "package";
 
-/// A line that is told once, with those to whom it happened.
+/// A line that is shown once, with those to whom it happened.
 type Told<'a> = Vec<(String, Vec<(&'a str, Vec<&'a str>)>)>;
 
 fn judge(results: &Path, releases: &[&str], console: &mut Console<'_>) -> Result<u8> {
@@ -114,7 +114,7 @@ fn tell<'a>(told: &mut Told<'a>, what: String, user: &'a str, release: &'a str) 
     }
 }
 
-/// `root, 12 student`: the release is told where it was not so in all.
+/// `root, 12 student`: the release is named where it was not so in all.
 fn where_it_was(users: &[(&str, Vec<&str>)], releases: usize) -> String {
     let one = |(user, times): &(&str, Vec<&str>)| match times.last() {
         Some(release) if times.len() < releases => format!("{release} {user}"),

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::prose::{Block, Kind};
-use super::{markdown, rust, shell};
+use super::{html, markdown, rust, shell};
 use crate::project::{self, Project};
 
 /// What a program writes as a whole: the texts that it is made of are read instead.
@@ -16,12 +16,15 @@ const WRITTEN: &[&str] = &["docs/claims.md", "docs/kernels.md", "docs/reliabilit
 const NOTES: (&str, &str) = ("docs/notes.md", "Not judged:");
 
 /// What is checked only when it is named. Take a line away once its files are without a fault.
-pub(super) const NOT_YET: &[&str] = &["docs/[0-9][0-9]-*.md", "demos/", "crates/*/tests/"];
+pub(super) const NOT_YET: &[&str] = &["docs/[0-9][0-9]-*.md", "demos/"];
+
+/// The folder of files in which names stand between `@`.
+const TEMPLATES: &str = "/template/";
 
 /// Whether a file is among [`NOT_YET`].
 pub(super) fn is_not_yet(file: &str) -> bool {
     let is_numbered = file.strip_prefix("docs/").is_some_and(|it| it.as_bytes()[0].is_ascii_digit());
-    is_numbered || file.starts_with("demos/") || file.contains("/tests/")
+    is_numbered || file.starts_with("demos/")
 }
 
 /// The texts of all files.
@@ -41,8 +44,15 @@ pub(super) fn read(project: &Project) -> Result<Vec<Block>> {
 
 /// What of a file a person reads.
 pub(super) fn of(file: &str, text: &str) -> Result<Vec<Block>> {
+    if file.contains(TEMPLATES) {
+        // A name that is filled in later.
+        return of(&file.replace(TEMPLATES, "/"), &text.replace('@', ""));
+    }
     if file.ends_with(".rs") {
         return rust::blocks(text);
+    }
+    if file.ends_with(".html") {
+        return Ok(html::blocks(text));
     }
     if !file.ends_with(".md") {
         return Ok(shell::blocks(text));
@@ -74,7 +84,7 @@ fn our_words(block: &mut Block) -> bool {
 /// All files with prose, below the project's directory, in their order.
 fn files(project: &Project) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "solutions", "fuzz", "scripts", "demos"] {
+    for folder in ["", "docs", "docs/machines", "docs/reference", "solutions", "fuzz", "scripts", "demos"] {
         list(project, folder, folder == "scripts", &mut found)?;
     }
     list(project, "crates", true, &mut found)?;
@@ -93,7 +103,7 @@ fn list(project: &Project, folder: &str, is_deep: bool, found: &mut Vec<String>)
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = Path::new(folder).join(&name).display().to_string();
         let kind = entry.file_type()?;
-        if kind.is_dir() && is_deep && !["target", "node_modules", "template"].contains(&name.as_str()) {
+        if kind.is_dir() && is_deep && !["target", "node_modules", "tests"].contains(&name.as_str()) {
             list(project, &path, true, found)?;
         } else if kind.is_file() {
             found.push(path);
@@ -106,7 +116,8 @@ fn is_prose(project: &Project, file: &str) -> bool {
     if WRITTEN.contains(&file) {
         return false;
     }
-    if file.ends_with(".md") || (file.ends_with(".rs") && file.starts_with("crates/")) {
+    let is_source = file.starts_with("crates/") && [".rs", ".html"].iter().any(|end| file.ends_with(end));
+    if file.ends_with(".md") || is_source {
         return true;
     }
     let is_script = |text: String| {
@@ -114,7 +125,7 @@ fn is_prose(project: &Project, file: &str) -> bool {
             || text.starts_with("#!/bin/sh")
             || text.starts_with("# shellcheck shell=")
     };
-    (file.starts_with("scripts/") || file.starts_with("demos/"))
+    (file.starts_with("scripts/") || file.starts_with("demos/") || file.contains(TEMPLATES))
         && project::read(&project.root.join(file)).is_ok_and(is_script)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::prose::{self, Block};
 use super::sentence::Sentence;
 
-/// What begins a clause, beside a comma and its kind.
+/// What begins a clause, beside a semicolon and a colon.
 const CLAUSES: &[&str] = &[
     "which", "that", "who", "whose", "where", "when", "while", "if", "unless", "because", "since",
     "although", "so", "but", "before", "after", "until", "whether",
@@ -27,19 +27,20 @@ impl Frequencies {
         Frequencies(counted)
     }
 
-    /// Its words, four for each clause after the first, and two for each rare word.
+    /// Its words, four for each clause after the first, one for each comma, and two for each rare word.
     pub(super) fn difficulty(&self, block: &Block, sentence: &Sentence) -> usize {
         let plain = &block.plain[sentence.range.clone()];
-        let (mut clauses, mut rare) = (0, 0);
+        let (mut clauses, mut commas, mut rare) = (0, 0, 0);
         let last = prose::words(plain).last().map_or(0, |(offset, _)| offset);
         for (offset, word) in prose::words(plain) {
             let begins = CLAUSES.contains(&bare(word).as_str()) && offset > 0;
-            let parts = word.ends_with([',', ';', ':']) && offset < last;
+            let parts = word.ends_with([';', ':']) && offset < last;
             clauses += usize::from(begins || parts);
+            commas += usize::from(word.ends_with(','));
             let is_word = word.chars().any(char::is_alphabetic) && !prose::is_code(word);
             rare += usize::from(is_word && self.0.get(&bare(word)).is_none_or(|count| *count <= RARE));
         }
-        sentence.words + 4 * clauses + 2 * rare
+        sentence.words + 4 * clauses + commas + 2 * rare
     }
 }
 
@@ -55,9 +56,9 @@ mod tests {
     #[test]
     fn clauses_and_rare_words_make_a_sentence_harder() {
         let texts: Vec<_> =
-            ["a b c d a b c d", "a b, c d", "a b z d", "a b c d"].map(|it| Block::of(it, 1)).into();
+            ["a b c d a b c d", "a b; c d", "a, b z d", "a b c d"].map(|it| Block::of(it, 1)).into();
         let frequencies = Frequencies::of(&texts);
         let of = |block: &Block| frequencies.difficulty(block, &sentence::of(block)[0]);
-        assert_eq!([of(&texts[3]), of(&texts[1]), of(&texts[2])], [4, 8, 6]);
+        assert_eq!([of(&texts[3]), of(&texts[1]), of(&texts[2])], [4, 8, 7]);
     }
 }

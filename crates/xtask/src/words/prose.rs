@@ -24,9 +24,9 @@ pub(super) struct Block {
     pub(super) text: String,
     /// The same, byte by byte, with code masked.
     pub(super) plain: String,
-    /// Terms between single stars: the offset in `text`, and the term.
-    pub(super) emphasised: Vec<(usize, String)>,
     pub(super) kind: Kind,
+    /// In a cell of a table a semicolon ends a sentence too: what stands there is often a list.
+    pub(super) is_cell: bool,
     /// The file in which it stands, below the project's directory.
     pub(super) file: String,
     /// From which offset on a line holds.

@@ -128,10 +128,7 @@ fn comments(source: &str, literals: &[Range<usize>], tests: &[Range<usize>]) -> 
 fn read(lines: &[(usize, String)]) -> Vec<Block> {
     let text: String = lines.iter().map(|(_, text)| format!("{text}\n")).collect();
     let number = |line: usize| lines.get(line).or(lines.last()).map_or(1, |(number, _)| *number);
-    let mut blocks = markdown::blocks(&text, number);
-    // A star in a comment may be any pattern's.
-    blocks.iter_mut().for_each(|block| block.emphasised.clear());
-    blocks
+    markdown::blocks(&text, number)
 }
 
 #[derive(Default)]

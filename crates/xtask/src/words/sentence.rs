@@ -23,7 +23,7 @@ pub(super) fn of(block: &Block) -> Vec<Sentence> {
         let sentence = current.get_or_insert(Sentence { range: offset..offset, words: 0 });
         sentence.range.end = offset + word.len();
         sentence.words += usize::from(prose::counts(word));
-        if ends(word) {
+        if ends(word) || (block.is_cell && word.ends_with(';')) {
             sentences.extend(current.take());
         }
     }
@@ -51,6 +51,14 @@ mod tests {
         assert_eq!(lengths("One two. Three (four five.) Six? `a. b` seven"), [2, 3, 1, 2]);
         assert_eq!(lengths("A kernel, e.g. 6.1, has cgroup.procs in it: one; two"), [10]);
         assert_eq!(lengths("systemd starts. runc ends."), [2, 2]);
+    }
+
+    #[test]
+    fn in_a_cell_a_semicolon_ends_a_sentence() {
+        let mut cell = Block::of("one two; three", 1);
+        assert_eq!(of(&cell).len(), 1);
+        cell.is_cell = true;
+        assert_eq!(of(&cell).len(), 2);
     }
 
     #[test]

@@ -51,6 +51,9 @@ impl Reader {
         if let Some(comment) = bare.strip_prefix('#') {
             if comment.trim().is_empty() {
                 self.flush();
+            } else if comment.starts_with("  ") {
+                // An example, or a line of a table.
+                self.flush();
             } else if !comment.starts_with('!') && !comment.starts_with(" shellcheck ") {
                 self.kind = Kind::Comment;
                 self.push(comment.trim(), number);
