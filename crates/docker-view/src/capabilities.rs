@@ -2,10 +2,10 @@
 
 use ns_core::Capability;
 
-/// Docker's default set: what is left of 41 capabilities.
+/// Docker's default set: 14 of 41 capabilities.
 pub(crate) const DOCKER_DEFAULT: u64 = 0xa804_25fb;
 
-/// Every capability that this kernel knows: the last one's number is /proc/sys/kernel/cap_last_cap (capabilities(7)).
+/// Every capability that this kernel knows. /proc/sys/kernel/cap_last_cap has the last number (capabilities(7)).
 pub(crate) fn known() -> u64 {
     let last = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok();
     let last: u32 = last.and_then(|text| text.trim().parse().ok()).unwrap_or(40);
@@ -29,7 +29,7 @@ pub(crate) fn named(set: u64) -> String {
     }
 }
 
-/// As [`named`], measured by Docker's default where that is shorter.
+/// Like [`named`], as a difference from Docker's default where that is shorter.
 pub(crate) fn in_short(set: u64) -> String {
     let (more, fewer) = (set & !DOCKER_DEFAULT, DOCKER_DEFAULT & !set);
     let names = |set: u64| named(set).split_once(": ").map(|(_, names)| names.to_string());

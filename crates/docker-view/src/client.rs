@@ -1,4 +1,4 @@
-//! The `docker` program, by which engines are spoken to.
+//! The `docker` program, the client of the engines.
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -13,34 +13,34 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 /// How long `docker` may take: on an emulated machine, a container takes seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-pub(crate) const ABSENT: &str = "there is no program docker";
+pub(crate) const ABSENT: &str = "the program docker is missing";
 
 /// Where an engine listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Socket {
-    /// Where `docker` looks by itself.
+    /// The default of `docker`.
     Usual,
-    /// Where scripts/docker-lab has a second one, with --userns-remap.
+    /// The second engine of scripts/docker-lab, with --userns-remap.
     Remapped,
 }
 
 /// A command that has ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Ran {
-    /// The exit status; 128 and the number for a signal, as a shell has it.
+    /// The exit status. For a signal it is 128 and the signal number, as in a shell.
     pub(crate) status: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
 impl Ran {
-    /// What became of a command that makes one system call: `OK`, or the error as its last words have it.
+    /// The result of a command that makes one system call: `OK`, or the error that its message names.
     pub(crate) fn outcome(&self) -> Value {
         let said = self.stderr.to_lowercase();
         let named = |errno: &Errno| said.contains(&errno.desc().to_lowercase());
         match self.status {
             0 => Outcome::Done.into(),
-            // busybox mount takes this error for what it most often is.
+            // busybox mount prints this for EPERM.
             _ if said.contains("are you root?") => Outcome::Failed(Errno::EPERM).into(),
             status => match (1..=133).map(Errno::from_raw).find(named) {
                 Some(errno) => Outcome::Failed(errno).into(),
@@ -50,12 +50,12 @@ impl Ran {
     }
 }
 
-/// Runs `docker` with these arguments, at the engine that it finds by itself.
+/// Runs `docker` with these arguments, at its default engine.
 pub(crate) fn docker(arguments: &[&str]) -> Result<Ran> {
     Socket::Usual.docker(arguments)
 }
 
-/// As [`docker`], where it must succeed. Gives its output.
+/// Like [`docker`], but it must succeed. Returns its output.
 pub(crate) fn done(arguments: &[&str]) -> Result<String> {
     Socket::Usual.done(arguments)
 }
@@ -65,11 +65,11 @@ impl Socket {
         (self == Socket::Remapped).then_some(("DOCKER_HOST", "unix:///run/docker-remapped.sock"))
     }
 
-    /// As [`docker`], at this engine.
+    /// Like [`docker`], at this engine.
     pub(crate) fn docker(self, arguments: &[&str]) -> Result<Ran> {
         let mut command = Command::new("docker");
         command.envs(self.environment());
-        // A search path may be missing, as after env -i. The client needs a home for nothing that we ask.
+        // The search path may be missing, as after env -i. These commands need no home directory.
         if std::env::var_os("PATH").is_none() {
             command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
         }
@@ -83,7 +83,7 @@ impl Socket {
         let status = wait(&mut started).with_context(|| format!("docker {}", arguments.join(" ")))?;
         let text = |pipe: Option<&mut dyn Read>| {
             let mut bytes = Vec::new();
-            // What it wrote is in the pipe: it has ended, and never says as much as fits there.
+            // It has ended, and its output fits into the pipe.
             pipe.map(|pipe| pipe.read_to_end(&mut bytes)).transpose().context("read(pipe from docker)")?;
             anyhow::Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
@@ -92,7 +92,7 @@ impl Socket {
         Ok(Ran { status, stdout, stderr })
     }
 
-    /// As [`done`], at this engine.
+    /// Like [`done`], at this engine.
     pub(crate) fn done(self, arguments: &[&str]) -> Result<String> {
         let ran = self.docker(arguments)?;
         if ran.status != 0 {
@@ -103,7 +103,7 @@ impl Socket {
 }
 
 pub(crate) fn one_line(text: &str) -> &str {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it failed and said nothing")
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it failed without a message")
 }
 
 /// Waits for the end of a child, with a deadline.

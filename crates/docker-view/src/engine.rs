@@ -1,9 +1,9 @@
-//! A Docker engine, and containers that go with us.
+//! A Docker engine, and containers that end with this program.
 //!
-//! Containers are the engine's children, and do not die with us. So the first thing that is made is a *watchdog*, a
-//! shell in a process group of its own. It waits for the end of a pipe that we and every `docker` that we start hold
-//! open. When that comes, however it came about, the watchdog removes every container with our label, and the image.
-//! What a watchdog that was killed leaves, the next start removes: the label names its owner.
+//! Containers are children of the engine, so they do not end with this program. It first starts a *watchdog*: a shell in
+//! its own process group, which reads from a pipe. This program and every `docker` that it starts hold the other end
+//! open. At the end of the pipe, the watchdog removes every container with the label of this run, and the image. If the
+//! watchdog is killed, the next run removes what it left: the label names its owner.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,15 +23,15 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::client::{Ran, Socket, one_line, wait};
 use crate::requirements::busybox;
 
-/// What every label and image of ours begins with.
+/// The prefix of every label and image of this experiment.
 const PREFIX: &str = "inception-";
-/// What the watchdog does: `$1` is our name.
+/// What the watchdog does. `$1` is the name of the run.
 const WATCH: &str = r#"trap '' HUP INT TERM
 while read -r _; do :; done
 containers=$(docker ps --all --quiet --filter "label=inception=$1")
 [ -z "$containers" ] || docker rm --force $containers
 docker image rm --force "$1""#;
-/// What a container does that has only to be there, for longer than the whole takes on an emulated machine.
+/// The command of an idle container. It lasts longer than a run on an emulated machine.
 const STAY: &str = "exec sleep 6000";
 
 /// Options of `docker run`.
@@ -44,16 +44,16 @@ pub(crate) fn engine(lab: &mut Lab) -> Result<Rc<Engine>> {
     lab.once(|_| Engine::open(Socket::Usual))
 }
 
-/// An engine, and all that we have there.
+/// An engine, and what this run has there.
 #[derive(Debug)]
 pub(crate) struct Engine {
     socket: Socket,
-    /// The label of our containers, and the name of our image: `inception-PIDNAMESPACE-PID-STARTTIME`.
+    /// The label of the containers, and the name of the image: `inception-PIDNAMESPACE-PID-STARTTIME`.
     name: String,
     watchdog: Child,
-    /// Whoever holds this keeps the watchdog waiting.
+    /// The watchdog waits while a process holds this open.
     alive: Option<OwnedFd>,
-    /// Those that are only looked at, by their options.
+    /// Idle containers, by their options.
     idle: RefCell<BTreeMap<Vec<String>, Container>>,
 }
 
@@ -61,37 +61,37 @@ pub(crate) struct Engine {
 #[derive(Debug, Clone)]
 pub(crate) struct Container {
     pub(crate) id: String,
-    /// Its first process, by its PID in our namespace.
+    /// The PID of its first process, in the PID namespace of this program.
     pub(crate) pid: Pid,
 }
 
 impl Engine {
-    /// Finds the engine, removes what dead owners left there, and imports the image.
+    /// Finds the engine, removes what earlier runs left there, and imports the image.
     pub(crate) fn open(socket: Socket) -> Result<Engine> {
         let namespace = namespace::of_kind(None, Kind::Pid)?.ino;
         let name = format!("{PREFIX}{namespace}-{}-{}", std::process::id(), process::start_time(None)?);
         sweep(socket, namespace)?;
-        let (hears, alive) = pipe_with(PipeFlags::CLOEXEC).context("pipe2(O_CLOEXEC)")?;
+        let (reader, alive) = pipe_with(PipeFlags::CLOEXEC).context("pipe2(O_CLOEXEC)")?;
         let watchdog = Command::new("sh")
             .args(["-c", WATCH, "watchdog", &name])
             .envs(socket.environment())
-            // An interrupt at the terminal is for us. Who reads our output has not to wait for it.
+            // Ctrl-C at the terminal does not reach it. It does not hold the output of this program open.
             .process_group(0)
-            .stdin(hears)
+            .stdin(reader)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .context("sh -c … (the watchdog)")?;
-        // From here on every `docker` holds it too, so that the watchdog does not look while one is at work still.
+        // From here on every `docker` inherits it, so that the watchdog waits until the last one has ended.
         fcntl_setfd(&alive, FdFlags::empty()).context("fcntl(F_SETFD, 0)")?;
         let engine = Engine { socket, name, watchdog, alive: Some(alive), idle: RefCell::default() };
         engine.import()?;
         Ok(engine)
     }
 
-    /// An image of busybox and its names: nothing else is needed.
+    /// Imports an image of busybox, with links for its commands.
     fn import(&self) -> Result<()> {
-        let busybox = busybox().context("there was a busybox a moment ago")?;
+        let busybox = busybox().context("busybox is missing")?;
         let directory = TemporaryDirectory::new("image")?;
         let bin = directory.path().join("root/bin");
         std::fs::create_dir_all(&bin).with_context(|| format!("mkdir -p {}", bin.display()))?;
@@ -119,7 +119,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A container with these options that is only looked at: the same one whoever asks.
+    /// An idle container with these options, which all steps share.
     pub(crate) fn idle(&self, options: &[&str]) -> Result<Container> {
         let key: Vec<String> = options.iter().map(ToString::to_string).collect();
         if let Some(idle) = self.idle.borrow().get(&key) {
@@ -130,7 +130,7 @@ impl Engine {
         Ok(idle)
     }
 
-    /// `docker run` in the background, of a container that stays.
+    /// `docker run` in the background, of an idle container.
     pub(crate) fn start(&self, options: &[&str]) -> Result<Container> {
         self.start_script(options, STAY)
     }
@@ -148,11 +148,11 @@ impl Engine {
             .parse()
             .context("a PID")?;
         let container = Container { id, pid: Pid::from_raw(pid) };
-        // A PID counts in the engine's PID namespace, which need not be ours.
+        // The PID is that of the engine's PID namespace, which can be another one.
         let membership = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
         ensure!(
             membership.contains(&container.id),
-            "the engine counts PIDs in another PID namespace: run docker-view where it runs (scripts/docker-lab run …)"
+            "the engine is in another PID namespace: run docker-view in the same one (scripts/docker-lab run …)"
         );
         Ok(container)
     }
@@ -171,13 +171,13 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         drop(self.alive.take());
-        // What it could not remove, the next start will.
+        // The next run removes what it could not remove.
         let _ = wait(&mut self.watchdog);
     }
 }
 
-/// Removes containers and images of ours whose owner is gone. Those of another PID namespace are left alone: their
-/// owner cannot be seen from here.
+/// Removes containers and images of runs that have ended. Those of another PID namespace stay: their owner is not
+/// visible here.
 fn sweep(socket: Socket, namespace: u64) -> Result<()> {
     let listed = socket.done(&[
         "ps",

@@ -1,4 +1,4 @@
-//! The first process of a container: how it is stopped, and how others come to it.
+//! The first process of a container: how docker stop ends it, and how docker exec adds another.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -16,24 +16,24 @@ use crate::kinds::list;
 
 const STOPPED: Claim = Claim::holds(
     "stop",
-    "docker stop cannot end a PID 1 that has no handler for SIGTERM: SIGKILL does, after the grace (status 137).",
+    "SIGTERM of docker stop does not end a PID 1 without a handler: SIGKILL ends it, with status 137.",
 )
 .factor("PID 1 without a handler")
 .notes(&[88, 90])
 .arms("--init", "sleep, PID 1")
-.core(&[Row::outside("stop: exit status", "its exit status")])
+.core(&[Row::outside("stop: exit status", "exit status")])
 .asks(
     "PID 1 of a container is sleep. How does docker stop end it?",
     &[
-        right("by SIGKILL, after the grace: status 137"),
-        wrong("by SIGTERM, at once: status 143", "so most containers end: those whose PID 1 handles SIGTERM"),
-        wrong("by SIGTERM, at once: status 0", "an end that was asked for is thought to be no failure"),
-        wrong("not at all", "PID 1 is known to be immune to signals"),
+        right("by SIGKILL, after the grace period: status 137"),
+        wrong("by SIGTERM, at once: status 143", "a PID 1 that handles SIGTERM ends like that"),
+        wrong("by SIGTERM, at once: status 0", "a requested stop seems to be no failure"),
+        wrong("not at all", "PID 1 seems to be immune to all signals"),
     ],
 );
 
 pub(crate) const STOP: Step = Step {
-    title: "Stop two containers, with a grace of one second: sleep is PID 1 in one, and --init is in the other.",
+    title: "Stop two containers, with a grace period of one second. PID 1 is sleep in one, and that of --init in the other.",
     calls: &["kill(pid, SIGTERM)", "kill(pid, SIGKILL)"],
     by_hand: &[
         hand("s=$(docker run --detach box busybox sleep 600); docker stop -t 1 $s >/dev/null")
@@ -48,19 +48,20 @@ pub(crate) const STOP: Step = Step {
     run: |lab| {
         let engine = engine(lab)?;
         lab.compare(STOPPED, INIT, DEFAULTS, |options| stop(&engine, options))?
-            .shows(outside("its exit status").is(137))
+            .shows(outside("exit status").is(137))
     },
 };
 
 const ZOMBIE: Claim = Claim::holds(
     "zombie",
-    "An orphan that ends in a container stays a zombie, unless PID 1 waits for it, as that of --init does.",
+    "An orphan that ends in a container stays a zombie if PID 1 does not wait; that of --init waits.",
 )
 .factor("a PID 1 that does not wait")
+.arms("--init", "sleep, PID 1")
 .more(&[44]);
 
 pub(crate) const ORPHAN: Step = Step {
-    title: "Orphan a process in either kind of container, and end it: is it still there?",
+    title: "Create an orphan in each kind of container, and end it. Read its state.",
     calls: &["kill(pid, SIGKILL)", "waitid(P_ALL)"],
     by_hand: &[
         hand("docker exec --detach $c busybox sh -c 'busybox sleep 1 & busybox true'")
@@ -75,23 +76,25 @@ pub(crate) const ORPHAN: Step = Step {
     run: |lab| {
         let engine = engine(lab)?;
         lab.compare(ZOMBIE, INIT, DEFAULTS, |options| orphan(&engine, options))?
-            .shows(outside("the orphan that has ended").is("a zombie"))
+            .shows(outside("ended orphan").is("a zombie"))
     },
 };
 
 const EXECUTED: Claim =
-    Claim::holds("exec", "docker exec starts a process in all of the container's namespaces.")
+    Claim::holds("exec", "docker exec starts a process in all namespaces of the container.")
         .factor("docker exec")
+        .arms("plain child", "docker exec")
         .notes(&[15]);
 const EXECUTED_IN_CGROUP: Claim = Claim::holds(
     "exec-cgroup",
-    "docker exec puts it into the container's cgroup too, where setns(2) into all namespaces does not lead.",
+    "docker exec also puts the process into the container's cgroup; setns() into all namespaces does not.",
 )
 .factor("docker exec")
+.arms("setns()", "docker exec")
 .more(&[4]);
 
 pub(crate) const EXEC: Step = Step {
-    title: "Start another process in a container, by docker exec and by setns(2) alone. Where is each?",
+    title: "Start a process in a container by docker exec, and one by setns(). Read the namespaces and the cgroup.",
     calls: &["setns(pidfd, CLONE_NEW…)", "write(\"cgroup.procs\", pid)"],
     by_hand: &[
         hand("docker exec $c busybox tail -n 1 /proc/self/cgroup")
@@ -107,21 +110,21 @@ pub(crate) const EXEC: Step = Step {
         let container = engine(lab)?.idle(DEFAULTS)?;
         done(&["exec", "--detach", &container.id, "sleep", "6001"])?;
         let executed = ns_core::until("the process of docker exec", || Ok(member_with(&container, "6001")))?;
-        let mut visitor = visit(&container)?;
-        lab.saw(visitor.fact()?)?;
+        let mut entered = enter(&container)?;
+        lab.saw(entered.fact()?)?;
         let plain = Child::spawn("plain child", Namespaces::NONE, Reporter::stay)?;
         let all: Vec<Kind> = namespace::of(Some(container.pid))?.iter().map(|id| id.kind).collect();
         lab.compare(EXECUTED, plain.pid(), executed, |pid| shared_kinds(pid, &container))?
-            .shows(outside("kinds that it shares with the container").is(list(&all)))?;
-        lab.compare(EXECUTED_IN_CGROUP, visitor.pid(), executed, |pid| membership(pid, &container))?
-            .shows(outside("it is in the container's cgroup").is("yes"))
+            .shows(outside("shared with the container").is(list(&all)))?;
+        lab.compare(EXECUTED_IN_CGROUP, entered.pid(), executed, |pid| membership(pid, &container))?
+            .shows(outside("in the container's cgroup").is("yes"))
     },
 };
 
 /// A PID 1 that forwards signals and waits for orphans.
 const INIT: &Options = &["--init"];
 
-/// All kinds that a container has of its own.
+/// All kinds of namespace that a container can have of its own.
 const OWN: Namespaces = Namespaces::IPC
     .union(Namespaces::NET)
     .union(Namespaces::MNT)
@@ -131,13 +134,13 @@ const OWN: Namespaces = Namespaces::IPC
 
 fn stop(engine: &Engine, options: &Options) -> Result<Vec<Fact>> {
     let container = engine.start(options)?;
-    // The shell has to have become what it runs, or --init to have started it.
+    // Until the shell has become sleep, or --init has started it.
     ns_core::until("a container to sleep", || Ok(member_with(&container, "6000").map(drop)))?;
     done(&["stop", "-t", "1", &container.id])?;
     let status = done(&["inspect", "--format", "{{.State.ExitCode}}", &container.id])?;
     let status: i64 = status.trim().parse().context("an exit status")?;
     let which = if options.is_empty() { "sleep" } else { "docker-init" };
-    Ok(vec![Fact::inside("container", "PID 1", which), Fact::outside("its exit status", status)])
+    Ok(vec![Fact::inside("container", "PID 1", which), Fact::outside("exit status", status)])
 }
 
 fn orphan(engine: &Engine, options: &Options) -> Result<Fact> {
@@ -150,8 +153,8 @@ fn orphan(engine: &Engine, options: &Options) -> Result<Fact> {
         Ok(found.filter(adopted))
     })?;
     signals::send(pid, Some(Signal::SIGKILL))?;
-    let is = |state: &str| Ok(Fact::outside("the orphan that has ended", state));
-    // That nobody waits for it is no event. So the container is given other things to do, and PID 1 the time.
+    let is = |state: &str| Ok(Fact::outside("ended orphan", state));
+    // No event says that PID 1 does not wait. So the container runs other commands, which gives PID 1 time.
     for _ in 0..4 {
         done(&["exec", &container.id, "true"])?;
         if process::state(pid).is_err() {
@@ -160,15 +163,15 @@ fn orphan(engine: &Engine, options: &Options) -> Result<Fact> {
     }
     match process::state(pid) {
         Ok('Z') => is("a zombie"),
-        Ok(_) => is("alive"),
+        Ok(_) => is("running"),
         Err(_) => is("gone"),
     }
 }
 
-/// A child of ours that enters a container's namespaces, and stays: what it sees of itself there, we see from outside.
-fn visit(container: &Container) -> Result<Child> {
+/// Starts a child that enters the namespaces of a container and stays, so that it can be read from outside.
+fn enter(container: &Container) -> Result<Child> {
     let target = rustix::process::Pid::from_raw(container.pid.as_raw()).context("a PID")?;
-    Ok(Child::spawn("visitor", Namespaces::NONE, move |me| {
+    Ok(Child::spawn("entered", Namespaces::NONE, move |me| {
         let target = pidfd_open(target, PidfdFlags::empty()).named(|| "pidfd_open()".into())?;
         let entered = namespace::enter_all_of(target.as_fd(), OWN);
         me.report("setns(pidfd, all kinds)", Outcome::of(entered)?)?;
@@ -180,13 +183,13 @@ fn shared_kinds(pid: Pid, container: &Container) -> Result<Fact> {
     let its = namespace::of(Some(container.pid))?;
     let kinds: Vec<Kind> =
         namespace::of(Some(pid))?.into_iter().filter(|id| its.contains(id)).map(|id| id.kind).collect();
-    Ok(Fact::outside("kinds that it shares with the container", list(&kinds)))
+    Ok(Fact::outside("shared with the container", list(&kinds)))
 }
 
 fn membership(pid: Pid, container: &Container) -> Result<Fact> {
     let path = format!("/proc/{pid}/cgroup");
     let text = fs::read_to_string(&path).with_context(|| format!("cat {path}"))?;
-    Ok(Fact::outside("it is in the container's cgroup", text.contains(&container.id)))
+    Ok(Fact::outside("in the container's cgroup", text.contains(&container.id)))
 }
 
 /// The process in a container whose last argument is `word`.
@@ -196,7 +199,7 @@ fn member_with(container: &Container, word: &str) -> Option<Pid> {
     let read = |pid: i32, file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let is_it = |pid: &i32| {
         let arguments = read(*pid, "cmdline");
-        // `sh -c 'exec sleep 6000'` is not there yet, and docker-init is above it.
+        // Neither `sh -c 'exec sleep 6000'`, before its execve(), nor docker-init, the parent.
         arguments.starts_with("sleep\0")
             && arguments.trim_end_matches('\0').ends_with(word)
             && read(*pid, "cgroup").contains(&container.id)

@@ -1,4 +1,4 @@
-//! The interfaces of a process's network, and what leads from them to ours.
+//! The interfaces of a process's network namespace, and their peers in that of this program.
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -6,14 +6,14 @@ use std::os::fd::AsFd;
 use ns_core::net::Netlink;
 use ns_core::{Kind, NsFile, Pid};
 
-/// An interface of a process's network, and where its other end is, if that is in ours.
+/// An interface of a process's network namespace, and its peer, if that is in the namespace of this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub(crate) name: String,
     pub(crate) kind: Option<String>,
-    /// The index of its other end, in whatever namespace that is: what /sys/class/net/NAME/iflink says.
+    /// The index of its peer, in the namespace of the peer: the value of /sys/class/net/NAME/iflink.
     pub(crate) iflink: Option<u32>,
-    /// The other end, and the bridge that it is a port of.
+    /// The peer, and the bridge of which it is a port.
     pub(crate) peer: Option<(String, Option<String>)>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn interfaces(pid: Pid) -> ns_core::Result<Vec<Interface>> {
     let by_index: BTreeMap<u32, &str> = here.iter().map(|link| (link.index, link.name.as_str())).collect();
     let mut found: Vec<Interface> = Vec::new();
     for link in Netlink::open_in(&namespace)?.links()? {
-        // The number alone would not do: every namespace counts its links from 1.
+        // The index alone is not enough: every namespace counts its links from 1.
         let peer = here.iter().find(|other| {
             number.is_some()
                 && other.peer_namespace == number

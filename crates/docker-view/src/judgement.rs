@@ -1,7 +1,7 @@
-//! What a process most likely is, from evidence that can be named.
+//! What a process most likely is, and the evidence for it.
 //!
-//! The kernel knows no containers: nothing in /proc says who made one. But every creator leaves marks, and what it does not
-//! isolate is a mark too.
+//! The kernel has no object called container: nothing in /proc names the creator. But every creator leaves marks, and what
+//! it does not isolate is a mark too.
 
 use std::path::Path;
 
@@ -15,11 +15,11 @@ use crate::process::{Process, is_read_only};
 pub(crate) struct Judgement {
     pub(crate) what: &'static str,
     pub(crate) evidence: Vec<String>,
-    /// For a Docker container: the options that explain in what it differs from one that was started without any.
+    /// For a Docker container: the options that explain how it differs from one without options.
     pub(crate) options: Vec<String>,
 }
 
-/// The marks of one creator that a process has, of whose namespaces these kinds are its own.
+/// The marks of one creator that a process has. The kinds are those of its own namespaces.
 type Marks = fn(&Process, &[Kind]) -> Vec<String>;
 
 pub(crate) const DOCKER: &str = "a Docker container";
@@ -32,7 +32,7 @@ pub(crate) const SERVICE: &str = "a systemd service";
 pub(crate) const BY_HAND: &str = "a container made by hand, as by unshare";
 pub(crate) const PLAIN: &str = "a plain process";
 
-/// Judges `process`, whose namespaces of the kinds `own` are not those of who asks.
+/// Judges `process`, which has its own namespaces of the kinds `own`.
 pub(crate) fn judge(process: &Process, own: &[Kind]) -> Judgement {
     let rules: [(&str, Marks); 7] = [
         (DOCKER, docker),
@@ -43,7 +43,7 @@ pub(crate) fn judge(process: &Process, own: &[Kind]) -> Judgement {
         (MINI, mini_container),
         (SERVICE, service),
     ];
-    // The creator with the most marks. Of equals the first: max_by_key would take the last.
+    // The creator with the most marks, and of equals the first: max_by_key takes the last.
     let found = rules.into_iter().rev().map(|(what, marks)| (what, marks(process, own)));
     let best = found.filter(|(_, evidence)| !evidence.is_empty()).max_by_key(|(_, evidence)| evidence.len());
     let (what, evidence) = best.unwrap_or_else(|| by_default(own));
@@ -53,7 +53,7 @@ pub(crate) fn judge(process: &Process, own: &[Kind]) -> Judgement {
 
 fn by_default(own: &[Kind]) -> (&'static str, Vec<String>) {
     if own.is_empty() {
-        return (PLAIN, vec!["it is in all of our namespaces".into()]);
+        return (PLAIN, vec!["it shares all namespaces with docker-view".into()]);
     }
     let kinds: Vec<_> = own.iter().map(|kind| kind.link()).collect();
     (BY_HAND, vec![format!("namespaces of its own: {}", kinds.join(" ")), "no mark of a creator".into()])
@@ -70,31 +70,32 @@ fn in_cgroup(process: &Process, wanted: impl Fn(&str) -> bool) -> Option<&str> {
 }
 
 fn ancestor<'a>(process: &'a Process, names: &[&str]) -> Option<&'a String> {
-    // Whose program we may not see goes by a name of 15 bytes at most: containerd-shim for containerd-shim-runc-v2.
+    // Without permission to read the program, there is a name of at most 15 bytes: containerd-shim for
+    // containerd-shim-runc-v2.
     process.ancestors.iter().find(|own| names.iter().any(|name| own.starts_with(name)))
 }
 
 fn docker(process: &Process, own: &[Kind]) -> Vec<String> {
     let mut marks = Vec::new();
     if !own.contains(&Kind::Mnt) {
-        return marks; // there is no option that leaves it out
+        return marks; // no option leaves it out
     }
     if process.marks.contains(&"/.dockerenv") {
         marks.push("/.dockerenv is in its root directory".into());
     }
     let its_own = |path: &str| path.contains("docker") && id_in(path).is_some();
     if in_cgroup(process, its_own).is_some() {
-        marks.push("its cgroup is named after docker and an ID of 64 digits".into());
+        marks.push("its cgroup has docker and an ID of 64 digits in its name".into());
     }
     let hostname = process.mounts.iter().find(|mount| mount.mount_point == Path::new("/etc/hostname"));
     let by_engine = |root: &str| root.contains("/containers/") && id_in(root).is_some();
     if hostname.is_some_and(|mount| by_engine(&mount.root) && !mount.root.contains("/userdata/")) {
-        marks.push("its /etc/hostname is a file of the engine's, mounted".into());
+        marks.push("its /etc/hostname is a mounted file of the engine".into());
     }
     if process.effective & process.bounding == DOCKER_DEFAULT && process.seccomp == 2 {
         marks.push("it has Docker's 14 capabilities and a seccomp filter".into());
     }
-    // Without a mark of its name, what is left is every engine's.
+    // Without a mark that has its name, the others can be those of any engine.
     let named = marks.iter().any(|mark: &String| mark.contains("docker"));
     if named && ancestor(process, &["containerd-shim", "docker-containe"]).is_some() {
         marks.push("its ancestor is a containerd-shim".into());
@@ -141,7 +142,7 @@ fn nspawn(process: &Process, _own: &[Kind]) -> Vec<String> {
 fn bubblewrap(process: &Process, own: &[Kind]) -> Vec<String> {
     let mut marks = Vec::new();
     if !own.contains(&Kind::Mnt) {
-        return marks; // bubblewrap makes one always
+        return marks; // bubblewrap always creates one
     }
     if process.command == "bwrap" || ancestor(process, &["bwrap"]).is_some() {
         marks.push("its ancestor is bwrap".into());
@@ -168,11 +169,11 @@ fn mini_container(process: &Process, own: &[Kind]) -> Vec<String> {
 
 fn service(process: &Process, own: &[Kind]) -> Vec<String> {
     let mut marks = Vec::new();
-    // A unit within the cgroup of a login is a user's own manager's.
+    // A unit within the cgroup of a login belongs to the user's manager.
     let unit = in_cgroup(process, |path| path.split('/').any(|part| part.ends_with(".service")));
     let Some(unit) = unit else { return marks };
     if own.contains(&Kind::Pid) {
-        return marks; // no service has one; what runs below it does
+        return marks; // no service has one, but a container below it has
     }
     let name = unit.split('/').rev().find(|part| part.ends_with(".service")).unwrap_or_default();
     marks.push(format!("its cgroup is that of {name}"));
@@ -180,12 +181,12 @@ fn service(process: &Process, own: &[Kind]) -> Vec<String> {
         marks.push("its parent is systemd".into());
     }
     if own.contains(&Kind::Mnt) {
-        marks.push("it has mounts of its own, as PrivateTmp= and its like make them".into());
+        marks.push("it has mounts of its own, as with PrivateTmp= and similar settings".into());
     }
     marks
 }
 
-/// From what Docker does by default to what is seen here.
+/// The options that explain the difference from Docker's default.
 fn docker_options(process: &Process, own: &[Kind]) -> Vec<String> {
     let mut options = Vec::new();
     for (kind, option) in [
@@ -202,7 +203,7 @@ fn docker_options(process: &Process, own: &[Kind]) -> Vec<String> {
         options.push("an engine with userns-remap, or a rootless one".into());
     }
     let unmasked = process.masked().is_empty();
-    // Without it, a mask of /proc says as little as one of /sys.
+    // Without a /proc, there is nothing to mask.
     let sees_proc = process.mounts.iter().any(|mount| mount.mount_point == Path::new("/proc"));
     let added = process.bounding & !DOCKER_DEFAULT;
     let dropped = DOCKER_DEFAULT & !process.bounding;

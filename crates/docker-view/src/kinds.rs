@@ -1,4 +1,4 @@
-//! Which namespaces a container has of its own, and how each is left out.
+//! Which namespaces a container has of its own, and which options leave them out.
 
 use anyhow::Result;
 use lesson::{Claim, Lab, Need, Row, Step, every, hand, outside, right, wrong};
@@ -8,22 +8,22 @@ use crate::engine::{Container, DEFAULTS, Engine, engine};
 use crate::process::Process;
 
 const NEW: Claim =
-    Claim::holds("new-kinds", "A container has ipc, mnt, net, pid and uts namespaces of its own.")
+    Claim::holds("new-kinds", "A container has its own ipc, mnt, net, pid and uts namespaces.")
         .factor("docker run")
         .notes(&[1, 2])
-        .core(&[Row::outside("namespaces, its own", "kinds of its own")])
+        .core(&[Row::outside("own namespaces", "own namespaces")])
         .asks(
             "Which namespaces does docker run create when no option is given?",
             &[
-                right("ipc, mnt, net, pid and uts, at the least"),
+                right("ipc, mnt, net, pid and uts, at least"),
                 wrong("one of each kind", "a container seems to have one of everything"),
-                wrong("pid, net and mnt alone", "what tutorials show is ps, ip and ls in a container"),
-                wrong("user, mnt and pid", "unshare -r and rootless engines begin with a user namespace"),
+                wrong("pid, net and mnt alone", "tutorials show ps, ip and ls in a container"),
+                wrong("user, mnt and pid", "unshare -r and rootless engines start with a user namespace"),
             ],
         );
 
 pub(crate) const START: Step = Step {
-    title: "Start a container, and compare its first process with a plain child of ours.",
+    title: "Start a container. Compare the namespaces of its first process with those of a plain child.",
     calls: &["clone3(CLONE_NEWIPC|CLONE_NEWNET|CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWUTS)"],
     by_hand: &[
         hand("tar -cC /usr bin/busybox | docker import - box >/dev/null")
@@ -42,36 +42,33 @@ pub(crate) const START: Step = Step {
         lab.actor(&plain)?;
         show_namespaces(lab, &container)?;
         lab.compare(NEW, plain.pid(), container.pid, |pid| {
-            Ok(Fact::outside("kinds of its own", list(&own_kinds(pid)?)))
+            Ok(Fact::outside("own namespaces", list(&own_kinds(pid)?)))
         })?
-        .shows(outside("kinds of its own").that(|kinds| FIVE.iter().all(|kind| is_in(kinds, kind.link()))))
+        .shows(outside("own namespaces").that(|kinds| FIVE.iter().all(|kind| is_in(kinds, kind.link()))))
     },
 };
 
 const SHARED: Claim =
-    Claim::holds("shared-kinds", "A container is in the time and user namespaces of its host.")
+    Claim::holds("shared-kinds", "By default, a container is in the time and user namespaces of its host.")
         .factor("Docker's defaults")
         .notes(&[107])
         .arms("new ones", "docker run")
         .core(&[
-            Row::outside("in host's time ns", "its time namespace is ours"),
-            Row::outside("in host's user ns", "its user namespace is ours"),
+            Row::outside("in host's time ns", "in the host's time namespace"),
+            Row::outside("in host's user ns", "in the host's user namespace"),
         ])
         .asks(
             "Root in a container, with Docker's defaults: which user is that on the host?",
             &[
                 right("root: they share the user namespace"),
-                wrong(
-                    "nobody",
-                    "what is unmapped shows as nobody, and a container is thought to map nothing",
-                ),
-                wrong("one with an ID of 100000 or so", "that takes userns-remap, or a rootless engine"),
-                wrong("the one who typed docker run", "so it is with unshare --map-root-user"),
+                wrong("nobody", "an unmapped user shows as nobody, and a container seems to map none"),
+                wrong("one with an ID of 100000 or so", "userns-remap or a rootless engine does so"),
+                wrong("the user who typed docker run", "unshare --map-root-user does so"),
             ],
         );
 
 pub(crate) const COMPARE_THE_REST: Step = Step {
-    title: "Ask the same of the two kinds that Docker leaves alone; a child has them both anew.",
+    title: "Compare the time and user namespaces with the host's. The control is a child that creates both.",
     calls: &["clone3(CLONE_NEWTIME|CLONE_NEWUSER)", "readlink(\"/proc/PID/ns/time\")"],
     by_hand: &[hand("readlink /proc/$p/ns/{time,user} /proc/self/ns/{time,user}")
         .as_root()
@@ -84,8 +81,9 @@ pub(crate) const COMPARE_THE_REST: Step = Step {
             Spawn::new("child").namespaces(Namespaces::TIME | Namespaces::USER).run(Reporter::stay)?;
         lab.compare(SHARED, other.pid(), container.pid, |pid| {
             let own = own_kinds(pid)?;
-            let is_ours = |kind| Fact::outside(format!("its {kind} namespace is ours"), !own.contains(&kind));
-            Ok([Kind::Time, Kind::User].map(is_ours))
+            let is_shared =
+                |kind| Fact::outside(format!("in the host's {kind} namespace"), !own.contains(&kind));
+            Ok([Kind::Time, Kind::User].map(is_shared))
         })?
         .shows(every().is("yes"))
     },
@@ -93,13 +91,14 @@ pub(crate) const COMPARE_THE_REST: Step = Step {
 
 const LEFT_OUT: Claim = Claim::holds(
     "left-out",
-    "--ipc host, --network host, --pid host and --uts host leave out a namespace each, and no other.",
+    "--ipc host, --network host, --pid host and --uts host each leave out one namespace, and no other.",
 )
 .factor("the option")
+.arms("the default", "the option")
 .notes(&[2]);
 
 pub(crate) const LEAVE_OUT: Step = Step {
-    title: "Start one more for each option that leaves a namespace out.",
+    title: "Start a container for each option that leaves a namespace out.",
     calls: &["readlink(\"/proc/PID/ns/KIND\")"],
     by_hand: &[
         hand("docker run --rm --uts host box busybox readlink /proc/self/ns/uts")
@@ -122,13 +121,14 @@ pub(crate) const LEAVE_OUT: Step = Step {
 
 const OWN_ROOT: Claim = Claim::holds(
     "own-root",
-    "A container's root directory is the root of its mount namespace, which no chroot could make it.",
+    "mountinfo of a container lists a mount at / in its own mount namespace; after chroot() it lists none.",
 )
 .factor("pivot_root(2)")
+.arms("chroot()", "docker run")
 .notes(&[2]);
 
 pub(crate) const FIND_THE_ROOT: Step = Step {
-    title: "Look for the mount of its root directory among those that it sees; a chroot hides that mount.",
+    title: "Look for a mount at / in mountinfo of a container, and of a chrooted process.",
     calls: &["chroot(\"/usr\")", "open(\"/proc/PID/mountinfo\")"],
     by_hand: &[
         hand("awk '$5 == \"/\" {print $4, $5, $(NF-2)}' /proc/$p/mountinfo")
@@ -146,9 +146,9 @@ pub(crate) const FIND_THE_ROOT: Step = Step {
             me.report("chroot(\"/usr\")", "OK")?;
             me.stay()
         })?;
-        jailed.fact()?; // it is there
+        jailed.fact()?; // chroot() is done
         lab.compare(OWN_ROOT, jailed.pid(), container.pid, mount_of_the_root)?
-            .shows(outside("the mount of its root directory").is("one of its own mount namespace"))
+            .shows(outside("mount at /").is("in its own namespace"))
     },
 };
 
@@ -161,10 +161,10 @@ fn show_namespaces(lab: &mut Lab, container: &Container) -> Result<()> {
         let own = ours.iter().copied().find(|own| own.kind == id.kind);
         rows.push(vec![id.kind.link().into(), own.into(), (*id).into(), ours.contains(id).into()]);
     }
-    lab.table("Namespaces of a container", &["kind", "ours", "the container's", "shared"], rows)
+    lab.table("Namespaces of a container", &["kind", "host", "container", "shared"], rows)
 }
 
-/// For each of four options: which of the usual kinds a container lacks that was given it, or was not.
+/// For each of four options: which of the usual kinds a container lacks. It has the option if `given`.
 fn left_out(engine: &Engine, given: bool) -> Result<Vec<Fact>> {
     let usual = own_kinds(engine.idle(DEFAULTS)?.pid)?;
     let lacks = |option: &str| {
@@ -179,14 +179,14 @@ fn left_out(engine: &Engine, given: bool) -> Result<Vec<Fact>> {
 fn mount_of_the_root(pid: Pid) -> Result<Fact> {
     let process = Process::look_at(pid)?;
     let how = match process.root_mount() {
-        Some(_) if !own_kinds(pid)?.contains(&Kind::Mnt) => "ours",
-        Some(_) => "one of its own mount namespace",
-        None => "none that it could see",
+        Some(_) if !own_kinds(pid)?.contains(&Kind::Mnt) => "the host's",
+        Some(_) => "in its own namespace",
+        None => "none",
     };
-    Ok(Fact::outside("the mount of its root directory", how))
+    Ok(Fact::outside("mount at /", how))
 }
 
-/// The kinds of namespace that `pid` does not share with us.
+/// The kinds of namespace that `pid` does not share with this program.
 pub(crate) fn own_kinds(pid: Pid) -> Result<Vec<Kind>> {
     let ours = namespace::of(None)?;
     let its = namespace::of(Some(pid))?;

@@ -10,15 +10,14 @@ use crate::engine::{Container, DEFAULTS, Engine, Options, engine};
 use crate::kinds::is_in;
 use crate::process::Process;
 
-const CAPABILITIES: Claim = Claim::holds(
-    "capabilities",
-    "Root in a container has 14 capabilities and no others, unless more are added.",
-)
-.factor("Docker's default set")
-.notes(&[2]);
+const CAPABILITIES: Claim =
+    Claim::holds("capabilities", "By default, root in a container has exactly 14 effective capabilities.")
+        .factor("Docker's default set")
+        .arms("--cap-add", "the default")
+        .notes(&[2]);
 
 pub(crate) const READ_CAPABILITIES: Step = Step {
-    title: "Read off the capabilities of a container, and of one that was given one more.",
+    title: "Read the capabilities of a container, and of one with --cap-add SYS_ADMIN.",
     calls: &["open(\"/proc/PID/status\")"],
     by_hand: &[
         hand("grep CapEff /proc/$p/status").as_root().prints("CapEff: 00000000a80425fb").in_the_same_shell(),
@@ -39,32 +38,34 @@ pub(crate) const READ_CAPABILITIES: Step = Step {
 
 const SECCOMP: Claim = Claim::holds(
     "seccomp",
-    "Docker's seccomp filter refuses unshare(CLONE_NEWUSER), which the kernel grants without it.",
+    "Under Docker's seccomp filter, unshare(CLONE_NEWUSER) fails with EPERM; unconfined, it succeeds.",
 )
 .factor("the default seccomp profile")
+.arms("unconfined", "the default")
 .notes(&[2]);
 
 pub(crate) const MAKE_A_USER_NAMESPACE: Step = Step {
-    title: "Make a user namespace inside, with the filter and without.",
+    title: "Call unshare(CLONE_NEWUSER) in a container, without the filter and with it.",
     calls: &["seccomp(SECCOMP_SET_MODE_FILTER)", "unshare(CLONE_NEWUSER)"],
     by_hand: &[hand("docker run --rm box busybox unshare -U busybox true").as_root().prints("EPERM").in_the_same_shell(), hand("docker run --rm --security-opt seccomp=unconfined box busybox unshare -U busybox true && echo OK").as_root().prints("OK"), ],
     claims: &[SECCOMP],
     run: |lab| {
         let engine = engine(lab)?;
-        lab.compare(SECCOMP, UNFILTERED, DEFAULTS, |options| make_a_user_namespace(&engine, options))?
+        lab.compare(SECCOMP, UNFILTERED, DEFAULTS, |options| create_a_user_namespace(&engine, options))?
             .shows(inside("unshare(CLONE_NEWUSER)").is("EPERM"))
     },
 };
 
 const MASKED: Claim = Claim::holds(
     "masked",
-    "Over parts of /proc and /sys there are mounts that are empty or read-only, over /proc/sys for one.",
+    "By default, a mount hides the content of /proc/keys, and another makes /proc/sys read-only.",
 )
 .factor("the default system paths")
+.arms("no masks", "the default")
 .notes(&[2]);
 
 pub(crate) const LIST_MASKS: Step = Step {
-    title: "List what is mounted over files of the kernel's own.",
+    title: "List the mounts over files in /proc and /sys.",
     calls: &["open(\"/proc/PID/mountinfo\")"],
     by_hand: &[hand("docker run --rm box busybox grep -E ' /proc(|/keys|/sys) ' /proc/self/mountinfo")
         .as_root()
@@ -82,24 +83,24 @@ pub(crate) const LIST_MASKS: Step = Step {
 
 const NO_PROC: Claim = Claim::holds(
     "no-new-proc",
-    "Where parts of /proc are masked, the owner of a new PID namespace may not mount a /proc for it: EPERM.",
+    "Where parts of /proc are masked, mount() of a /proc for a new PID namespace fails with EPERM.",
 )
 .factor("masked paths")
 .notes(&[127])
 .arms("no masks", "the default")
 .core(&[Row::inside("mount a new /proc", MOUNT_A_PROC)])
 .asks(
-    "In a container the owner of a new PID namespace may mount no /proc for it. Which option of docker run allows it?",
+    "In a container, the owner of a new PID namespace cannot mount a /proc for it. Which option of docker run allows it?",
     &[
         right("--security-opt systempaths=unconfined"),
-        wrong("--cap-add SYS_ADMIN", "mount() takes it, but in its own user namespace the process has it"),
-        wrong("--pid host", "/proc shows PIDs, and so is thought to depend on whose they are"),
-        wrong("none: it takes the host's root", "user namespaces are thought to allow no mounts at all"),
+        wrong("--cap-add SYS_ADMIN", "mount() needs it, but the process has it in its own user namespace"),
+        wrong("--pid host", "/proc shows PIDs, so it seems to depend on their namespace"),
+        wrong("none: only root on the host can", "a user namespace seems to allow no mounts at all"),
     ],
 );
 const MAY_MOUNT_PROC: Claim = Claim::refuted(
     "any-new-proc",
-    "A process with a user and a PID namespace of its own can mount /proc for it.",
+    "A process with its own user and PID namespaces can mount a /proc for them.",
     "no-new-proc",
 )
 .factor("masked paths")
@@ -107,19 +108,19 @@ const MAY_MOUNT_PROC: Claim = Claim::refuted(
 .arms("no masks", "the default")
 .core(&[Row::inside("\"can mount /proc\"", MOUNT_A_PROC)])
 .asks(
-    "In a container without a seccomp filter, a process creates user, PID and mount namespaces. May it mount a /proc?",
+    "In a container without a seccomp filter, a process creates user, PID and mount namespaces. Can it mount a /proc?",
     &[
         right("no: EPERM"),
-        wrong("yes: it owns its PID namespace", "the notes say so, and outside of a container it is so"),
-        wrong("yes, and it shows the host's processes", "a /proc is thought to show all that there are"),
-        wrong("no: EBUSY, /proc is mounted already", "a mount on a mount is thought to be refused"),
+        wrong("yes: it owns its PID namespace", "outside of a container it can"),
+        wrong("yes, and it shows the host's processes", "a /proc seems to show all processes"),
+        wrong("no: EBUSY, /proc is mounted already", "a second mount at one place seems to be refused"),
     ],
 );
 
 const MOUNT_A_PROC: &str = "mount -t proc proc /proc";
 
 pub(crate) const MOUNT_PROC: Step = Step {
-    title: "Make a namespace of each kind that a new /proc needs, and mount one; without masks, then with them.",
+    title: "Create the namespaces that a new /proc needs, and mount it: without masks, then with them.",
     calls: &["unshare(CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNS)", "mount(\"proc\", \"/proc\", \"proc\")"],
     by_hand: &[hand("free='--security-opt seccomp=unconfined --security-opt apparmor=unconfined'").as_root().prints("").in_the_same_shell(), hand("docker run --rm $free box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc").as_root().prints("mount: permission denied (are you root?)"), hand("more='--security-opt systempaths=unconfined'").as_root().prints(""), hand("docker run --rm $free $more box busybox unshare -U -r -p -f -m busybox mount -t proc proc /proc && echo OK").as_root().prints("OK"), ],
     claims: &[MAY_MOUNT_PROC, NO_PROC],
@@ -134,13 +135,14 @@ pub(crate) const MOUNT_PROC: Step = Step {
 
 const NO_NEW_PRIVS: Claim = Claim::holds(
     "no-new-privs",
-    "no_new_privs is off in a container, and on where --security-opt no-new-privileges asks for it.",
+    "no_new_privs is off in a container by default, and on with --security-opt no-new-privileges.",
 )
 .factor("--security-opt no-new-privileges")
+.arms("the default", "no-new-privileges")
 .notes(&[2]);
 
 pub(crate) const ASK_FOR_NO_NEW_PRIVILEGES: Step = Step {
-    title: "Ask for no new privileges by execve(2).",
+    title: "Start a container with --security-opt no-new-privileges.",
     calls: &["prctl(PR_SET_NO_NEW_PRIVS, 1)"],
     by_hand: &[hand(
         "docker run --rm --security-opt no-new-privileges box busybox grep NoNewPrivs /proc/self/status",
@@ -161,14 +163,15 @@ pub(crate) const ASK_FOR_NO_NEW_PRIVILEGES: Step = Step {
 
 const PRIVILEGED: Claim = Claim::holds(
     "privileged",
-    "--privileged gives every capability that the engine knows, and takes away masks and seccomp filter.",
+    "--privileged gives all capabilities older than Linux 5.8, no masks, and no seccomp filter.",
 )
 .factor("--privileged")
+.arms("the default", "--privileged")
 .notes(&[2])
 .requires(&[Requirement::Probe(all_capabilities)]);
 
 pub(crate) const DENY_NOTHING: Step = Step {
-    title: "Start one to which nothing is denied.",
+    title: "Start a container with --privileged.",
     calls: &["open(\"/proc/PID/status\")", "open(\"/proc/PID/mountinfo\")"],
     by_hand: &[hand("docker run --rm --privileged box busybox grep -E 'CapEff|Seccomp:' /proc/self/status")
         .as_root()
@@ -188,7 +191,7 @@ const UNFILTERED: &Options =
     &["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"];
 const UNMASKED: &Options = &["--security-opt", "systempaths=unconfined"];
 
-fn make_a_user_namespace(engine: &Engine, options: &Options) -> Result<[Fact; 2]> {
+fn create_a_user_namespace(engine: &Engine, options: &Options) -> Result<[Fact; 2]> {
     let ran = engine.run(options, "grep -o 'Seccomp:.*' /proc/self/status | cut -f 2; unshare -U true")?;
     Ok([
         Fact::inside("container", "unshare(CLONE_NEWUSER)", ran.outcome()),
@@ -198,7 +201,7 @@ fn make_a_user_namespace(engine: &Engine, options: &Options) -> Result<[Fact; 2]
 
 fn covered(container: &Container) -> Result<Vec<Fact>> {
     let seen = Process::look_at(container.pid)?;
-    // Which files a kernel and an engine have varies.
+    // The paths depend on the kernel and on the engine.
     let list = |mut paths: Vec<String>| {
         paths.sort();
         if paths.is_empty() { Value::from("none") } else { paths.join(" ").into() }
@@ -206,7 +209,7 @@ fn covered(container: &Container) -> Result<Vec<Fact>> {
     Ok(vec![Fact::outside("masked", list(seen.masked())), Fact::outside("read-only", list(seen.read_only()))])
 }
 
-/// In a container without a filter, which would refuse the namespaces.
+/// The container has no seccomp filter, because the filter denies new namespaces.
 fn mount_proc(engine: &Engine, options: &Options) -> Result<Fact> {
     let options = [UNFILTERED, options].concat();
     let ran = engine.run(&options, "unshare -U -r -p -f -m mount -t proc proc /proc")?;
@@ -219,15 +222,15 @@ fn denied(container: &Container) -> Result<Vec<Fact>> {
     let number = |count: usize| if count == 0 { "none".to_string() } else { count.to_string() };
     Ok(vec![
         Fact::outside(LACKS, number((lacks & OLD).count_ones() as usize)),
-        Fact::outside("newer ones that it lacks", capabilities::named(lacks & !OLD)),
+        Fact::outside("newer ones it lacks", capabilities::named(lacks & !OLD)),
         Fact::outside("masked paths", number(seen.masked().len())),
         Fact::outside("seccomp", if seen.seccomp == 0 { "off" } else { "a filter" }),
     ])
 }
 
-const LACKS: &str = "capabilities that it lacks";
-/// Those of before Linux 5.8, CAP_AUDIT_READ the last of them. An engine gives what it has a name for: Docker 20.10 knows
-/// of none that came later.
+const LACKS: &str = "capabilities it lacks";
+/// The capabilities of before Linux 5.8, up to CAP_AUDIT_READ. An engine gives those that it knows, and Docker 20.10
+/// knows no later ones.
 const OLD: u64 = u64::MAX >> (63 - 37);
 
 /// An engine that lacks a capability itself can give no container all of them.
@@ -237,7 +240,7 @@ fn all_capabilities() -> ns_core::Result<Option<Unmet>> {
     let names = names.split_once(": ").map_or(&*names, |(_, names)| names);
     Ok((lacks != 0).then(|| {
         Unmet::new(
-            format!("{names}, which --privileged would give and nobody here can"),
+            format!("{names}, which --privileged gives and no process here has"),
             "run where root has all capabilities: on the host, or in scripts/vm",
         )
     }))

@@ -1,4 +1,4 @@
-//! The limits on a process: of its own cgroup and of all above it.
+//! The limits on a process: those of its cgroup and of all ancestors.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) struct Limit {
     pub(crate) set_in: String,
 }
 
-/// The limits on `process`: of its own cgroup and all above it the least, which is what the kernel enforces.
+/// The limits on `process`. The strictest of its cgroup and all ancestors applies.
 pub(crate) fn limits(process: &Process) -> Vec<Limit> {
     let mounts = mount::list(None).unwrap_or_default();
     let kinds: [(&str, &str, &[&str]); 3] = [
@@ -35,8 +35,8 @@ pub(crate) fn limits(process: &Process) -> Vec<Limit> {
     limits
 }
 
-/// The least that `files` say in the cgroup `own` and all above it, up to `top`, and the file that says it. `None` where
-/// there is none of these files.
+/// The strictest limit in `files` of the cgroup `own` and its ancestors up to `top`, and the file that has it. `None` if
+/// none of these files exists.
 fn least(top: &Path, own: &Path, files: &[&str]) -> Option<(String, String)> {
     let mut least: Option<(f64, String, PathBuf)> = None;
     let mut asked = false;
@@ -57,11 +57,11 @@ fn least(top: &Path, own: &Path, files: &[&str]) -> Option<(String, String)> {
     found.or_else(|| asked.then(|| ("max".into(), "-".into())))
 }
 
-/// What a file of a cgroup limits to, as a number to compare and in words. `None` for no limit.
+/// The limit in a file of a cgroup, as a number to compare and in words. `None` for no limit.
 fn reading(text: &str, file: &Path) -> Option<(f64, String)> {
     let mut words = text.split_whitespace();
     let first = words.next()?;
-    // v1 says -1 for no quota, and for no limit of memory the largest number of whole pages.
+    // v1 has -1 for no quota, and the largest number of whole pages for no memory limit.
     let number: f64 = first.parse().ok().filter(|number| (0.0..9.2e18).contains(number))?;
     // cpu.max has the quota and the period; on v1 the period has a file of its own.
     let period = match file.file_name().and_then(OsStr::to_str) {
@@ -73,7 +73,7 @@ fn reading(text: &str, file: &Path) -> Option<(f64, String)> {
     Some((share, format!("{share:.2} of one CPU")))
 }
 
-/// Where we see the cgroup of a membership: the top of that mount, and the directory.
+/// Where the cgroup of a membership is visible: the mount point, and its directory.
 fn directory(mounts: &[Mount], member: &Membership) -> Option<(PathBuf, PathBuf)> {
     let first = member.controllers.split(',').next().unwrap_or_default();
     let fits = |mount: &&Mount| match (mount.fs_type.as_str(), first) {

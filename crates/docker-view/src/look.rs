@@ -1,4 +1,4 @@
-//! `docker-view --pid N`: the look at any process of this machine, whoever put it where it is.
+//! `docker-view --pid N`: shows any process of this machine, and what it most likely is.
 
 use std::ffi::OsString;
 use std::io;
@@ -16,22 +16,22 @@ use crate::judgement::judge;
 use crate::limits::limits;
 use crate::process::{self, Process, shortened};
 
-/// What may be asked instead of the experiment.
+/// Options that replace the experiment.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Processes {
-    /// Look at these processes of this machine instead: what are they, and what do they share with us?
+    /// Show these processes of this machine instead: what they most likely are, and which namespaces they share.
     #[arg(long = "pid", value_name = "PID", num_args = 1.., allow_negative_numbers = true)]
     pids: Vec<OsString>,
 }
 
-/// Looks at the processes of this machine that are asked for, if any are.
+/// Shows the processes that --pid names, if it names any.
 pub(crate) fn instead(asked: &Processes, settings: &Settings) -> Option<Result<u8>> {
     (!asked.pids.is_empty()).then(|| look(asked, settings))
 }
 
 fn look(asked: &Processes, settings: &Settings) -> Result<u8> {
     let pids: Vec<Pid> = asked.pids.iter().map(|text| process::parse(text)).collect::<Result<_>>()?;
-    // All are looked at before anything is shown: one that is gone is a complaint and not half an answer.
+    // All are read before any is shown: if one has ended, there is an error and no partial answer.
     let processes: Vec<Process> = pids.into_iter().map(Process::look_at).collect::<Result<_>>()?;
     let ours = namespace::of(None)?;
     let first = namespace::of(Some(Pid::from_raw(1))).ok();
@@ -83,35 +83,35 @@ fn namespaces(process: &Process, ours: &[NsId], first: Option<&[NsId]>) -> Event
         let Some(id) = process.namespace(kind) else {
             return vec![kind.link().into(), "-".into(), "-".into(), "-".into()];
         };
-        // /proc/1/ns is closed to all but root.
+        // Only root can read /proc/1/ns.
         let like_first = first.map_or("?".into(), |first| Value::from(first.contains(&id)));
         vec![kind.link().into(), id.into(), ours.contains(&id).into(), like_first]
     };
     let rows = Kind::ALL.into_iter().map(row).collect();
-    table("Which namespaces does it share?", &["kind", "namespace", "with us", "with PID 1"], rows)
+    table("Which namespaces does it share?", &["kind", "namespace", "with docker-view", "with PID 1"], rows)
 }
 
 fn privileges(process: &Process) -> Event {
     let seccomp = match process.seccomp {
         0 => "off",
-        1 => "strict: read, write and exit alone",
+        1 => "strict: only read, write and exit",
         _ => "a filter",
     };
     let rows = vec![
-        vec!["user IDs, inside outside count".into(), name(process.uid_map.join("; "))],
+        vec!["user IDs: inside, outside, count".into(), name(process.uid_map.join("; "))],
         vec!["group IDs".into(), name(process.gid_map.join("; "))],
         vec!["effective capabilities".into(), name(capabilities::in_short(process.effective))],
         vec!["bounding set".into(), name(capabilities::in_short(process.bounding))],
         vec!["seccomp".into(), seccomp.into()],
         vec!["no_new_privs".into(), process.no_new_privs.into()],
     ];
-    table("What may it do?", &["what", "how much of it"], rows)
+    table("What may it do?", &["attribute", "value"], rows)
 }
 
 fn files(process: &Process) -> Event {
     let list = |paths: Vec<String>| if paths.is_empty() { name("none") } else { name(paths.join(" ")) };
     let root = process.root_mount().map_or_else(
-        || "not one that it could see: a chroot".to_string(),
+        || "not visible to it: a chroot".to_string(),
         |mount| {
             let how = if process::is_read_only(mount) { "read-only" } else { "writable" };
             format!("{}, {how}", mount.fs_type)
@@ -124,7 +124,7 @@ fn files(process: &Process) -> Event {
         vec!["masked".into(), list(process.masked())],
         vec!["read-only".into(), list(process.read_only())],
     ];
-    table("Which files does it see?", &["what", "which"], rows)
+    table("Which files does it see?", &["attribute", "value"], rows)
 }
 
 fn cgroups(process: &Process) -> Event {
@@ -151,18 +151,18 @@ fn network(process: &Process) -> Event {
             .collect(),
         Err(error) => {
             let why = match error.errno() {
-                Some(Errno::EPERM) => "only root may look: sudo".into(),
+                Some(Errno::EPERM) => "needs root: sudo".into(),
                 Some(errno) => Outcome::Failed(errno).into(),
                 None => "?".into(),
             };
             vec![vec!["?".into(), why, "-".into(), "-".into(), "-".into()]]
         }
     };
-    let columns = ["interface", "kind", "iflink", "its other end here", "port of"];
+    let columns = ["interface", "kind", "iflink", "peer here", "port of"];
     table("Which network is it on?", &columns, rows)
 }
 
-/// Shows events that are no transcript. Who reads them may go before the end.
+/// Shows events that are not a transcript. The reader of a pipe may close it before the end.
 fn write(mut renderer: Box<dyn Renderer>, events: &[Event]) -> Result<()> {
     for event in events {
         match renderer.show(event) {

@@ -1,10 +1,10 @@
 //! What did Docker do?
 //!
-//! A container is no thing that the kernel knows: it is a process that was given namespaces, a root directory, a cgroup,
-//! and less than root may do elsewhere. Each claim leaves one of these ingredients out, by an option of `docker run`.
-//! Watch what differs then, and what does not.
+//! The kernel has no object called container. A container is a process with namespaces, a root directory, a cgroup, and
+//! fewer privileges than root on the host. Each claim leaves one of these parts out, by an option of `docker run`. Watch
+//! what differs then, and what does not.
 //!
-//! With `--pid`, this program looks at any process of this machine instead, and says what it most likely is.
+//! With `--pid`, this program shows any process of this machine instead, and says what it most likely is.
 
 mod capabilities;
 mod client;
@@ -28,19 +28,19 @@ use ns_core::{Capability, Namespaces};
 const DOCKER_VIEW: Experiment = Experiment {
     name: "docker-view",
     question: "What did Docker do?",
-    setup: "A container that docker run starts, beside what lacks one ingredient.",
+    setup: "A container of docker run, compared with one that lacks one part.",
     arms: ["plain child", "docker run"],
-    in_short: "a host process with namespaces, a veth pair, a cgroup and masks.",
+    in_short: "a container is a host process with namespaces, a veth pair, a cgroup and masks.",
     notes: "Docker",
     man: &["docker-run(1)", "namespaces(7)", "capabilities(7)", "veth(4)", "cgroups(7)"],
     examples: &[
         ("sudo docker-view", "run the experiment"),
-        ("sudo scripts/docker-lab run docker-view", "with an engine that is gone afterwards"),
-        ("sudo docker-view --pid 4899", "what a process most likely is, and since what"),
-        ("docker-view --pid $$", "the same of this shell"),
-        ("sudo docker-view --sabotage", "without the factors: no claim holds"),
+        ("sudo scripts/docker-lab run docker-view", "run it with an engine that is removed afterwards"),
+        ("sudo docker-view --pid 4899", "say what a process most likely is, and why"),
+        ("docker-view --pid $$", "say the same of this shell"),
+        ("sudo docker-view --sabotage", "run the negative control: without the factors, no claim holds"),
     ],
-    // Containers are children of the engine, which is on the host: no sandbox of ours would hold them.
+    // Containers are children of the engine on the host, so a sandbox would not contain them.
     sandbox: Namespaces::NONE,
     requires: &[
         Requirement::Probe(requirements::engine),
@@ -48,28 +48,28 @@ const DOCKER_VIEW: Experiment = Experiment {
         Requirement::Capability(Capability::CAP_SYS_ADMIN),
     ],
     steps: &[
-        // Which namespaces are its own, and which another engine would add.
+        // Which namespaces a container has, and which userns-remap adds.
         kinds::START,
         kinds::COMPARE_THE_REST,
         kinds::LEAVE_OUT,
         kinds::FIND_THE_ROOT,
         remapped::START,
-        // How it is connected.
+        // How a container is connected.
         network::FOLLOW_THE_VETH_PAIR,
         network::PING,
         network::LISTEN,
-        // How it is stopped and entered.
+        // How a container is stopped and entered.
         first::STOP,
         first::ORPHAN,
         first::EXEC,
-        // What it may not do.
+        // What a container may not do.
         less::READ_CAPABILITIES,
         less::MAKE_A_USER_NAMESPACE,
         less::LIST_MASKS,
         less::MOUNT_PROC,
         less::ASK_FOR_NO_NEW_PRIVILEGES,
         less::DENY_NOTHING,
-        // And what limits it.
+        // What limits a container.
         resources::READ_THE_CGROUP,
         resources::LIMIT,
         resources::FILL_MEMORY,

@@ -1,4 +1,4 @@
-//! The veth link and the bridge: docker0.
+//! The veth pair and the bridge: docker0.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -16,24 +16,24 @@ use crate::interfaces::interfaces;
 
 const VETH: Claim = Claim::holds(
     "veth",
-    "A container's eth0 is one end of a veth pair; its iflink leads to the other, a port of docker0.",
+    "eth0 of a container is one end of a veth pair; the other end is a port of docker0.",
 )
 .factor("--network bridge, the default")
 .notes(&[78, 80])
 .arms("network none", "the default")
-.core(&[Row::outside("host end, port of", "the other end is a port of")])
+.core(&[Row::outside("host end, port of", "host end is a port of")])
 .asks(
-    "A container has an eth0. Where does that lead?",
+    "A container has an eth0. Where do its packets go first?",
     &[
         right("to a veth device on the host, a port of docker0"),
-        wrong("to the host's network card", "packets for other machines do leave by that"),
+        wrong("to the host's network card", "packets for other machines leave by that"),
         wrong("to docker0 itself", "docker0 has the address of the gateway"),
         wrong("nowhere: it is a card of its own", "inside, it looks like one"),
     ],
 );
 
 pub(crate) const FOLLOW_THE_VETH_PAIR: Step = Step {
-    title: "Follow the veth pair from inside a container to our side; another has no network but lo.",
+    title: "Follow the veth pair from a container to the host. A container with --network none is the control.",
     calls: &["recvmsg(NETLINK_ROUTE, RTM_NEWLINK)"],
     by_hand: &[
         hand("docker exec $c busybox cat /sys/class/net/eth0/iflink")
@@ -51,16 +51,20 @@ pub(crate) const FOLLOW_THE_VETH_PAIR: Step = Step {
         lab.compare(VETH, ["--network", "none"].as_slice(), DEFAULTS, |options| {
             ends_of_the_veth_pair(&engine.idle(options)?)
         })?
-        .shows(outside("the other end is a port of").is("docker0"))
+        .shows(outside("host end is a port of").is("docker0"))
     },
 };
 
-const REACH: Claim = Claim::holds("reach", "Two containers reach each other over docker0.")
-    .factor("a port of docker0")
-    .notes(&[78]);
+const REACH: Claim = Claim::holds(
+    "reach",
+    "A container reaches another over docker0, and not after docker network disconnect.",
+)
+.factor("a port of docker0")
+.arms("disconnected", "connected")
+.notes(&[78]);
 
 pub(crate) const PING: Step = Step {
-    title: "Ping one container from another, while it is on the bridge and when it is unplugged.",
+    title: "Ping one container from another: while it is connected to docker0, and while it is disconnected.",
     calls: &["sendto(ICMP echo request)"],
     by_hand: &[
         hand("b=$(docker run --detach box busybox sleep 600)").as_root().prints("").in_the_same_shell(),
@@ -78,27 +82,29 @@ pub(crate) const PING: Step = Step {
     claims: &[REACH],
     run: |lab| {
         let engine = engine(lab)?;
-        lab.compare(REACH, false, true, |plugged| ping(&engine, plugged))?
+        lab.compare(REACH, false, true, |connected| ping(&engine, connected))?
             .shows(inside("ping").is("answered"))
     },
 };
 
 const FILES: Claim = Claim::holds(
     "net-files",
-    "/proc/PID/net/route, /proc/PID/net/sockstat and /proc/PID/ns/net are of the network that PID is on.",
+    "/proc/PID/net/route and /proc/PID/ns/net are of PID's network namespace; /proc/PID/net/sockstat exists.",
 )
 .factor("CLONE_NEWNET")
+.arms("--network host", "the default")
 .notes(&[79]);
 const NAMES: Claim = Claim::refuted(
     "net-names",
-    "/proc/PID/net/socketstat and /proc/ns distinguish the networks of two processes.",
+    "/proc/PID/net/socketstat and /proc/ns show the network of a process.",
     "net-files",
 )
 .factor("CLONE_NEWNET")
+.arms("--network host", "the default")
 .notes(&[79]);
 
 pub(crate) const LISTEN: Step = Step {
-    title: "Listen on a port in a container, and look for that network in /proc of the host.",
+    title: "Listen on a port in a container. Compare the files of its network in /proc with the host's.",
     calls: &[
         "open(\"/proc/PID/net/route\")",
         "open(\"/proc/PID/net/tcp\")",
@@ -114,7 +120,7 @@ pub(crate) const LISTEN: Step = Step {
     claims: &[FILES, NAMES],
     run: |lab| {
         let engine = engine(lab)?;
-        // The two that follow are no other run's of this program.
+        // The next two ports are used by no other run of this program.
         let mut port = 20_000 + u16::try_from(std::process::id() % 20_000)? * 2;
         let listeners = lab.arms(["--network", "host"].as_slice(), DEFAULTS, |options| {
             port += 1;
@@ -122,16 +128,16 @@ pub(crate) const LISTEN: Step = Step {
         })?;
         let files = listeners.clone().try_map(|(listener, port)| whose_network(&listener, port))?;
         lab.judge(FILES, files).shows(
-            outside("/proc/PID/net/route is ours").is("no")
-                & outside("/proc/PID/ns/net is ours").is("no")
-                & outside("/proc/PID/net/sockstat is there").is("yes")
-                & outside("its port is in our /proc/net/tcp").is("no"),
+            outside("net/route is the host's").is("no")
+                & outside("ns/net is the host's").is("no")
+                & outside("net/sockstat exists").is("yes")
+                & outside("port is in the host's net/tcp").is("no"),
         )?;
         lab.judge(NAMES, listeners.map(|(listener, _)| has_the_names(&listener))).shows(every().is("yes"))
     },
 };
 
-/// The veth link and the bridge.
+/// Draws the veth pair and the bridge.
 fn draw(lab: &mut Lab, container: &Container) -> Result<()> {
     let [here, there] = [None, Some(container.pid)].map(|process| NsFile::of(process, Kind::Net));
     let (here, there) = (here?, there?);
@@ -142,10 +148,10 @@ fn draw(lab: &mut Lab, container: &Container) -> Result<()> {
     ];
     let mut devices = plan(&sites)?;
     devices.retain(Device::leads_away);
-    lab.links("What leads where", devices, named)
+    lab.links("Devices and their peers", devices, named)
 }
 
-/// docker0 and eth0 are called so everywhere; our end of a veth pair and all addresses, as the engine pleases.
+/// docker0 and eth0 always have these names. The engine chooses the name of the host's veth end, and all addresses.
 fn named(text: String) -> Value {
     if text.contains("veth") || text.contains(['.', ':']) { Value::Name(text) } else { Value::Text(text) }
 }
@@ -159,25 +165,26 @@ fn ends_of_the_veth_pair(container: &Container) -> Result<Vec<Fact>> {
     Ok(vec![
         Fact::outside("its interfaces", names.join(" ")),
         Fact::outside("eth0 is a", kind),
-        Fact::outside("the other end is a port of", bridge),
+        Fact::outside("host end is a port of", bridge),
     ])
 }
 
-/// Pings one new container from another. What is pinged is left on the bridge or unplugged. An engine gives an address
-/// that was unplugged to the next container. The pinger's kernel has asked for that address before, without an answer.
-/// A packet that comes just before it gives up (arp(7)) is lost. So in either arm who pings is new.
-fn ping(engine: &Engine, plugged: bool) -> Result<Fact> {
+/// Pings one new container from another. The target is connected to the bridge if `connected`.
+///
+/// The sender is new too in each arm. An engine gives a free address to the next container. The kernel of an old sender
+/// may still wait for an ARP answer for that address, and then loses a packet when it gives up (arp(7)).
+fn ping(engine: &Engine, connected: bool) -> Result<Fact> {
     let (from, to) = (engine.start(DEFAULTS)?, engine.start(DEFAULTS)?);
     let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
     let address = done(&["inspect", "--format", address, &to.id])?;
-    if !plugged {
+    if !connected {
         done(&["network", "disconnect", "bridge", &to.id])?;
     }
     let ran = docker(&["exec", &from.id, "ping", "-c", "1", "-W", "1", address.trim()])?;
     Ok(Fact::inside("container", "ping", if ran.status == 0 { "answered" } else { "no answer" }))
 }
 
-/// A container that listens at `port`, once it does.
+/// Starts a container, and waits until it listens at `port`.
 fn listen(engine: &Engine, options: &Options, port: u16) -> Result<Container> {
     let container = engine.start_script(options, &format!("nc -l -p {port} & exec sleep 6000"))?;
     ns_core::until(
@@ -195,16 +202,16 @@ fn whose_network(container: &Container, port: u16) -> Result<Vec<Fact>> {
     };
     let link = |process| namespace::of_kind(process, Kind::Net);
     Ok(vec![
-        Fact::outside("/proc/PID/net/route is ours", route(&its)? == route("self")?),
-        Fact::outside("/proc/PID/ns/net is ours", link(Some(container.pid))? == link(None)?),
-        Fact::outside("/proc/PID/net/sockstat is there", exists(&format!("/proc/{its}/net/sockstat"))),
-        Fact::outside("its port is in our /proc/net/tcp", is_listed("self", port)),
+        Fact::outside("net/route is the host's", route(&its)? == route("self")?),
+        Fact::outside("ns/net is the host's", link(Some(container.pid))? == link(None)?),
+        Fact::outside("net/sockstat exists", exists(&format!("/proc/{its}/net/sockstat"))),
+        Fact::outside("port is in the host's net/tcp", is_listed("self", port)),
     ])
 }
 
 /// Whether net/tcp of a process in /proc, or tcp6, lists a socket with that port.
 fn is_listed(process: &str, port: u16) -> bool {
-    // Hexadecimal, behind the address.
+    // Hexadecimal, after the address.
     let port = format!(":{port:04X} ");
     let read = |file| fs::read_to_string(format!("/proc/{process}/net/{file}")).unwrap_or_default();
     ["tcp", "tcp6"].into_iter().any(|file| read(file).contains(&port))
@@ -217,7 +224,7 @@ fn exists(path: &str) -> bool {
 fn has_the_names(container: &Container) -> [Fact; 2] {
     let socketstat = format!("/proc/{}/net/socketstat", container.pid);
     [
-        Fact::outside("/proc/PID/net/socketstat is there", exists(&socketstat)),
-        Fact::outside("/proc/ns is there", exists("/proc/ns")),
+        Fact::outside("/proc/PID/net/socketstat exists", exists(&socketstat)),
+        Fact::outside("/proc/ns exists", exists("/proc/ns")),
     ]
 }

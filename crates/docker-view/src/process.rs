@@ -1,4 +1,4 @@
-//! One process, as the files of /proc show it to whoever may look.
+//! One process, as the files of /proc show it.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,7 @@ use ns_core::mount::Mount;
 use ns_core::process::{is_capable, status};
 use ns_core::{Capability, Errno, Error, Kind, NsId, Pid, mount, namespace, root};
 
-/// What there is to see of a process at one moment.
+/// The state of a process at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
     pub(crate) pid: Pid,
@@ -18,7 +18,7 @@ pub(crate) struct Process {
     /// The names of its ancestors' programs, its parent's first.
     pub(crate) ancestors: Vec<String>,
     pub(crate) namespaces: Vec<NsId>,
-    /// Its PIDs, that in our namespace first.
+    /// Its PIDs. The first is that in the PID namespace of this program.
     pub(crate) pids: Vec<i32>,
     pub(crate) uid_map: Vec<String>,
     pub(crate) gid_map: Vec<String>,
@@ -38,10 +38,10 @@ const MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 impl Process {
     pub(crate) fn look_at(pid: Pid) -> Result<Process> {
         let namespaces = namespace::of(Some(pid)).map_err(|error| why_not(pid, error))?;
-        // All but these it leaves when it ends, and its other files with them.
+        // A process that ends leaves all other namespaces.
         if namespaces.iter().all(|id| matches!(id.kind, Kind::Pid | Kind::User)) {
             return Err(anyhow!(
-                "process {pid} has ended: a zombie keeps its user and PID namespaces alone; name one that lives"
+                "process {pid} has ended, and is a zombie: give the PID of a running process"
             ));
         }
         Process::look(pid, namespaces).map_err(|error| why_not(pid, error))
@@ -78,12 +78,12 @@ impl Process {
         self.namespaces.iter().copied().find(|id| id.kind == kind)
     }
 
-    /// The mount that it has at `/`, of those that it sees.
+    /// The mount at `/`, among those that the process sees.
     pub(crate) fn root_mount(&self) -> Option<&Mount> {
         self.mounts.iter().rev().find(|mount| mount.mount_point == Path::new("/"))
     }
 
-    /// What of /proc and /sys something else was mounted over, so that it cannot be read.
+    /// The paths in /proc and /sys that a mount covers, so that they cannot be read.
     pub(crate) fn masked(&self) -> Vec<String> {
         let is_mask = |mount: &&Mount| {
             let is_top = || self.mounts.iter().any(|other| other.pid == mount.mnt_id);
@@ -93,7 +93,7 @@ impl Process {
         self.of_the_kernel().filter(is_mask).map(|mount| mount.mount_point.display().to_string()).collect()
     }
 
-    /// What of /proc and /sys can be read and not written.
+    /// The paths in /proc and /sys that are mounted read-only.
     pub(crate) fn read_only(&self) -> Vec<String> {
         let masked = self.masked();
         let paths = self.of_the_kernel().filter(|mount| is_read_only(mount));
@@ -103,7 +103,7 @@ impl Process {
 
     fn of_the_kernel(&self) -> impl Iterator<Item = &Mount> {
         let is_it = |mount: &&Mount| ["/proc", "/sys"].iter().any(|top| mount.mount_point.starts_with(top));
-        // Each controller of cgroup v1 is mounted by itself; they tell no more than /sys/fs/cgroup does.
+        // Each controller of cgroup v1 has its own mount. They add nothing to /sys/fs/cgroup.
         let below = |mount: &&Mount| {
             mount.mount_point.starts_with("/sys/fs/cgroup")
                 && mount.mount_point != Path::new("/sys/fs/cgroup")
@@ -118,15 +118,15 @@ impl Process {
     }
 }
 
-/// Whether the file is in its root directory and is not ours: we may be in a container ourselves, or on a machine that was
-/// made from an image.
+/// Whether the file is in the root directory of the process, and is not that of this program. This program may be in a
+/// container itself, or on a machine that was made from an image.
 fn is_its_own(pid: Pid, path: &str) -> bool {
     let identity = |path: String| std::fs::symlink_metadata(path).map(|it| (it.dev(), it.ino())).ok();
     let its = identity(format!("/proc/{pid}/root{path}"));
     its.is_some() && its != identity(path.into())
 }
 
-/// A path in which IDs of containers are as short as `docker ps` has them: 12 digits of 64.
+/// A path in which IDs of containers are as short as in `docker ps`: 12 digits of 64.
 pub(crate) fn shortened(path: &str) -> String {
     let mut out = String::new();
     let mut rest = path;
@@ -149,26 +149,26 @@ pub(crate) fn is_read_only(mount: &Mount) -> bool {
 
 pub(crate) fn parse(text: &OsStr) -> Result<Pid> {
     let number = text.to_str().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
-    number.map(Pid::from_raw).ok_or_else(|| {
-        anyhow!("'{}' is no PID: give a number from 1 up, as ps -e lists them", text.to_string_lossy())
-    })
+    number
+        .map(Pid::from_raw)
+        .ok_or_else(|| anyhow!("'{}' is not a PID: give a number that ps -e lists", text.to_string_lossy()))
 }
 
-/// The complaint that says what is wrong with a PID, and what would help.
+/// The error that says what is wrong with a PID, and what to do.
 fn why_not(pid: Pid, error: Error) -> anyhow::Error {
     match error.errno() {
         Some(Errno::ENOENT | Errno::ESRCH) => {
-            anyhow!("there is no process {pid}: ps -e lists those that there are")
+            anyhow!("there is no process {pid}: ps -e lists all PIDs")
         }
         Some(Errno::EACCES | Errno::EPERM) => {
             let owner = std::fs::metadata(format!("/proc/{pid}")).map(|it| it.uid().to_string());
             let remedy = match (nix::unistd::geteuid().is_root(), is_capable(Capability::CAP_SYS_PTRACE)) {
                 (false, _) => "run as that user, or with sudo",
                 (true, false) => "run where root has CAP_SYS_PTRACE, outside any container",
-                (true, true) => "a security module keeps even root from it",
+                (true, true) => "a security module denies it even to root",
             };
             let (owner, command) = (owner.unwrap_or("?".into()), name(pid));
-            anyhow!("may not look at process {pid}, '{command}' of user {owner}: {remedy}")
+            anyhow!("no permission to read process {pid}, '{command}' of user {owner}: {remedy}")
         }
         _ => error.into(),
     }
@@ -182,7 +182,7 @@ fn name(pid: Pid) -> String {
 fn ancestors(parent: i32) -> Vec<String> {
     let mut found = Vec::new();
     let mut next = parent;
-    // 0 is the parent of who has none, or none that we could see.
+    // 0: the process has no parent, or none in this PID namespace.
     while next > 0 && found.len() < 64 {
         let Ok(status) = status(Some(Pid::from_raw(next))) else { break };
         found.push(program(next).unwrap_or(status.name));
@@ -191,11 +191,11 @@ fn ancestors(parent: i32) -> Vec<String> {
     found
 }
 
-/// The file name of its program, which unlike its name in /proc it cannot choose, and which may be longer.
+/// The file name of its program. Unlike its name in /proc, the process cannot choose it, and it may be longer.
 fn program(pid: i32) -> Option<String> {
     let file = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     let name = file.file_name()?.to_string_lossy();
-    // Creators of containers run copies of themselves that what is in the container cannot write to: memfd_create(2).
+    // A runtime runs a copy of itself that the container cannot write to: memfd_create(2).
     Some(name.trim_end_matches(" (deleted)").trim_start_matches("memfd:").to_string())
 }
 

@@ -1,4 +1,4 @@
-//! The namespace that Docker makes only where its engine is configured so: of user IDs.
+//! The user namespace, which Docker creates only with userns-remap.
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Step, hand, outside};
@@ -12,14 +12,15 @@ use crate::process::Process;
 
 const REMAPPED: Claim = Claim::holds(
     "remapped",
-    "With userns-remap a container has a user namespace, whose root is an ordinary user of the host.",
+    "With userns-remap, a container has its own user namespace, and its root is an ordinary user of the host.",
 )
 .factor("userns-remap")
+.arms("--userns host", "userns-remap")
 .notes(&[2, 107])
 .requires(&[Requirement::Probe(second_engine)]);
 
 pub(crate) const START: Step = Step {
-    title: "Start a container at an engine with userns-remap, and one that declines it. Which user of the host is its root?",
+    title: "At an engine with userns-remap, start a container with --userns host, and one without. Read the host's user ID of root.",
     calls: &["clone3(CLONE_NEWUSER|…)", "write(\"/proc/PID/uid_map\")"],
     by_hand: &[hand("remapped='docker --host unix:///run/docker-remapped.sock'  # of scripts/docker-lab").as_root().prints("").in_the_same_shell(), hand("tar -cC /usr bin/busybox | $remapped import - box >/dev/null; $remapped run --rm box busybox cat /proc/self/uid_map").as_root().prints("0 … 65536"), hand("$remapped run --rm --userns host box busybox cat /proc/self/uid_map; $remapped image rm box >/dev/null").as_root().prints("0 0 4294967295"), ],
     claims: &[REMAPPED],
@@ -29,13 +30,13 @@ pub(crate) const START: Step = Step {
             root_of(&engine.start(options)?)
         })?
         .shows(
-            outside("its user namespace is ours").is("no") & outside("its root on the host").is_not("root"),
+            outside("in the host's user namespace").is("no") & outside("its root on the host").is_not("root"),
         )
     },
 };
 
-/// What is missing for a remapped engine to be asked. An engine is remapped for all its containers or for none, so it has
-/// to be a second one.
+/// What is missing to use an engine with userns-remap. An engine remaps all its containers or none, so this is a second
+/// one.
 fn second_engine() -> ns_core::Result<Option<Unmet>> {
     let answer = Socket::Remapped.docker(&["version"]);
     Ok((!answer.is_ok_and(|ran| ran.status == 0)).then(|| {
@@ -56,7 +57,7 @@ fn root_of(container: &Container) -> Result<Vec<Fact>> {
         Some(id) => format!("user {id}").into(),
     };
     Ok(vec![
-        Fact::outside("its user namespace is ours", !own_kinds(container.pid)?.contains(&Kind::User)),
+        Fact::outside("in the host's user namespace", !own_kinds(container.pid)?.contains(&Kind::User)),
         Fact::outside("its root on the host", who),
     ])
 }

@@ -1,4 +1,4 @@
-//! What an engine needs to be asked.
+//! What the experiment requires of an engine.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use ns_core::probe::Unmet;
 
 use crate::client::{ABSENT, PATIENCE, docker};
 
-/// What is missing for an engine to be asked. `None` if nothing is.
+/// What is missing to use an engine: `None` if nothing is.
 pub(crate) fn engine() -> ns_core::Result<Option<Unmet>> {
     let lab = "sudo scripts/docker-lab run docker-view, or install docker.io and start it";
     let answer = match docker(&["version", "--format", "{{.Server.Version}}"]) {
@@ -23,28 +23,31 @@ pub(crate) fn engine() -> ns_core::Result<Option<Unmet>> {
     if answer.status != 0 {
         let refused = answer.stderr.contains("permission denied");
         return Ok(Some(if refused {
-            Unmet::new("leave to use Docker's socket", "run as root: sudo docker-view")
+            Unmet::new("permission to use the Docker engine", "run as root: sudo docker-view")
         } else {
             Unmet::new("a Docker engine that answers", lab)
         }));
     }
     let info =
         docker(&["info", "--format", "{{.SecurityOptions}}"]).map(|ran| ran.stdout).unwrap_or_default();
-    // Both give every container a user namespace, and refuse options that the experiment is about.
+    // Both give every container a user namespace, and refuse options that this experiment uses.
     if let Some(option) = ["userns", "rootless"].into_iter().find(|it| info.contains(&format!("name={it}"))) {
-        return Ok(Some(Unmet::new(format!("an engine with its defaults: this one has {option} on"), lab)));
+        return Ok(Some(Unmet::new(
+            format!("an engine with default settings: this one has {option} on"),
+            lab,
+        )));
     }
-    // Before its version 24, an engine on a kernel with AppArmor asks this program and starts nothing without it.
+    // Before version 24, an engine on a kernel with AppArmor runs this program, and needs it for every container.
     let major = answer.stdout.split('.').next().and_then(|major| major.trim().parse().ok());
     if info.contains("name=apparmor") && major.is_none_or(|major: u32| major < 24) && !has("apparmor_parser")
     {
         return Ok(Some(Unmet::new(
-            "apparmor_parser, without which this engine starts no container",
+            "apparmor_parser, which this engine needs to start a container",
             "apt-get install apparmor",
         )));
     }
     Ok(busybox().is_none().then(|| {
-        Unmet::new("a busybox that needs no libraries, for an image", "apt-get install busybox-static")
+        Unmet::new("a busybox without shared libraries, for an image", "apt-get install busybox-static")
     }))
 }
 
@@ -55,7 +58,7 @@ fn has(program: &str) -> bool {
         .any(|directory| Path::new(directory).join(program).is_file())
 }
 
-/// A busybox that is linked statically: a file by which every command comes along.
+/// A busybox that is linked statically: one file with every command.
 pub(crate) fn busybox() -> Option<PathBuf> {
     let candidates = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox.static"].map(PathBuf::from);
     // A program that needs a loader names it in its first page (elf(5), PT_INTERP).

@@ -14,13 +14,14 @@ use crate::process::Process;
 
 const HIDDEN: Claim = Claim::holds(
     "hidden-cgroup",
-    "With a cgroup namespace a container reads / as its cgroup, which outside is named by the container's ID.",
+    "In a cgroup namespace, a container reads / as its cgroup; outside, the path has the container's ID.",
 )
 .factor("--cgroupns private")
+.arms("host", "private")
 .notes(&[25]);
 
 pub(crate) const READ_THE_CGROUP: Step = Step {
-    title: "Ask a container for its cgroup, and the host's /proc for the same.",
+    title: "Read the cgroup of a container, from inside and in the host's /proc.",
     calls: &["clone3(CLONE_NEWCGROUP)", "open(\"/proc/self/cgroup\")"],
     by_hand: &[
         hand("docker run --rm --cgroupns private box busybox tail -n 1 /proc/self/cgroup")
@@ -35,12 +36,12 @@ pub(crate) const READ_THE_CGROUP: Step = Step {
     run: |lab| {
         let engine = engine(lab)?;
         lab.compare(HIDDEN, "host", "private", |which| cgroup(&engine.idle(&["--cgroupns", which])?))?
-            .shows(inside("its cgroup").is("/") & outside("its cgroup is named by its ID").is("yes"))
+            .shows(inside("its cgroup").is("/") & outside("its cgroup has its ID").is("yes"))
     },
 };
 
 const LIMITS: Claim =
-    Claim::holds("limits", "--memory and --pids-limit are numbers in files of the container's cgroup.")
+    Claim::holds("limits", "--memory and --pids-limit set limits in files of the container's cgroup.")
         .factor("the options")
         .notes(&[45, 47])
         .arms("the default", "32m and 20")
@@ -49,14 +50,14 @@ const LIMITS: Claim =
             "docker run --memory 32m: what enforces the 32 MiB?",
             &[
                 right("the kernel, by a file of the container's cgroup"),
-                wrong("the engine, which measures and kills", "docker stats does measure"),
-                wrong("the kernel, by an rlimit of PID 1", "ulimit -v bounds the memory of one process"),
-                wrong("a namespace of memory", "what is a container's own is thought to have a namespace"),
+                wrong("the engine, which measures and kills", "docker stats measures memory"),
+                wrong("the kernel, by an rlimit of PID 1", "ulimit -v limits the memory of one process"),
+                wrong("a memory namespace", "each property of a container seems to have a namespace"),
             ],
         );
 
 pub(crate) const LIMIT: Step = Step {
-    title: "Limit a container, and read the files of its cgroup and of those above it.",
+    title: "Limit a container. Read the limits of its cgroup and of the ancestors.",
     calls: &["write(\"memory.max\", \"33554432\")", "write(\"pids.max\", \"20\")"],
     by_hand: &[hand("l=$(docker run --detach --memory 32m --pids-limit 20 box busybox sleep 600)").as_root().prints("").in_the_same_shell(), hand("docker-view --pid $(docker inspect --format '{{.State.Pid}}' $l) | grep 'most likely'; docker rm --force $l >/dev/null").as_root().prints("- most likely = a Docker container"), ],
     claims: &[LIMITS],
@@ -69,13 +70,14 @@ pub(crate) const LIMIT: Step = Step {
 
 const KILLED: Claim = Claim::holds(
     "out-of-memory",
-    "Where a container takes more than its --memory the kernel kills a process; if that is PID 1, status 137.",
+    "Past --memory, the kernel kills a process of the container; if that is PID 1, the status is 137.",
 )
 .factor("--memory 32m")
+.arms("no limit", "--memory 32m")
 .notes(&[45]);
 
 pub(crate) const FILL_MEMORY: Step = Step {
-    title: "Fill 48 MiB of memory in a container that may have 32, and in one that may have all.",
+    title: "Write 48 MiB to /dev/shm in a container without a limit, and in one with --memory 32m.",
     calls: &["write(\"/dev/shm/filled\")"],
     by_hand: &[hand("docker run --rm --memory 32m --memory-swap 32m box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48; echo $?").as_root().prints("137").in_the_same_shell(), hand("docker run --rm box busybox dd if=/dev/zero of=/dev/shm/f bs=1M count=48").as_root().prints("48+0 records in\n48+0 records out"), ],
     claims: &[KILLED],
@@ -83,21 +85,22 @@ pub(crate) const FILL_MEMORY: Step = Step {
         let engine = engine(lab)?;
         lab.compare(KILLED, DEFAULTS, &["--memory", "32m", "--memory-swap", "32m"], |options| {
             let ran = engine.run(options, "exec head -c 48m /dev/zero > /dev/shm/filled")?;
-            Ok(Fact::outside("its exit status", ran.status))
+            Ok(Fact::outside("exit status", ran.status))
         })?
-        .shows(outside("its exit status").is(137))
+        .shows(outside("exit status").is(137))
     },
 };
 
 const LAYER: Claim = Claim::holds(
     "layer",
-    "What a container writes stays in a layer of its own: the next one of the same image lacks it.",
+    "A file that a container writes stays in its own layer: the next container of the image lacks it.",
 )
 .factor("a layer of its own")
+.arms("a volume", "own layer")
 .more(&[94]);
 
 pub(crate) const WRITE_TO_THE_LAYER: Step = Step {
-    title: "Write a file in one container, and look for it in the next; once where both have a volume.",
+    title: "Write a file in one container, and look for it in the next. Repeat it where both have a volume.",
     calls: &["mount(\"overlay\", …)", "mount(DIRECTORY, \"/data\", MS_BIND)"],
     by_hand: &[
         hand("docker run --rm box busybox touch /data; docker run --rm box busybox ls /data")
@@ -116,17 +119,18 @@ pub(crate) const WRITE_TO_THE_LAYER: Step = Step {
         lab.compare(LAYER, ["--volume", &volume].as_slice(), DEFAULTS, |options| {
             seen_by_the_next(&engine, options)
         })?
-        .shows(inside("the file is there").is("no"))
+        .shows(inside("file exists").is("no"))
     },
 };
 
 const READ_ONLY: Claim =
-    Claim::holds("read-only", "With --read-only a write to the root directory fails: EROFS.")
+    Claim::holds("read-only", "With --read-only, a write to the root directory fails with EROFS.")
         .factor("--read-only")
+        .arms("the default", "--read-only")
         .notes(&[2]);
 
 pub(crate) const WRITE_TO_THE_ROOT: Step = Step {
-    title: "Write to the root directory of a container that may not.",
+    title: "Write to the root directory of a container, without and with --read-only.",
     calls: &["mount(\"/\", MS_REMOUNT|MS_BIND|MS_RDONLY)", "open(\"/written\", O_CREAT)"],
     by_hand: &[
         hand("docker run --rm --read-only box busybox touch /written")
@@ -152,25 +156,25 @@ fn cgroup(container: &Container) -> Result<Vec<Fact>> {
     let inside = done(&["exec", &container.id, "cat", "/proc/self/cgroup"])?;
     let path =
         inside.lines().find_map(|line| line.splitn(3, ':').nth(2)).context("no line in /proc/self/cgroup")?;
-    // The root of its namespace is the same in every run; a name is not.
+    // / is the same in every run. A name is not.
     let path: Value = if path == "/" { path.into() } else { Value::Name(path.into()) };
     let outside = fs::read_to_string(format!("/proc/{}/cgroup", container.pid)).unwrap_or_default();
     Ok(vec![
         Fact::inside("container", "its cgroup", path),
-        Fact::outside("its cgroup is named by its ID", outside.contains(&container.id)),
+        Fact::outside("its cgroup has its ID", outside.contains(&container.id)),
     ])
 }
 
 fn in_effect(container: &Container) -> Result<Vec<Fact>> {
     let found = limits(&Process::look_at(container.pid)?);
     let value = |what: &str| found.iter().find(|limit| limit.what == what).map(|limit| limit.value.as_str());
-    let fact = |what| Fact::outside(what, value(what).unwrap_or("none to be seen"));
+    let fact = |what| Fact::outside(what, value(what).unwrap_or("not visible"));
     Ok(["memory", "processes", "CPU time"].map(fact).to_vec())
 }
 
-/// Whether a container sees what the one before it, with the same options, wrote in /data.
+/// Whether a container sees the file that another wrote to /data. Both have the same options.
 fn seen_by_the_next(engine: &Engine, options: &[&str]) -> Result<Fact> {
     engine.run(options, "[ -d /data ] || busybox mkdir /data; touch /data/written")?;
     let ran = engine.run(options, "[ -e /data/written ]")?;
-    Ok(Fact::inside("the next container", "the file is there", ran.status == 0))
+    Ok(Fact::inside("the next container", "file exists", ran.status == 0))
 }

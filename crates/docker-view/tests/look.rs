@@ -178,9 +178,9 @@ impl Drop for Sleeper {
 
 fn a_pid_that_is_none_or_gone_gets_one_line() -> Result<(), Failed> {
     for (pid, said) in [
-        ("0", "is no PID"),
-        ("-1", "is no PID"),
-        ("moon", "is no PID"),
+        ("0", "is not a PID"),
+        ("-1", "is not a PID"),
+        ("moon", "is not a PID"),
         ("2147483647", "there is no process"),
     ] {
         one_line(&docker_view(&["--pid", pid])?, said)?;
