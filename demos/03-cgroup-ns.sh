@@ -67,8 +67,8 @@ decided by a mount option, nsdelegate, which systemd sets and others do not.'
 try 'findmnt -nfo OPTIONS -t cgroup2'
 try "$enter --cgroup sh -c '/bin/echo \$\$ > \$1/inner/cgroup.procs; /bin/echo \$\$ > \$1/sibling/cgroup.procs; grep ^0:: /proc/self/cgroup' sh \$new"
 if findmnt -nfo OPTIONS -t cgroup2 | grep -qw nsdelegate; then
-    say 'Even the first move was refused, from outside the root into it: with nsdelegate the root of a
-namespace is a boundary in both directions, for who is in the namespace.'
+    say 'Even the first move was refused, from outside the root into it. With nsdelegate, the root of a
+namespace is a boundary in both directions for its members.'
 else
     say 'It got out. Without nsdelegate the namespace is a view, and permission to write is all that a move
 takes.'

@@ -69,8 +69,8 @@ say 'There is no way back, but rmdir.'
 try 'echo domain > $new/t/threaded/cgroup.type'
 
 if old=$(findmnt -nfo TARGET -t cgroup -O pids) && [[ -w $old ]]; then
-    say 'This machine has version 1 too. There a thread goes anywhere, by the file tasks; processes are
-above others as they like, and the other hierarchies do not hear of it.'
+    say 'This machine has version 1 too. There, the file tasks moves a single thread anywhere. A cgroup and
+its child can both have members. The other hierarchies do not change.'
     old=$old/$walk-1-rules
     mine "$old"
     try "old=$old; mkdir -p \$old/child"

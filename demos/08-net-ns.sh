@@ -49,9 +49,9 @@ try '$on_host ip link set d0 netns $container
 $on_host ip -brief link; $inside ip -brief link'
 try '$on_host ip link set lo netns $container'
 
-say 'When the network of a device ends, a card of the machine would go back to the first network. A veth is destroyed, and
-its other end with it. (The listener goes first: it has not accepted the call from inside, and the socket that waits for it
-there belongs to the network of the caller, and would keep that.)'
+say 'When a network namespace ends, a physical device in it goes back to the first network namespace. A veth end is
+deleted, and its peer too. (The listener ends first. It has not accepted the connection from inside, and a socket that waits
+there keeps the network namespace of the caller.)'
 try 'kill $doors; kill $container; wait $container'
 settle '! $on_host ip link show d1'
 try '$on_host ip -brief link'

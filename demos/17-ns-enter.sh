@@ -21,8 +21,8 @@ say 'The network namespace has its own devices. /sys/class/net goes on showing o
 try '$enter --net ip link add lab0 type bridge
 $enter --net sh -c '\''ip -brief link; ls /sys/class/net'\'''
 
-say 'In the PID namespace only a child of the visitor has a number, so nsenter forks. And /proc is still the one from out
-here, which knows that child by another number. With the mount namespace comes the /proc of the container:'
+say 'In the PID namespace, only a child of nsenter has a PID, so nsenter forks. /proc is still that of the host, which shows
+another PID of that child. With the mount namespace comes the /proc of the container:'
 try '$enter --pid sh -c '\''echo $$; exec readlink /proc/self'\''
 $enter --pid --mount sh -c '\''echo $$; exec readlink /proc/self'\'''
 

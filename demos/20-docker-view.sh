@@ -55,8 +55,8 @@ say 'A container of it, and the PID of its process 1 on the host:'
 try 'c=$(docker run --detach --rm '"$image"' busybox sleep 120)
 p=$(docker inspect --format '\''{{.State.Pid}}'\'' $c); grep NSpid /proc/$p/status'
 
-say 'Five of its namespaces are its own (six, on a host with cgroup v2 alone). Its clocks and its user IDs are ours: root
-in there is root of the host.'
+say 'Five of its namespaces are its own (six, on a host with cgroup v2 alone). Its time and user namespaces are those of the
+host, so its root is root of the host.'
 try 'for kind in cgroup ipc mnt net pid time user uts; do
     [[ /proc/$p/ns/$kind -ef /proc/self/ns/$kind ]] && echo "$kind: ours" || echo "$kind: its own"
 done'
@@ -64,8 +64,8 @@ done'
 say 'Its network is one end of a veth pair. The number of the other end is in iflink, and that end is plugged into docker0:'
 try 'n=$(docker exec $c busybox cat /sys/class/net/eth0/iflink); ip -o link show master docker0 | grep "^$n:"'
 
-say 'Root lacks 27 of 41 capabilities in there, a seccomp filter (2) takes its system calls, and over files of the kernel
-there are mounts:'
+say 'Root in the container lacks 27 of 41 capabilities. A seccomp filter (mode 2) checks its system calls. Mounts cover files
+of the kernel:'
 try 'grep -E "CapEff|Seccomp:" /proc/$p/status; awk '\''$5 ~ "^/proc/" { print $5 }'\'' /proc/$p/mountinfo'
 
 say 'Each of these is an option of docker run. So from what is missing one can tell how a container was started:'

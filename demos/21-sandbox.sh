@@ -47,8 +47,8 @@ does not come back by execve(2), and the namespaces that one owns do not help:'
 try "${by}unshare -Ur --uts --mount sh -c 'hostname lab; hostname; setpriv --bounding-set=-sys_admin hostname other
   setpriv --bounding-set=-sys_admin mount -t tmpfs none /mnt'"
 
-say 'seccomp asks for no owner: it looks at the number of the call. In strict mode read(2), write(2), _exit(2) and
-sigreturn(2) are left. getppid(2) is one too many, and the status 137 tells of SIGKILL:'
+say 'seccomp does not look at namespaces: it looks at the number of the system call. Strict mode allows read(2), write(2),
+_exit(2) and sigreturn(2) alone. getppid(2) is another, so SIGKILL ends the process: status 137.'
 try "${by}perl -e 'syscall($prctl, 22, 1); getppid(); print \"never\\n\"'; echo \$?"
 say "A filter is a program that the kernel runs before each call. This one has four instructions: load the number; is it
 $getpgid, which is getpgid(2)? then EPERM; else allow. Without no_new_privs the kernel takes it from nobody who lacks

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the demos about cgroups share, to be sourced after stage.sh. Nothing that ends takes a cgroup along, so a demo
-# says `mine` of each before it makes it, and all of them come down at the end, however that comes about.
+# What the demos about cgroups share, to be sourced after stage.sh. A cgroup stays when its creator ends. So a demo
+# says `mine` of each before it makes it, and all of them are removed at the end, however the demo ends.
 
 # By the name, inception-PID-STARTTIME-N-PURPOSE, the experiments know one whose creator is gone, and remove it. The start
 # time is field 22, counted from behind the name in brackets.

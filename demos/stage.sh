@@ -5,7 +5,7 @@
 set -euo pipefail
 
 demo=${0##*/}
-# What was said since the last command, and the descriptor down which `inception walk` is told what comes.
+# What was said since the last command, and the descriptor on which `inception walk` reads what comes.
 said='' tell=''
 afterwards=()
 bold='' plain=''
@@ -17,7 +17,7 @@ complain() {
     printf '%s: %s\n' "$demo" "$1" >&2
 }
 
-# stage QUESTION ARGUMENT...: reads the demo's options, and sees to it that nothing outlives it.
+# `stage QUESTION ARGUMENT...` reads the demo's options, and makes sure that nothing is left after it.
 stage() {
     local question=$1
     shift

@@ -15,16 +15,8 @@ const WRITTEN: &[&str] = &["docs/claims.md", "docs/kernels.md", "docs/reliabilit
 /// The document whose items are sentences of the notes: of them we read what we say, from these words on.
 const NOTES: (&str, &str) = ("docs/notes.md", "Not judged:");
 
-/// What is checked only when it is named. Take a line away once its files are without a fault.
-pub(super) const NOT_YET: &[&str] = &["demos/"];
-
 /// The folder of files in which names stand between `@`.
 const TEMPLATES: &str = "/template/";
-
-/// Whether a file is among [`NOT_YET`].
-pub(super) fn is_not_yet(file: &str) -> bool {
-    NOT_YET.iter().any(|folder| file.starts_with(folder))
-}
 
 /// The texts of all files.
 ///
