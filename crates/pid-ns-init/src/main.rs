@@ -206,7 +206,7 @@ const ITSELF: Claim = Claim::holds("itself", "The kernel drops a SIGKILL that in
         "Init calls kill(getpid(), SIGKILL). What happens?",
         &[
             right("nothing: init lives on"),
-            wrong("init is killed", "SIGKILL cannot be caught, blocked or ignored"),
+            wrong("init ends", "SIGKILL cannot be caught, blocked or ignored"),
             wrong(
                 "kill() fails with EPERM",
                 "init is protected, and protection usually comes as a missing permission",
