@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Who hears a hostname? The walkthrough for docs/16-uts-demo.md.
+# Who sees a new hostname? The walkthrough for docs/16-uts-demo.md.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the commands are shown as they are typed
 . "$(dirname "$(readlink -f "$0")")/stage.sh"
-stage 'Who hears a hostname?' "$@"
+stage 'Who sees a new hostname?' "$@"
 needs unshare:util-linux nsenter:util-linux hostname:hostname
 needs_user_namespaces
 

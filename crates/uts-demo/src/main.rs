@@ -1,4 +1,4 @@
-//! Who hears a hostname?
+//! Who sees a new hostname?
 //!
 //! A process sets the hostname and the NIS domain name. Which processes read the new names, and which read the old?
 //! Watch the outside column: in each control, the names outside change too.
@@ -15,7 +15,7 @@ use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Pid, uts};
 
 const UTS_DEMO: Experiment = Experiment {
     name: "uts-demo",
-    question: "Who hears a hostname?",
+    question: "Who sees a new hostname?",
     setup: "A name is set on one side. Which name does each side read?",
     arms: ["plain child", "CLONE_NEWUTS"],
     in_short: "a UTS namespace begins as a copy. Only its members read the names that are set in it.",

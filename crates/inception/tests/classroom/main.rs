@@ -757,7 +757,7 @@ fn the_driver_hands_the_terminal_on(person: &Person) -> Result<(), Failed> {
     let desk = Desk::new(person);
     desk.open(80, &["inception", "run", "16", "11", "--pause", "--width", "60"]);
     desk.ends_with(KEYS)?;
-    desk.shows("uts-demo: Who hears a hostname?", 1)?;
+    desk.shows("uts-demo: Who sees a new hostname?", 1)?;
     desk.press("q");
     desk.ends_with("exit status 130")?;
     ensure(!desk.screen().contains("What can kill PID 1?"), || "whoever quits has quit all".into())?;

@@ -29,7 +29,7 @@ pub(crate) fn what_is_long_goes_through_it_in_colour(person: &Person) -> Result<
         (&["uts-demo", "-v", "--step", "2"], "2. "),
         (&["inception", "run", "uts-demo", "--all"], "12. "),
         (&["inception", "run", "uts-demo", "time-ns"], "13 time-ns"),
-        (&["inception", "read", "uts-demo"], "Who hears a hostname?"),
+        (&["inception", "read", "uts-demo"], "Who sees a new hostname?"),
         (&["inception", "list"], "16 uts-demo"),
         (&["inception", "claims", "uts-demo", "--list"], "16 uts-demo"),
     ] {
@@ -58,7 +58,7 @@ pub(crate) fn less_shows_a_page_and_gives_the_terminal_back(person: &Person) -> 
     desk.set("PAGER", "less");
     desk.open(80, &["uts-demo", "--all"]);
     desk.ends_with("\n:")?;
-    desk.shows("uts-demo: Who hears a hostname?", 1)?;
+    desk.shows("uts-demo: Who sees a new hostname?", 1)?;
     ensure(!desk.screen().contains("\n12. "), || "it goes on beyond the page".into())?;
     desk.press("G");
     desk.shows("all as expected", 1)?;
