@@ -36,8 +36,9 @@ const UNKNOWN: usize = 0;
 const COLUMNS: usize = 66;
 /// So many lines are shown of an output: more say less.
 const LINES: usize = 4;
-/// A session has so long for each of its commands, and so long in all.
+/// A session has so long for each of its commands, and so long in all: an emulated machine is slow to start a program.
 const FOR_EACH: Duration = Duration::from_secs(10);
+const AT_LEAST: Duration = Duration::from_secs(30);
 const AT_MOST: Duration = Duration::from_secs(240);
 
 /// Where the sessions are run, and where is written what became of them.
@@ -114,7 +115,8 @@ fn look(bench: &Bench, session: &Session, number: usize) -> Result<Completion, F
         before: None,
         commands,
     };
-    let at_most = AT_MOST.min(FOR_EACH * u32::try_from(session.typed.len())?);
+    let for_all = FOR_EACH * u32::try_from(session.typed.len())?;
+    let at_most = for_all.clamp(AT_LEAST, AT_MOST);
     let Bench { checkout, programs, root, .. } = bench;
     let place = Place { checkout: checkout.clone(), programs: programs.clone(), root: *root, at_most };
     /// What changes the whole machine, or starts an engine, is typed alone.
