@@ -97,8 +97,13 @@ fn checkout() -> PathBuf {
     })
 }
 
-/// Runs a session where that is possible, and compares.
+/// Runs a session where that is possible, and compares. On a busy machine a background process may be late for the next
+/// line: what printed another is typed once more, and alone.
 fn look(bench: &Bench, session: &Session, number: usize) -> Result<Completion, Failed> {
+    type_it(bench, session, number, false).or_else(|_| type_it(bench, session, 1000 + number, true))
+}
+
+fn type_it(bench: &Bench, session: &Session, number: usize, again: bool) -> Result<Completion, Failed> {
     if let Some(why) = missing(bench, session) {
         bench.tell(session, &json!({"result": "skipped", "why": why}));
         return Ok(Completion::ignored_with(why));
@@ -121,7 +126,7 @@ fn look(bench: &Bench, session: &Session, number: usize) -> Result<Completion, F
     let place = Place { checkout: checkout.clone(), programs: programs.clone(), root: *root, at_most };
     /// What changes the whole machine, or starts an engine, is typed alone.
     static ALONE: RwLock<()> = RwLock::new(());
-    let is_alone = script.docker || session.needs().contains(&Need::ThrowAway);
+    let is_alone = again || script.docker || session.needs().contains(&Need::ThrowAway);
     let (_alone, _beside) = if is_alone { (Some(ALONE.write()), None) } else { (None, Some(ALONE.read())) };
     let printed = run::run(&place, &script, number).inspect_err(|why| {
         bench.tell(session, &json!({"result": "failed", "why": why}));
