@@ -85,7 +85,7 @@ fn main() -> std::process::ExitCode {
 const LIST_THE_CONTROLLERS: Step = Step {
     title: "Compare the notes' list of controllers with this machine's.",
     calls: &["read(\"…/cgroup.controllers\")", "read(\"/proc/self/mountinfo\")"],
-    by_hand: &[hand("systemd-run --quiet --scope -p Delegate=yes bash  # a shell of your own, for all that follows").as_root().prints("").needs(&[Need::Systemd, Need::Controllers]), hand("cd /sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup); mkdir shell; echo $$ > shell/cgroup.procs; cat cgroup.controllers").as_root().prints("cpuset cpu io memory … pids…"), hand("echo +cpu +cpuset +io +memory +pids > cgroup.subtree_control; cut -f 1 /proc/cgroups | tail -n +2 | xargs").as_root().prints("cpuset cpu cpuacct blkio memory devices freezer …"), ],
+    by_hand: &[hand("systemd-run --quiet --scope -p Delegate=yes bash  # a shell of your own, for all that follows").as_root().prints("").needs(&[Need::Systemd, Need::Controllers]), hand("cd /sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup); mkdir shell; echo $$ > shell/cgroup.procs; cat cgroup.controllers").as_root().prints("cpuset cpu io memory…pids…"), hand("echo +cpu +cpuset +io +memory +pids > cgroup.subtree_control; cut -f 1 /proc/cgroups | tail -n +2 | xargs").as_root().prints("cpuset cpu cpuacct blkio memory devices freezer …"), ],
     claims: &[],
     run: |lab| {
         lab.once(|_| enable_the_rest())?;

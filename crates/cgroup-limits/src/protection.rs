@@ -71,7 +71,7 @@ const MIN: Claim = Claim::holds(
 pub(crate) const PROTECT_FOR_GOOD: Step = Step {
     title: "memory: protect 8 MiB of a file by memory.low, then by memory.min. Let a sibling take 12 MiB, where 16 MiB is the limit.",
     calls: &["write(\"…/above/one/memory.min\", \"8388608\")", "mmap()"],
-    by_hand: &[hand("mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.min").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/one/cgroup.procs; dd if=/dev/zero of=/var/tmp/one bs=1M count=8 conv=fsync 2>/dev/null'").as_root().prints(""), hand("echo 16M > new/memory.max; echo 0 > new/memory.swap.max").as_root().prints(""), hand("sh -c 'echo $$ > new/other/cgroup.procs; head -c 12M /dev/zero | tail -c 12M | wc -c'; rm /var/tmp/one; rmdir new/*/ new; exit").as_root().prints("0\nKilled"), ],
+    by_hand: &[hand("mkdir new; echo +memory > new/cgroup.subtree_control; mkdir new/one new/other; echo 8M > new/one/memory.min").as_root().prints("").in_the_same_shell(), hand("sh -c 'echo $$ > new/one/cgroup.procs; dd if=/dev/zero of=/var/tmp/one bs=1M count=8 conv=fsync 2>/dev/null'").as_root().prints(""), hand("echo 16M > new/memory.max; echo 0 > new/memory.swap.max").as_root().prints(""), hand("sh -c 'echo $$ > new/other/cgroup.procs; head -c 12M /dev/zero | tail -c 12M >/dev/null; echo $?'; rm /var/tmp/one; rmdir new/*/ new; exit").as_root().prints("Killed\n137"), ],
     claims: &[MIN],
     run: |lab| {
         let Some((directory, _)) = io::disk() else { return Ok(()) };

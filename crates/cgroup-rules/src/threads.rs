@@ -105,7 +105,7 @@ const PROCS: Claim = Claim::holds(
 pub(crate) const MOVE_A_THREAD: Step = Step {
     title: "Put a process with two threads into a cgroup. Write the ID of one thread to cgroup.threads of a child.",
     calls: &["write(\"…/top/child/cgroup.threads\", \"TID\")", "read(\"/proc/PID/task/TID/cgroup\")"],
-    by_hand: &[hand("python3 -c 'from threading import *; Thread(target=Event().wait).start()' & sleep 3").as_root().prints("").in_the_same_shell(), hand("echo $! > top/cgroup.procs; ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup").as_root().prints("/proc/<pid>/task/<pid>/cgroup:0::/…/rules/top\n/proc/<pid>/task/…/cgroup:0::/…/rules/top/child"), hand("cat top/child/cgroup.procs; kill $!").as_root().prints("EOPNOTSUPP"), ],
+    by_hand: &[hand("python3 -c 'from threading import *; Thread(target=Event().wait).start()' & while [ $(ls /proc/$!/task | wc -l) -lt 2 ]; do sleep 1; done").as_root().prints("").in_the_same_shell(), hand("echo $! > top/cgroup.procs; ls /proc/$!/task | tail -n 1 > top/child/cgroup.threads; grep ^0:: /proc/$!/task/*/cgroup").as_root().prints("/proc/<pid>/task/<pid>/cgroup:0::/…/rules/top\n/proc/<pid>/task/…/cgroup:0::/…/rules/top/child"), hand("cat top/child/cgroup.procs; kill $!").as_root().prints("EOPNOTSUPP"), ],
     claims: &[TWO_CGROUPS, STAYS, PROCS],
     run: |lab| {
         lab.compare(TWO_CGROUPS, false, true, move_into_child)?.shows(

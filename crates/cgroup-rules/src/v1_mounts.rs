@@ -215,7 +215,7 @@ const RELEASE_AGENT: Claim = Claim::holds(
 pub(crate) const EMPTY_CGROUPS: Step = Step {
     title: "Set a release_agent that reports the cgroup that it is started for. Empty two cgroups.",
     calls: &["write(\"/mnt/first/release_agent\", PATH)", "write(\"…/notify_on_release\", \"1\")"],
-    by_hand: &[hand("export agent=$(mktemp); printf '#!/bin/sh\\necho $1 >> %s.gone\\n' $agent > $agent; chmod +x $agent; echo $agent > $v1/release_agent").as_root().prints("").needs(&[Need::ThrowAway]).in_the_same_shell(), hand("mkdir $v1/x; echo 1 > $v1/x/notify_on_release; bash -c \"echo 0 > $v1/x/tasks\"; sleep 2; cat $agent.gone; rm $agent*").as_root().prints("/x").needs(&[Need::ThrowAway]), ],
+    by_hand: &[hand("export agent=$(mktemp); printf '#!/bin/sh\\necho $1 >> %s.gone\\n' $agent > $agent; chmod +x $agent; echo $agent > $v1/release_agent").as_root().prints("").needs(&[Need::ThrowAway]).in_the_same_shell(), hand("mkdir $v1/x; echo 1 > $v1/x/notify_on_release; bash -c \"echo 0 > $v1/x/tasks\"; sleep 2; cat $agent.gone; rm $agent*").as_root().prints("/x").needs(&[Need::ThrowAway]), hand("kill $(find $v1 -mindepth 2 -name cgroup.procs -exec cat {} +); sleep 1; find $v1 -mindepth 1 -depth -type d -exec rmdir {} +; umount $v1; exit").as_root().prints("").needs(&[Need::ThrowAway]), ],
     claims: &[RELEASE_AGENT],
     run: |lab| {
         ensure!(mount_two_hierarchies(lab)?, "this disposable machine already has v1");

@@ -27,7 +27,7 @@ const SUBMOUNTS: Claim = Claim::holds(
 pub(crate) const BIND_FILES_AND_TREES: Step = Step {
     title: "Bind one file on another. Then bind a directory with a mount below it, without and with MS_REC.",
     calls: &["mount(\"/mnt/new\", \"/mnt/old\", NULL, MS_BIND)", "stat()"],
-    by_hand: &[hand("unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname").prints("root:x:0:0:…\n<name>"), hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; cd /mnt; mkdir -p a/c b; mount -t tmpfs y a/c; mount --bind a b; findmnt -nlRo TARGET /mnt").prints("/mnt\n/mnt/a/c\n/mnt/b"), hand("umount b; mount --rbind a b; findmnt -nlRo TARGET /mnt; exit").prints("/mnt\n/mnt/a/c\n/mnt/b\n/mnt/b/c"), ],
+    by_hand: &[hand("unshare -Urm sh -c 'mount --bind /etc/passwd /etc/hostname; head -n 1 /etc/hostname'; cat /etc/hostname").prints("root:x:0:0:…\n<name>"), hand("unshare -Urm bash").prints(""), hand("mount -t tmpfs x /mnt; cd /mnt; mkdir -p a/c b; mount -t tmpfs y a/c; mount --bind a b; findmnt -nlRo TARGET /mnt | sort").prints("/mnt\n/mnt/a/c\n/mnt/b"), hand("umount b; mount --rbind a b; findmnt -nlRo TARGET /mnt | sort; exit").prints("/mnt\n/mnt/a/c\n/mnt/b\n/mnt/b/c"), ],
     claims: &[BIND, SUBMOUNTS],
     run: |lab| {
         lab.compare(BIND, false, true, bind_a_file)?

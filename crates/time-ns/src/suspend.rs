@@ -34,7 +34,7 @@ const GOES_ON: Claim = Claim::holds("goes-on", "CLOCK_BOOTTIME continues while t
 pub(crate) const SUSPEND: Step = Step {
     title: "Suspend the machine. Compare the other clocks with CLOCK_MONOTONIC, outside and in a time namespace.",
     calls: &["write(\"/sys/power/state\", \"mem\")", "clock_gettime(…)"],
-    by_hand: &[hand("clocks='import time; print(round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()))'").as_root().prints(""), hand("/usr/bin/python3 -c \"$clocks\"; rtcwake --mode mem --seconds 10 >/dev/null; /usr/bin/python3 -c \"$clocks\"").as_root().prints("<seconds A>\n<seconds B>").needs(&[Need::ThrowAway]), ],
+    by_hand: &[hand("clocks='import time; print(round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()))'").as_root().prints("").needs(&[Need::ThrowAway]), hand("/usr/bin/python3 -c \"$clocks\"; rtcwake --mode mem --seconds 10 >/dev/null; /usr/bin/python3 -c \"$clocks\"").as_root().prints("<seconds A>\n<seconds B>").needs(&[Need::ThrowAway]), ],
     claims: &[STOPS, GOES_ON],
     run: |lab| {
         let gained = lab.arms(false, true, read_around)?;

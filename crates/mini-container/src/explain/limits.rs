@@ -20,7 +20,7 @@ const PROCESSES: Claim = Claim::holds(
 pub(crate) const FORK: Step = Step {
     title: "Limit a container to three processes, and let it call fork() four times.",
     calls: &["write(\"…/pids.max\", \"3\")", "write(\"…/cgroup.procs\")", "fork()"],
-    by_hand: &[hand("mkdir -p rootfs/bin; cp /usr/bin/busybox rootfs/bin/; for n in sh sleep head tr; do ln -s busybox rootfs/bin/$n; done").prints("").needs(&[Need::Controllers, Need::Cgroup]), hand("mini-container run --pids-max 3 rootfs sh -c 'for i in 1 2 3 4; do sleep 1 & done; wait'").prints("…"), ],
+    by_hand: &[hand("mkdir -p rootfs/bin; cp $(command -v busybox) rootfs/bin/; for n in sh sleep head tr; do ln -s busybox rootfs/bin/$n; done").prints("").needs(&[Need::Controllers, Need::Cgroup]), hand("mini-container run --pids-max 3 rootfs sh -c 'for i in 1 2 3 4; do sleep 1 & done; wait'").prints("…"), ],
     claims: &[PROCESSES],
     run: |lab| lab.compare(PROCESSES, None, Some("3"), fork)?.shows(inside("fork()").is("EAGAIN")),
 };

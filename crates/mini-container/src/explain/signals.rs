@@ -20,7 +20,7 @@ pub(crate) const STOP: Step = Step {
     title: "Send SIGTERM to PID 1 of a container, as docker stop does, then SIGWINCH, which the command handles.",
     calls: &["kill(pid, SIGTERM)", "sigwait()", "kill(command, SIGTERM)", "waitpid(-1)"],
     by_hand: &[
-        hand("mkdir -p rootfs/bin; cp /usr/bin/busybox rootfs/bin/; ln -s busybox rootfs/bin/sleep")
+        hand("mkdir -p rootfs/bin; cp $(command -v busybox) rootfs/bin/; ln -s busybox rootfs/bin/sleep")
             .prints(""),
         hand("mini-container run rootfs sleep 60 & sleep 1; kill $!; wait $!; echo $?").prints("143"),
     ],
