@@ -57,15 +57,7 @@ pub(crate) const DROP: Step = Step {
         "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_RAW)",
         "execve()",
     ],
-    by_hand: &[
-        hand(
-            "unshare -Ur --uts --mount sh -c 'hostname lab; hostname; setpriv --bounding-set=-sys_admin hostname other; setpriv --bounding-set=-sys_admin mount -t tmpfs none /mnt'",
-        ),
-        hand("unshare -Ur setpriv --bounding-set=-sys_admin grep Cap /proc/self/status"),
-        hand(
-            "unshare -Ur setpriv --securebits=+noroot --no-new-privs --inh-caps=+net_raw --ambient-caps=+net_raw grep CapEff /proc/self/status",
-        ),
-    ],
+    by_hand: &[hand("unshare -Ur --uts --mount sh -c 'hostname lab; hostname; setpriv --bounding-set=-sys_admin hostname other; setpriv --bounding-set=-sys_admin mount -t tmpfs none /mnt'").prints("lab\nhostname: you must be root to change the host name\nmount: /mnt: permission denied.\n…"), hand("unshare -Ur setpriv --bounding-set=-sys_admin grep CapEff /proc/self/status").prints("CapEff: …ffdfffff"), hand("unshare -Ur setpriv --securebits=+noroot --no-new-privs --inh-caps=+net_raw --ambient-caps=+net_raw grep CapEff /proc/self/status").prints("CapEff: 0000000000002000")],
     claims: &[ROOT_WITHOUT, BOUNDING, AMBIENT],
     run: |lab| {
         lab.compare(ROOT_WITHOUT, false, true, mount_and_name)?

@@ -96,7 +96,7 @@ impl Comparison<'_> {
 
 /// A claim's id and what it says.
 fn sentence(row: &Row<'_>) -> String {
-    format!("*{}*: {}", marked_up(&row.head.id), marked_up(&row.head.text))
+    format!("{}: {}", marked_up(&row.head.id), marked_up(&row.head.text))
 }
 
 /// A heading and its table, if there is anything below it.
