@@ -95,7 +95,7 @@ pub(crate) const NEST: Step = Step {
     },
 };
 
-/// The argv[0] of a child that has executed this program again.
+/// The `argv[0]` of a child that has executed this program again.
 const AFTER_EXECVE: &std::ffi::CStr = c"capabilities-after-execve";
 /// Its exit status with CAP_SYS_ADMIN, and without. It does not report by a pipe: an execve(2) that gives capabilities
 /// clears PR_SET_PDEATHSIG, so the child must end soon.
