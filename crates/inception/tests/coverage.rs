@@ -100,11 +100,13 @@ fn a_sentence_of_the_notes_that_nobody_judges_is_a_fault() {
 }
 
 #[test]
-fn the_document_has_a_line_for_each_claim_that_judges() {
+fn the_document_has_a_line_for_each_sentence_and_one_for_what_is_wrong() {
     let bench = Bench::new("document", &[claim(&[84], &[])]);
     let shown = text(&bench.run(&["--coverage", "--format", "markdown"]).stdout);
-    let judged = shown.lines().find(|line| line.contains("**N84**")).unwrap();
-    assert!(judged.ends_with("*is-so*: It is so. | refuted; see *is-not* |"), "{judged}");
+    let lines: Vec<_> = shown.lines().filter(|line| line.contains("**N84**")).collect();
+    let [wrong, judged] = lines[..] else { panic!("{lines:?}") };
+    assert!(wrong.starts_with("| **N84** | It is so. ("), "{wrong}");
+    assert!(judged.ends_with(": *is-so* | *is-so*: refuted |"), "{judged}");
 }
 
 #[test]

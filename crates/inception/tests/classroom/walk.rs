@@ -61,7 +61,7 @@ pub(crate) fn it_goes_back(person: &Person) -> Result<(), Failed> {
     desk.shows("The keys: Enter, b, q or ?.", 1)?;
     // The command before with its text, and below it the one that Enter runs.
     desk.press("b");
-    desk.shows("Before, at [2]:\n\nThe namespace lives as long as a member.", 1)?;
+    desk.shows("Before, at [2]:\n\nThe namespace exists as long as a member.", 1)?;
     desk.shows(THIRD, 2)?;
     desk.press("b");
     desk.shows("Before, at [1]:\n\nA UTS namespace begins", 1)?;
