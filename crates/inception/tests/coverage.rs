@@ -104,9 +104,12 @@ fn the_document_has_a_line_for_each_sentence_and_one_for_what_is_wrong() {
     let bench = Bench::new("document", &[claim(&[84], &[])]);
     let shown = text(&bench.run(&["--coverage", "--format", "markdown"]).stdout);
     let lines: Vec<_> = shown.lines().filter(|line| line.contains("**N84**")).collect();
-    let [wrong, judged] = lines[..] else { panic!("{lines:?}") };
-    assert!(wrong.starts_with("| **N84** | It is so. ("), "{wrong}");
-    assert!(judged.ends_with(": *is-so* | *is-so*: refuted |"), "{judged}");
+    // Every experiment of the bench has the claim.
+    let (judged, wrong) = lines.split_last().unwrap();
+    assert_eq!(wrong.len(), demos().len());
+    assert!(wrong[0].starts_with("| **N84** | It is so. (["), "{wrong:?}");
+    assert!(judged.contains("[uts-demo](reference/16-uts-demo.md#the-claims): *is-so*"), "{judged}");
+    assert!(judged.ends_with("; *is-so*: refuted |"), "{judged}");
 }
 
 #[test]
