@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use lesson::{Claim, Kernel, Requirement, Row, Step, hand, inside, outside, right, wrong};
+use lesson::{Claim, Kernel, Need, Requirement, Row, Step, hand, inside, outside, right, wrong};
 use ns_core::probe::{self, Unmet};
 use ns_core::{
     Child, Error, Fact, Kind, Named, Namespaces, NsFile, NsId, Outcome, Pid, Reporter, clock, host, namespace,
@@ -85,9 +85,9 @@ pub(crate) const EXECUTE: Step = Step {
         "clone3(CLONE_VM|CLONE_VFORK)",
         "write(\"/proc/self/timens_offsets\", …)",
     ],
-    by_hand: &[
-        hand("unshare -Ur --time bash -c 'echo monotonic 1 0 > /proc/self/timens_offsets'").prints("EACCES")
-    ],
+    by_hand: &[hand("unshare -Ur --time bash -c 'echo monotonic 1 0 > /proc/self/timens_offsets'")
+        .prints("EACCES")
+        .needs(&[Need::Kernel(6, 2)])],
     claims: &[EXECVE, TOO_LATE, VFORK],
     run: |lab| {
         let continued = lab.arms(false, true, |executes| proceed(false, executes))?;
@@ -153,7 +153,7 @@ const THREADS: Claim = Claim::holds_since(
 pub(crate) const START_A_THREAD: Step = Step {
     title: "Call unshare() for a PID namespace, then for a time namespace. After each, start a thread, and a program by posix_spawn().",
     calls: &["unshare(…)", "clone3(CLONE_VM|CLONE_THREAD|…)", "clone3(CLONE_VM|CLONE_VFORK)"],
-    by_hand: &[hand("unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x80); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWTIME").prints("OK"), hand("unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x20000000); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWPID").prints("…\nRuntimeError: can't start new thread"), ],
+    by_hand: &[hand("unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x80); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWTIME").prints("OK").needs(&[Need::Kernel(6, 2)]), hand("unshare -Ur /usr/bin/python3 -c 'import ctypes,threading; ctypes.CDLL(None).unshare(0x20000000); threading.Thread(target=print,args=[\"OK\"]).start()'  # CLONE_NEWPID").prints("…\nRuntimeError: can't start new thread"), ],
     claims: &[THREADS],
     run: |lab| {
         // The kernel returns EINVAL. For a thread, a C library may turn that into EAGAIN, as musl does.

@@ -119,6 +119,9 @@ fn missing(place: &Place, session: &Session) -> Option<String> {
     if session.as_root() && !place.root {
         return Some("needs root: sudo".into());
     }
+    if place.root && !session.as_root() && !place.checkout.join("scripts/ordinary").is_file() {
+        return Some("an ordinary user types it: run as one".into());
+    }
     let mut lacking = NEEDS.iter().filter(|(need, _)| session.needs(need) && !is_there(place, need));
     if let Some((_, what)) = lacking.next() {
         return Some(format!("needs {what}"));

@@ -197,6 +197,7 @@ fn reproach(user: &str, what: &str) -> Option<&'static str> {
     let not_there = has(&[
         "v1",
         "run as one",
+        "not to be run",
         "mount -t cgroup -o",
         "needs root",
         "a Docker engine",
