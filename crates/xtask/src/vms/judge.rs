@@ -144,6 +144,8 @@ impl Judge<'_> {
                 self.silent.remove(name);
             } else if line.starts_with("FAIL") || line.contains("... FAILED") {
                 self.fail(format!("test {name}: {line}"));
+            } else if ["it needs nothing: typed", "types it"].iter().any(|why| line.contains(why)) {
+                // Not for this user, or on the host too: nothing that this machine lacks.
             } else if line.starts_with("skip ")
                 || line.contains("... skipped")
                 || line.contains("... ignored")
@@ -201,7 +203,7 @@ fn reproach(user: &str, what: &str) -> Option<&'static str> {
         "mount -t cgroup -o",
         "needs root",
         "a Docker engine",
-        "a cgroup that is a partition",
+        "cgroup that is a partition",
     ]);
     let handed_down = has(&["memory in its cgroup.subtree_control", "pids in its cgroup.subtree_control"]);
     if about_cgroups && !not_there && (user == "root" || handed_down) {
