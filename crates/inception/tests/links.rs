@@ -1,6 +1,9 @@
 //! Every link in README.md, docs/ and docs/machines/ leads to a file that is there, and to a heading that is in it. And docs/glossary.md
 //! keeps its form.
 
+#[path = "documents/mod.rs"]
+mod documents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -10,15 +13,10 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 #[test]
 fn every_link_leads_somewhere() {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut pages: Vec<PathBuf> = Vec::new();
-    for folder in ["docs", "docs/reference", "docs/machines"] {
-        let listed = fs::read_dir(checkout.join(folder)).unwrap();
-        pages.extend(listed.map(|entry| Path::new(folder).join(entry.unwrap().file_name())));
-    }
-    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
-    pages.push("README.md".into());
     let read = |page: PathBuf| (page.clone(), fs::read_to_string(checkout.join(page)).unwrap());
-    let wrong = wrong_links(&pages.into_iter().map(read).collect(), |path| checkout.join(path).exists());
+    let wrong = wrong_links(&documents::pages(&checkout).into_iter().map(read).collect(), |path| {
+        checkout.join(path).exists()
+    });
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 

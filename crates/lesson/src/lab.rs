@@ -184,12 +184,10 @@ impl Lab {
         rows: Vec<Vec<Value>>,
         picture: Option<Picture>,
     ) -> Result<()> {
-        ensure!(
-            rows.iter().all(|row| row.len() == columns.len()),
-            "table '{title}': a row has another length"
-        );
         let columns = columns.iter().map(ToString::to_string).collect();
-        self.emit(&Event::Table(Table { title: title.into(), columns, rows, picture }))
+        let table = Table { title: title.into(), columns, rows, picture };
+        ensure!(table.uneven().is_none(), "table '{title}': a row has another length");
+        self.emit(&Event::Table(table))
     }
 
     /// What several steps share, such as a container that all of them look at: made by the first that asks for it, and

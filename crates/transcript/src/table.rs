@@ -35,10 +35,20 @@ impl TryFrom<Unchecked> for Table {
 
     fn try_from(it: Unchecked) -> Result<Table, String> {
         let Unchecked { title, columns, rows, picture } = it;
-        match rows.iter().find(|row| row.len() != columns.len()) {
-            Some(row) => Err(format!("a row of {} cells in a table of {} columns", row.len(), columns.len())),
-            None => Ok(Table { title, columns, rows, picture }),
+        let table = Table { title, columns, rows, picture };
+        match table.uneven() {
+            Some(row) => {
+                Err(format!("a row of {} cells in a table of {} columns", row.len(), table.columns.len()))
+            }
+            None => Ok(table),
         }
+    }
+}
+
+impl Table {
+    /// The first row that is not as long as the columns, if there is one.
+    pub fn uneven(&self) -> Option<&[Value]> {
+        self.rows.iter().map(Vec::as_slice).find(|row| row.len() != self.columns.len())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Every console block of README.md, docs/ and docs/machines/ is run, and prints what stands there.
+//! Every console block of README.md and of docs/, with the folders below it, is run, and prints what stands there.
 //!
 //! docs/STYLE.md says how a block is written. A trial a session: the blocks that share a shell. What a machine lacks is
 //! seen as an ignored trial, with the reason and the remedy. The transcripts between markers are cargo xtask docs' affair.
@@ -6,6 +6,8 @@
 
 #[path = "../built/mod.rs"]
 mod built;
+#[path = "../documents/mod.rs"]
+mod documents;
 mod page;
 #[path = "../shell/mod.rs"]
 mod shell;
@@ -40,11 +42,7 @@ fn main() -> ExitCode {
             }
         };
         let name = session.name();
-        let missing = missing(&place, &session).or_else(|| {
-            let is_needy = ["cgroup", "controllers", "systemd"].iter().any(|need| session.needs(need));
-            let only = std::env::var_os("BLOCKS_NEEDY").is_some() && !is_needy;
-            only.then(|| "it needs nothing: run on every machine".into())
-        });
+        let missing = missing(&place, &session);
         let place = place.clone();
         trials.push(Trial::ignorable_test(name, move || match missing {
             Some(missing) => Ok(Completion::ignored_with(missing)),
@@ -93,22 +91,15 @@ impl Session {
 }
 
 fn all_sessions(checkout: &Path) -> Vec<Result<Session, String>> {
-    let mut pages = vec![checkout.join("README.md")];
-    for folder in ["docs", "docs/reference", "docs/machines"] {
-        let listed = fs::read_dir(checkout.join(folder)).expect("it can be listed");
-        let files = listed.flatten().map(|entry| entry.path());
-        pages.extend(files.filter(|path| path.extension().is_some_and(|e| e == "md")));
-    }
-    pages[1..].sort();
-    let read = |path: &PathBuf| {
-        let name = path.strip_prefix(checkout).expect("it is in the checkout").display().to_string();
-        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let read = |path: PathBuf| {
+        let name = path.display().to_string();
+        let text = fs::read_to_string(checkout.join(path)).unwrap_or_else(|error| panic!("{name}: {error}"));
         match page::sessions(&name, &text) {
             Ok(sessions) => sessions.into_iter().map(Ok).collect(),
             Err(why) => vec![Err(why)],
         }
     };
-    pages.iter().flat_map(read).collect()
+    documents::pages(checkout).into_iter().flat_map(read).collect()
 }
 
 /// Why it is not run here.
@@ -118,6 +109,10 @@ fn missing(place: &Place, session: &Session) -> Option<String> {
     }
     if session.as_root() && !place.root {
         return Some("needs root: sudo".into());
+    }
+    let is_needy = ["cgroup", "controllers", "systemd"].iter().any(|need| session.needs(need));
+    if std::env::var_os("BLOCKS_NEEDY").is_some() && !is_needy {
+        return Some("it needs nothing: run on every machine".into());
     }
     if place.root && !session.as_root() && !place.checkout.join("scripts/ordinary").is_file() {
         return Some("an ordinary user types it: run as one".into());

@@ -38,7 +38,7 @@ impl Session {
 /// The experiments: the programs in a folder that a checkout has walkthroughs of.
 ///
 /// # Panics
-/// When one of them lists no steps.
+/// When the walkthroughs cannot be listed.
 pub(crate) fn experiments(checkout: &Path, programs: &Path) -> Vec<PathBuf> {
     let listed = std::fs::read_dir(checkout.join("demos")).expect("the walkthroughs can be listed");
     let name = |path: &Path| {
@@ -55,17 +55,18 @@ pub(crate) fn experiments(checkout: &Path, programs: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn steps(program: &Path) -> Option<String> {
-    let output = Command::new(program).args(["--list-steps", "--format", "jsonl"]).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    (output.status.success() && text.starts_with(r#"{"event":"step""#)).then_some(text)
-}
-
 /// What an experiment declares, session by session.
+///
+/// # Panics
+/// When it lists no steps.
 pub(crate) fn sessions(program: &Path) -> Vec<Session> {
     let name = program.file_name().expect("a program has a name").to_string_lossy().into_owned();
     let mut sessions: Vec<Session> = Vec::new();
-    for line in steps(program).expect("it has listed them before").lines() {
+    let output = Command::new(program).args(["--list-steps", "--format", "jsonl"]).output();
+    let output = output.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let is_listed = output.status.success() && !output.stdout.is_empty();
+    assert!(is_listed, "{name} --list-steps lists no step: {}", output.status);
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
         let Ok(Event::Step { number, by_hand, .. }) = serde_json::from_str(line) else {
             panic!("{name} --list-steps: no step: {line}");
         };

@@ -220,8 +220,8 @@ fn fits(pieces: &[Piece], text: &str, found: &Found) -> Option<Found> {
     match first {
         Piece::Same(c) => fits(rest, text.strip_prefix(*c)?, found),
         Piece::Any => {
-            let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-            starts.collect::<Vec<_>>().into_iter().find_map(|at| fits(rest, &text[at..], found))
+            let mut starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            starts.find_map(|at| fits(rest, &text[at..], found))
         }
         Piece::Errno(name, message) => {
             let after = text.strip_prefix(message.as_str()).or_else(|| text.strip_prefix(name.as_str()))?;

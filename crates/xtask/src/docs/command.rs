@@ -26,7 +26,7 @@ pub(crate) const HELP: Help = Help {
         ),
         (
             "cargo xtask docs --take target/vm/13/screens",
-            "put the screens of another machine into the docs: of cgroup v2 alone, from scripts/test-vm",
+            "put the screens of another machine into the docs: of cgroup v2 alone, by scripts/test-vm --long",
         ),
         ("cargo xtask docs --self-test", "change a character in copies, and see that --check notices"),
     ],

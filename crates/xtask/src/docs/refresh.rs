@@ -155,9 +155,10 @@ impl Workshop<'_> {
         let here = engine
             .as_ref()
             .map_or_else(|| self.conditions.clone(), |it| format!("{}, {it}", self.conditions));
-        let (claims, status) =
-            self.project.ask(name, &["--list-claims", "--width", "80", "--color", "never"])?;
-        ensure!(status == 0, "{name} --list-claims exited {status}");
+        let claims = match kind {
+            Run::Screen => String::new(),
+            Run::Whole => self.claims(name)?,
+        };
 
         let elsewhere =
             document.made.as_ref().filter(|made| made.conditions != here && self.mode != Mode::Here);
@@ -201,6 +202,14 @@ impl Workshop<'_> {
         project::write(&path, &new)?;
         console.say(format!("refreshed: {shown}"))?;
         Ok(if kept { Treated::KeptAndChanged } else { Treated::Changed })
+    }
+
+    /// The experiment's claims, as its reference lists them.
+    fn claims(&self, name: &str) -> Result<String> {
+        let (claims, status) =
+            self.project.ask(name, &["--list-claims", "--width", "80", "--color", "never"])?;
+        ensure!(status == 0, "{name} --list-claims exited {status}");
+        Ok(claims)
     }
 
     /// The command and what it says on standard output, as a reader would type it; `None` if not all was as expected.

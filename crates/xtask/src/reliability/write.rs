@@ -50,8 +50,8 @@ pub(crate) const HELP: Help = Help {
 \x20   fuzz/run\n\
 FILE is to be absolute. Nothing is run here.\n\
 \n\
-Exit status: 0 written, or as it should be; 2 misused, or a run is missing.\n\
-1 a run broke a promise, or a test is named that does not exist.",
+Exit status: 0 written, or as it should be; 1 a promise is broken, or a test\n\
+is named that does not exist; 2 misused, or a run is missing.",
 };
 
 #[derive(Debug, clap::Args)]

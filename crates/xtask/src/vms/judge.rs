@@ -198,7 +198,6 @@ fn reproach(user: &str, what: &str) -> Option<&'static str> {
     // A service of systemd's has a slice between its cgroup and the root, and no slice is a partition.
     let not_there = has(&[
         "v1",
-        "run as one",
         "not to be run",
         "mount -t cgroup -o",
         "needs root",

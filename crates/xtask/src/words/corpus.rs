@@ -75,10 +75,12 @@ fn our_words(block: &mut Block) -> bool {
 /// All files with prose, below the project's directory, in their order.
 fn files(project: &Project) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "docs/machines", "docs/reference", "solutions", "fuzz", "scripts", "demos"] {
-        list(project, folder, folder == "scripts", &mut found)?;
+    for folder in ["", "solutions", "fuzz", "demos"] {
+        list(project, folder, false, &mut found)?;
     }
-    list(project, "crates", true, &mut found)?;
+    for folder in ["docs", "scripts", "crates"] {
+        list(project, folder, true, &mut found)?;
+    }
     found.retain(|file| is_prose(project, file));
     found.sort();
     Ok(found)
