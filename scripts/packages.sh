@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Supplies the programs that a script needs: through apt if it may, else by the one command to type.
 
-readonly oldest_cargo=1.85
+readonly oldest_cargo=1.85 newer_cargo=1.88
 
 # missing PROGRAM:PACKAGE...: the packages of the programs that are not there.
 missing() {
@@ -38,14 +38,25 @@ supply() {
 
 # Whether cargo is there, and new enough.
 has_cargo() {
-    has cargo && is_new_enough "$(cargo --version)"
+    has cargo && is_new_enough "$(cargo --version)" "$oldest_cargo"
 }
 
-# is_new_enough 'cargo 1.95.0 (…)'
+# The same for ns-map-live, which ratatui is in.
+has_newer_cargo() {
+    has cargo && is_new_enough "$(cargo --version)" "$newer_cargo"
+}
+
+# is_new_enough 'cargo 1.95.0 (…)' OLDEST
 is_new_enough() {
     local version
     read -r _ version _ <<<"$1"
-    printf '%s\n' "$oldest_cargo" "$version" | sort -CV
+    printf '%s\n' "$2" "$version" | sort -CV
+}
+
+# The options by which cargo takes all packages that it can build, a line each.
+whole_workspace() {
+    printf '%s\n' --workspace
+    has_newer_cargo || printf '%s\n' --exclude ns-map-live
 }
 
 # Whether cargo could not tell with whom it speaks: nothing that it depends on brings the certificates along.

@@ -26,6 +26,10 @@ experiments() {
     done | sort
 }
 
+# The programs that are no experiments. Besides there is ns-map-live, where cargo is new enough for it.
+# shellcheck disable=SC2034 # scripts that source this one use it
+tools=(inception ns-map ns-trace)
+
 # xtask ARGUMENT...: what reads events, cargo's JSON or Markdown. It is built for this machine, whatever else is being
 # built for another.
 xtask() {
@@ -52,6 +56,20 @@ conditions() {
         $3 == "cgroup2" { v2 = 1 }
         END { print v1 && v2 ? "hybrid" : v2 ? "v2" : v1 ? "v1" : "no cgroups" }' /proc/self/mounts)
     printf 'kernel %s, %s, %s, cgroup paths: %s\n' "$(cut -d. -f1,2 <<<"$release")" "$user" "$layout" "$paths"
+}
+
+# Where version 2 of cgroups is mounted. Who gives controllers to a cgroup enables them all the way down from there.
+v2() {
+    awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts
+}
+
+# enable_only CGROUP 'CONTROLLER...': takes back what else the cgroup enables for its children.
+enable_only() {
+    local controller
+    for controller in $(<"$1/cgroup.subtree_control"); do
+        # EBUSY: someone else has come to need it meanwhile.
+        [[ " $2 " == *" $controller "* ]] || echo "-$controller" 2>/dev/null >"$1/cgroup.subtree_control" || true
+    done
 }
 
 # As apt gets at Debian here, proxies and all, for a Debian that is made here.

@@ -2,7 +2,7 @@
 //! CAP_SYS_ADMIN: root, or `unshare -Ur`.
 //!
 //! The first byte says what becomes of the rest: 1 puts right the checksums of the headers, which chance does not; 2
-//! ends it as an archive ends; 4 compresses it.
+//! ends it as an archive ends; 4 compresses it by gzip, and 8 by zstd.
 #![no_main]
 #![allow(dead_code)]
 
@@ -14,7 +14,10 @@ mod run {
     mod bytes;
     mod entry;
     mod layers;
+    mod layout;
+    mod packer;
     mod place;
+    mod zstd;
 
     use std::cell::RefCell;
     use std::fs::File;
@@ -41,10 +44,16 @@ mod run {
             encoder.write_all(&data).unwrap();
             data = encoder.finish().unwrap();
         }
+        if how & 8 != 0 {
+            data = ruzstd::encoding::compress_to_vec(
+                data.as_slice(),
+                ruzstd::encoding::CompressionLevel::Fastest,
+            );
+        }
         let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).unwrap());
         file.write_all(&data).unwrap();
         let directory = directory();
-        if let Err(error) = archive::unpack(&file, Path::new("archive"), directory.as_fd(), || Ok(())) {
+        if let Err(error) = archive::unpack(archive::Packed::Archive(&file), Path::new("archive"), directory.as_fd(), || Ok(())) {
             let line = error.to_string();
             assert!(line.contains("archive"), "it is named: {line:?}");
             assert!(line.len() < 2000, "{} bytes: {line:?}", line.len());

@@ -12,8 +12,13 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../crates/mini-container/src/run"]
 mod run {
     mod asked;
+    mod binds;
     mod identity;
     mod limits;
+    mod place;
+    mod reach;
+    mod setting;
+    mod words;
 
     pub(crate) use asked::Asked;
 }

@@ -6,18 +6,10 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../crates/mini-container/src/run"]
 mod run {
-    mod archive;
-    mod bytes;
-    mod devices;
-    mod entry;
-    mod layers;
-    mod place;
-    mod program;
-    mod root;
-    mod streams;
+    mod executable;
 
     pub(crate) fn look(head: &[u8]) {
-        if let Some(name) = program::loader(head) {
+        if let Some(name) = executable::loader(head) {
             assert!(!name.contains(&0) && name.len() <= head.len());
         }
     }

@@ -26,7 +26,7 @@ const WEIGHT: Claim = Claim::holds(
 .arms("weights 1:1", "weights 1:10")
 .notes(&[40])
 .more(&[112])
-.requires(&[CPU]);
+.requires(&[CPU, Requirement::Alone]);
 
 pub(crate) const SHARE_CPU: Step = Step {
     title: "cpu: let two processes spin on one CPU, in cgroups of the same weight. Then make the second weight 10 times as large.",
@@ -45,7 +45,7 @@ const PRESSURE: Claim = Claim::holds(
 .factor("a second process that needs the CPU")
 .arms("one process", "two processes")
 .more(&[136])
-.requires(&[ANY_V2, Requirement::Probe(pressure)]);
+.requires(&[ANY_V2, Requirement::Probe(pressure), Requirement::Alone]);
 
 pub(crate) const PRESS: Step = Step {
     title: "Let one process spin on a CPU, and then two. Read for how long one waits (some), and for how long all wait (full).",

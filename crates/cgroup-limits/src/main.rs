@@ -19,6 +19,7 @@ mod perf;
 mod pids;
 mod protection;
 mod requirements;
+mod shell;
 mod swap;
 mod tree;
 
@@ -71,6 +72,7 @@ const CGROUP_LIMITS: Experiment = Experiment {
         protection::PROTECT,
         protection::PROTECT_FOR_GOOD,
     ],
+    shell: Some(shell::SHELL),
     prepare: Some(prepare),
 };
 

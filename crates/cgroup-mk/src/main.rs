@@ -8,6 +8,7 @@
 mod cgroups;
 mod limits;
 mod members;
+mod shell;
 mod tree;
 
 use std::fs::File;
@@ -57,6 +58,7 @@ const CGROUP_MK: Experiment = Experiment {
         limits::SET,
         limits::EXCEED,
     ],
+    shell: Some(shell::SHELL),
     prepare: Some(prepare),
 };
 

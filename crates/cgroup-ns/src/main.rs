@@ -10,6 +10,7 @@ mod cgroups;
 mod escape;
 mod mounts;
 mod requirements;
+mod shell;
 
 use anyhow::Result;
 use lesson::{Claim, Experiment, Need, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
@@ -50,6 +51,7 @@ const CGROUP_NS: Experiment = Experiment {
         escape::STAND_AT_THE_BOUNDARY,
         escape::SET_THE_OPTION,
     ],
+    shell: Some(shell::SHELL),
     prepare: Some(prepare),
 };
 

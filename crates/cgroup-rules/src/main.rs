@@ -10,6 +10,7 @@ mod cgroups;
 mod delegation;
 mod inner;
 mod names;
+mod shell;
 mod threads;
 mod v1;
 mod v1_hierarchies;
@@ -64,6 +65,7 @@ const CGROUP_RULES: Experiment = Experiment {
         v1_mounts::MOUNT_V1,
         v1_mounts::EMPTY_CGROUPS,
     ],
+    shell: Some(shell::SHELL),
     prepare: Some(|| Ok(cgroup::sweep().map(drop)?)),
 };
 

@@ -11,6 +11,7 @@ mod jail;
 mod pivot;
 mod refusals;
 mod root;
+mod shell;
 
 use lesson::Experiment;
 use ns_core::Namespaces;
@@ -51,6 +52,7 @@ const CHROOT_JAIL: Experiment = Experiment {
         refusals::MAKE_A_USER_NAMESPACE,
         refusals::CALL_ON_OTHER_PATHS,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

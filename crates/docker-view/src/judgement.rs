@@ -56,7 +56,13 @@ fn by_default(own: &[Kind]) -> (&'static str, Vec<String>) {
         return (PLAIN, vec!["it shares all namespaces with docker-view".into()]);
     }
     let kinds: Vec<_> = own.iter().map(|kind| kind.link()).collect();
-    (BY_HAND, vec![format!("namespaces of its own: {}", kinds.join(" ")), "no mark of a creator".into()])
+    (
+        BY_HAND,
+        vec![
+            format!("it has namespaces of its own: {}", kinds.join(" ")),
+            "it has no mark of a creator".into(),
+        ],
+    )
 }
 
 /// The ID of 64 hexadecimal digits in a path, such as `/docker/1f0a…` or `docker-1f0a….scope`.

@@ -1,13 +1,14 @@
 //! `docker-view --pid N`: shows any process of this machine, and what it most likely is.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 
 use anyhow::{Context, Result};
-use lesson::Settings;
-use lesson::render::Renderer;
+use lesson::render::{Layout, Renderer, tone};
 use lesson::status::AS_EXPECTED;
+use lesson::{Settings, Transcript};
 use ns_core::{Errno, Fact, Kind, NsId, Outcome, Pid, Value, namespace};
+use owo_colors::{OwoColorize, Style};
 use transcript::{Actor, Event, Table};
 
 use crate::capabilities;
@@ -15,6 +16,7 @@ use crate::interfaces::interfaces;
 use crate::judgement::judge;
 use crate::limits::limits;
 use crate::process::{self, Process, shortened};
+use crate::sentences;
 
 /// Options that replace the experiment.
 #[derive(Debug, clap::Args)]
@@ -34,6 +36,10 @@ fn look(asked: &Processes, settings: &Settings) -> Result<u8> {
     // All are read before any is shown: if one has ended, there is an error and no partial answer.
     let processes: Vec<Process> = pids.into_iter().map(Process::look_at).collect::<Result<_>>()?;
     let ours = namespace::of(None)?;
+    let is_short = settings.format == Transcript::Text && !settings.look.is_long(&settings.steps);
+    if is_short && settings.record.is_none() {
+        return tell(&processes, &ours, settings);
+    }
     let first = namespace::of(Some(Pid::from_raw(1))).ok();
     let mut events = Vec::new();
     for process in &processes {
@@ -43,9 +49,41 @@ fn look(asked: &Processes, settings: &Settings) -> Result<u8> {
     Ok(AS_EXPECTED)
 }
 
+/// Describes each process in sentences.
+fn tell(processes: &[Process], ours: &[NsId], settings: &Settings) -> Result<u8> {
+    let layout = settings.screen.layout();
+    let told: Vec<String> = processes.iter().map(|process| in_sentences(process, ours, layout)).collect();
+    let mut stdout = settings.stdout()?;
+    match stdout.write_all(told.join("\n").as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write the output")
+        }
+        _ => Ok(AS_EXPECTED),
+    }
+}
+
+fn in_sentences(process: &Process, ours: &[NsId], layout: Layout) -> String {
+    let (what, why) = sentences::judged(&judge(process, &own_kinds(process, ours)));
+    let mut said = layout.wrap(&sentences::who(process), "", "");
+    said += &format!("\n{}\n", layout.wrap(&what, "", "").trim_end().style(tone::strong()));
+    said.extend(why.iter().map(|line| layout.wrap(line, "  ", "    ")));
+    said.push('\n');
+    let links = interfaces(process.pid).map_err(|error| why_not(&error).to_string());
+    for (about, text) in sentences::paragraphs(process, ours, &limits(process), links.as_deref()) {
+        let paragraph = layout.wrap(&text, &format!("{about:<12}"), "            ");
+        said += &paragraph.replacen(about, &about.style(tone::heading()).to_string(), 1);
+    }
+    let more = format!("docker-view --pid {} --verbose", process.pid);
+    said + &format!("\nIn tables: {}\n", more.style(tone::code(Style::new())))
+}
+
+/// The kinds of its namespaces that are not ours.
+fn own_kinds(process: &Process, ours: &[NsId]) -> Vec<Kind> {
+    process.namespaces.iter().filter(|id| !ours.contains(id)).map(|id| id.kind).collect()
+}
+
 fn show(process: &Process, ours: &[NsId], first: Option<&[NsId]>, events: &mut Vec<Event>) {
     let elsewhere: Vec<NsId> = process.namespaces.iter().filter(|id| !ours.contains(id)).copied().collect();
-    let own: Vec<Kind> = elsewhere.iter().map(|id| id.kind).collect();
     let pids = if process.pids.is_empty() { vec![process.pid.as_raw()] } else { process.pids.clone() };
     events.push(Event::Actor(Actor {
         label: format!("{},", process.command),
@@ -58,7 +96,7 @@ fn show(process: &Process, ours: &[NsId], first: Option<&[NsId]>, events: &mut V
     events.push(files(process));
     events.push(cgroups(process));
     events.push(network(process));
-    let judged = judge(process, &own);
+    let judged = judge(process, &own_kinds(process, ours));
     let mut fact = |what: &str, value: Value| events.push(Event::Saw(Fact::outside(what, value)));
     fact("most likely", judged.what.into());
     for evidence in judged.evidence {
@@ -149,17 +187,19 @@ fn network(process: &Process) -> Event {
                 vec![name(link.name), name(kind), iflink, shown(peer), shown(bridge)]
             })
             .collect(),
-        Err(error) => {
-            let why = match error.errno() {
-                Some(Errno::EPERM) => "needs root: sudo".into(),
-                Some(errno) => Outcome::Failed(errno).into(),
-                None => "?".into(),
-            };
-            vec![vec!["?".into(), why, "-".into(), "-".into(), "-".into()]]
-        }
+        Err(error) => vec![vec!["?".into(), why_not(&error), "-".into(), "-".into(), "-".into()]],
     };
     let columns = ["interface", "kind", "iflink", "peer here", "port of"];
     table("Which network is it on?", &columns, rows)
+}
+
+/// Why the links of a network namespace cannot be listed.
+fn why_not(error: &ns_core::Error) -> Value {
+    match error.errno() {
+        Some(Errno::EPERM) => "needs root: sudo".into(),
+        Some(errno) => Outcome::Failed(errno).into(),
+        None => "?".into(),
+    }
 }
 
 /// Shows events that are not a transcript. The reader of a pipe may close it before the end.

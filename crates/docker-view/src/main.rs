@@ -4,7 +4,7 @@
 //! fewer privileges than root on the host. Each claim leaves one of these parts out, by an option of `docker run`. Watch
 //! what differs then, and what does not.
 //!
-//! With `--pid`, this program shows any process of this machine instead, and says what it most likely is.
+//! With `--pid`, this program describes any process of this machine instead, and says what it most likely is.
 
 mod capabilities;
 mod client;
@@ -21,6 +21,8 @@ mod process;
 mod remapped;
 mod requirements;
 mod resources;
+mod sentences;
+mod shell;
 
 use lesson::{Experiment, Requirement};
 use ns_core::{Capability, Namespaces};
@@ -37,7 +39,7 @@ const DOCKER_VIEW: Experiment = Experiment {
         ("sudo docker-view", "run the experiment"),
         ("sudo scripts/docker-lab run docker-view", "run it with an engine that is removed afterwards"),
         ("sudo docker-view --pid 4899", "say what a process most likely is, and why"),
-        ("docker-view --pid $$", "say the same of this shell"),
+        ("docker-view --pid $$ --verbose", "say the same of this shell, in tables"),
         ("sudo docker-view --sabotage", "run the negative control: without the factors, no claim holds"),
     ],
     // Containers are children of the engine on the host, so a sandbox would not contain them.
@@ -76,6 +78,7 @@ const DOCKER_VIEW: Experiment = Experiment {
         resources::WRITE_TO_THE_LAYER,
         resources::WRITE_TO_THE_ROOT,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

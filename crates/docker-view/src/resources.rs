@@ -59,7 +59,7 @@ const LIMITS: Claim =
 pub(crate) const LIMIT: Step = Step {
     title: "Limit a container. Read the limits of its cgroup and of the ancestors.",
     calls: &["write(\"memory.max\", \"33554432\")", "write(\"pids.max\", \"20\")"],
-    by_hand: &[hand("l=$(docker run --detach --memory 32m --pids-limit 20 box busybox sleep 600)").as_root().prints("").in_the_same_shell(), hand("docker-view --pid $(docker inspect --format '{{.State.Pid}}' $l) | grep 'most likely'; docker rm --force $l >/dev/null").as_root().prints("- most likely = a Docker container"), ],
+    by_hand: &[hand("l=$(docker run --detach --memory 32m --pids-limit 20 box busybox sleep 600)").as_root().prints("").in_the_same_shell(), hand("docker-view --pid $(docker inspect --format '{{.State.Pid}}' $l) | grep 'most likely'; docker rm --force $l >/dev/null").as_root().prints("It is most likely a Docker container:"), ],
     claims: &[LIMITS],
     run: |lab| {
         let engine = engine(lab)?;

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         trial("a_zombie_gets_one_line", &[], a_zombie_gets_one_line),
         trial("a_plain_process_is_one", &[], a_plain_process_is_one),
         trial("what_unshare_made_is_made_by_hand", &[], what_unshare_made_is_made_by_hand),
+        trial("a_process_is_told_on_one_screen", &[], a_process_is_told_on_one_screen),
         trial("a_bubblewrap_sandbox_is_one", &[BUBBLEWRAP], a_bubblewrap_sandbox_is_one),
         trial("a_mini_container_is_one", &[CONTAINER, BUSYBOX], a_mini_container_is_one),
         trial("a_podman_container_is_one", &[ROOT, PODMAN, BUSYBOX], a_podman_container_is_one),
@@ -228,6 +229,29 @@ fn what_unshare_made_is_made_by_hand() -> Result<(), Failed> {
     ensure(said.contains("namespaces of its own: pid user uts"), || said)
 }
 
+fn a_process_is_told_on_one_screen() -> Result<(), Failed> {
+    let made = Sleeper::spawn(&["unshare", "-Urpf", "--kill-child", "sleep", "60"])?;
+    let pid = made.sleeping("60")?.to_string();
+    let (short, long) = (docker_view(&["--pid", &pid])?, docker_view(&["--pid", &pid, "--verbose"])?);
+    let (short, long) = (text(&short.stdout), text(&long.stdout));
+    ensure(short.lines().count() <= 24, || format!("longer than a screen:\n{short}"))?;
+    ensure(short.lines().all(|line| line.chars().count() <= 80), || {
+        format!("wider than 80 columns:\n{short}")
+    })?;
+    for said in [
+        &format!("PID {pid} is sleep. In its own PID namespace it is PID 1."),
+        "It is most likely a container made by hand, as by unshare:",
+        "  since it has namespaces of its own: pid user",
+        "pid and user are other than docker-view's.",
+        "It is on the network of docker-view.",
+    ] {
+        ensure(short.contains(said), || format!("{said:?} is not in\n{short}"))?;
+    }
+    ensure(long.contains("\u{250c}") && !short.contains('\u{250c}'), || {
+        format!("tables, on request:\n{long}")
+    })
+}
+
 fn a_bubblewrap_sandbox_is_one() -> Result<(), Failed> {
     let sandbox = ["bwrap", "--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "sleep", "60"];
     let sandbox = Sleeper::spawn(&sandbox)?;
@@ -364,9 +388,9 @@ fn docker_containers_are_told_with_their_options() -> Result<(), Failed> {
     let mut asked = 0;
     for part in said.split("== ").skip(1) {
         let (options, answer) = part.split_once('\n').unwrap_or_default();
-        ensure(answer.contains("most likely = a Docker container"), || format!("{options}: {answer}"))?;
+        ensure(answer.contains("It is most likely a Docker container:"), || format!("{options}: {answer}"))?;
         let told: Vec<&str> =
-            answer.lines().filter_map(|line| line.split_once("as if by = ")).map(|(_, it)| it).collect();
+            answer.lines().filter_map(|line| line.split_once("as if by ")).map(|(_, it)| it).collect();
         let mut given: Vec<String> = options
             .split("--")
             .map(str::trim)

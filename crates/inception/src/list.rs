@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::claims::declared;
 use crate::classroom::Score;
 use crate::demos::{self, Demo};
+use crate::exercise::Progress;
 use crate::stdout::BufferedStdout;
 
 /// How to list.
@@ -36,6 +37,8 @@ struct Entry {
     /// How many were, and of how many, where that can be told.
     #[serde(skip)]
     predicted: (usize, Option<usize>),
+    /// How many of its exercises are done, and of how many.
+    exercises: Progress,
 }
 
 impl List {
@@ -50,7 +53,13 @@ impl List {
         let path = demos::path()?;
         // What cannot be read keeps nobody from the list.
         let score = Score::so_far_kept().inspect_err(|error| complain("inception", error)).ok().flatten();
-        let entries: Vec<_> = path.iter().map(|demo| Entry::of(demo, score.as_ref(), &stdout)).collect();
+        let progress =
+            Progress::by_lesson().inspect_err(|error| complain("inception", error)).unwrap_or_default();
+        let entry = |demo: &&'static Demo| {
+            let exercises = progress.get(demo.name).copied().unwrap_or_default();
+            Entry::of(demo, score.as_ref(), exercises, &stdout)
+        };
+        let entries: Vec<_> = path.iter().map(entry).collect();
         let text = match self.format {
             Format::Jsonl => {
                 let lines = entries.iter().map(|entry| Ok(serde_json::to_string(entry)? + "\n"));
@@ -81,9 +90,13 @@ impl List {
             let number = format!("{:02}", entry.demo.number);
             format!("Next: inception walk {number}, run {number} --predict, read {number}.")
         });
+        let exercises = Progress::sum(entries.iter().map(|entry| entry.exercises));
+        let exercises =
+            format!("Exercises: {} of {} done. inception exercise list.", exercises.done, exercises.of);
         for line in [
             "Take them from top to bottom. first: the demos that one builds on. done: every question of its core was predicted.",
             &next,
+            &exercises,
         ] {
             text += &format!("{}\n", wrap(line, layout.width, "", "").trim_end().style(tone::faint()));
         }
@@ -92,19 +105,17 @@ impl List {
 }
 
 impl Entry {
-    fn of(demo: &'static Demo, score: Option<&Score>, stdout: &BufferedStdout) -> Entry {
-        let predicted = score.map(|score| score.predicted(demo.name)).unwrap_or_default();
-        if predicted.is_empty() {
-            return Entry { demo, done: false, predicted: (0, None) };
-        }
+    fn of(demo: &'static Demo, score: Option<&Score>, exercises: Progress, stdout: &BufferedStdout) -> Entry {
+        let answered = score.map(|score| score.predicted(demo.name)).unwrap_or_default();
         // One that is not built, or breaks, says so where it is run.
-        let Ok(claims) = declared(demo, stdout) else {
-            return Entry { demo, done: false, predicted: (predicted.len(), None) };
+        let claims = if answered.is_empty() { None } else { declared(demo, stdout).ok() };
+        let Some(claims) = claims else {
+            return Entry { demo, done: false, predicted: (answered.len(), None), exercises };
         };
         let asked = claims.iter().filter(|claim| claim.head.core && claim.head.question.is_some());
         let core: BTreeSet<&str> = asked.map(|claim| claim.head.id.as_str()).collect();
-        let answered = core.intersection(&predicted).count();
-        Entry { demo, done: answered == core.len(), predicted: (answered, Some(core.len())) }
+        let predicted = (core.intersection(&answered).count(), Some(core.len()));
+        Entry { demo, done: predicted.0 == core.len(), predicted, exercises }
     }
 
     /// In a word or two.

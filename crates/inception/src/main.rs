@@ -9,7 +9,11 @@ mod classroom;
 mod demos;
 mod diff;
 mod doctor;
+mod exercise;
 mod format;
+mod grade;
+mod handin;
+mod lint;
 mod list;
 #[cfg(feature = "manual")]
 mod manual;
@@ -20,9 +24,10 @@ mod read;
 mod report;
 mod review;
 mod run;
+mod series;
+mod shell;
 mod stdout;
 mod summary;
-mod target;
 mod trial;
 mod walk;
 
@@ -30,7 +35,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use lesson::{Help, complain, status};
+use lesson::{Help, complain, is_reader_gone, status};
 
 const HELP: Help = Help {
     name: "inception",
@@ -41,8 +46,10 @@ const HELP: Help = Help {
         ("inception run 11", "ask: what can kill PID 1?"),
         ("inception run 11 --predict", "say first what it will answer"),
         ("inception read 11", "read what it means, and two things to try"),
+        ("inception shell 11", "a shell in its namespaces: try it yourself"),
         ("inception run", "ask everything, and sum up"),
         ("inception report -o lab.html", "the same as a page, with pictures"),
+        ("inception exercise list", "tasks to do by hand, which the kernel checks"),
         ("inception doctor", "what this machine can be asked, and what it lacks"),
         ("inception claims --list", "every sentence that is put to the kernel"),
         ("inception diff A.jsonl B.jsonl", "what two kernels say differently"),
@@ -72,6 +79,7 @@ const COMMANDS: &[Help] = &[
             ("inception run 11", "one, by its number"),
             ("inception run time-ns uts-demo", "two, by their names"),
             ("inception run --quiet", "all, and the summary alone"),
+            ("inception run --all --jobs 1", "every claim, one experiment at a time"),
             ("inception run 11 --sabotage", "without the factors: no claim holds"),
             ("inception run --format jsonl", "all, as data"),
             ("inception run 11 --pause", "stop at each step, for a class; ? lists the keys"),
@@ -95,6 +103,17 @@ const COMMANDS: &[Help] = &[
             "It runs demos/NN-NAME.sh, which is to be read too. Nothing is left behind.\n\n",
             lesson::exit_status!()
         ),
+    },
+    Help {
+        name: "inception shell",
+        about: "a shell in a demo's namespaces, with three things to try",
+        examples: &[
+            ("inception shell 16", "by its number"),
+            ("inception shell uts-demo --hostname x -- uname -n", "by its name: a command there"),
+            ("inception shell 11 --by-hand", "the same commands, to be typed"),
+            ("inception shell 11 --help", "the options of this demo's shell"),
+        ],
+        after: "Exit status: that of the command or the shell, or 128 + N if signal N ended it. 2 misused,\n77 the machine lacks something.",
     },
     Help {
         name: "inception read",
@@ -177,12 +196,15 @@ enum Command {
     List(list::List),
     Run(run::Run),
     Walk(walk::Walk),
+    Shell(shell::Shell),
     Read(read::Read),
     Review(review::Review),
     Report(report::Report),
     Claims(claims::Claims),
     Diff(diff::Diff),
+    Grade(grade::Grade),
     Doctor(doctor::Doctor),
+    Exercise(exercise::Exercise),
 }
 
 fn main() -> ExitCode {
@@ -191,9 +213,8 @@ fn main() -> ExitCode {
         return ended;
     }
     let mut command = CommandLine::command();
-    for help in COMMANDS {
-        let name = help.name.trim_start_matches("inception ");
-        command = command.mut_subcommand(name, |command| help.lead(command));
+    for help in COMMANDS.iter().chain(exercise::COMMANDS) {
+        command = led(command, help, help.name.trim_start_matches("inception "));
     }
     #[cfg(feature = "manual")]
     if let Some(directory) = lesson::manual::directory() {
@@ -205,18 +226,27 @@ fn main() -> ExitCode {
             |()| ExitCode::SUCCESS,
         );
     }
-    let parsed = HELP.parse(command).map(|matches| CommandLine::from_arg_matches(&matches));
+    let parsed =
+        HELP.parse_from(command, shell::arguments()).map(|matches| CommandLine::from_arg_matches(&matches));
     let ended = match parsed {
         Err(status) => return ExitCode::from(status),
         Ok(parsed) => parsed.map_err(Into::into).and_then(|line| run(&line.command)),
     };
     ExitCode::from(ended.unwrap_or_else(|error| {
-        if stdout::is_reader_gone(&error) {
+        if is_reader_gone(&error) {
             return status::AS_EXPECTED;
         }
         complain(HELP.name, &error);
         status::BROKEN
     }))
+}
+
+/// The same command, in which `help` leads that of these `words`: one of its own, or one of theirs.
+fn led(command: clap::Command, help: &Help, words: &str) -> clap::Command {
+    match words.split_once(' ') {
+        Some((word, rest)) => command.mut_subcommand(word, |inner| led(inner, help, rest)),
+        None => command.mut_subcommand(words, |inner| help.lead(inner)),
+    }
 }
 
 fn run(command: &Command) -> Result<u8> {
@@ -226,12 +256,15 @@ fn run(command: &Command) -> Result<u8> {
         Command::List(list) => list.run(),
         Command::Run(run) => run.run(),
         Command::Walk(walk) => walk.run(),
+        Command::Shell(shell) => shell.run(),
         Command::Read(read) => read.run(),
         Command::Review(review) => review.run(),
         Command::Report(report) => report.run(),
         Command::Claims(claims) => claims.run(),
         Command::Diff(diff) => diff.run(),
+        Command::Grade(grade) => grade.run(),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Exercise(exercise) => exercise.run(),
     }
 }
 
@@ -242,7 +275,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_command_line_is_taken_or_refused_in_one_line(
-            command in "(list|run|walk|read|review|report|claims|diff|doctor)?",
+            command in "(list|run|walk|shell|read|review|report|claims|diff|doctor|exercise|grade)?",
             arguments in proptest::collection::vec(
                 "--(format|width|sabotage|step|list|all|stable|color|predict|answers|score|csv|gift|notes|from|coverage|kernels|pictures|section|no-pause)(=[a-z0-9-]{0,5})?|-[a-zA-Z]|[0-9]{1,20}|text|.{0,9}",
                 0..6,

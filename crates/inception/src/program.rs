@@ -1,9 +1,10 @@
 //! The experiments' binaries: where they are, and what they write.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
@@ -95,8 +96,11 @@ fn is_program(path: &Path) -> bool {
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
-    lines: File,
-    read: Vec<u8>,
+    pipe: File,
+    /// What it has written, and nobody has taken yet.
+    lines: VecDeque<Vec<u8>>,
+    /// The beginning of the next line.
+    rest: Vec<u8>,
     finished: bool,
 }
 
@@ -107,7 +111,7 @@ impl Running {
     /// Those of clone3(2) and pipe(2). Those of execve(2) are returned by [`Running::end`].
     pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Running> {
         let words = [program.as_os_str()].into_iter().chain(arguments.iter().map(OsStr::new));
-        let (lines, write) = pipe2(OFlag::O_CLOEXEC)?;
+        let (pipe, write) = pipe2(OFlag::O_CLOEXEC)?;
         let label = program.file_name().unwrap_or_default().to_string_lossy();
         let child = Child::spawn(label, Namespaces::NONE, |_| {
             process::empty_stdin()?;
@@ -115,7 +119,7 @@ impl Running {
             become_program(program, words).map(drop)
         })?;
         drop(write); // or its pipe would never end
-        Ok(Running { child, lines: lines.into(), read: Vec::new(), finished: false })
+        Ok(Running { child, pipe: pipe.into(), lines: VecDeque::new(), rest: Vec::new(), finished: false })
     }
 
     /// The next line that it writes, without its end. What waits in `stdout` is written meanwhile.
@@ -124,25 +128,47 @@ impl Running {
     /// Those of write(2).
     pub(crate) fn line(&mut self, stdout: &BufferedStdout) -> Result<Option<Vec<u8>>> {
         loop {
-            if let Some(at) = self.read.iter().position(|byte| *byte == b'\n') {
-                let mut line: Vec<u8> = self.read.drain(..=at).collect();
-                line.pop();
-                return Ok(Some(line));
+            match self.take_line() {
+                None if !self.finished => self.read(stdout.wait(&self.sources())?[0])?,
+                line => return Ok(line),
             }
-            if self.finished || self.read.len() > LONGEST_LINE {
-                return Ok((!self.read.is_empty()).then(|| std::mem::take(&mut self.read)));
-            }
-            // Once it has ended and its pipe is empty, that is all: what it left behind may hold the pipe open.
-            let length = if stdout.wait(self.lines.as_fd(), self.child.pidfd())? {
-                let mut buffer = [0; 65536];
-                let length = self.lines.read(&mut buffer)?;
-                self.read.extend_from_slice(&buffer[..length]);
-                length
-            } else {
-                0
-            };
-            self.finished = length == 0;
         }
+    }
+
+    /// A line that it has written already.
+    pub(crate) fn take_line(&mut self) -> Option<Vec<u8>> {
+        let last = || (self.finished && !self.rest.is_empty()).then(|| std::mem::take(&mut self.rest));
+        self.lines.pop_front().or_else(last)
+    }
+
+    /// Whether it has written its last line.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// What to wait for before [`Running::read`]: its pipe, and its end.
+    pub(crate) fn sources(&self) -> [BorrowedFd<'_>; 2] {
+        [self.pipe.as_fd(), self.child.pidfd()]
+    }
+
+    /// Reads what it has written, if its pipe is `readable`. If it is not though the program has ended, that was all:
+    /// what the program left behind may hold the pipe open.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    pub(crate) fn read(&mut self, readable: bool) -> Result<()> {
+        let mut buffer = [0; 65536];
+        let length = if readable { self.pipe.read(&mut buffer)? } else { 0 };
+        for part in buffer[..length].split_inclusive(|byte| *byte == b'\n') {
+            self.rest.extend_from_slice(part);
+            if self.rest.last() == Some(&b'\n') {
+                self.rest.pop();
+                self.lines.push_back(std::mem::take(&mut self.rest));
+            }
+        }
+        // A line without an end is no transcript's.
+        self.finished = length == 0 || self.rest.len() > LONGEST_LINE;
+        Ok(())
     }
 
     /// Waits until it ends.

@@ -8,6 +8,5 @@ mod page;
 mod pictures;
 mod steps;
 mod why;
-mod words;
 
 pub(crate) use command::Report;

@@ -7,12 +7,12 @@ use anyhow::Result;
 use clap::Args;
 use lesson::render::wrap;
 use lesson::{Look, Screen, Steps, status};
+use pages::Target;
 
 use crate::classroom::{self, Score};
 use crate::demos::{self, Demo};
 use crate::run::provide;
 use crate::stdout::BufferedStdout;
-use crate::target::Target;
 use crate::trial::Conditions;
 
 /// What to ask again.

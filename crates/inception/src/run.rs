@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
 use clap::Args;
@@ -13,8 +14,9 @@ use owo_colors::OwoColorize;
 use transcript::Event;
 
 use crate::demos::{self, Demo};
+use crate::series::{Jobs, Series};
 use crate::stdout::BufferedStdout;
-use crate::trial::{self, Account, Conditions};
+use crate::trial::{Account, Conditions};
 use crate::{classroom, program, summary};
 
 /// What to run, and how.
@@ -71,6 +73,9 @@ pub(crate) struct Run {
     steps: Steps,
 
     #[command(flatten)]
+    jobs: Jobs,
+
+    #[command(flatten)]
     conditions: Conditions,
 }
 
@@ -106,12 +111,14 @@ impl Run {
         if let Some(path) = &self.record {
             others.push(Box::new(cast(path, self.screen.columns(), self.look.stable, self.look.verbose)?));
         }
+        let began = Instant::now();
+        let mut series = Series::new(&chosen, &options, &self.jobs, &stdout);
         let mut accounts = Vec::new();
         for demo in &chosen {
             if chosen.len() > 1 && self.is_told() {
                 stdout.show(&rule(demo, self.screen.layout()))?;
             }
-            let account = self.tell(demo, &options, &stdout, &mut others)?;
+            let account = self.tell(&mut series, &stdout, &mut others)?;
             if self.format != Transcript::Text {
                 complain_if_broken(&account);
             }
@@ -126,8 +133,8 @@ impl Run {
         if self.format == Transcript::Text && !is_summed_up {
             stdout.show(&summary::text(
                 &accounts,
+                (!self.look.stable).then(|| began.elapsed()),
                 self.conditions.sabotage,
-                self.look.stable,
                 self.screen.layout(),
             ))?;
         }
@@ -162,17 +169,16 @@ impl Run {
         self.format == Transcript::Text && !self.quiet
     }
 
-    /// Runs one experiment, and shows it as it goes: to `others` too.
+    /// Reads the next experiment of `series`, and shows it as it goes: to `others` too.
     fn tell(
         &self,
-        demo: &'static Demo,
-        options: &[String],
+        series: &mut Series<'_>,
         stdout: &BufferedStdout,
         others: &mut [Box<dyn Renderer>],
     ) -> Result<Account> {
         let mut text = self.look.renderer(&self.steps, stdout.styled(), self.screen.layout());
         let mut out = stdout.clone();
-        trial::run(demo, options, stdout, |event: &Event, line| {
+        series.next(|event: &Event, line| {
             if self.is_told() {
                 text.show(event)?;
             } else if self.format == Transcript::Jsonl && !self.quiet {

@@ -22,15 +22,6 @@ const CHUNK: usize = 4096;
 /// With this much unread, the experiment has to wait after all.
 const FULL: usize = 64 << 20;
 
-/// Writes bytes to standard output as they are, and at once.
-///
-/// # Errors
-/// Those of write(2).
-pub(crate) fn write_now(bytes: &[u8]) -> Result<()> {
-    let mut stdout = io::stdout();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).context("cannot write the output")
-}
-
 /// What waits to be written to standard output.
 #[derive(Debug, Clone)]
 pub(crate) struct BufferedStdout {
@@ -75,28 +66,30 @@ impl BufferedStdout {
         Ok(())
     }
 
-    /// Waits until `source` has something to read or `process` has ended, and writes meanwhile. Says whether
-    /// `source` has something.
+    /// Waits until one of `sources` has something to read or was hung up, and writes meanwhile. Says of each whether it
+    /// is so.
     ///
     /// # Errors
     /// Those of write(2); EPIPE as soon as the reader is gone.
-    pub(crate) fn wait(&self, source: BorrowedFd<'_>, process: BorrowedFd<'_>) -> Result<bool> {
+    pub(crate) fn wait(&self, sources: &[BorrowedFd<'_>]) -> Result<Vec<bool>> {
         loop {
             let waiting = self.waiting.borrow().len();
             let write = if waiting > 0 { PollFlags::POLLOUT } else { PollFlags::empty() };
             let read = if waiting < FULL { PollFlags::POLLIN } else { PollFlags::empty() };
             let stdout = io::stdout();
-            let mut fds =
-                [PollFd::new(stdout.as_fd(), write), PollFd::new(source, read), PollFd::new(process, read)];
+            let mut fds = vec![PollFd::new(stdout.as_fd(), write)];
+            fds.extend(sources.iter().map(|source| PollFd::new(*source, read)));
             poll_until(&mut fds, None)?;
-            let [to_stdout, from_source, end] = fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+            let mut events = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+            let to_stdout = events.next().unwrap_or(PollFlags::empty());
             if to_stdout.contains(PollFlags::POLLOUT) {
                 self.write_some()?;
             } else if !to_stdout.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot write the output");
             }
-            if !from_source.is_empty() || !end.is_empty() {
-                return Ok(!from_source.is_empty());
+            let ready: Vec<bool> = events.map(|events| !events.is_empty()).collect();
+            if ready.contains(&true) {
+                return Ok(ready);
             }
         }
     }
@@ -123,9 +116,4 @@ impl Write for BufferedStdout {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Whether an error says that nobody reads our standard output any more, as after `| head`: no failure of ours.
-pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -59,10 +59,16 @@ pub(crate) fn status(accounts: &[Account]) -> u8 {
     }
 }
 
-/// The summary's text: a table, then whatever needs a word, then one line that says it all.
-pub(crate) fn text(accounts: &[Account], sabotage: bool, stable: bool, layout: Layout) -> String {
-    let time =
-        |elapsed: Duration| if stable { String::new() } else { format!("{:.3} s", elapsed.as_secs_f64()) };
+/// The summary's text: a table, then whatever needs a word, then one line that says it all. `elapsed` is how long all of
+/// it took; `None` leaves the times out.
+pub(crate) fn text(
+    accounts: &[Account],
+    elapsed: Option<Duration>,
+    sabotage: bool,
+    layout: Layout,
+) -> String {
+    let seconds = |elapsed: Duration| format!("{:.3} s", elapsed.as_secs_f64());
+    let time = |own: Duration| elapsed.map_or_else(String::new, |_| seconds(own));
     let rows: Vec<Vec<String>> = accounts
         .iter()
         .map(|account| {
@@ -80,9 +86,8 @@ pub(crate) fn text(accounts: &[Account], sabotage: bool, stable: bool, layout: L
         text += &worth_a_word(account, sabotage, layout);
     }
     text += &skips(accounts, layout);
-    let elapsed = time(accounts.iter().map(|account| account.elapsed).sum());
     let (line, style) = last_line(accounts, sabotage);
-    let line = if stable { line } else { format!("{line} ({elapsed})") };
+    let line = elapsed.map_or_else(|| line.clone(), |elapsed| format!("{line} ({})", seconds(elapsed)));
     format!("{text}\n{}\n", wrap(&line, layout.width, "", "  ").trim_end().style(style))
 }
 
@@ -237,8 +242,13 @@ mod tests {
         Account { demo, run: Some(run), status, broken, elapsed: Duration::from_millis(1500) }
     }
 
+    fn text(accounts: &[Account], sabotage: bool, layout: Layout) -> String {
+        let elapsed = accounts.iter().map(|account| account.elapsed).sum();
+        super::text(accounts, Some(elapsed), sabotage, layout)
+    }
+
     fn last(accounts: &[Account], sabotage: bool) -> (u8, String) {
-        let text = strip_str(&text(accounts, sabotage, false, LAYOUT)).to_string();
+        let text = strip_str(&text(accounts, sabotage, LAYOUT)).to_string();
         (status(accounts), text.lines().last().unwrap().into())
     }
 
@@ -284,7 +294,7 @@ mod tests {
         let accounts = [account(&DEMOS[0], 1, vec![REFUTED, TOO_GOOD])];
         let ill = last(&accounts, true);
         assert_eq!(ill, (1, "1 of 2 claims HOLDS without its factor. (1.500 s)".to_string()));
-        let named = strip_str(&text(&accounts, true, false, LAYOUT)).to_string();
+        let named = strip_str(&text(&accounts, true, LAYOUT)).to_string();
         assert!(named.contains("05 cgroup-limits: claim-1, though its factor was left out"), "{named}");
     }
 
@@ -309,7 +319,7 @@ SKIPPED     3 in 05 cgroup-limits, 11 pid-ns-init
             [account(&DEMOS[0], 2, vec![HOLDS, WRONG, skipped()]), account(&DEMOS[1], 1, vec![TOO_GOOD])];
         for width in 20..=400 {
             let layout = Layout { width, plain: width % 5 == 0 };
-            assert!(text(&accounts, width % 2 == 0, width % 3 == 0, layout).contains("cgroup-limits"));
+            assert!(text(&accounts, width % 2 == 0, layout).contains("cgroup-limits"));
         }
     }
 }

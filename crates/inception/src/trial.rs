@@ -1,16 +1,11 @@
-//! One experiment, run and read: from its events to an account of it.
+//! What became of an experiment, and what is left out or asked for in all of a run.
 
-use std::time::{Duration, Instant};
-use transcript::{Claim, Event, Reader, Run};
+use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
 use clap::Args;
-use lesson::status;
-use ns_core::ExitStatus;
+use transcript::{Claim, Run};
 
 use crate::demos::Demo;
-use crate::program::{self, Running};
-use crate::stdout::BufferedStdout;
 
 /// What became of an experiment.
 #[derive(Debug)]
@@ -62,62 +57,4 @@ impl Conditions {
         let options = options.into_iter().filter(|(on, _)| *on).map(|(_, option)| option.to_string());
         options.chain(self.student.iter().map(|name| format!("--student={name}"))).collect()
     }
-}
-
-/// Runs a demo's experiment with `options` besides `--format jsonl`. Each event is given to `show`, with the line that
-/// it came in; for an experiment that breaks without a last word, one is made.
-///
-/// # Errors
-/// When the output cannot be written. That the experiment broke is no error, but stands in the account.
-pub(crate) fn run(
-    demo: &'static Demo,
-    options: &[String],
-    stdout: &BufferedStdout,
-    mut show: impl FnMut(&Event, &[u8]) -> Result<()>,
-) -> Result<Account> {
-    let began = Instant::now();
-    let mut reader = Reader::default();
-    let faults = match start(demo, options) {
-        Err(error) => Err(error),
-        Ok(mut running) => loop {
-            let Some(line) = running.line(stdout)? else {
-                break last(reader.run(), running);
-            };
-            match reader.take(&line) {
-                Ok(event) => show(&event, &line)?,
-                Err(error) => break Err(error),
-            }
-        },
-    };
-    let mut run = reader.into_run();
-    let broken = match faults {
-        Ok(()) => run.as_ref().and_then(Run::broken).map(String::from),
-        Err(error) => Some(format!("{error:#}")),
-    };
-    let elapsed = began.elapsed();
-    let said = run.as_ref().and_then(|run| run.end.as_ref()).map(|end| end.status);
-    if let (Some(why), Some(run), None) = (&broken, &mut run, said) {
-        let event = run.break_off(why, status::BROKEN, elapsed);
-        show(&event, &serde_json::to_vec(&event)?)?;
-    }
-    stdout.write_out()?;
-    let status = if broken.is_some() { status::BROKEN } else { said.unwrap_or_default() };
-    Ok(Account { demo, run, status, broken, elapsed })
-}
-
-fn start(demo: &Demo, options: &[String]) -> Result<Running> {
-    let options = options.iter().map(String::as_str);
-    let arguments: Vec<_> = ["--format", "jsonl"].into_iter().chain(options).collect();
-    let program = program::find(demo.name).ok_or_else(|| program::not_found(&[demo.name]))?;
-    Running::start(&program, &arguments)
-}
-
-/// It will say no more: it has to have ended as it said.
-fn last(run: Option<&Run>, running: Running) -> Result<()> {
-    let end = running.end()?;
-    let Some((run, said)) = run.and_then(|run| Some((run, run.end.as_ref()?.status))) else {
-        bail!("it ended without its last word: {end}");
-    };
-    ensure!(end == ExitStatus::Exited(i32::from(said)), "it said that it would exit with {said}: {end}");
-    run.all_settled()
 }

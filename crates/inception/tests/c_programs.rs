@@ -309,10 +309,13 @@ fn handout_has_no_solution() -> Result<Completion, Failed> {
     let made = Command::new(checkout.join("scripts/handout")).arg(&folder).output()?;
     let files = git(&["ls-files"], &folder).unwrap_or_default();
     let commits = git(&["rev-list", "--count", "--all"], &folder).unwrap_or_default();
+    let exercises = fs::read_to_string(folder.join("exercises/own-hostname.toml")).unwrap_or_default();
     fs::remove_dir_all(&folder)?;
     ensure(made.status.success(), || String::from_utf8_lossy(&made.stderr).into_owned())?;
     ensure(files.contains("docs/c/user_ns.c\n"), || format!("the exercise is missing: {files}"))?;
     ensure(!files.contains("_mended"), || format!("a solution: {files}"))?;
+    let is_for_students = exercises.contains("[[requirement]]") && !exercises.contains("[solution]");
+    ensure(is_for_students, || format!("an exercise: {exercises}"))?;
     ensure(commits.trim() == "1", || format!("{commits} commits: there was a solution before"))?;
     Ok(Completion::Completed)
 }

@@ -11,6 +11,7 @@ mod held;
 mod limits;
 mod posix;
 mod processes;
+mod shell;
 
 use anyhow::Result;
 use lesson::{Claim, Experiment, Row, Step, every, first, hand, inside, right, wrong};
@@ -53,6 +54,7 @@ const IPC_NS: Experiment = Experiment {
         limits::READ_AN_OPEN_LIMIT,
         limits::SET_THE_HOSTNAME,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

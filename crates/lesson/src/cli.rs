@@ -1,12 +1,17 @@
 //! The command line that all experiments share.
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
+
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
 
 use crate::experiment::Experiment;
 use crate::help::{Help, complain, in_one_line};
 use crate::settings::Settings;
+use crate::shell::{Shell, command as shell_command};
 use crate::status::BROKEN;
 
+/// The command that opens a shell.
+const SHELL: &str = "shell";
 /// The command that is the experiment, where a program has commands.
 pub const EXPLAIN: &str = "explain";
 
@@ -22,14 +27,22 @@ struct CommandLine<More: Args> {
     settings: Settings,
 }
 
+/// What is asked for.
+pub(crate) enum Asked<More> {
+    /// The experiment.
+    Experiment(Box<Settings>, More),
+    /// Its shell, with these options.
+    Shell(Shell, ArgMatches),
+}
+
 /// Reads the command line of an experiment. The error is the exit status, with all said that is to be said.
-pub(crate) fn parse<More: Args>(experiment: &Experiment) -> Result<(Settings, More), u8> {
+pub(crate) fn parse<More: Args>(experiment: &Experiment) -> Result<Asked<More>, u8> {
     let after = crate::exit_status!();
     let help =
         Help { name: experiment.name, about: experiment.question, examples: experiment.examples, after };
     #[cfg(feature = "manual")]
     if let Some(directory) = crate::manual::directory() {
-        let command = CommandLine::<More>::command();
+        let command = command_line::<More>(experiment);
         let written = crate::manual::write_experiment(experiment, &help, command, &directory);
         return Err(written.map_or_else(
             |error| {
@@ -39,7 +52,10 @@ pub(crate) fn parse<More: Args>(experiment: &Experiment) -> Result<(Settings, Mo
             |()| crate::status::AS_EXPECTED,
         ));
     }
-    let matches = help.parse(CommandLine::<More>::command())?;
+    let matches = help.parse_from(command_line::<More>(experiment), arguments(experiment))?;
+    if let (Some(shell), Some((SHELL, options))) = (experiment.shell, matches.subcommand()) {
+        return Ok(Asked::Shell(shell, options.clone()));
+    }
     // A program that does more than its experiment may have it as one command of several.
     // To ask for it by name would be an error where there is none.
     let matches = match matches.subcommand() {
@@ -51,7 +67,26 @@ pub(crate) fn parse<More: Args>(experiment: &Experiment) -> Result<(Settings, Mo
         BROKEN
     })?;
     settings.must_run |= std::env::var_os("LAB_MUST_RUN").is_some_and(|value| value == "1");
-    Ok((settings, more))
+    Ok(Asked::Experiment(Box::new(settings), more))
+}
+
+fn command_line<More: Args>(experiment: &Experiment) -> Command {
+    let command = CommandLine::<More>::command();
+    match &experiment.shell {
+        Some(shell) => command.subcommand(shell_command(shell)).subcommand_negates_reqs(true),
+        None => command,
+    }
+}
+
+/// The arguments of this process, with the word that may be left out of them.
+fn arguments(experiment: &Experiment) -> impl Iterator<Item = OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let is_implied = experiment.shell.is_some_and(|shell| shell.is_implied);
+    let names_a_target = arguments.get(1).and_then(|first| first.to_str());
+    if is_implied && names_a_target.is_some_and(|first| !first.starts_with('-') && first != SHELL) {
+        arguments.insert(1, SHELL.into());
+    }
+    arguments.into_iter()
 }
 
 #[cfg(test)]

@@ -75,7 +75,49 @@ pub struct Compared<'a> {
     arms: Option<Arms<Observation>>,
 }
 
+/// The arms of a claim that are begun, and whose end is awaited together with that of others.
+#[must_use = "a claim that is begun and not ended breaks the experiment"]
+pub struct Begun<P> {
+    claim: Claim,
+    /// None where the claim is not asked.
+    arms: Option<Result<Arms<P>>>,
+}
+
+impl<P> Begun<P> {
+    /// What the arms have come to so far: nothing where the claim is not asked, or an arm could not be begun.
+    pub fn so_far(&self) -> impl Iterator<Item = &P> {
+        let arms = self.arms.iter().flatten();
+        arms.flat_map(|arms| [&arms.control, &arms.treatment])
+    }
+}
+
 impl Lab {
+    /// As the first half of [`Lab::compare`]: begins both arms of a claim, and leaves the rest to [`Lab::end`]. So the
+    /// arms of several claims can wait at the same time for what the kernel does in its own time.
+    pub fn begin<F: Clone, P>(
+        &self,
+        claim: Claim,
+        control: F,
+        treatment: F,
+        arm: impl FnMut(F) -> Result<P>,
+    ) -> Begun<P> {
+        Begun { claim, arms: self.asks(&claim).then(|| self.arms(control, treatment, arm)) }
+    }
+
+    /// As the second half of [`Lab::compare`]: ends both arms by one function, which observes.
+    ///
+    /// # Errors
+    /// Those of `end` and of the arms, but for a call that this machine refuses: for that the claim is skipped.
+    pub fn end<P, O: Into<Observation>>(
+        &mut self,
+        begun: Begun<P>,
+        mut end: impl FnMut(P) -> Result<O>,
+    ) -> Result<Compared<'_>> {
+        let Begun { claim, arms } = begun;
+        let arms = arms.map(|arms| arms?.try_map(|part| end(part).map(Into::into)));
+        self.judge_or_skip(Begun { claim, arms })
+    }
+
     /// Runs both arms of a claim: one function, called without the factor and with it. Under `--sabotage` it is called
     /// with the control twice. Nothing is run for a claim that this machine cannot be asked.
     ///
@@ -86,12 +128,17 @@ impl Lab {
         claim: Claim,
         control: F,
         treatment: F,
-        arm: impl FnMut(F) -> Result<O>,
+        mut arm: impl FnMut(F) -> Result<O>,
     ) -> Result<Compared<'_>> {
-        if !self.asks(&claim) {
-            return Ok(Compared { lab: self, claim, arms: None });
-        }
-        match self.arms(control, treatment, arm) {
+        let begun = self.begin(claim, control, treatment, |factor| arm(factor).map(Into::into));
+        self.judge_or_skip(begun)
+    }
+
+    /// What [`Lab::compare`] does for whatever arms.
+    fn judge_or_skip(&mut self, begun: Begun<Observation>) -> Result<Compared<'_>> {
+        let Begun { claim, arms } = begun;
+        let Some(arms) = arms else { return Ok(Compared { lab: self, claim, arms: None }) };
+        match arms {
             Ok(arms) => Ok(self.judge(claim, arms)),
             Err(error) => match refusal::of(&error) {
                 Some(unmet) => {

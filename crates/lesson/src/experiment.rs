@@ -9,6 +9,7 @@ use crate::hand::Hand;
 use crate::lab::Lab;
 use crate::refusal;
 use crate::requirement::Requirement;
+use crate::shell::Shell;
 use transcript::{ClaimHead, Event, Hands};
 
 /// A question to the kernel, and the steps that answer it.
@@ -38,6 +39,8 @@ pub struct Experiment {
     pub requires: &'static [Requirement],
     /// What is to be so before a machine is asked what it lacks: to remove what runs that were killed have left, say.
     pub prepare: Option<fn() -> Result<()>>,
+    /// Its shell: the namespaces that it is about, for a person who tries things there.
+    pub shell: Option<Shell>,
     /// Its steps, in the order in which they are done. A step has the same number on every machine.
     pub steps: &'static [Step],
 }
@@ -118,7 +121,13 @@ impl Lab {
         if !step.claims.is_empty() && !claims.iter().any(|claim| self.asks(claim)) {
             return Ok(());
         }
-        if let Err(error) = (step.run)(self) {
+        let is_alone = |requirement: &Requirement| matches!(requirement, Requirement::Alone);
+        let asked = claims.iter().filter(|claim| self.asks(claim));
+        let alone = asked.flat_map(|claim| claim.requires).any(is_alone);
+        let turn = self.take_turn(alone)?;
+        let ran = (step.run)(self);
+        drop(turn);
+        if let Err(error) = ran {
             let Some(unmet) = refusal::of(&error) else { return Err(error) };
             for claim in step.claims.iter().filter(|claim| self.asks(claim)).copied().collect::<Vec<_>>() {
                 self.skip(claim, unmet.clone())?;

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 
+use anstream::AutoStream;
 use anyhow::Context;
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ColorChoice};
 
@@ -60,27 +62,52 @@ impl Help {
         self.parse_from(command, std::env::args_os())
     }
 
-    fn parse_from(
+    /// As [`Help::parse`]. `known` is asked about an option that `command` does not have, and may give what is to be said
+    /// of it: people know options of other programs.
+    ///
+    /// # Errors
+    /// As [`Help::parse`].
+    pub fn parse_knowing(
+        &self,
+        command: clap::Command,
+        known: impl Fn(&str) -> Option<String>,
+    ) -> Result<clap::ArgMatches, u8> {
+        self.parse_all(command, std::env::args_os(), known)
+    }
+
+    /// As [`Help::parse`], of these arguments.
+    ///
+    /// # Errors
+    /// As [`Help::parse`].
+    pub fn parse_from(
         &self,
         command: clap::Command,
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<clap::ArgMatches, u8> {
+        self.parse_all(command, arguments, |_| None)
+    }
+
+    fn parse_all(
+        &self,
+        command: clap::Command,
+        arguments: impl Iterator<Item = OsString>,
+        known: impl Fn(&str) -> Option<String>,
+    ) -> Result<clap::ArgMatches, u8> {
         let mut command = self.lead(command.name(self.name).version(env!("CARGO_PKG_VERSION")));
         command.try_get_matches_from_mut(arguments).map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => self.shown(|| error.print()),
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => self.shown(|| command.print_help()),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => self.shown(&error.render()),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => self.shown(&command.render_help()),
             _ => {
-                complain(self.name, &anyhow::anyhow!("{}", in_one_line(&error)));
+                let line = unknown_option(&error).and_then(known).unwrap_or_else(|| in_one_line(&error));
+                complain(self.name, &anyhow::anyhow!("{line}"));
                 BROKEN
             }
         })
     }
 
-    /// Shows help or version by `print`, and gives the exit status: 0, or 2 where it cannot be written, with a
-    /// complaint.
-    fn shown(&self, print: impl FnOnce() -> io::Result<()>) -> u8 {
-        let printed = require_stdout()
-            .and_then(|()| print().and_then(|()| io::stdout().flush()).context("cannot write the output"));
+    /// Shows help or version, and gives the exit status: 0, or 2 where it cannot be written, with a complaint.
+    fn shown(&self, text: &StyledStr) -> u8 {
+        let printed = require_stdout().and_then(|()| print(text).context("cannot write the output"));
         match printed {
             Ok(()) => AS_EXPECTED,
             // A reader that has gone needs no complaint.
@@ -93,7 +120,19 @@ impl Help {
     }
 }
 
-fn is_reader_gone(error: &anyhow::Error) -> bool {
+/// Prints with colour where standard output shows it, as clap does, but in one write(2) and not in one a line.
+fn print(text: &StyledStr) -> io::Result<()> {
+    let out = io::stdout();
+    let text = match AutoStream::choice(&out) {
+        anstream::ColorChoice::Never => text.to_string(),
+        _ => text.ansi().to_string(),
+    };
+    out.lock().write_all(text.as_bytes())?;
+    out.lock().flush()
+}
+
+/// Whether an error says that nobody reads our output any more, as after `| head`: no failure of ours.
+pub fn is_reader_gone(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
@@ -102,6 +141,16 @@ pub fn complain(program: &str, error: &anyhow::Error) {
     let line = ns_core::printable(&format!("{program}: {error:#}"));
     // Where standard error is closed, the exit status has to say it alone.
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The option that the command line has and the command has not, without its value.
+fn unknown_option(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(option) if error.kind() == ErrorKind::UnknownArgument => {
+            option.split('=').next()
+        }
+        _ => None,
+    }
 }
 
 /// clap's complaint, which has several paragraphs, as one line.

@@ -14,6 +14,7 @@ use transcript::{Actor, Event, Kernel, Picture, Table, Tally, Verdict};
 
 use crate::claim::Claim;
 use crate::render::{Nobody, Renderer};
+use crate::turn::{Turn, Turns};
 use crate::unmet::remedy;
 
 /// What became of a claim so far.
@@ -40,10 +41,17 @@ pub struct Lab {
     cgroups: Vec<Cgroup>,
     /// Whether somebody pauses between the steps, and may want a shell where they were.
     is_paced: bool,
+    turns: Turns,
 }
 
 impl Lab {
-    pub(crate) fn new(renderer: Box<dyn Renderer>, kernel: Kernel, sabotaged: bool, is_paced: bool) -> Lab {
+    pub(crate) fn new(
+        renderer: Box<dyn Renderer>,
+        kernel: Kernel,
+        sabotaged: bool,
+        is_paced: bool,
+        turns: Turns,
+    ) -> Lab {
         Lab {
             renderer,
             kernel,
@@ -54,7 +62,13 @@ impl Lab {
             children: Vec::new(),
             cgroups: Vec::new(),
             is_paced,
+            turns,
         }
+    }
+
+    /// Waits for a turn for a step, beside those of other experiments or `alone`. It ends when the value is dropped.
+    pub(crate) fn take_turn(&self, alone: bool) -> Result<Turn> {
+        Ok(self.turns.take(alone)?)
     }
 
     /// Says who a child is: its PIDs and the namespaces that it does not share with us. To be called while it lives.

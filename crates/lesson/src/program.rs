@@ -9,7 +9,7 @@ use ns_core::{cleanup, host, process, sandbox, signals, uts};
 use transcript::{Event, Kernel, SCHEMA, Sandbox};
 
 use crate::claim::Claim;
-use crate::cli;
+use crate::cli::{self, Asked};
 use crate::driver;
 use crate::experiment::{Experiment, first_unmet};
 use crate::help::complain;
@@ -21,7 +21,9 @@ use crate::pager;
 use crate::refusal;
 use crate::render::Dismissed;
 use crate::settings::{Settings, require_a_class};
+use crate::shell;
 use crate::status::{AS_EXPECTED, BROKEN, NOTHING_ASKED, UNEXPECTED};
+use crate::turn::Turns;
 
 /// Runs an experiment from the command line.
 pub fn main(experiment: &'static Experiment) -> ExitCode {
@@ -33,26 +35,14 @@ pub fn main_with<More: clap::Args>(
     experiment: &'static Experiment,
     instead: fn(&More, &Settings) -> Option<Result<u8>>,
 ) -> ExitCode {
-    let (settings, more) = match cli::parse::<More>(experiment) {
-        Ok(parsed) => parsed,
+    let asked = match cli::parse::<More>(experiment) {
+        Ok(asked) => asked,
         Err(status) => return ExitCode::from(status),
     };
-    let ended = signals::start_afresh().and_then(|()| host::remember()).map_err(Into::into).and_then(|()| {
-        if settings.list_claims {
-            list_claims(experiment, &settings).map(|()| AS_EXPECTED)
-        } else if settings.list_steps {
-            list_steps(experiment, &settings).map(|()| AS_EXPECTED)
-        } else {
-            instead(&more, &settings).unwrap_or_else(|| {
-                require_a_class(settings.notes.as_deref(), settings.pause || settings.predict)?;
-                if settings.pause || settings.predict {
-                    driver::hand_over(experiment.name, &settings)
-                } else {
-                    let paged = if settings.is_long() { pager::page(&settings.screen)? } else { None };
-                    paged.map_or_else(|| perform(experiment, &settings), Ok)
-                }
-            })
-        }
+    let began = signals::start_afresh().and_then(|()| host::remember()).map_err(anyhow::Error::from);
+    let ended = began.and_then(|()| match asked {
+        Asked::Shell(shell, options) => shell::run(experiment.name, &shell, &options),
+        Asked::Experiment(settings, more) => answer(experiment, &settings, &more, instead),
     });
     let finished = cleanup::finish();
     let ended = ended.and_then(|status| finished.map(|()| status).map_err(Into::into));
@@ -62,6 +52,30 @@ pub fn main_with<More: clap::Args>(
         }
         BROKEN
     }))
+}
+
+/// Does what is asked of the experiment, or of what may answer `instead`.
+fn answer<More>(
+    experiment: &'static Experiment,
+    settings: &Settings,
+    more: &More,
+    instead: fn(&More, &Settings) -> Option<Result<u8>>,
+) -> Result<u8> {
+    if settings.list_claims {
+        return list_claims(experiment, settings).map(|()| AS_EXPECTED);
+    }
+    if settings.list_steps {
+        return list_steps(experiment, settings).map(|()| AS_EXPECTED);
+    }
+    if let Some(answered) = instead(more, settings) {
+        return answered;
+    }
+    require_a_class(settings.notes.as_deref(), settings.pause || settings.predict)?;
+    if settings.pause || settings.predict {
+        return driver::hand_over(experiment.name, settings);
+    }
+    let paged = if settings.is_long() { pager::page(&settings.screen)? } else { None };
+    paged.map_or_else(|| perform(experiment, settings), Ok)
 }
 
 /// From the first event to the last.
@@ -77,7 +91,8 @@ fn perform(experiment: &'static Experiment, settings: &Settings) -> Result<u8> {
     let _ = cleanup::sweep_directories();
     let (major, minor) = uts::kernel_version();
     let renderer = output::open_for(settings, &settings.steps)?;
-    let mut lab = Lab::new(renderer, Kernel(major, minor), settings.sabotage, settings.lockstep);
+    let turns = Turns::among_others(settings.turn.as_deref());
+    let mut lab = Lab::new(renderer, Kernel(major, minor), settings.sabotage, settings.lockstep, turns);
     let prepared = experiment.prepare.map_or(Ok(()), |prepare| prepare());
     // A machine that refuses even to be asked lacks what is asked for.
     let missing = match ns_core::probe::sandbox(experiment.sandbox).map_err(Into::into) {

@@ -19,6 +19,9 @@ pub enum Requirement {
     Unchrooted,
     /// A machine to throw away, for what changes the whole machine or may break it.
     ThrowAway,
+    /// Of a claim: that no step of another experiment goes on at the same time (`inception run --jobs`), since it measures
+    /// the machine. Its step waits for its turn.
+    Alone,
     /// Whatever this function finds missing.
     Probe(fn() -> Result<Option<Unmet>>),
 }
@@ -38,6 +41,8 @@ impl Requirement {
                 Unmet::new(what, "run outside the chroot")
             })),
             Requirement::ThrowAway => probe::throw_away(),
+            // Its step waits for its turn.
+            Requirement::Alone => Ok(None),
             Requirement::Probe(probe) => probe(),
         }
     }

@@ -62,6 +62,10 @@ pub struct Settings {
     #[arg(long, hide = true)]
     pub lockstep: bool,
 
+    /// Wait for a turn beside other experiments: a lock of this file
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub turn: Option<PathBuf>,
+
     /// The negative control: leave the factors out, so that no claim may hold
     #[arg(long)]
     pub sabotage: bool,
@@ -201,6 +205,16 @@ impl Color {
     }
 }
 
+impl From<Color> for anstream::ColorChoice {
+    fn from(color: Color) -> anstream::ColorChoice {
+        match color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        }
+    }
+}
+
 impl Settings {
     /// As [`Screen::columns`].
     pub fn columns(&self) -> usize {
@@ -280,17 +294,18 @@ impl Screen {
         Layout { width: self.columns(), plain: self.plain || is_poor() }
     }
 
+    /// Whether colour is wanted on standard output.
+    pub fn is_coloured(&self) -> bool {
+        let stream = anstream::AutoStream::new(io::stdout(), self.color.into());
+        stream.current_choice() != anstream::ColorChoice::Never
+    }
+
     /// Standard output, which takes styled text and strips it where colour is not wanted.
     ///
     /// # Errors
     /// When standard output was closed.
     pub fn stdout(&self) -> Result<anstream::AutoStream<io::Stdout>> {
         require_stdout()?;
-        let choice = match self.color {
-            Color::Auto => anstream::ColorChoice::Auto,
-            Color::Always => anstream::ColorChoice::Always,
-            Color::Never => anstream::ColorChoice::Never,
-        };
-        Ok(anstream::AutoStream::new(io::stdout(), choice))
+        Ok(anstream::AutoStream::new(io::stdout(), self.color.into()))
     }
 }

@@ -15,6 +15,11 @@ use std::process::ExitCode;
 use lesson::Experiment;
 use ns_core::Namespaces;
 
+/// musl's own allocator gives pages back as soon as they are free, and takes them anew. DESIGN.md, "Libraries".
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 const MINI_CONTAINER: Experiment = Experiment {
     name: "mini-container",
     question: "What is a container made of?",
@@ -55,12 +60,13 @@ const MINI_CONTAINER: Experiment = Experiment {
         // All ingredients together, and those that the notes do not name.
         explain::TRY_WAYS_OUT,
     ],
+    shell: None,
     prepare: Some(|| Ok(ns_core::cgroup::sweep().map(drop)?)),
 };
 
 fn main() -> ExitCode {
     explain::after_execve();
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == "run") {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "run" || argument == "shell") {
         return run::main();
     }
     lesson::main_with::<explain::Commands>(&MINI_CONTAINER, |_, _| None)

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use plain::tarred::{Made, append, archive, gzip, header, longer, tarred, whole};
+use plain::tarred::{Made, append, archive, gzip, header, longer, tarred, whole, zstd};
 use plain::{Directory, PATIENCE, PROGRAM, mounts, refused, run, said};
 use tar::{Builder, EntryType};
 
@@ -23,8 +23,13 @@ fn an_archive_is_a_root_filesystem() {
     // Also compressed in two parts, as by pigz(1): they are one stream.
     let bytes = fs::read(&path).unwrap();
     let (first, second) = bytes.split_at(bytes.len() / 2);
-    for packed in [gzip(&bytes), [gzip(first), gzip(second)].concat()] {
-        let path = work.at("rootfs.tar.gz");
+    for packed in [
+        gzip(&bytes),
+        [gzip(first), gzip(second)].concat(),
+        zstd(&bytes),
+        [zstd(first), zstd(second)].concat(),
+    ] {
+        let path = work.at("rootfs.tar.packed");
         fs::write(&path, packed).unwrap();
         assert_eq!(said(&run([path.to_str().unwrap(), "sh", "-c", script])), "/new\n2");
     }
@@ -52,13 +57,14 @@ fn hostile_archives_are_refused() {
         (&[(EntryType::Regular, "a", "x"), (EntryType::Regular, "a/b", "x")], "Not a directory"),
         // A magic link of procfs leads outside without a path.
         (&[(EntryType::Symlink, "a", "/proc/self/root"), (EntryType::Regular, "a/b", "x")], "unpack a"),
-        (&[(EntryType::Block, "evil", "")], "evil is a device"),
-        (&[(EntryType::Char, "dev/evil", "")], "dev/evil is a device"),
         (&[(EntryType::new(b'9'), "evil", "")], "unknown kind '9'"),
         (&[(EntryType::Regular, "e\u{1b}[2J/../x", "")], "\\u{1b}[2J"),
         // A name whose display differs from its bytes.
         (&[(EntryType::Regular, "e\u{202e}gnp/../x", "")], "e\\u{202e}gnp"),
-        (&[(EntryType::Block, "e\u{2066}\u{200b}vil", "")], "e\\u{2066}\\u{200b}vil is a device"),
+        (
+            &[(EntryType::new(b'9'), "e\u{2066}\u{200b}vil", "")],
+            "e\\u{2066}\\u{200b}vil is of the unknown kind",
+        ),
     ];
     for (entries, word) in cases {
         archive(&path, entries);
@@ -68,6 +74,33 @@ fn hostile_archives_are_refused() {
         refused(&run([packed.to_str().unwrap(), "true"]), 125, &["hostile.tar.gz", word]);
     }
     assert_eq!(mounts(), before);
+}
+
+#[test]
+fn devices_are_left_out_and_counted() {
+    let work = Directory::new("devices");
+    let path = work.at("devices.tar");
+    let base = fs::read(whole(&work)).unwrap();
+    let entries: &[Made<'_>] = &[
+        (EntryType::Char, "dev/null", ""),
+        (EntryType::Char, "dev/evil", ""),
+        (EntryType::Block, "tmp/disk", ""),
+        // What was there before is gone, as it is where the device is created.
+        (EntryType::Regular, "tmp/file", "x"),
+        (EntryType::Block, "tmp/file", ""),
+        (EntryType::Fifo, "tmp/pipe", ""),
+    ];
+    fs::write(&path, longer(base, entries)).unwrap();
+    let output = run([
+        path.to_str().unwrap(),
+        "sh",
+        "-c",
+        "ls /tmp; stat -c %t:%T /dev/null; ls /dev/evil 2>/dev/null",
+    ]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "pipe\n1:3\n");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.contains("devices of ROOTFS that are left out: 4;"), "{told}");
 }
 
 #[test]
@@ -181,6 +214,16 @@ fn damaged_archives_are_refused() {
         fs::write(&path, &packed[..length]).unwrap();
         refused(&run([path.to_str().unwrap(), "true"]), 125, &["cut short", "get it again"]);
     }
+    let zipped = zstd(&bytes);
+    // The last four bytes are its checksum.
+    for length in [30, zipped.len() / 2, zipped.len() - 4, zipped.len() - 1] {
+        fs::write(&path, &zipped[..length]).unwrap();
+        refused(&run([path.to_str().unwrap(), "true"]), 125, &["cut short", "get it again"]);
+    }
+    let mut broken = zipped.clone();
+    broken[zipped.len() - 1] ^= 1;
+    fs::write(&path, &broken).unwrap();
+    refused(&run([path.to_str().unwrap(), "true"]), 125, &["another checksum", "get it again"]);
     let mut broken = packed.clone();
     let middle = broken.len() / 2;
     broken[middle..middle + 8].fill(0xff);
@@ -200,9 +243,10 @@ fn what_is_no_archive_is_told() {
     let text = gzip(b"hello");
     for (start, word) in [
         (&b"\xfd7zXZ\0"[..], "xz -d "),
-        (b"\x28\xb5\x2f\xfd", "zstd -d "),
+        (b"\x28\xb5\x2f\xfd", "cut short"),
+        (b"\x28\xb5\x2f\xfd\0\xf8\0", "a zstd window of 2097152 MiB"),
         (b"BZh9", "bzip2 -d "),
-        (&text, "neither a directory nor a tar"),
+        (&text, "neither a directory nor a tar archive; if it is the command: mini-container run -- "),
         (b"\x1f\x8b", "cut short"),
         (b"hello", "neither a directory nor a tar"),
         (b"", "neither a directory nor a tar"),

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
+use plain::answers::{NO_LANDLOCK, started_where_the_kernel_answers, where_the_kernel_answers};
 use plain::{Directory, PROGRAM, mounts, refused, rootfs, run, said, sh};
 
 #[test]
@@ -45,22 +46,61 @@ fn the_working_directory_is_inside() {
     assert_eq!(said(&Command::new("sh").args(["-c", &script]).output().unwrap()), "/");
 }
 
-#[test]
-fn our_program_cannot_be_overwritten() {
-    // CVE-2019-5736. The command is a script whose interpreter is the program that starts it.
-    let rootfs = rootfs("exe");
-    let before = fs::read(PROGRAM).unwrap();
+/// CVE-2019-5736: a root filesystem with a script whose interpreter is the program that starts it.
+fn with_a_script_for_the_runtime(name: &str) -> Directory {
+    let rootfs = rootfs(name);
     plain::install(&rootfs.0, std::path::Path::new(PROGRAM));
     fs::write(rootfs.at("bin/evil"), "#!/proc/self/exe\n").unwrap();
     fs::set_permissions(rootfs.at("bin/evil"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let output = run([rootfs.0.to_str().unwrap(), "evil"]);
-    assert!(
-        String::from_utf8_lossy(&output.stderr).starts_with("mini-container: "),
-        "it did run: {output:?}"
+    rootfs
+}
+
+#[test]
+fn our_program_cannot_be_executed_inside() {
+    if !ns_core::landlock::abi().is_ok_and(|version| version >= 2) {
+        eprintln!("skip: this kernel has no Landlock of version 2 or newer");
+        return;
+    }
+    let rootfs = with_a_script_for_the_runtime("exe");
+    let path = rootfs.0.to_str().unwrap();
+    // Executed, it would be a command line that makes no sense: 2.
+    refused(
+        &run([path, "evil"]),
+        126,
+        &["/bin/evil: needs /proc/self/exe: a program of the host", "one of ROOTFS"],
     );
+    for name in ["/proc/self/exe", "/proc/1/exe", "/proc/thread-self/exe"] {
+        assert_eq!(run([path, name]).status.code(), Some(126), "{name}");
+    }
+    symlink("/proc/self/exe", rootfs.at("bin/link")).unwrap();
+    assert_eq!(run([path, "link"]).status.code(), Some(126));
+    // What is inside can be executed, deleted or not, and renamed from one directory to another.
+    let script = "cp /bin/cat /tmp/cat; echo one | /tmp/cat; mkdir /tmp/a /tmp/b; mv /tmp/cat /tmp/a/cat; \
+                  mv /tmp/a/cat /tmp/b/cat; exec 5</tmp/b/cat; rm /tmp/b/cat; echo two | /proc/self/fd/5";
+    plain::install(&rootfs.0, std::path::Path::new("/bin/cp"));
+    plain::install(&rootfs.0, std::path::Path::new("/bin/mv"));
+    plain::install(&rootfs.0, std::path::Path::new("/bin/rm"));
+    assert_eq!(said(&sh(&rootfs, script)), "one\ntwo");
+    assert_eq!(
+        said(&sh(
+            &rootfs,
+            "for exe in exe task/1/exe; do cat /proc/1/$exe >/dev/null 2>&1 || echo refused; done"
+        )),
+        "refused\nrefused"
+    );
+}
+
+#[test]
+fn our_program_cannot_be_overwritten_where_it_can_be_executed() {
+    let rootfs = with_a_script_for_the_runtime("exe");
+    let path = rootfs.0.to_str().unwrap();
+    let before = fs::read(PROGRAM).unwrap();
+    let output = where_the_kernel_answers(&[NO_LANDLOCK], PROGRAM, &["run", path, "evil"]);
+    refused(&output, 2, &["mini-container: "]);
     // /proc/self/exe is a sealed copy, which this test cannot write either.
-    let script = format!("exec {PROGRAM} run {} sleep 2", rootfs.0.display());
-    let mut child = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).spawn().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {PROGRAM} run {path} sleep 2")]).stdin(Stdio::null());
+    let mut child = started_where_the_kernel_answers(&[NO_LANDLOCK], command);
     let link = format!("/proc/{}/exe", child.id());
     let sealed = (0..200).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(10));
@@ -75,7 +115,6 @@ fn our_program_cannot_be_overwritten() {
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
     let written = fs::OpenOptions::new().write(true).open(path).and_then(|mut it| it.write(b"evil"));
     assert_eq!(written.unwrap_err().raw_os_error(), Some(libc::EPERM));
-    assert_eq!(said(&sh(&rootfs, "cat /proc/1/exe >/dev/null 2>&1 || echo refused")), "refused");
     assert!(fs::read(PROGRAM).unwrap() == before, "the program is what it was");
 }
 

@@ -5,31 +5,8 @@ mod plain;
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use ns_core::Errno;
-use ns_core::seccomp::{Action, Filter, Rule};
+use plain::answers::{NO_LANDLOCK, where_the_kernel_answers};
 use plain::{Directory, PROGRAM, refused, rootfs, run, said};
-
-/// A system call that is answered by an errno; with a flag, only where its first argument has that.
-type Answer = (i64, Option<u64>, i32);
-
-/// Runs a program where the kernel answers some calls otherwise: each by a seccomp filter of the thread that starts it.
-fn where_the_kernel_answers(answers: &[Answer], program: &str, arguments: &[&str]) -> Output {
-    let filters: Vec<Filter> = answers.iter().map(filter).collect();
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
-    let thread = std::thread::spawn(move || {
-        nix::sys::prctl::set_no_new_privs().unwrap();
-        filters.iter().for_each(|filter| filter.install().unwrap());
-        command.output().unwrap()
-    });
-    thread.join().unwrap()
-}
-
-fn filter((call, flag, errno): &Answer) -> Filter {
-    let every = Rule::call(*call);
-    let rule = flag.map_or(every, |flag| every.with_bits(0, flag as u32));
-    Filter::new(&[rule], Action::Refuse(Errno::from_raw(*errno))).unwrap()
-}
 
 /// A container at a limit that prlimit(1) sets, with panics as talkative as they get.
 fn limited(limit: &str, arguments: &[&str]) -> Output {
@@ -49,7 +26,11 @@ fn a_command_that_cannot_be_started_has_no_status() {
     // Init is one process already.
     let output = run(["--pids-max", "1", path, "true"]);
     if !String::from_utf8_lossy(&output.stderr).contains("a limit by the pids controller: ") {
-        refused(&output, 125, &["clone3(): EAGAIN", "--pids-max (which counts init too)", "raise it"]);
+        refused(
+            &output,
+            125,
+            &["clone(CLONE_THREAD): EAGAIN", "--pids-max (which counts init too)", "raise it"],
+        );
     }
     let mut has_succeeded = false;
     for files in 5..40 {
@@ -67,7 +48,10 @@ fn a_command_that_cannot_be_started_has_no_status() {
 fn small_limits_are_named() {
     let rootfs = rootfs("limits");
     let path = rootfs.0.to_str().unwrap();
-    refused(&limited("--fsize=0:0", &[path, "true"]), 125, &["EFBIG", "raise it: ulimit -f unlimited"]);
+    // Where the program has to copy itself.
+    let small = ["--fsize=0:0", PROGRAM, "run", path, "true"];
+    let output = where_the_kernel_answers(&[NO_LANDLOCK], "prlimit", &small);
+    refused(&output, 125, &["EFBIG", "raise it: ulimit -f unlimited"]);
     // Of a user, since root is not counted; one who is nobody else, so that others do not count.
     let program = rootfs.at("program");
     plain::copy_program(PROGRAM, &program);
@@ -82,8 +66,10 @@ fn small_limits_are_named() {
         let bytes = megabytes << 20;
         let output = limited(&format!("--as={bytes}:{bytes}"), &[path, "true"]);
         let stderr = String::from_utf8_lossy(&output.stderr);
-        // Where it is too small for the loader, that says so.
-        let told = output.status.success() || stderr.lines().count() <= 1;
+        // Where it is too small for the loader or for Rust's runtime, they say so.
+        let told = output.status.success()
+            || stderr.lines().count() <= 1
+            || stderr.starts_with("memory allocation of ");
         assert!(told && !stderr.contains("panicked"), "{megabytes} MiB: {output:?}");
     }
 }
@@ -102,11 +88,37 @@ fn a_refused_call_has_its_cause_and_a_remedy() {
         (libc::SYS_openat2, libc::ENOSYS, "openat2("),
         (libc::SYS_capset, libc::EPERM, "capset("),
         (libc::SYS_close_range, libc::ENOSYS, "close_range("),
-        (libc::SYS_memfd_create, libc::ENOSYS, "memfd_create("),
+        (libc::SYS_open_tree, libc::EPERM, "open_tree("),
+        (libc::SYS_open_tree, libc::ENOSYS, "open_tree("),
+        (libc::SYS_fsconfig, libc::EPERM, "mount -t tmpfs"),
+        (libc::SYS_fsmount, libc::EPERM, "mount -t tmpfs"),
+        (libc::SYS_mount_setattr, libc::EPERM, "mount_setattr("),
+        (libc::SYS_mount_setattr, libc::ENOSYS, "mount_setattr("),
+        (libc::SYS_umount2, libc::EPERM, "umount2("),
+        (libc::SYS_unshare, libc::EPERM, "unshare("),
+        (libc::SYS_setresuid, libc::EPERM, "setresuid("),
+        (libc::SYS_seccomp, libc::EPERM, "seccomp("),
     ] {
         let output = where_the_kernel_answers(&[(call, None, errno)], PROGRAM, &["run", path, "true"]);
         refused(&output, 125, &[words, "a seccomp filter is active", "to get it: "]);
     }
+}
+
+#[test]
+fn without_landlock_the_program_copies_itself() {
+    let rootfs = rootfs("copies");
+    let path = rootfs.0.to_str().unwrap();
+    for errno in [libc::ENOSYS, libc::EOPNOTSUPP] {
+        let none = (libc::SYS_landlock_create_ruleset, None, errno);
+        let output = where_the_kernel_answers(&[none], PROGRAM, &["run", path, "sh", "-c", "echo $$"]);
+        assert_eq!(said(&output), "2");
+        let no_copy = (libc::SYS_memfd_create, None, libc::ENOSYS);
+        let output = where_the_kernel_answers(&[none, no_copy], PROGRAM, &["run", path, "true"]);
+        refused(&output, 125, &["memfd_create(", "a seccomp filter is active", "to get it: "]);
+    }
+    let none = (libc::SYS_landlock_restrict_self, None, libc::E2BIG);
+    let output = where_the_kernel_answers(&[none], PROGRAM, &["run", path, "true"]);
+    refused(&output, 125, &["landlock_restrict_self(): E2BIG"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod plain;
 use std::fs;
 use std::path::PathBuf;
 
-use plain::tarred::{Made, files, gzip, sha256, tarred, whole};
+use plain::tarred::{Made, files, gzip, sha256, tarred, whole, zstd};
 use plain::{Directory, mounts, refused, run, said};
 use serde_json::{Value, json};
 use tar::EntryType::{Directory as Folder, Regular, Symlink};
@@ -49,6 +49,19 @@ impl Layout {
         let config = self.add(digests(&plain).to_string().as_bytes());
         let layers: Vec<_> = layers.iter().map(|(_, stored)| self.add(stored)).collect();
         self.add(json!({"config": config, "layers": layers}).to_string().as_bytes())
+    }
+
+    /// Writes it as a directory.
+    fn lay_out(&self, work: &Directory, index: &Value) -> PathBuf {
+        let path = work.at("layout");
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(path.join("blobs/sha256")).unwrap();
+        fs::write(path.join("oci-layout"), "{}").unwrap();
+        fs::write(path.join("index.json"), index.to_string()).unwrap();
+        for (name, bytes) in &self.0 {
+            fs::write(path.join(name), bytes).unwrap();
+        }
+        path
     }
 
     fn write(&self, work: &Directory, index: &Value) -> PathBuf {
@@ -156,6 +169,7 @@ fn an_oci_layout_is_an_image_too() {
     let mut layout = Layout::default();
     let ours = layout.image(&[(&base, gzip(&base)), (&above, above.clone())]);
     let listed = |path: PathBuf| said(&run([path.to_str().unwrap(), "ls", "/etc"]));
+    assert_eq!(listed(layout.lay_out(&work, &json!({"manifests": [ours.clone()]}))), "above");
     let path = layout.write(&work, &json!({"manifests": [ours]}));
     assert_eq!(listed(path.clone()), "above");
     let packed = work.at("layout.tar.gz");
@@ -210,13 +224,58 @@ fn an_oci_layout_is_an_image_too() {
     refused(&run([path.to_str().unwrap(), "true"]), 125, &["a layer has the digest", "save it again"]);
     for (stored, words) in [
         (gzip(&above)[..60].to_vec(), &["cut short", "get it again"][..]),
-        (b"\x28\xb5\x2f\xfd".to_vec(), &["its layers are compressed with zstd", "docker export"]),
+        (b"\xfd7zXZ\0".to_vec(), &["its layers are compressed with xz", "docker export"]),
+        (zstd(&above)[..60].to_vec(), &["cut short", "get it again"]),
     ] {
         let mut layout = Layout::default();
         let image = layout.image(&[(&base, base.clone()), (&above, stored)]);
         let path = layout.write(&work, &json!({"manifests": [image]}));
         refused(&run([path.to_str().unwrap(), "true"]), 125, words);
     }
+}
+
+#[test]
+fn a_layout_is_a_directory_and_leads_to_no_file_outside() {
+    let work = Directory::new("layout");
+    let base = fs::read(whole(&work)).unwrap();
+    let above = tarred(&[(Regular, "etc/above", "x")]);
+    let mut layout = Layout::default();
+    let image = layout.image(&[(&base, zstd(&base)), (&above, gzip(&above))]);
+    let index = json!({"manifests": [image.clone()]});
+    let path = layout.lay_out(&work, &index);
+    let listed = |path: &PathBuf| run([path.to_str().unwrap(), "ls", "/etc"]);
+    assert_eq!(said(&listed(&path)), "above");
+    let before: Vec<_> = fs::read_dir(&path).unwrap().flatten().map(|it| it.file_name()).collect();
+    assert_eq!(before.len(), 3, "it is as it was");
+
+    let blob = |descriptor: &Value| {
+        path.join("blobs/sha256").join(descriptor["digest"].as_str().unwrap().trim_start_matches("sha256:"))
+    };
+    // A blob that is a link, a directory, a FIFO or absent.
+    let manifest = blob(&image);
+    let outside = work.at("outside");
+    fs::rename(&manifest, &outside).unwrap();
+    refused(&listed(&path), 125, &["its manifest is missing"]);
+    std::os::unix::fs::symlink(&outside, &manifest).unwrap();
+    refused(&listed(&path), 125, &["leads out of the layout"]);
+    fs::remove_file(&manifest).unwrap();
+    fs::create_dir(&manifest).unwrap();
+    refused(&listed(&path), 125, &["is not a regular file"]);
+    fs::remove_dir(&manifest).unwrap();
+    nix::unistd::mkfifo(&manifest, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    refused(&listed(&path), 125, &["is not a regular file"]);
+    for digest in ["sha256:../../../../../../etc/passwd", "sha256:../../../outside", "a:/etc/passwd"] {
+        layout.lay_out(&work, &json!({"manifests": [{"digest": digest}]}));
+        let output = listed(&path);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{told}");
+        assert!(told.contains("leads out of the layout") || told.contains("is missing"), "{digest}: {told}");
+    }
+    layout.lay_out(&work, &json!({}));
+    refused(&listed(&path), 125, &["index.json names no image"]);
+    // Without its two files, it is a root filesystem, and one without the command.
+    fs::remove_file(path.join("index.json")).unwrap();
+    refused(&listed(&path), 127, &["ls: not found"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ mod plain;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
-use plain::terminal::Terminal;
 use plain::{Directory, PROGRAM, refused, rootfs, said};
+use promises::Terminal;
 
 /// `mini-container run` with a shell command, whose streams the test sets.
 fn container(rootfs: &Directory, script: &str) -> Command {

@@ -14,6 +14,7 @@ mod overlay;
 mod owners;
 mod place;
 mod propagation;
+mod shell;
 mod tree;
 
 use lesson::Experiment;
@@ -63,6 +64,7 @@ const MOUNT_NS: Experiment = Experiment {
         owners::MAP_OWNERS,
         names::GIVE_A_NAME,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

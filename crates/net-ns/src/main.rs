@@ -10,6 +10,7 @@ mod files;
 mod firewall;
 mod host;
 mod names;
+mod shell;
 mod sockets;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
@@ -54,6 +55,7 @@ const NET_NS: Experiment = Experiment {
         card::MOVE_A_CARD,
         names::NAME,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use ns_core::{Errno, Fact, NsId, Pid, Value, namespace};
+use anyhow::{Result, ensure};
+use ns_core::namespace::Inodes;
+use ns_core::{Errno, Error, Fact, Kind, NsId, Pid, Value, namespace};
 use transcript::{Event, Table};
 
 use crate::process::{command, is_over};
@@ -18,54 +19,62 @@ struct Members {
 /// All namespaces with their members, at approximately one moment.
 #[derive(Default)]
 struct Census {
-    namespaces: HashMap<NsId, Members>,
+    /// For each kind, in the order of [`Kind::ALL`], the members of each namespace by its inode number.
+    namespaces: [HashMap<u64, Members>; Kind::ALL.len()],
     processes: i64,
     unreadable: i64,
 }
 
 impl Census {
+    /// # Errors
+    /// When `proc` cannot be read, or shows no process.
     fn take(proc: &Path) -> Result<Census> {
         let mut census = Census::default();
-        let list = || format!("readdir(\"{}\")", proc.display());
-        for entry in std::fs::read_dir(proc).with_context(list)? {
-            let name = entry.with_context(list)?.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-            census.count(proc, Pid::from_raw(pid))?;
+        let mut broken = None;
+        namespace::scan(proc, |pid, found| match found {
+            Ok(inodes) => census.count(pid, inodes),
+            Err(Errno::EACCES | Errno::EPERM) => census.unreadable += 1,
+            Err(errno) => broken = Some((pid, errno)),
+        })?;
+        if let Some((pid, errno)) = broken {
+            let call = format!("readlink(\"{}/{pid}/ns/…\")", proc.display());
+            return Err(Error::Call { call, errno }.into());
         }
         let found = census.processes + census.unreadable;
         ensure!(found > 0, "no process in {}: is a procfs mounted there?", proc.display());
         Ok(census)
     }
 
-    fn count(&mut self, proc: &Path, pid: Pid) -> Result<()> {
-        let namespaces = match namespace::of_under(proc, Some(pid)) {
-            // It has ended meanwhile. It is left out of all kinds, so that their counts agree.
-            Ok(namespaces) if is_over(&namespaces) => return Ok(()),
-            Ok(namespaces) => namespaces,
-            Err(error) => match error.errno() {
-                Some(Errno::ENOENT | Errno::ESRCH) => return Ok(()),
-                Some(Errno::EACCES | Errno::EPERM) => {
-                    self.unreadable += 1;
-                    return Ok(());
-                }
-                _ => return Err(error.into()),
-            },
-        };
+    /// Counts a process, unless it has ended. It is left out of all kinds then, so that their counts agree.
+    fn count(&mut self, pid: Pid, inodes: Inodes) {
+        let kinds = || Kind::ALL.into_iter().zip(inodes).filter(|(_, inode)| *inode != 0);
+        if is_over(kinds().map(|(kind, _)| kind)) {
+            return;
+        }
         self.processes += 1;
-        for id in namespaces {
-            let members = self.namespaces.entry(id).or_insert(Members { count: 0, lowest: pid });
+        for (members, inode) in self.namespaces.iter_mut().zip(inodes).filter(|(_, inode)| *inode != 0) {
+            let members = members.entry(inode).or_insert(Members { count: 0, lowest: pid });
             members.count += 1;
             members.lowest = members.lowest.min(pid);
         }
-        Ok(())
+    }
+
+    /// Every namespace that has a member: by kind, and then by its first member.
+    fn sorted(self) -> Result<Vec<(NsId, Members)>> {
+        let of_each_kind = Kind::ALL.into_iter().zip(self.namespaces);
+        let all = of_each_kind.flat_map(|(kind, all)| all.into_iter().map(move |it| (kind, it)));
+        let all = all.map(|(kind, (inode, members))| Ok((namespace::identity(kind, inode)?, members)));
+        let mut all = all.collect::<Result<Vec<_>>>()?;
+        all.sort_by_key(|(id, members)| (id.kind, members.lowest, id.ino));
+        Ok(all)
     }
 }
 
 /// The events that show all processes of this procfs.
 pub(crate) fn of(proc: &Path) -> Result<Vec<Event>> {
-    let Census { namespaces, processes, unreadable } = Census::take(proc)?;
-    let mut namespaces: Vec<_> = namespaces.into_iter().collect();
-    namespaces.sort_by_key(|(id, members)| (id.kind, members.lowest, id.ino));
+    let census = Census::take(proc)?;
+    let (processes, unreadable) = (census.processes, census.unreadable);
+    let namespaces = census.sorted()?;
     let mut commands = HashMap::new();
     let mut rows = Vec::with_capacity(namespaces.len());
     for (id, Members { count, lowest }) in namespaces {

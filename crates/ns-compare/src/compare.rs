@@ -36,7 +36,7 @@ pub(crate) fn compare(pids: &[OsString], proc: &Path) -> Result<(Vec<Event>, u8)
     let mut processes = Vec::new();
     for (at, pid) in pids.into_iter().enumerate() {
         let namespaces = namespace::of_under(proc, Some(pid)).map_err(|error| why_not(proc, pid, error))?;
-        if is_over(&namespaces) {
+        if is_over(namespaces.iter().map(|id| id.kind)) {
             return Err(anyhow!(
                 "process {pid} has ended: a zombie keeps only its PID and user namespaces; name a running process"
             ));

@@ -18,6 +18,7 @@ mod refusals;
 mod relations;
 mod resource;
 mod settings;
+mod shell;
 
 use lesson::Experiment;
 use ns_core::Namespaces;
@@ -83,6 +84,7 @@ const NS_COMPARE: Experiment = Experiment {
         kinds::COUNT_THREADS,
         settings::SET_CORE_PATTERN,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

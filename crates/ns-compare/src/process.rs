@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use ns_core::{Kind, NsId, Pid};
+use ns_core::{Kind, Pid};
 
-/// Whether these are the namespaces of a zombie. A zombie keeps only its PID and user namespaces.
-pub(crate) fn is_over(namespaces: &[NsId]) -> bool {
-    namespaces.iter().all(|id| matches!(id.kind, Kind::Pid | Kind::User))
+/// Whether a process that is in namespaces of these kinds alone is a zombie. A zombie keeps its PID and user namespaces.
+pub(crate) fn is_over(kinds: impl IntoIterator<Item = Kind>) -> bool {
+    kinds.into_iter().all(|kind| matches!(kind, Kind::Pid | Kind::User))
 }
 
 /// The name of a process, from its comm file. It can contain any bytes; the renderer escapes them.

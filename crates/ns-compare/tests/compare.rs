@@ -346,9 +346,13 @@ fn two_stable_runs_read_alike_and_fit() {
 
 /// Namespaces by kind and inode, each with its number of processes, as lsns(8) lists them.
 fn lsns(arguments: &[&str]) -> BTreeMap<String, String> {
-    let output = Command::new("lsns").args(["--noheadings", "-o", "TYPE,NS,NPROCS"]).args(arguments).output();
-    let output = output.expect("lsns runs");
-    let lines = text(&output.stdout);
+    // It may give up, and say nothing, when a process ends while it looks.
+    let look = || {
+        let mut lsns = Command::new("lsns");
+        let output = lsns.args(["--noheadings", "-o", "TYPE,NS,NPROCS"]).args(arguments).output();
+        text(&output.expect("lsns runs").stdout)
+    };
+    let lines = (0..20).map(|_| look()).find(|lines| !lines.is_empty()).expect("lsns lists something");
     let words = lines.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     words.map(|it| (format!("{}:[{}]", it[0], it[1]), it[2].to_string())).collect()
 }

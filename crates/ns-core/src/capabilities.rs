@@ -1,6 +1,7 @@
 //! Capabilities beyond the effective set: capabilities(7).
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use caps::{CapSet, Capability};
 use rustix::fs::XattrFlags;
@@ -53,6 +54,13 @@ pub fn all() -> Result<u64> {
     Ok(u64::MAX >> (63 - last.min(63)))
 }
 
+/// The capability that the bit `number` of a mask stands for, if this program knows it.
+pub fn named(number: u32) -> Option<Capability> {
+    static BY_BIT: OnceLock<Vec<Capability>> = OnceLock::new();
+    let all = BY_BIT.get_or_init(|| caps::all().into_iter().collect());
+    all.iter().find(|capability| u32::from(capability.index()) == number).copied()
+}
+
 /// Puts all that are permitted into the inheritable and the ambient set, as [`make_ambient`] does with one.
 ///
 /// # Errors
@@ -72,6 +80,16 @@ pub fn make_all_ambient() -> Result<()> {
 /// EPERM without CAP_SETPCAP.
 pub fn leave_bounding_set(capability: Capability) -> Result<()> {
     caps::drop(None, CapSet::Bounding, capability).named(|| format!("prctl(PR_CAPBSET_DROP, {capability})"))
+}
+
+/// Gives a capability up for every program that is executed from now on: it leaves the bounding and the inheritable set.
+///
+/// # Errors
+/// EPERM without CAP_SETPCAP.
+pub fn lose(capability: Capability) -> Result<()> {
+    leave_bounding_set(capability)?;
+    caps::drop(None, CapSet::Inheritable, capability)
+        .named(|| format!("capset(inheritable, without {capability})"))
 }
 
 /// Puts a capability that is permitted into the inheritable and the ambient set, so that it outlives execve(2).

@@ -7,6 +7,7 @@
 //! the rest, for v1 and v2.
 
 mod directory;
+mod effective;
 mod enabled;
 mod guard;
 mod hierarchy;
@@ -26,6 +27,7 @@ mod wait;
 mod walk;
 
 pub use directory::{parse_flat_keyed, parse_pids};
+pub use effective::{EffectiveLimits, strictest, text_of};
 pub use enabled::EnabledControllers;
 pub use guard::Cgroup;
 pub use hierarchy::Hierarchy;
@@ -37,6 +39,6 @@ pub use nsdelegate::{Nsdelegate, nsdelegate};
 pub use parent::CgroupParent;
 pub use removal::REMOVAL;
 pub use request::CgroupRequest;
-pub use sweep::sweep;
+pub use sweep::{sweep, sweep_in};
 pub use version::Version;
 pub use walk::{Node, walk};

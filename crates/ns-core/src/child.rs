@@ -19,6 +19,7 @@ mod program;
 mod receive;
 mod reexec;
 mod reporter;
+mod start;
 
 pub use builder::{Spawn, have_children};
 pub use flags::{Call, clone_with_flags};
@@ -27,3 +28,4 @@ pub use parent::Child;
 pub use program::become_program;
 pub use reexec::after_exec;
 pub use reporter::Reporter;
+pub use start::start_program;

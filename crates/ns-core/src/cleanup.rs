@@ -22,5 +22,5 @@ pub use leftover::Removal;
 pub use owner::{Owner, PREFIX};
 pub(crate) use owner::{is_abandoned, is_ours, lock, unique_name};
 pub(crate) use registry::leave_to_parent;
-pub use registry::{finish, forget, register, start, writer_fd};
+pub use registry::{finish, finish_if_idle, forget, register, start, writer_fd};
 pub use tempdir::{DIRECTORY, TemporaryDirectory, sweep_directories};

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use crate::error::{Error, Named, Result};
 use observation::{Kind, NsId};
 
-use crate::namespace;
+use crate::namespace::{self, Namespaces};
 
 static STARTED_IN: OnceLock<Vec<NsId>> = OnceLock::new();
 
@@ -30,13 +30,22 @@ pub fn remember() -> Result<()> {
     }
 }
 
-/// Whether the caller has left the namespace of `kind` that it was started in.
+/// Whether the caller has left the namespace of `kind` that it was started in. The kernel has said so where it created
+/// one for the caller. Otherwise it is asked, until it says so, and again after each call that may lead back.
 ///
 /// # Errors
 /// When /proc is no procfs.
 pub fn left(kind: Kind) -> Result<bool> {
+    let kinds = Namespaces::only(kind);
+    if namespace::is_known_to_have_left(kinds) {
+        return Ok(true);
+    }
     let host = started_in()?.iter().find(|id| id.kind == kind);
-    Ok(Some(&namespace::of_kind(None, kind)?) != host)
+    let has_left = Some(&namespace::of_kind(None, kind)?) != host;
+    if has_left {
+        namespace::has_left(kinds);
+    }
+    Ok(has_left)
 }
 
 /// # Errors

@@ -62,10 +62,20 @@ impl SysV {
     /// # Errors
     /// When /proc is no procfs, or the kernel has no System V IPC.
     pub fn listed(self) -> Result<usize> {
+        Ok(self.keys()?.len())
+    }
+
+    /// The keys of the objects of this kind that /proc/sysvipc lists; 0 is that of a private one (IPC_PRIVATE).
+    ///
+    /// # Errors
+    /// As [`SysV::listed`].
+    pub fn keys(self) -> Result<Vec<i32>> {
         let path = format!("/proc/sysvipc/{}", self.prefix());
         let text = std::fs::read_to_string(&path).named(|| format!("cat {path}"))?;
-        // The first line has the columns' names.
-        Ok(text.lines().count().saturating_sub(1))
+        // The first line has the columns' names, and the first column the key.
+        let keys = text.lines().skip(1).map(|line| line.split_whitespace().next()?.parse().ok());
+        keys.collect::<Option<_>>()
+            .ok_or_else(|| Error::Unreadable { what: path, message: format!("no key in a line of {text:?}") })
     }
 }
 
@@ -181,6 +191,14 @@ impl MessageQueue {
     /// EAGAIN if it is full, EMSGSIZE above 128 bytes.
     pub fn send(&self, text: &str) -> Result<()> {
         sys::mq_send(self.fd.as_fd(), text.as_bytes()).named(|| format!("mq_send({}, \"{text}\")", self.name))
+    }
+
+    /// How many messages wait in it.
+    ///
+    /// # Errors
+    /// None that mq_getattr(3) documents for an open queue.
+    pub fn waiting(&self) -> Result<usize> {
+        sys::mq_waiting(self.fd.as_fd()).named(|| format!("mq_getattr({})", self.name))
     }
 
     /// Takes the first message.

@@ -13,10 +13,15 @@ bitflags! {
     /// What may be done with a file: LANDLOCK_ACCESS_FS_… of linux/landlock.h.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct FileAccess: u64 {
+        /// Execute.
+        const EXECUTE = 1 << 0;
         /// Open for writing.
         const WRITE = 1 << 1;
         /// Open for reading.
         const READ = 1 << 2;
+        /// Link or rename a file from one directory to another (since version 2, with Linux 5.19). A ruleset that does not
+        /// handle it refuses it everywhere.
+        const REFER = 1 << 13;
     }
 }
 

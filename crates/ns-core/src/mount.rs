@@ -11,7 +11,9 @@ mod tree;
 
 pub use new::{mount, mount_with};
 pub use procfs::process::MountInfo as Mount;
-pub use propagation::{Propagation, is_unbindable, make_private, master, peer_group, set_propagation};
+pub use propagation::{
+    Propagation, is_unbindable, make_private, master, peer_group, set_all, set_propagation,
+};
 pub use standing::{Restriction, bind, bind_recursive, move_to, overlay, restrict, unmount};
 pub use table::{at, filesystem_type, list};
 pub use tree::{Tree, map_owners};

@@ -1,4 +1,4 @@
-//! Links, addresses and routes of one network namespace, over rtnetlink(7).
+//! Links, addresses and routes of one network namespace, over rtnetlink(7); and one rule of nftables.
 //!
 //! [`Netlink`] speaks to the network namespace in which it was opened, wherever its process goes afterwards: a socket
 //! keeps the namespace it was created in (network_namespaces(7)). Open it after entering the namespace.
@@ -19,6 +19,7 @@ mod answer;
 mod inet;
 mod link;
 mod links;
+mod masquerade;
 mod message;
 mod name;
 mod netlink;
@@ -28,5 +29,6 @@ mod wait;
 
 pub use inet::{Address, Route};
 pub use link::Link;
+pub use masquerade::Masquerade;
 pub use name::LinkName;
 pub use netlink::Netlink;

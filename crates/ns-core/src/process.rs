@@ -89,7 +89,14 @@ fn read(process: Option<Pid>, file: &str) -> Result<String> {
 /// # Errors
 /// ENOENT when there is no such process.
 pub fn start_time(process: Option<Pid>) -> Result<u64> {
-    Ok(open(process)?.stat().map_err(|error| unreadable(process, "stat", &error))?.starttime)
+    let text = read(process, "stat")?;
+    // Field 22 of proc_pid_stat(5). The second, the program's name, may hold blanks and parentheses, so the fields are
+    // counted from its end.
+    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    fields.split_whitespace().nth(19).and_then(|field| field.parse().ok()).ok_or_else(|| Error::Unreadable {
+        what: files::of(process, "stat"),
+        message: "no field 22, the start time".into(),
+    })
 }
 
 /// The living children of a process, by PID.
@@ -97,13 +104,51 @@ pub fn start_time(process: Option<Pid>) -> Result<u64> {
 /// # Errors
 /// When /proc is no procfs.
 pub fn children(process: Pid) -> Result<Vec<Pid>> {
+    children_that(process, |state| state != 'Z')
+}
+
+/// The children of a process that have ended and that it has not waited for, by PID.
+///
+/// # Errors
+/// When /proc is no procfs.
+pub fn zombies(process: Pid) -> Result<Vec<Pid>> {
+    children_that(process, |state| state == 'Z')
+}
+
+fn children_that(process: Pid, is_one: impl Fn(char) -> bool) -> Result<Vec<Pid>> {
     let all = procfs::process::all_processes().map_err(|error| unreadable(None, "stat", &error))?;
     // One that has ended since is no child any more.
     let stats = all.filter_map(|it| it.ok()?.stat().ok());
-    let own = stats.filter(|stat| stat.ppid == process.as_raw() && stat.state != 'Z');
+    let own = stats.filter(|stat| stat.ppid == process.as_raw() && is_one(stat.state));
     let mut children: Vec<Pid> = own.map(|stat| Pid::from_raw(stat.pid)).collect();
     children.sort_unstable();
     Ok(children)
+}
+
+/// The children of a process by PID, with those that have ended and were not waited for: /proc/PID/task/TID/children.
+///
+/// # Errors
+/// ENOENT when there is no such process, or the kernel has no such file (CONFIG_PROC_CHILDREN).
+pub fn all_children(process: Pid) -> Result<Vec<Pid>> {
+    let tasks = files::of(Some(process), "task");
+    let call = || format!("readdir(\"{tasks}\")");
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir(&tasks).named(call)? {
+        // Each thread has its own: those that it made.
+        let file = format!("task/{}/children", entry.named(call)?.file_name().to_string_lossy());
+        let text = read(Some(process), &file)?;
+        children.extend(text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw));
+    }
+    children.sort_unstable();
+    Ok(children)
+}
+
+/// The session that a process is in, which has the PID of who began it: getsid(2).
+///
+/// # Errors
+/// ESRCH when there is no such process.
+pub fn session(process: Pid) -> Result<Pid> {
+    nix::unistd::getsid(Some(process)).named(|| format!("getsid({process})"))
 }
 
 /// Whether the caller has a capability, such as `caps::Capability::CAP_SYS_ADMIN`, in its effective set.

@@ -1,8 +1,11 @@
 //! The root directory: of one process by chroot(2), of a mount namespace by pivot_root(2).
 
+use std::fs::File;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::error::{Named, Result};
 use crate::{Kind, files, host};
@@ -48,4 +51,37 @@ pub fn working_directory(process: Option<Pid>) -> Result<PathBuf> {
 fn link(process: Option<Pid>, name: &str) -> Result<PathBuf> {
     let path = files::of(process, name);
     std::fs::read_link(&path).named(|| format!("readlink(\"{path}\")"))
+}
+
+/// A descriptor of the root directory of `process` (`None`: the caller). It stays that, whatever the process does.
+///
+/// # Errors
+/// As [`of`].
+pub fn open(process: Option<Pid>) -> Result<OwnedFd> {
+    let path = files::of(process, "root");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, &path, flags, Mode::empty()).named(|| format!("open(\"{path}\")"))
+}
+
+/// The file at `path` in `root`, to be looked at and not to be read (O_PATH). No link leads out of `root`: openat2(2) with
+/// RESOLVE_IN_ROOT.
+///
+/// # Errors
+/// Those of openat2(2).
+pub fn find_in(root: BorrowedFd<'_>, path: &Path) -> Result<File> {
+    open_in(root, path, OFlags::PATH, "O_PATH")
+}
+
+/// As [`find_in`], to be read. A FIFO or a device is not waited for.
+///
+/// # Errors
+/// As [`find_in`].
+pub fn read_in(root: BorrowedFd<'_>, path: &Path) -> Result<File> {
+    open_in(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, "O_RDONLY")
+}
+
+fn open_in(root: BorrowedFd<'_>, path: &Path, flags: OFlags, typed: &str) -> Result<File> {
+    rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+        .map(File::from)
+        .named(|| format!("openat2(root, \"{}\", {typed})", path.display()))
 }

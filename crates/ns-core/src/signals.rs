@@ -66,6 +66,12 @@ impl Signals {
     }
 }
 
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.arrived.as_fd()
+    }
+}
+
 impl Drop for Signals {
     /// The handlers stay, and tell nobody.
     fn drop(&mut self) {
@@ -111,6 +117,14 @@ pub fn block_all() -> Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None).named(|| "sigprocmask()".into())
 }
 
+/// Unblocks every signal; what was pending arrives before this returns.
+///
+/// # Errors
+/// As [`block`].
+pub fn unblock_all() -> Result<()> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).named(|| "sigprocmask()".into())
+}
+
 /// Unblocks `signals`; what was pending arrives before this returns.
 ///
 /// # Errors
@@ -139,9 +153,19 @@ impl Waiting {
     /// # Errors
     /// None that signalfd(2) documents for such a descriptor.
     pub fn take(&self) -> Result<Option<Signal>> {
+        Ok(self.take_with_origin()?.map(|(signal, _)| signal))
+    }
+
+    /// As [`Waiting::take`], with whether the kernel itself sent it, as for a key of a terminal (SI_KERNEL in
+    /// sigaction(2)). Then all of the terminal's foreground process group got it.
+    ///
+    /// # Errors
+    /// As [`Waiting::take`].
+    pub fn take_with_origin(&self) -> Result<Option<(Signal, bool)>> {
         let call = || "read(signalfd)".into();
-        let taken = self.0.read_signal().named(call)?;
-        taken.map(|info| Signal::try_from(info.ssi_signo as i32).named(call)).transpose()
+        let Some(info) = self.0.read_signal().named(call)? else { return Ok(None) };
+        let signal = Signal::try_from(info.ssi_signo as i32).named(call)?;
+        Ok(Some((signal, info.ssi_code == libc::SI_KERNEL)))
     }
 }
 
@@ -184,7 +208,7 @@ pub fn reset(signal: Signal) -> Result<()> {
 /// # Errors
 /// None that sigaction(2) documents for these arguments.
 pub fn start_afresh() -> Result<()> {
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).named(|| "sigprocmask()".into())?;
+    unblock_all()?;
     // An inherited SIG_IGN would make the kernel reap our children before we ask how they ended.
     sys::default_signal(Signal::SIGCHLD)?;
     // Rust's runtime handles these to report a stack that overflowed. A SIGSEGV that is sent would then be handled,

@@ -11,17 +11,19 @@ mod machine;
 mod mounts;
 mod nsfs;
 mod perf;
+mod ptrace;
 mod seccomp;
 mod signals;
 mod stdout;
 mod text;
 
 pub(crate) use clock::clock_gettime;
-pub(crate) use clone::{Forked, clone_as_typed, clone3, exit_now, fork_child};
-pub(crate) use descriptors::close_on_exec_from;
+pub(crate) use clone::{Forked, clone_as_typed, clone3, exit_now, fork_child, vfork_child};
+pub(crate) use descriptors::{close_all, close_all_but, close_on_exec_from};
 pub use ipc::SysV;
 pub(crate) use ipc::{
-    Attached, mq_open, mq_receive, mq_send, msgrcv, msgsnd, semaphore_value, semop, sysv_get, sysv_stat,
+    Attached, mq_open, mq_receive, mq_send, mq_waiting, msgrcv, msgsnd, semaphore_value, semop, sysv_get,
+    sysv_stat,
 };
 pub use keys::{add_user_key, find_user_key, user_keyring};
 pub(crate) use landlock::{
@@ -33,6 +35,7 @@ pub(crate) use nsfs::{
     name_to_handle, ns_ioctl_fd, ns_ioctl_number, ns_ioctl_type, ns_ioctl_u32, ns_ioctl_u64, open_nsfs_handle,
 };
 pub use perf::count_page_faults;
+pub(crate) use ptrace::{Request, allow_tracer, event_message, ptrace, syscall_info, wait};
 pub(crate) use seccomp::{
     add_descriptor, answer_notification, exit_thread, receive_notification, set_filter, set_strict_mode,
 };

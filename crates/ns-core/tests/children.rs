@@ -9,8 +9,10 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::kill;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{getpid, getppid};
 use ns_core::Signal::{SIGKILL, SIGSTOP, SIGTERM, SIGUSR1};
+use ns_core::child::{become_program, start_program};
 use ns_core::{
     Capability, Child, Errno, Error, ExitStatus, Fact, Kind, Message, Named, Namespaces, NsFile, Outcome,
     Pid, Refused, Spawn, Value, host, idmap, ipc, mount, namespace, probe, process, sandbox, signals, uts,
@@ -45,6 +47,8 @@ const CHECKS: &[Check] = &[
     ("handled_signals_arrive_lowest_first", handled_signals_arrive_lowest_first),
     ("the_host_is_not_changed", the_host_is_not_changed),
     ("a_sandbox_makes_an_ordinary_user_root_in_it", a_sandbox_makes_an_ordinary_user_root_in_it),
+    ("who_comes_back_to_a_namespace_has_not_left_it", who_comes_back_to_a_namespace_has_not_left_it),
+    ("a_program_starts_in_the_memory_of_its_parent", a_program_starts_in_the_memory_of_its_parent),
     ("namespaces_are_who_the_links_say", namespaces_are_who_the_links_say),
     ("relations_of_namespaces_follow_how_they_were_made", relations_of_namespaces_follow_how_they_were_made),
     ("a_socket_leads_to_the_network_it_was_born_in", a_socket_leads_to_the_network_it_was_born_in),
@@ -355,7 +359,10 @@ fn start(role: &str, token: &str) -> Result<std::process::Child, String> {
 fn children_die_with_a_killed_parent() -> Answer {
     let token = format!("killed-parent-{}", getpid());
     let mut caught_alive = 0;
-    for round in 0..60_u32 {
+    // Sixty moments, or as many as an emulated machine comes to in a few seconds: first every third.
+    let enough = Instant::now() + Duration::from_secs(6);
+    let rounds = (0..3).flat_map(|first| (first..60_u32).step_by(3));
+    for round in rounds.take_while(|round| round % 3 == 0 || Instant::now() < enough) {
         let mut parent = start("parent", &token)?;
         // The moments are swept over the first milliseconds, in which children are made and end all the time.
         let moment = Instant::now() + Duration::from_micros(u64::from(round) * 150);
@@ -548,6 +555,40 @@ fn a_sandbox_makes_an_ordinary_user_root_in_it() -> Answer {
         "privileged: {privileged}, sandbox: {}",
         values[0]
     );
+    Ok(Ending::Passed)
+}
+
+fn who_comes_back_to_a_namespace_has_not_left_it() -> Answer {
+    let mut child = said(Child::spawn("child", Namespaces::NONE, |me| {
+        host::remember()?;
+        // Root alone may go back. Another has left the user namespace, where it could.
+        let host = NsFile::of(None, Kind::Uts)?;
+        sandbox::enter(Namespaces::UTS)?;
+        me.report("left", host::left(Kind::Uts)?)?;
+        me.report("left, asked again", host::left(Kind::Uts)?)?;
+        let came_back = host.enter(Some(Kind::Uts)).is_ok();
+        me.report("left, unless it came back", host::left(Kind::Uts)? == came_back)
+    }))?;
+    let values: Vec<_> = said(child.facts())?.iter().map(|fact| fact.value.to_string()).collect();
+    ensure!(values == ["yes", "yes", "no"], "{values:?}");
+    Ok(Ending::Passed)
+}
+
+fn a_program_starts_in_the_memory_of_its_parent() -> Answer {
+    let mut left = 0;
+    let failed = said(start_program(|| {
+        left = 7;
+        3
+    }))?;
+    let status = waitpid(failed, None).map_err(|errno| errno.to_string())?;
+    ensure!(status == WaitStatus::Exited(failed, 3) && left == 7, "{status:?}, {left}");
+    let program = std::path::Path::new("/bin/sh");
+    let executed = said(start_program(|| {
+        let error = become_program(program, ["sh", "-c", "exit 5"]).err();
+        error.and_then(|error| error.errno()).map_or(4, |errno| errno as i32)
+    }))?;
+    let status = waitpid(executed, None).map_err(|errno| errno.to_string())?;
+    ensure!(status == WaitStatus::Exited(executed, 5), "{status:?}");
     Ok(Ending::Passed)
 }
 

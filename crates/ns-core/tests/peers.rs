@@ -48,10 +48,11 @@ fn lsns_lists_the_namespaces_that_we_read() -> Answer {
     let new = sandbox::needed(Namespaces::UTS | Namespaces::IPC | Namespaces::NET);
     let child = Child::spawn("child", new, Reporter::stay).map_err(|error| error.to_string())?;
     let pid = child.pid().to_string();
-    let mut theirs: Vec<_> = said_by("lsns", &["--noheadings", "--output", "TYPE,NS", "--task", &pid])?
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
+    // It may give up, and say nothing, when a process ends while it looks.
+    let look = || said_by("lsns", &["--noheadings", "--output", "TYPE,NS", "--task", &pid]);
+    let said = (0..20).map(|_| look()).find(Result::is_ok).unwrap_or_else(look)?;
+    let mut theirs: Vec<_> =
+        said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let ours = namespace::of(Some(child.pid())).map_err(|error| error.to_string())?;
     let mut ours: Vec<_> = ours.iter().map(|id| format!("{} {}", id.kind, id.ino)).collect();
     ours.sort();

@@ -12,6 +12,7 @@ mod kinds;
 mod limits;
 mod order;
 mod root;
+mod shell;
 mod threads;
 
 use lesson::{Experiment, Requirement};
@@ -59,6 +60,7 @@ const NS_ENTER: Experiment = Experiment {
         limits::ENTER_ALL,
         limits::ENTER_CGROUP,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

@@ -17,32 +17,32 @@ pub(crate) const NAMESPACE: &str = "the namespace";
 /// How often to wait for the kernel's cleanup worker.
 const ROUNDS: usize = 2;
 
+/// What was created in a limited user namespace. It waits there to be asked whether it still exists.
+pub(crate) struct Trial {
+    creator: Child,
+    kinds: Vec<Kind>,
+    /// What was reported while it was created.
+    facts: Vec<Fact>,
+    /// Whether the last fact says what follows from the answer.
+    concludes: bool,
+}
+
 /// Runs `make` in a user namespace with a limit of `most` namespaces of `kind`. It creates them, and returns what must
-/// stay. The first fact is the outcome of creating one more, after the kernel has had time to clean up. The last fact is
-/// what follows from it for the earlier ones.
+/// stay.
 pub(crate) fn one_more<T>(
     kind: Kind,
     most: u32,
     make: impl FnOnce(&mut Reporter) -> ns_core::Result<T>,
-) -> Result<Vec<Fact>> {
-    let mut facts = one_more_of_each(&[kind], most, make)?;
-    if let Some(outcome) = facts.first().and_then(|answer| answer.value.as_outcome()) {
-        let state = match outcome {
-            Outcome::Done => "gone".into(),
-            Outcome::Failed(Errno::ENOSPC) => "exists".into(),
-            other => other.to_string(),
-        };
-        facts.push(Fact::outside(NAMESPACE, state));
-    }
-    Ok(facts)
+) -> Result<Trial> {
+    Ok(Trial { concludes: true, ..one_more_of_each(&[kind], most, make)? })
 }
 
-/// As [`one_more`], for several kinds. The first facts are the outcomes of creating one more of each kind.
+/// As [`one_more`], for several kinds.
 pub(crate) fn one_more_of_each<T>(
     kinds: &[Kind],
     most: u32,
     make: impl FnOnce(&mut Reporter) -> ns_core::Result<T>,
-) -> Result<Vec<Fact>> {
+) -> Result<Trial> {
     stay_on_this_cpu()?;
     let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
         // MNT is for trials that mount something. The creator's own mount namespace counts toward the limit.
@@ -68,14 +68,35 @@ pub(crate) fn one_more_of_each<T>(
         }
         facts.push(fact);
     }
-    for _ in 0..ROUNDS {
-        wait_for_the_cleanup_worker(kinds)?;
+    Ok(Trial { creator, kinds: kinds.into(), facts, concludes: false })
+}
+
+/// Gives the kernel time to clean up after what these trials have ended. All of them wait together, since each of these
+/// waits costs grace periods of RCU.
+pub(crate) fn clean_up_after<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Result<()> {
+    let wanted: Vec<Kind> = trials.into_iter().flat_map(|trial| trial.kinds.iter().copied()).collect();
+    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect();
+    if kinds.is_empty() {
+        return Ok(());
     }
-    creator.wake()?;
-    for at in 0..kinds.len() {
-        facts.insert(at, creator.fact()?);
+    (0..ROUNDS).try_for_each(|_| wait_for_the_cleanup_worker(&kinds))
+}
+
+impl Trial {
+    /// The first facts are the outcomes of creating one more namespace of each kind: to be asked after
+    /// [`clean_up_after`]. Of [`one_more`], the last fact is what follows from it for the earlier ones.
+    pub(crate) fn ask(mut self) -> Result<Vec<Fact>> {
+        self.creator.wake()?;
+        let answers = self.kinds.iter().map(|_| self.creator.fact()).collect::<ns_core::Result<Vec<_>>>()?;
+        let outcome = answers.first().and_then(|answer| answer.value.as_outcome());
+        let state = outcome.filter(|_| self.concludes).map(|outcome| match outcome {
+            Outcome::Done => "gone".into(),
+            Outcome::Failed(Errno::ENOSPC) => "exists".into(),
+            other => other.to_string(),
+        });
+        let state = state.map(|state: String| Fact::outside(NAMESPACE, state));
+        Ok(answers.into_iter().chain(self.facts).chain(state).collect())
     }
-    Ok(facts)
 }
 
 /// All of them exist: creating one more fails with ENOSPC.

@@ -8,7 +8,7 @@ use lesson::{Claim, Requirement, Row, Step, first, hand, inside, right, wrong};
 use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Outcome, Value, mount, namespace, sandbox, uts};
 
 use crate::limit;
-use crate::limited::{NAMESPACE, exists, one_more, wait_until_gone};
+use crate::limited::{NAMESPACE, Trial, clean_up_after, exists, one_more, wait_until_gone};
 use crate::member::{end, member};
 use crate::scratch::{empty_directory, empty_file};
 
@@ -74,8 +74,11 @@ pub(crate) const HOLD_OPEN: Step = Step {
     ],
     claims: &[DESCRIPTOR, BIND, BY_NAME, IN_ITSELF],
     run: |lab| {
-        lab.compare(DESCRIPTOR, false, true, descriptor)?.shows(exists(Kind::Uts))?;
-        lab.compare(BIND, false, true, bind_mount)?.shows(exists(Kind::Uts))?;
+        let open = lab.begin(DESCRIPTOR, false, true, descriptor);
+        let bound = lab.begin(BIND, false, true, bind_mount);
+        clean_up_after(open.so_far().chain(bound.so_far()))?;
+        lab.end(open, Trial::ask)?.shows(exists(Kind::Uts))?;
+        lab.end(bound, Trial::ask)?.shows(exists(Kind::Uts))?;
         lab.compare(BY_NAME, false, true, by_name)?.shows(
             inside("setns(…, CLONE_NEWUTS)").from("EINVAL").to("OK")
                 & inside("hostname after setns()").is("kept")
@@ -115,8 +118,11 @@ pub(crate) const NEST: Step = Step {
     by_hand: &[hand("unshare --user --map-root-user  # a shell of your own, for this step").prints(""), hand("echo 1 > /proc/sys/user/max_user_namespaces; unshare --user --map-root-user --uts sleep 60 & sleep 1").prints(""), hand("exec 3< /proc/$!/ns/uts; kill $!; wait; unshare --user true").prints("ENOSPC"), hand("exec 3<&-; sleep 1; unshare --user true && echo room").prints("room"), ],
     claims: &[CHILD, OWNED],
     run: |lab| {
-        lab.compare(CHILD, false, true, nested)?.shows(exists(Kind::User))?;
-        lab.compare(OWNED, Namespaces::NONE, Namespaces::UTS, owner)?.shows(exists(Kind::User))
+        let child = lab.begin(CHILD, false, true, nested);
+        let owned = lab.begin(OWNED, Namespaces::NONE, Namespaces::UTS, owner);
+        clean_up_after(child.so_far().chain(owned.so_far()))?;
+        lab.end(child, Trial::ask)?.shows(exists(Kind::User))?;
+        lab.end(owned, Trial::ask)?.shows(exists(Kind::User))
     },
 };
 
@@ -143,11 +149,11 @@ pub(crate) const UNSHARE: Step = Step {
     by_hand: &[hand("unshare --user --map-root-user  # a shell of your own, for this step").prints(""), hand("echo 1 > /proc/sys/user/max_pid_namespaces; unshare --pid sh -c '/bin/true; exec sleep 60' & sleep 1").prints(""), hand("unshare --pid --fork true").prints("ENOSPC"), hand("kill $!; sleep 1; unshare --pid --fork true && echo room").prints("room"), ],
     claims: &[PID_CHILDREN, TIME_CHILDREN],
     run: |lab| {
-        for (claim, kind) in [(PID_CHILDREN, Kind::Pid), (TIME_CHILDREN, Kind::Time)] {
-            lab.compare(claim, false, true, |caller_runs| for_children(kind, caller_runs))?
-                .shows(exists(kind))?;
-        }
-        Ok(())
+        let pid = lab.begin(PID_CHILDREN, false, true, |caller_runs| for_children(Kind::Pid, caller_runs));
+        let time = lab.begin(TIME_CHILDREN, false, true, |caller_runs| for_children(Kind::Time, caller_runs));
+        clean_up_after(pid.so_far().chain(time.so_far()))?;
+        lab.end(pid, Trial::ask)?.shows(exists(Kind::Pid))?;
+        lab.end(time, Trial::ask)?.shows(exists(Kind::Time))
     },
 };
 
@@ -180,18 +186,20 @@ pub(crate) const MOUNT: Step = Step {
     by_hand: &[hand("unshare --user --map-root-user --mount  # a shell of your own, for this step").prints(""), hand("mount -t tmpfs tmpfs /tmp; mkdir /tmp/proc /tmp/mqueue; echo 1 > /proc/sys/user/max_pid_namespaces").prints(""), hand("unshare --pid --fork mount -t proc proc /tmp/proc; unshare --pid --fork true").prints("ENOSPC"), hand("umount /tmp/proc; sleep 1; unshare --pid --fork true && echo room").prints("room"), hand("unshare --ipc mount -t mqueue mqueue /tmp/mqueue; sleep 1; touch /tmp/mqueue/queue").prints("EACCES"), ],
     claims: &[PROC, MQUEUE, MQUEUE_OUTLIVES],
     run: |lab| {
-        for (claim, kind, filesystem) in [(PROC, Kind::Pid, "proc"), (MQUEUE, Kind::Ipc, "mqueue")] {
-            lab.compare(claim, false, true, |mounts| mounted(kind, filesystem, mounts))?
-                .shows(exists(kind))?;
-        }
-        lab.compare(MQUEUE_OUTLIVES, false, true, a_queue)?.shows(
+        let proc = lab.begin(PROC, false, true, |mounts| mounted(Kind::Pid, "proc", mounts));
+        let mqueue = lab.begin(MQUEUE, false, true, |mounts| mounted(Kind::Ipc, "mqueue", mounts));
+        let outlives = lab.begin(MQUEUE_OUTLIVES, false, true, a_queue);
+        clean_up_after(proc.so_far().chain(mqueue.so_far()))?;
+        lab.end(proc, Trial::ask)?.shows(exists(Kind::Pid))?;
+        lab.end(mqueue, Trial::ask)?.shows(exists(Kind::Ipc))?;
+        lab.end(outlives, |mut creator| Ok(creator.facts()?))?.shows(
             inside("open(\"…/queue\", O_CREAT)").from("OK").to("EACCES")
                 & inside("the filesystem").is("mqueue"),
         )
     },
 };
 
-fn descriptor(opens: bool) -> Result<Vec<Fact>> {
+fn descriptor(opens: bool) -> Result<Trial> {
     one_more(Kind::Uts, 1, move |_| {
         let mut member = member(Kind::Uts, |_| Ok(()))?;
         let file = opens.then(|| NsFile::of(Some(member.pid()), Kind::Uts)).transpose()?;
@@ -200,7 +208,7 @@ fn descriptor(opens: bool) -> Result<Vec<Fact>> {
     })
 }
 
-fn bind_mount(binds: bool) -> Result<Vec<Fact>> {
+fn bind_mount(binds: bool) -> Result<Trial> {
     one_more(Kind::Uts, 1, move |_| {
         let mut member = member(Kind::Uts, |_| Ok(()))?;
         let name = empty_file()?;
@@ -249,7 +257,7 @@ fn bind_a_mount_namespace(own: bool) -> Result<Fact> {
     Ok(creator.fact()?)
 }
 
-fn nested(child_exists: bool) -> Result<Vec<Fact>> {
+fn nested(child_exists: bool) -> Result<Trial> {
     one_more(Kind::User, 2, move |_| {
         let mut member = member(Kind::Cgroup, |_| {
             sandbox::enter(Namespaces::USER)?; // the parent namespace, which has no other process
@@ -261,7 +269,7 @@ fn nested(child_exists: bool) -> Result<Vec<Fact>> {
     })
 }
 
-fn owner(owned: Namespaces) -> Result<Vec<Fact>> {
+fn owner(owned: Namespaces) -> Result<Trial> {
     one_more(Kind::User, 1, move |_| {
         let mut member = Child::spawn("member", Namespaces::NONE, move |me| {
             sandbox::enter(Namespaces::USER | owned)?;
@@ -276,7 +284,7 @@ fn owner(owned: Namespaces) -> Result<Vec<Fact>> {
     })
 }
 
-fn for_children(kind: Kind, caller_runs: bool) -> Result<Vec<Fact>> {
+fn for_children(kind: Kind, caller_runs: bool) -> Result<Trial> {
     one_more(kind, 1, move |_| {
         let mut caller = Child::spawn("caller", Namespaces::NONE, move |me| {
             namespace::unshare(Namespaces::only(kind))?;
@@ -292,7 +300,7 @@ fn for_children(kind: Kind, caller_runs: bool) -> Result<Vec<Fact>> {
     })
 }
 
-fn mounted(kind: Kind, filesystem: &'static str, mounts: bool) -> Result<Vec<Fact>> {
+fn mounted(kind: Kind, filesystem: &'static str, mounts: bool) -> Result<Trial> {
     one_more(kind, 1, move |_| {
         let target = empty_directory()?;
         let mut member = member(kind, move |_| {
@@ -303,9 +311,9 @@ fn mounted(kind: Kind, filesystem: &'static str, mounts: bool) -> Result<Vec<Fac
     })
 }
 
-/// Creates a queue in the mounted mqueue filesystem: while the only member runs, or after the namespace is gone.
-fn a_queue(ends: bool) -> Result<Vec<Fact>> {
-    let mut creator = Child::spawn("creator", Namespaces::NONE, move |me| {
+/// A process that creates a queue in the mounted mqueue filesystem: while the only member runs, or after the namespace is gone.
+fn a_queue(ends: bool) -> Result<Child> {
+    Ok(Child::spawn("creator", Namespaces::NONE, move |me| {
         sandbox::enter(Namespaces::USER | Namespaces::MNT)?;
         limit::set(Kind::Ipc, 1)?;
         let target = empty_directory()?;
@@ -321,6 +329,5 @@ fn a_queue(ends: bool) -> Result<Vec<Fact>> {
             Outcome::of(File::create(&queue).named(|| "open(O_CREAT)".into()))?,
         )?;
         me.report("the filesystem", mount::filesystem_type(&target)?)
-    })?;
-    Ok(creator.facts()?)
+    })?)
 }

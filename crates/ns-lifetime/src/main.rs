@@ -14,6 +14,7 @@ mod limited;
 mod listed;
 mod member;
 mod scratch;
+mod shell;
 mod unlisted;
 
 use anyhow::{Result, ensure};
@@ -25,7 +26,7 @@ use ns_core::{
     process,
 };
 
-use limited::{NAMESPACE, gone, one_more, one_more_of_each};
+use limited::{NAMESPACE, Trial, clean_up_after, gone, one_more, one_more_of_each};
 use member::{end, member as in_a_new};
 
 const NS_LIFETIME: Experiment = Experiment {
@@ -58,6 +59,7 @@ const NS_LIFETIME: Experiment = Experiment {
         inode_reuse::MAKE_IN_A_ROW,
         handle::OPEN_AGAIN,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 
@@ -99,7 +101,9 @@ const END: Step = Step {
     claims: &[LAST_ENDS],
     run: |lab| {
         let kinds = kinds_of_this_kernel();
-        let answers = lab.arms(Member::Runs, Member::IsGone, |member| of_each(&kinds, member))?;
+        let trials = lab.arms(Member::Runs, Member::IsGone, |member| of_each(&kinds, member))?;
+        clean_up_after([trials.control(), trials.treatment()])?;
+        let answers = trials.try_map(|trial| answers(&kinds, trial))?;
         let rows = answers.control().iter().zip(answers.treatment());
         lab.picture(
             Picture::Heat(1),
@@ -161,15 +165,19 @@ const LEAVE: Step = Step {
     by_hand: &[hand("unshare --user --map-root-user  # a shell of your own, for this step").prints(""), hand("echo 1 > /proc/sys/user/max_user_namespaces; sh -c 'unshare --user true & exec sleep 4' & sleep 1").prints(""), hand("ps -o stat=,comm= --ppid $!; unshare --user true").prints("Z true…\nENOSPC"), hand("wait; sleep 1; unshare --user true && echo room").prints("room"), ],
     claims: &[LAST_LEAVES, ZOMBIE, ZOMBIE_KEEPS],
     run: |lab| {
-        lab.compare(LAST_LEAVES, false, true, leave)?.shows(gone(Kind::Uts))?;
         let kinds = kinds_of_this_kernel();
         let left: Vec<Kind> = kinds.iter().copied().filter(|kind| !KEPT_BY_A_ZOMBIE.contains(kind)).collect();
-        lab.compare(ZOMBIE, Member::Runs, Member::IsAZombie, |member| {
-            kinds_with_room(of_each(&kinds, member)?)
-        })?
-        .shows(first().is(in_words(&left)))?;
-        lab.compare(ZOMBIE_KEEPS, Member::IsGone, Member::IsAZombie, |member| {
-            let mut facts = vec![kinds_with_room(of_each(&KEPT_BY_A_ZOMBIE, member)?)?];
+        let leaves = lab.begin(LAST_LEAVES, false, true, leave);
+        let zombie = lab.begin(ZOMBIE, Member::Runs, Member::IsAZombie, |member| of_each(&kinds, member));
+        let keeps = lab.begin(ZOMBIE_KEEPS, Member::IsGone, Member::IsAZombie, |member| {
+            Ok((of_each(&KEPT_BY_A_ZOMBIE, member)?, member))
+        });
+        let of_a_zombie = zombie.so_far().chain(keeps.so_far().map(|(trial, _)| trial));
+        clean_up_after(leaves.so_far().chain(of_a_zombie))?;
+        lab.end(leaves, Trial::ask)?.shows(gone(Kind::Uts))?;
+        lab.end(zombie, |trial| kinds_with_room(answers(&kinds, trial)?))?.shows(first().is(in_words(&left)))?;
+        lab.end(keeps, |(trial, member)| {
+            let mut facts = vec![kinds_with_room(answers(&KEPT_BY_A_ZOMBIE, trial)?)?];
             facts.extend(links_of_a_zombie(member == Member::IsGone)?);
             Ok(facts)
         })?
@@ -205,20 +213,24 @@ fn in_words(kinds: &[Kind]) -> String {
     kinds.iter().map(|kind| kind.link()).collect::<Vec<_>>().join(" ")
 }
 
-/// The outcome of creating one more namespace of each of these kinds, where the only member of the first is as `member`
-/// says.
-fn of_each(kinds: &[Kind], member: Member) -> Result<Vec<(Kind, Fact)>> {
+/// Creates a namespace of each of these kinds, whose only member is as `member` says.
+fn of_each(kinds: &[Kind], member: Member) -> Result<Trial> {
     let live = |_: &mut Reporter| {
         kinds.iter().map(|kind| in_a_new(*kind, |_| Ok(()))).collect::<ns_core::Result<Vec<_>>>()
     };
-    let facts = match member {
-        Member::Runs => one_more_of_each(kinds, 1, live)?,
+    match member {
+        Member::Runs => one_more_of_each(kinds, 1, live),
         Member::IsAZombie => one_more_of_each(kinds, 1, |_| {
             kinds.iter().map(|kind| zombie(*kind)).collect::<ns_core::Result<Vec<_>>>()
-        })?,
+        }),
         // This also closes their pidfds, which would keep a PID namespace.
-        Member::IsGone => one_more_of_each(kinds, 1, |me| live(me)?.iter_mut().try_for_each(end))?,
-    };
+        Member::IsGone => one_more_of_each(kinds, 1, |me| live(me)?.iter_mut().try_for_each(end)),
+    }
+}
+
+/// The outcomes of creating one more namespace of each of these kinds.
+fn answers(kinds: &[Kind], trial: Trial) -> Result<Vec<(Kind, Fact)>> {
+    let facts = trial.ask()?;
     ensure!(facts.len() == kinds.len(), "an answer for each kind");
     Ok(kinds.iter().copied().zip(facts).collect())
 }
@@ -241,7 +253,7 @@ fn kinds_with_room(answers: Vec<(Kind, Fact)>) -> Result<Fact> {
     Ok(Fact::outside(WITH_ROOM, in_words(&kinds)))
 }
 
-fn leave(leaves: bool) -> Result<Vec<Fact>> {
+fn leave(leaves: bool) -> Result<Trial> {
     one_more(Kind::Uts, 2, move |_| {
         let other_member = in_a_new(Kind::Uts, |_| Ok(()))?;
         let other = NsFile::of(Some(other_member.pid()), Kind::Uts)?;

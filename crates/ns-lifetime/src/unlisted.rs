@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::{Claim, Requirement, Row, Step, hand, inside, right, wrong};
-use ns_core::{Child, Fact, Kind, Named, Namespaces, NsFile, Value, mount, probe};
+use ns_core::{Child, Kind, Named, Namespaces, NsFile, Value, mount, probe};
 
-use crate::limited::{NAMESPACE, exists, gone, one_more};
+use crate::limited::{NAMESPACE, Trial, clean_up_after, exists, gone, one_more};
 use crate::member::{end, member};
 use crate::scratch::empty_directory;
 
@@ -68,10 +68,15 @@ pub(crate) const TAKE_OUT: Step = Step {
     claims: &[SOCKET, LISTED, FILE, PIDFD],
     run: |lab| {
         let socket = lab.arms(false, true, socket)?;
+        let file = lab.begin(FILE, false, true, open_file);
+        let pidfd = lab.begin(PIDFD, false, true, pidfd);
+        let of_sockets = [socket.control(), socket.treatment()];
+        clean_up_after(of_sockets.into_iter().chain(file.so_far()).chain(pidfd.so_far()))?;
+        let socket = socket.try_map(Trial::ask)?;
         lab.judge(SOCKET, socket.clone()).shows(exists(Kind::Net))?;
         lab.judge(LISTED, socket).shows(gone(Kind::Net))?;
-        lab.compare(FILE, false, true, open_file)?.shows(exists(Kind::User))?;
-        lab.compare(PIDFD, false, true, pidfd)?.shows(exists(Kind::Pid))
+        lab.end(file, Trial::ask)?.shows(exists(Kind::User))?;
+        lab.end(pidfd, Trial::ask)?.shows(exists(Kind::Pid))
     },
 };
 
@@ -93,7 +98,9 @@ pub(crate) const MOUNT_SYSFS: Step = Step {
     ],
     claims: &[SYSFS],
     run: |lab| {
-        lab.compare(SYSFS, false, true, sysfs)?.shows(
+        let sysfs = lab.begin(SYSFS, false, true, sysfs);
+        clean_up_after(sysfs.so_far())?;
+        lab.end(sysfs, Trial::ask)?.shows(
             gone(Kind::Net)
                 & inside("mounted filesystem").is("sysfs")
                 & inside("devices listed before the end").is_not("none"),
@@ -101,7 +108,7 @@ pub(crate) const MOUNT_SYSFS: Step = Step {
     },
 };
 
-fn socket(taken: bool) -> Result<Vec<Fact>> {
+fn socket(taken: bool) -> Result<Trial> {
     one_more(Kind::Net, 1, move |me| {
         let copy = take_out(taken, Kind::Net, || {
             UdpSocket::bind("0.0.0.0:0").named(|| "bind(\"0.0.0.0:0\")".into()).map(Into::into)
@@ -122,7 +129,7 @@ fn what_it_is(file: &OwnedFd) -> ns_core::Result<String> {
     Ok(link.split(':').next().unwrap_or(&link).into())
 }
 
-fn open_file(taken: bool) -> Result<Vec<Fact>> {
+fn open_file(taken: bool) -> Result<Trial> {
     one_more(Kind::User, 1, move |_| {
         take_out(taken, Kind::User, || {
             File::open("/dev/null").named(|| "open(\"/dev/null\")".into()).map(Into::into)
@@ -147,7 +154,7 @@ fn take_out(
     Ok(copy)
 }
 
-fn pidfd(kept: bool) -> Result<Vec<Fact>> {
+fn pidfd(kept: bool) -> Result<Trial> {
     one_more(Kind::Pid, 1, move |_| {
         let mut member = member(Kind::Pid, |_| Ok(()))?;
         end(&mut member)?;
@@ -156,7 +163,7 @@ fn pidfd(kept: bool) -> Result<Vec<Fact>> {
 }
 
 /// Mounts a sysfs from inside. Unless `alone`, a descriptor of the namespace stays open too.
-fn sysfs(alone: bool) -> Result<Vec<Fact>> {
+fn sysfs(alone: bool) -> Result<Trial> {
     one_more(Kind::Net, 1, move |me| {
         let target = empty_directory()?;
         let within = target.clone();

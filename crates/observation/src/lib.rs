@@ -6,6 +6,7 @@ mod fact;
 mod namespace;
 mod outcome;
 mod printable;
+mod series;
 mod signal;
 mod value;
 
@@ -15,6 +16,7 @@ pub use fact::{Fact, View};
 pub use namespace::{Kind, NsId};
 pub use outcome::{KernelAnswer, Outcome, Refused};
 pub use printable::{is_deceptive, printable};
+pub use series::series;
 pub use value::Value;
 
 pub use nix::errno::Errno;

@@ -10,6 +10,7 @@ mod death;
 mod end;
 mod matrix;
 mod sender;
+mod shell;
 mod stopped;
 
 use anyhow::Result;
@@ -54,6 +55,7 @@ const PID_NS_INIT: Experiment = Experiment {
         end::SET_THE_HOSTNAME,
         death::END_ITS_PARENT,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

@@ -13,6 +13,7 @@ mod depth;
 mod mounts;
 mod moving;
 mod reach;
+mod shell;
 mod translation;
 mod tree;
 mod trial;
@@ -69,6 +70,7 @@ const PID_NS_TREE: Experiment = Experiment {
         reach::TAKE_A_DESCRIPTOR,
         reach::WRITE_TO_A_READER,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

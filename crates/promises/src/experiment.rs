@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use transcript::{Claim, ClaimHead, ClaimResult, Event, Reader, Run, Verdict};
@@ -13,12 +14,24 @@ use crate::ensure::ensure;
 #[derive(Debug)]
 pub(crate) struct Experiment {
     program: PathBuf,
-    plain: OnceLock<Result<Transcript, Failed>>,
+    plain: Made,
+    sabotaged: Made,
+    core: Made,
+    sabotaged_core: Made,
+    takes: OnceLock<Duration>,
 }
+
+/// Every claim is asked, and every event is reported.
+pub(crate) const WHOLE: &[&str] = &["--all", "--format", "jsonl"];
+
+/// A run that is made once: what reads no more than its events shares it.
+type Made = OnceLock<Result<Transcript, Failed>>;
 
 impl Experiment {
     pub(crate) fn new(program: &Path) -> Experiment {
-        Experiment { program: program.into(), plain: OnceLock::new() }
+        let (plain, sabotaged, core, sabotaged_core) = Default::default();
+        let takes = OnceLock::new();
+        Experiment { program: program.into(), plain, sabotaged, core, sabotaged_core, takes }
     }
 
     pub(crate) fn program(&self) -> &Path {
@@ -46,10 +59,41 @@ impl Experiment {
         Transcript::read(&self.run(&[&["--format", "jsonl"], arguments].concat())?)
     }
 
-    /// A run of every claim. It is made once, and what reads no more than its events shares it.
+    /// A run of every claim.
     pub(crate) fn plain(&self) -> Result<&Transcript, Failed> {
-        let plain = self.plain.get_or_init(|| self.transcript(&[]));
-        plain.as_ref().map_err(Failed::clone)
+        made(&self.plain, || self.transcript(&[]))
+    }
+
+    /// A run of every claim without its factor.
+    pub(crate) fn sabotaged(&self) -> Result<&Transcript, Failed> {
+        made(&self.sabotaged, || self.transcript(&["--sabotage"]))
+    }
+
+    /// A run of the core.
+    pub(crate) fn core(&self) -> Result<&Transcript, Failed> {
+        made(&self.core, || self.transcript_of(&[]))
+    }
+
+    /// A run of the core without its factors.
+    pub(crate) fn sabotaged_core(&self) -> Result<&Transcript, Failed> {
+        made(&self.sabotaged_core, || self.transcript_of(&["--sabotage"]))
+    }
+
+    /// How long a run of every claim takes while nobody else runs the experiment.
+    pub(crate) fn takes(&self) -> Result<Duration, Failed> {
+        if let Some(takes) = self.takes.get() {
+            return Ok(*takes);
+        }
+        let began = Instant::now();
+        self.run(WHOLE)?;
+        Ok(*self.takes.get_or_init(|| began.elapsed()))
+    }
+
+    /// Gives the runs of every claim, with its factor and without, to those who would make them, and says how long the
+    /// first `took`.
+    pub(crate) fn share(&self, plain: Transcript, sabotaged: Transcript, took: Duration) {
+        // What was made before is as good.
+        let _ = (self.plain.set(Ok(plain)), self.sabotaged.set(Ok(sabotaged)), self.takes.set(took));
     }
 
     /// The claims that it lists, without a run.
@@ -60,18 +104,23 @@ impl Experiment {
     }
 }
 
+fn made(run: &Made, make: impl FnOnce() -> Result<Transcript, Failed>) -> Result<&Transcript, Failed> {
+    run.get_or_init(make).as_ref().map_err(Failed::clone)
+}
+
 /// A run as data.
 #[derive(Debug)]
 pub(crate) struct Transcript {
     pub(crate) status: Option<i32>,
+    pub(crate) events: Vec<Event>,
     pub(crate) run: Run,
 }
 
 impl Transcript {
     pub(crate) fn read(output: &Output) -> Result<Transcript, Failed> {
-        let mut reader = Reader::default();
+        let (mut reader, mut events) = (Reader::default(), Vec::new());
         for line in output.stdout.split_inclusive(|byte| *byte == b'\n') {
-            reader.take(line).map_err(|why| format!("{why:#}"))?;
+            events.push(reader.take(line).map_err(|why| format!("{why:#}"))?);
         }
         let error = String::from_utf8_lossy(&output.stderr);
         let run = reader.into_run().ok_or_else(|| format!("no transcript; on standard error: {error}"))?;
@@ -80,7 +129,7 @@ impl Transcript {
         ensure(said == status, || {
             format!("says status {said:?}, exits {status:?}; on standard error: {error}")
         })?;
-        Ok(Transcript { status, run })
+        Ok(Transcript { status, events, run })
     }
 
     /// What became of each claim, without what was seen.

@@ -5,15 +5,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::experiment::Experiment;
-use crate::{misuse, output, residue, screen, verdicts};
+use crate::{misuse, output, residue, screen, shell, verdicts};
 
 /// So many runs of the experiment are under way for each processor.
 const RUNS_A_PROCESSOR: usize = 3;
 
 type Promise = fn(&Experiment) -> Result<(), Failed>;
+
+type PromiseOfAShell = fn(&Experiment) -> Result<Completion, Failed>;
 
 const PROMISES: &[(&str, Promise)] = &[
     ("every_verdict_is_as_expected", verdicts::every_verdict_is_as_expected),
@@ -33,7 +35,17 @@ const PROMISES: &[(&str, Promise)] = &[
     ("small_limits_get_one_line", misuse::small_limits_get_one_line),
 ];
 
-/// Those that look at the machine, and so run while no other runs the experiment.
+/// Those of its shell, which a machine may lack something for.
+const OF_ITS_SHELL: &[(&str, PromiseOfAShell)] = &[
+    ("its_shell_shows_what_its_card_says", shell::it_shows_what_its_card_says),
+    ("its_shell_has_job_control", shell::it_has_job_control),
+    ("its_shell_ends_as_its_command_ends", shell::it_ends_as_its_command_ends),
+    ("its_shell_is_the_same_by_hand", shell::it_is_the_same_by_hand),
+    ("its_shell_leaves_nothing_whichever_process_is_killed", shell::it_leaves_nothing),
+];
+
+/// Those that look at the machine, and so run while no other runs the experiment. They begin: what the first runs, the
+/// others need not run again.
 const ALONE: &[(&str, Promise)] = &[
     ("nothing_is_left_after_a_run", residue::nothing_is_left_after_a_run),
     ("nothing_is_left_after_a_kill", residue::nothing_is_left_after_a_kill),
@@ -59,6 +71,13 @@ pub fn kept(program: impl AsRef<Path>) -> ExitCode {
     let busy = Arc::new(RwLock::new(()));
     let mut trials = Vec::new();
     let claims = experiment.claims();
+    for (name, promise) in ALONE {
+        let (experiment, busy) = (experiment.clone(), busy.clone());
+        trials.push(Trial::test(*name, move || {
+            let _nobody_else_runs = busy.write().unwrap_or_else(PoisonError::into_inner);
+            promise(&experiment)
+        }));
+    }
     for claim in claims.unwrap_or_else(|why| panic!("--list-claims: {}", why.message().unwrap_or_default())) {
         let (experiment, busy) = (experiment.clone(), busy.clone());
         trials.push(Trial::ignorable_test(format!("claim::{}", claim.id), move || {
@@ -73,10 +92,10 @@ pub fn kept(program: impl AsRef<Path>) -> ExitCode {
             promise(&experiment)
         }));
     }
-    for (name, promise) in ALONE {
+    for (name, promise) in OF_ITS_SHELL {
         let (experiment, busy) = (experiment.clone(), busy.clone());
-        trials.push(Trial::test(*name, move || {
-            let _nobody_else_runs = busy.write().unwrap_or_else(PoisonError::into_inner);
+        trials.push(Trial::ignorable_test(*name, move || {
+            let _others_run = busy.read().unwrap_or_else(PoisonError::into_inner);
             promise(&experiment)
         }));
     }

@@ -6,57 +6,58 @@ use libtest_mimic::Failed;
 use unicode_width::UnicodeWidthStr;
 
 use crate::ensure::ensure;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Transcript};
+use crate::rendered::{View, rendered};
 
+const VIEWS: [View; 3] = [View::Screen, View::Plain, View::Steps];
+
+/// The run that a view shows, made once.
+fn shown(experiment: &Experiment, view: View) -> Result<&Transcript, Failed> {
+    if view == View::Steps { experiment.plain() } else { experiment.core() }
+}
+
+/// What one run prints is what the events of another say. Into a pipe goes no colour, 80 columns wide.
 pub(crate) fn two_runs_read_alike(experiment: &Experiment) -> Result<(), Failed> {
-    for options in [&["--stable"][..], &["--stable", "--all"]] {
-        reads_alike_twice(experiment, options)?;
+    for view in [View::Screen, View::Steps] {
+        let printed = experiment.run(&[&["--stable"], view.options()].concat())?.stdout;
+        is_alike(&rendered(shown(experiment, view)?, view, 80, true)?, &String::from_utf8(printed)?)?;
     }
     Ok(())
 }
 
-fn reads_alike_twice(experiment: &Experiment, options: &[&str]) -> Result<(), Failed> {
-    let first = experiment.run(options)?;
-    let again = experiment.run(options)?;
-    let differ = |a: &[u8], b: &[u8]| {
-        let (a, b) = (String::from_utf8_lossy(a).into_owned(), String::from_utf8_lossy(b).into_owned());
-        a.lines().zip(b.lines()).find(|(a, b)| a != b).map(|(a, b)| format!("{a:?} and {b:?}"))
-    };
-    ensure(again.stdout == first.stdout, || format!("{:?}", differ(&first.stdout, &again.stdout)))
+fn is_alike(one: &str, other: &str) -> Result<(), Failed> {
+    let differ = || one.lines().zip(other.lines()).find(|(a, b)| a != b);
+    ensure(one == other, || format!("{:?}", differ()))
 }
 
 pub(crate) fn lines_fit_and_colour_adds_nothing(experiment: &Experiment) -> Result<(), Failed> {
-    for view in [&["--stable"][..], &["--stable", "--plain"], &["--stable", "--all"]] {
-        lines_of_view_fit(experiment, view)?;
+    for view in VIEWS {
+        let transcript = shown(experiment, view)?;
+        for width in [20, 60, 80, 200] {
+            lines_fit(&rendered(transcript, view, width, true)?, width)?;
+        }
+        let options = [&["--stable", "--width", "60", "--color", "always"], view.options()].concat();
+        let coloured = experiment.run(&options)?.stdout;
+        ensure(coloured.contains(&b'\x1b'), || "--color always gives no colour".into())?;
+        let stripped = anstream::adapter::strip_bytes(&coloured).into_vec();
+        is_alike(&rendered(transcript, view, 60, true)?, &String::from_utf8(stripped)?)?;
     }
     Ok(())
 }
 
-fn lines_of_view_fit(experiment: &Experiment, view: &[&str]) -> Result<(), Failed> {
-    let mut plain = Vec::new();
-    for width in ["20", "60", "200", "80"] {
-        let options = [view, &["--width", width]].concat();
-        plain = experiment.command(&options).env("NO_COLOR", "1").output()?.stdout;
-        let text = std::str::from_utf8(&plain)?;
-        ensure(!text.contains('\x1b'), || "an escape sequence goes into a pipe".into())?;
-        let mut is_command = false;
-        for line in text.lines() {
-            is_command = match line.trim_start() {
-                // What is typed stays whole where it cannot be broken without saying something else.
-                typed if typed.starts_with("by hand  ") => true,
-                shown if shown.is_empty() || shown.starts_with("- ") => false,
-                _ => is_command,
-            };
-            let columns = line.width();
-            ensure(is_command || columns <= width.parse()?, || {
-                format!("{columns} columns of {width}: {line:?}")
-            })?;
-        }
+fn lines_fit(text: &str, width: usize) -> Result<(), Failed> {
+    let mut is_command = false;
+    for line in text.lines() {
+        is_command = match line.trim_start() {
+            // What is typed stays whole where it cannot be broken without saying something else.
+            typed if typed.starts_with("by hand  ") => true,
+            shown if shown.is_empty() || shown.starts_with("- ") => false,
+            _ => is_command,
+        };
+        let columns = line.width();
+        ensure(is_command || columns <= width, || format!("{columns} columns of {width}: {line:?}"))?;
     }
-    let coloured = experiment.run(&[view, &["--width", "80", "--color", "always"]].concat())?;
-    ensure(coloured.stdout.contains(&b'\x1b'), || "--color always gives no colour".into())?;
-    let stripped = anstream::adapter::strip_bytes(&coloured.stdout).into_vec();
-    ensure(stripped == plain, || "colour changes the words".into())
+    Ok(())
 }
 
 pub(crate) fn lost_output_is_told(experiment: &Experiment) -> Result<(), Failed> {

@@ -6,7 +6,8 @@
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{ChildStderr, Stdio};
+use std::process::{ChildStderr, Output, Stdio};
+use std::thread::spawn;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
@@ -16,7 +17,7 @@ use residue::{Machine, Run, settled};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::ensure::ensure;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Transcript, WHOLE};
 
 /// A machine under load is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,43 +29,49 @@ pub(crate) fn nothing_is_left_after_a_run(experiment: &Experiment) -> Result<(),
     // Inherited by the experiment, some of whose children are killed by signals that dump core.
     let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
     setrlimit(Resource::RLIMIT_CORE, hard, hard)?;
-    for arguments in [
-        &["--all", "--format", "jsonl"][..],
-        &["--all", "--format", "jsonl", "--sabotage"],
-        &["--no-such-option"],
-    ] {
-        leaves_nothing(experiment, arguments, None, PATIENCE)
-            .map_err(|left| format!("{arguments:?}: {left}"))?;
-    }
+    let run = |arguments: &[&str]| {
+        let left = |left| format!("{arguments:?}: {left}");
+        leaves_nothing(experiment, arguments, None, PATIENCE).map_err(left)
+    };
+    let began = Instant::now();
+    let plain = run(WHOLE)?;
+    let took = began.elapsed();
+    let sabotaged = run(&[WHOLE, &["--sabotage"]].concat())?;
+    run(&["--no-such-option"])?;
+    experiment.share(Transcript::read(&plain)?, Transcript::read(&sabotaged)?, took);
     is_as_before(&machine, PATIENCE)
 }
 
 pub(crate) fn nothing_is_left_after_a_kill(experiment: &Experiment) -> Result<(), Failed> {
     let machine = what_stays(experiment)?;
-    let began = Instant::now();
-    experiment.run(&["--all", "--format", "jsonl"])?;
-    let whole = began.elapsed();
+    let whole = experiment.takes()?;
     for moment in 1..=MOMENTS {
-        leaves_nothing(experiment, &["--all", "--format", "jsonl"], Some(whole * moment / MOMENTS), PATIENCE)
+        leaves_nothing(experiment, WHOLE, Some(whole * moment / MOMENTS), PATIENCE)
             .map_err(|left| format!("killed at moment {moment} of {MOMENTS}: {left}"))?;
     }
     is_as_before(&machine, PATIENCE)
 }
 
-/// Runs it, and kills it after `kill_after`, if it still runs then. Once `patience` is over, nothing of this run is there any more.
+/// Runs it, and kills it after `kill_after`, if it still runs then. Once `patience` is over, nothing of this run is there
+/// any more. Gives what it said.
 fn leaves_nothing(
     experiment: &Experiment,
     arguments: &[&str],
     kill_after: Option<Duration>,
     patience: Duration,
-) -> Result<(), String> {
+) -> Result<Output, String> {
     let run = Run::new().map_err(|error| format!("{error:#}"))?;
     let mut command = experiment.command(arguments);
     // A core file would lie there, if nothing else is configured.
     run.mark(&mut command).current_dir(run.directory());
-    command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| format!("cannot be started: {error}"))?;
     let mut stderr = child.stderr.take().ok_or("it has no standard error")?;
+    let mut pipe = child.stdout.take().ok_or("it has no standard output")?;
+    let stdout = spawn(move || {
+        let mut said = Vec::new();
+        pipe.read_to_end(&mut said).map(|_| said)
+    });
     let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
         .map_err(|error| format!("pidfd_open(): {error}"))?;
     let ended = is_ready(&pidfd, Instant::now() + kill_after.unwrap_or(patience))?;
@@ -82,7 +89,10 @@ fn leaves_nothing(
     if !left.is_empty() {
         return Err(format!("left are {left:?}"));
     }
-    is_at_its_end(&mut stderr, Instant::now() + patience.saturating_sub(took))
+    let stderr = until_its_end(&mut stderr, Instant::now() + patience.saturating_sub(took))?;
+    // Whoever held it is gone.
+    let stdout = stdout.join().map_err(|_| "its standard output cannot be read")?;
+    Ok(Output { status, stdout: stdout.map_err(|error| format!("its standard output: {error}"))?, stderr })
 }
 
 /// Waits until a descriptor is ready to be read. False, if it is not at `deadline`.
@@ -100,13 +110,13 @@ fn is_ready(fd: &impl AsFd, deadline: Instant) -> Result<bool, String> {
     }
 }
 
-/// A pipe ends when the last process that holds it is gone, be its environment as it may.
-fn is_at_its_end(pipe: &mut ChildStderr, deadline: Instant) -> Result<(), String> {
-    let mut buffer = [0; 4096];
+/// What is said in a pipe. It ends when the last process that holds it is gone, be its environment as it may.
+fn until_its_end(pipe: &mut ChildStderr, deadline: Instant) -> Result<Vec<u8>, String> {
+    let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
     while is_ready(pipe, deadline)? {
         match pipe.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
+            Ok(0) => return Ok(said),
+            Ok(count) => said.extend_from_slice(&buffer[..count]),
             Err(error) => return Err(format!("its standard error: {error}")),
         }
     }
@@ -136,7 +146,7 @@ mod tests {
     /// What is found to be left of a shell script.
     fn left_of(script: &str) -> Result<(), String> {
         let bash = Experiment::new(Path::new("/bin/bash"));
-        leaves_nothing(&bash, &["-c", script], None, Duration::from_secs(2))
+        leaves_nothing(&bash, &["-c", script], None, Duration::from_secs(2)).map(drop)
     }
 
     #[test]

@@ -5,6 +5,7 @@ use transcript::ClaimHead;
 
 use crate::ensure::ensure;
 use crate::experiment::Experiment;
+use crate::rendered::{View, rendered};
 
 /// The height of a terminal.
 const LINES: usize = 24;
@@ -31,7 +32,7 @@ pub(crate) fn the_core_is_few_claims_with_a_question_each(experiment: &Experimen
 }
 
 pub(crate) fn the_core_runs_by_default(experiment: &Experiment) -> Result<(), Failed> {
-    let core = experiment.transcript_of(&[])?;
+    let core = experiment.core()?;
     core.run.all_settled().map_err(|why| format!("{why:#}"))?;
     let is_core = core.run.claims.iter().all(|claim| claim.head.core);
     ensure(is_core, || "a claim that is not core is asked".into())?;
@@ -39,18 +40,16 @@ pub(crate) fn the_core_runs_by_default(experiment: &Experiment) -> Result<(), Fa
     for verdict in core.verdicts() {
         ensure(among_all.contains(&verdict), || format!("alone {verdict:?}, and otherwise among all"))?;
     }
-    let sabotaged = experiment.transcript_of(&["--sabotage"])?;
-    let holds = sabotaged.holds();
+    let holds = experiment.sabotaged_core()?.holds();
     ensure(holds.is_empty(), || format!("these hold without their factor: {holds:?}"))
 }
 
 pub(crate) fn the_core_fits_one_screen(experiment: &Experiment) -> Result<(), Failed> {
-    for width in ["60", "80", "100", "200"] {
-        for options in [&["--width", width][..], &["--width", width, "--sabotage"]] {
-            let output = experiment.run(options)?;
-            let text = String::from_utf8(output.stdout)?;
+    for transcript in [experiment.core()?, experiment.sabotaged_core()?] {
+        for width in [60, 80, 100, 200] {
+            let text = rendered(transcript, View::Screen, width, false)?;
             let lines = text.lines().count();
-            ensure((3..=LINES).contains(&lines), || format!("{options:?}: {lines} lines:\n{text}"))?;
+            ensure((3..=LINES).contains(&lines), || format!("{width} columns: {lines} lines:\n{text}"))?;
         }
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! What is promised of the verdicts.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use libtest_mimic::{Completion, Failed};
 use transcript::{Claim, ClaimHead, ClaimResult, Event, Run};
 
 use crate::ensure::ensure;
-use crate::experiment::{Experiment, Transcript};
+use crate::experiment::{Experiment, Transcript, WHOLE};
 
 /// One claim's verdict is as expected. A claim that cannot be asked here is a skipped test, or with `LAB_MUST_RUN=1` a
 /// failed one.
@@ -34,16 +34,21 @@ pub(crate) fn is_as_expected(experiment: &Experiment, id: &str) -> Result<Comple
 pub(crate) fn every_verdict_is_as_expected(experiment: &Experiment) -> Result<(), Failed> {
     let transcript = experiment.plain()?;
     is_whole(&transcript.run)?;
-    let is_unexpected = |claim: &&Claim| claim.result.as_ref().is_some_and(|result| !result.is_expected());
-    let surprises = transcript.run.claims.iter().filter(is_unexpected).map(|claim| &claim.head.id);
-    let surprises: Vec<_> = surprises.map(|id| format!("{id}: {}", transcript.seen(id))).collect();
-    ensure(surprises.is_empty(), || surprises.join("\n"))?;
+    let surprises = surprises(transcript);
+    ensure(surprises.is_empty(), || surprises.clone())?;
     let due = transcript.status_or_skipped(0);
     ensure(transcript.status == due, || format!("exits {:?}", transcript.status))
 }
 
+/// The claims whose verdict is not as expected, and what both arms reported, a line each.
+fn surprises(transcript: &Transcript) -> String {
+    let is_unexpected = |claim: &&Claim| claim.result.as_ref().is_some_and(|result| !result.is_expected());
+    let surprises = transcript.run.claims.iter().filter(is_unexpected).map(|claim| &claim.head.id);
+    surprises.map(|id| format!("{id}: {}", transcript.seen(id))).collect::<Vec<_>>().join("\n")
+}
+
 pub(crate) fn no_claim_holds_under_sabotage(experiment: &Experiment) -> Result<(), Failed> {
-    let transcript = experiment.transcript(&["--sabotage"])?;
+    let transcript = experiment.sabotaged()?;
     is_whole(&transcript.run)?;
     ensure(transcript.run.begin.sabotage, || "the transcript does not say that it is sabotaged".into())?;
     let holds = transcript.holds();
@@ -110,34 +115,46 @@ pub(crate) fn every_claim_is_settled_once(experiment: &Experiment) -> Result<(),
 }
 
 pub(crate) fn a_skip_fails_when_it_must_run(experiment: &Experiment) -> Result<(), Failed> {
-    let relaxed = experiment.plain()?;
-    let strict = experiment.transcript(&["--must-run"])?;
-    let from_environment =
-        experiment.command(&["--all", "--format", "jsonl"]).env("LAB_MUST_RUN", "1").output()?;
-    ensure(from_environment.status.code() == strict.status, || "LAB_MUST_RUN=1 is no --must-run".into())?;
-    let wanted = if relaxed.has_skips() { Some(1) } else { relaxed.status };
-    ensure(strict.status == wanted, || format!("exits {:?} instead of {wanted:?}", strict.status))
+    let strict = experiment.run(&[WHOLE, &["--must-run"]].concat())?;
+    fails_for_skips(experiment.plain()?, &strict)?;
+    let strict = experiment.command(&["--format", "jsonl"]).env("LAB_MUST_RUN", "1").output()?;
+    fails_for_skips(experiment.core()?, &strict)
 }
 
+/// A run that must ask every claim exits with 1 if one is skipped, and otherwise as one that may skip.
+fn fails_for_skips(relaxed: &Transcript, strict: &Output) -> Result<(), Failed> {
+    let strict = Transcript::read(strict)?;
+    let wanted = if relaxed.has_skips() { Some(1) } else { relaxed.status };
+    ensure(strict.status == wanted, || {
+        format!("exits {:?} instead of {wanted:?}; {}", strict.status, surprises(&strict))
+    })
+}
+
+/// Signals ignored or blocked by the parent, no environment, descriptors closed: none is the experiment's fault.
+const HOSTILE: &[&[&str]] = &[
+    &["bash", "-c", "exec \"$@\" <&- 2>&-", "bash"],
+    &["env", "-i"],
+    &["env", "--ignore-signal=CHLD,INT,QUIT,TERM,USR1,SEGV", "--block-signal=TERM,INT"],
+];
+/// As the only member of namespaces, whose numbers are free once it leaves them.
+const ALONE: &[&str] = &["unshare", "--mount", "--propagation", "unchanged", "--uts", "--ipc"];
+
+/// In all of that at once. If that changes something, each is tried by itself, for the name of it.
 pub(crate) fn a_hostile_start_changes_nothing(experiment: &Experiment) -> Result<(), Failed> {
+    let is_root = nix::unistd::getuid().is_root();
+    let starts: Vec<&[&str]> = is_root.then_some(ALONE).into_iter().chain(HOSTILE.iter().copied()).collect();
+    changes_nothing(experiment, &starts.concat()).or_else(|together| {
+        starts.iter().try_for_each(|start| changes_nothing(experiment, start))?;
+        Err(together)
+    })
+}
+
+fn changes_nothing(experiment: &Experiment, start: &[&str]) -> Result<(), Failed> {
     let usual = experiment.plain()?.verdicts();
-    // Signals ignored or blocked by the parent, no environment, descriptors closed: none is the experiment's fault.
-    let mut starts: Vec<&[&str]> = vec![
-        &["env", "--ignore-signal=CHLD,INT,QUIT,TERM,USR1,SEGV", "--block-signal=TERM,INT"],
-        &["env", "-i"],
-        &["bash", "-c", "exec \"$@\" <&- 2>&-", "bash"],
-    ];
-    if nix::unistd::getuid().is_root() {
-        // As the only member of namespaces, whose numbers are free once it leaves them.
-        starts.push(&["unshare", "--mount", "--propagation", "unchanged", "--uts", "--ipc"]);
-    }
-    for start in starts {
-        let mut command = Command::new(start[0]);
-        command.args(&start[1..]).arg(experiment.program()).args(["--all", "--format", "jsonl"]);
-        command.stdin(Stdio::null()).env_remove("LAB_MUST_RUN");
-        let transcript = Transcript::read(&command.output()?)?;
-        let verdicts = transcript.verdicts();
-        ensure(verdicts == usual, || format!("{start:?}: {verdicts:?} instead of {usual:?}"))?;
-    }
-    Ok(())
+    let mut command = Command::new(start[0]);
+    command.args(&start[1..]).arg(experiment.program()).args(WHOLE);
+    command.stdin(Stdio::null()).env_remove("LAB_MUST_RUN");
+    let transcript = Transcript::read(&command.output()?)?;
+    let verdicts = transcript.verdicts();
+    ensure(verdicts == usual, || format!("{start:?}: {verdicts:?} instead of {usual:?}"))
 }

@@ -59,8 +59,11 @@ pub fn pids_of_run(token: &Token) -> Vec<Process> {
 /// of `own`, which we have started. The dead among our children are waited for.
 pub fn of_run(token: &Token, own: &[i32]) -> Vec<Process> {
     let mut left = pids_of_run(token);
-    let orphans = children().into_iter().filter(|pid| !own.contains(pid) && mark_of(*pid).is_none());
-    left.extend(orphans.filter(|pid| !is_reaped(*pid)).map(Process::of));
+    // One that was in execve(2) at the first look had no environment, and may have the token at this.
+    let is_ours = |pid: &i32| mark_of(*pid).is_none_or(|it| it == token.0);
+    let is_new = |pid: &i32| !own.contains(pid) && left.iter().all(|it| it.pid != *pid);
+    let orphans: Vec<i32> = children().into_iter().filter(|pid| is_new(pid) && is_ours(pid)).collect();
+    left.extend(orphans.into_iter().filter(|pid| !is_reaped(*pid)).map(Process::of));
     left
 }
 
@@ -93,9 +96,14 @@ fn mark_of(pid: i32) -> Option<String> {
     Some(String::from_utf8_lossy(token).into_owned())
 }
 
+/// Held by a test that waits for a child: [`of_run`] waits for children of the whole process, those of other tests too.
+#[cfg(test)]
+pub(crate) static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::sync::PoisonError;
     use std::time::Duration;
 
     use super::*;
@@ -123,6 +131,7 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_its_token_and_a_child_of_ours_without_one_too() {
+        let _held = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
         let token = Token::new().unwrap();
         let marked = Sleep::start(Command::new("sleep").env(VARIABLE, &token.0));
         let bare = Sleep::start(Command::new("sleep").env_clear());

@@ -73,13 +73,16 @@ impl Drop for Run {
 #[cfg(test)]
 mod tests {
     use std::process::Stdio;
+    use std::sync::PoisonError;
     use std::time::Duration;
 
     use super::*;
+    use crate::processes::CHILDREN;
     use crate::settle::settled;
 
     #[test]
     fn what_a_command_leaves_is_found_and_what_it_removes_is_not() {
+        let _held = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
         let run = Run::new().unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", "touch $TMPDIR/file $TMPDIR/gone; rm $TMPDIR/gone; sleep 1000 & exit 0"]);

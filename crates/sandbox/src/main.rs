@@ -17,6 +17,7 @@ mod mounts;
 mod no_new_privs;
 mod program;
 mod set_user_id;
+mod shell;
 mod supervisor;
 mod user;
 
@@ -67,6 +68,7 @@ const SANDBOX: Experiment = Experiment {
         landlock::GIVE_UP_MORE,
         masks::COVER,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

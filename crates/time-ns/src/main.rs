@@ -8,6 +8,7 @@
 
 mod entry;
 mod offsets;
+mod shell;
 mod shift;
 mod sleep;
 mod suspend;
@@ -53,6 +54,7 @@ const TIME_NS: Experiment = Experiment {
         suspend::COMPARE,
         suspend::SUSPEND,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

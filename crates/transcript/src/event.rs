@@ -1,6 +1,6 @@
 //! The transcript of an experiment is a stream of events. Their JSON is described in docs/events.md.
 
-use observation::{Fact, Kind, NsId, Value};
+use observation::{Fact, Kind, NsId, Value, series};
 use serde::{Deserialize, Serialize};
 
 use crate::claim::ClaimHead;
@@ -147,7 +147,7 @@ impl Sandbox {
         let kinds = match kinds.as_slice() {
             [] => return None,
             [only] => format!("a new {only} namespace"),
-            [most @ .., last] => format!("new {} and {last} namespaces", most.join(", ")),
+            several => format!("new {} namespaces", series(several)),
         };
         let uid = if stable { "<uid>".into() } else { self.uid.to_string() };
         let root = if self.namespaces.contains(&Kind::User) {

@@ -15,6 +15,7 @@ mod machine;
 mod nesting;
 mod roots;
 mod rules;
+mod shell;
 mod unowned;
 mod user;
 
@@ -64,6 +65,7 @@ const USER_NS_CAPS: Experiment = Experiment {
         keyring::LOOK_FOR_A_KEY,
         formats::REGISTER_A_FORMAT,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

@@ -15,6 +15,7 @@ mod others;
 mod program;
 mod reach;
 mod setgroups;
+mod shell;
 mod user;
 
 use anyhow::Result;
@@ -71,6 +72,7 @@ const USER_NS_MAP: Experiment = Experiment {
         forbidden::ALLOW_NONE,
         forbidden::FORBID_TO_USERS,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

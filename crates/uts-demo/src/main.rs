@@ -8,6 +8,7 @@
 mod file;
 mod matrix;
 mod rules;
+mod shell;
 
 use anyhow::Result;
 use lesson::{Claim, Experiment, Row, Step, hand, inside, outside, right, wrong};
@@ -44,6 +45,7 @@ const UTS_DEMO: Experiment = Experiment {
         rules::SET_WITHOUT_OWNERSHIP,
         rules::READ_THE_RELEASE,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

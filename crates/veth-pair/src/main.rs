@@ -12,6 +12,7 @@ mod datagrams;
 mod down;
 mod end;
 mod networks;
+mod shell;
 
 use std::os::fd::AsFd;
 
@@ -50,6 +51,7 @@ const VETH_PAIR: Experiment = Experiment {
         bridge::JOIN,
         end::END_A_NAMESPACE,
     ],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

@@ -34,7 +34,7 @@ pub(crate) struct Claims {
 impl Claims {
     pub(crate) fn run(&self, project: &Project, console: &mut Console<'_>) -> Result<u8> {
         // The driver has docs/notes.md and docs/errata.md in it.
-        project.build(&["--workspace", "--bins"])?;
+        project.build(&["--bins"])?;
         let asked = ["claims", "--coverage", "--format", "markdown"];
         let (new, status) = project.ask("inception", &asked)?;
         // What is wrong with the list it has said on standard error.

@@ -1,7 +1,7 @@
 //! Where a command says what it found.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::{Context, Result};
 
@@ -38,9 +38,4 @@ impl<'a> Console<'a> {
     pub(crate) fn complain(&mut self, line: impl Display) {
         let _ = writeln!(self.err, "{}: {line}", self.name);
     }
-}
-
-/// Whether nobody reads any more: `| head` is no failure.
-pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -3,12 +3,14 @@
 //! Bash starts things (`scripts/`); what reads events, cargo's JSON or Markdown is here. `cargo xtask` lists it.
 
 mod audit;
+mod bench;
 mod built;
 mod check;
 mod claims;
 mod console;
 mod difference;
 mod docs;
+mod figures;
 mod kernels;
 mod kills;
 mod licences;
@@ -18,6 +20,8 @@ mod own_box;
 mod pairs;
 mod project;
 mod reliability;
+mod runtimes;
+mod time;
 mod vms;
 mod words;
 
@@ -45,6 +49,8 @@ const HELP: Help = Help {
         ("cargo xtask kernels", "write docs/kernels.md"),
         ("cargo xtask reliability", "write docs/reliability.md"),
         ("cargo xtask machines", "write the numbers of docs/machines.md"),
+        ("cargo xtask runtimes", "write the tables of docs/what-docker-run-did.md"),
+        ("cargo xtask time ns-lifetime", "where the time of a program goes"),
         ("cargo xtask words", "words, sentences and terms of all that a person reads"),
     ],
     after: "Each command has its own --help. scripts/ has what starts machines and\n\
@@ -61,6 +67,7 @@ const COMMANDS: &[(&str, Help)] = &[
     ("kernels", kernels::HELP),
     ("reliability", reliability::HELP),
     ("machines", machines::HELP),
+    ("runtimes", runtimes::HELP),
     ("vms", vms::HELP),
     ("new", new::HELP),
     ("check", check::HELP),
@@ -69,6 +76,8 @@ const COMMANDS: &[(&str, Help)] = &[
     ("audit", audit::HELP),
     ("kills", kills::HELP),
     ("words", words::HELP),
+    ("time", time::HELP),
+    ("bench", bench::HELP),
 ];
 
 #[derive(Debug, Parser)]
@@ -85,6 +94,7 @@ enum Command {
     Kernels(kernels::Kernels),
     Reliability(reliability::Reliability),
     Machines(machines::Machines),
+    Runtimes(runtimes::Runtimes),
     Vms(vms::Vms),
     New(new::New),
     Check(check::Check),
@@ -93,6 +103,8 @@ enum Command {
     Audit(audit::Audit),
     Kills(kills::Kills),
     Words(words::Words),
+    Time(time::Time),
+    Bench(bench::Bench),
 }
 
 impl Command {
@@ -104,6 +116,7 @@ impl Command {
             Command::Kernels(_) => kernels::HELP.name,
             Command::Reliability(_) => reliability::HELP.name,
             Command::Machines(_) => machines::HELP.name,
+            Command::Runtimes(_) => runtimes::HELP.name,
             Command::Vms(_) => vms::HELP.name,
             Command::New(_) => new::HELP.name,
             Command::Check(_) => check::HELP.name,
@@ -112,6 +125,8 @@ impl Command {
             Command::Audit(_) => audit::HELP.name,
             Command::Kills(_) => kills::HELP.name,
             Command::Words(_) => words::HELP.name,
+            Command::Time(_) => time::HELP.name,
+            Command::Bench(_) => bench::HELP.name,
         }
     }
 
@@ -123,6 +138,7 @@ impl Command {
             Command::Kernels(kernels) => kernels.run(project, console),
             Command::Reliability(reliability) => reliability.run(project, console),
             Command::Machines(machines) => machines.run(project, console),
+            Command::Runtimes(runtimes) => runtimes.run(project, console),
             Command::Vms(vms) => vms.run(project, console),
             Command::New(new) => new.run(project, console),
             Command::Check(check) => check.run(project, console),
@@ -131,6 +147,8 @@ impl Command {
             Command::Audit(audit) => audit.run(console),
             Command::Kills(kills) => kills.run(project, console),
             Command::Words(words) => words.run(project, console),
+            Command::Time(time) => time.run(project, console),
+            Command::Bench(bench) => bench.run(project, console),
         }
     }
 }
@@ -150,7 +168,7 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(ended.unwrap_or_else(|error| {
-        if console::is_reader_gone(&error) {
+        if lesson::is_reader_gone(&error) {
             return status::AS_EXPECTED;
         }
         complain(name, &error);

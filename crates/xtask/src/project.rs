@@ -8,6 +8,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// The programs that are no experiments.
+pub(crate) const TOOLS: [&str; 4] = ["inception", "ns-map", "ns-map-live", "ns-trace"];
+
 /// A checkout.
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
@@ -54,7 +57,8 @@ impl Project {
         numbered(&self.root.join(folder), ending)
     }
 
-    /// The experiments: every crate that depends on `lesson`, less the driver and this program.
+    /// The experiments: every crate that depends on `lesson`, less the driver, the tools, the
+    /// promises and this program.
     ///
     /// # Errors
     /// When a manifest cannot be read.
@@ -65,7 +69,8 @@ impl Project {
             let name = entry.file_name().to_string_lossy().into_owned();
             let manifest = entry.path().join("Cargo.toml");
             if manifest.exists()
-                && !["inception", "xtask"].contains(&name.as_str())
+                && !TOOLS.contains(&name.as_str())
+                && !["promises", "xtask"].contains(&name.as_str())
                 && depends_on_lesson(&read(&manifest)?)
             {
                 found.insert(name);
@@ -84,6 +89,11 @@ impl Project {
     /// What cargo built: a program by its name.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(name)
+    }
+
+    /// What cargo built as a release: a program by its name.
+    pub(crate) fn release(&self, name: &str) -> PathBuf {
+        self.target.join("release").join(name)
     }
 
     /// What a program of ours says on standard output, and its exit status.
@@ -128,6 +138,14 @@ pub(crate) fn text_of(command: &mut Command, name: &str) -> Result<(String, i32)
 /// When it cannot be read.
 pub(crate) fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Writes in place, so that the file keeps its mode and its links.

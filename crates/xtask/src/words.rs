@@ -3,6 +3,7 @@
 mod command;
 mod corpus;
 mod difficulty;
+mod exercise;
 mod fault;
 mod forbidden;
 mod html;

@@ -2,6 +2,8 @@
 //!
 //! POSIX shared memory is files in /dev/shm, and what keeps files apart is mounts. Watch the outside column.
 
+mod shell;
+
 use std::path::Path;
 
 use anyhow::Result;
@@ -27,6 +29,7 @@ const @NAME@: Experiment = Experiment {
     sandbox: Namespaces::MNT,
     requires: &[],
     steps: &[MAKE_A_FILE],
+    shell: Some(shell::SHELL),
     prepare: None,
 };
 

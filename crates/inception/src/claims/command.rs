@@ -1,5 +1,6 @@
 //! The command: which claims are shown, and how.
 
+use pages::Target;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use transcript::{Claim, ClaimHead, Expectation};
@@ -17,9 +18,9 @@ use super::declared::declared;
 use super::gift::gift;
 use crate::demos::{self, Demo};
 use crate::format::Format;
-use crate::stdout::{self, BufferedStdout};
-use crate::target::Target;
-use crate::{run, summary, trial};
+use crate::series::{Jobs, Series};
+use crate::stdout::BufferedStdout;
+use crate::{run, summary};
 
 /// Which claims, and how.
 #[derive(Debug, Args)]
@@ -43,6 +44,9 @@ pub(crate) struct Claims {
     /// What to write: text for people, jsonl: one JSON object a claim or sentence, or, with --coverage, markdown
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    #[command(flatten)]
+    jobs: Jobs,
 
     #[command(flatten)]
     screen: Screen,
@@ -95,8 +99,10 @@ impl Claims {
 
     fn judged(&self, chosen: &[&'static Demo], stdout: &BufferedStdout) -> Result<u8> {
         let mut accounts = Vec::new();
+        let options = Steps::all().options();
+        let mut series = Series::new(chosen, &options, &self.jobs, stdout);
         for demo in chosen {
-            let account = trial::run(demo, &Steps::all().options(), stdout, |_, _| Ok(()))?;
+            let account = series.next(|_, _| Ok(()))?;
             stdout.show(&self.text(demo, account.claims())?)?;
             run::complain_if_broken(&account);
             accounts.push(account);
@@ -109,7 +115,7 @@ impl Claims {
         for demo in chosen {
             match declared(demo, stdout) {
                 Ok(claims) => stdout.show(&self.text(demo, &claims)?)?,
-                Err(error) if stdout::is_reader_gone(&error) => return Err(error),
+                Err(error) if lesson::is_reader_gone(&error) => return Err(error),
                 Err(error) => {
                     complain("inception", &error.context(demo.name));
                     status = status::BROKEN;

@@ -16,7 +16,6 @@ use super::process::ExperimentProcess;
 use super::room::{Next, Room};
 use super::terminal::die_of;
 use crate::demos::Demo;
-use crate::stdout::is_reader_gone;
 
 /// Runs experiments one after another until one is left, each with the claims that are asked about: all, where none is
 /// named. The exit status is the worst of theirs, and of the answers' where they come from a file; one that breaks is
@@ -37,7 +36,7 @@ pub(crate) fn one_by_one(
     while let Some((demo, ask)) = classes.pop_front() {
         let others: Vec<&Demo> = classes.iter().map(|(demo, _)| *demo).collect();
         let status = match attend(&mut room, demo, ask, &others) {
-            Err(error) if is_reader_gone(&error) => return Err(error),
+            Err(error) if lesson::is_reader_gone(&error) => return Err(error),
             Err(error) => {
                 complain(demo.name, &error);
                 status::BROKEN

@@ -39,5 +39,6 @@ pub(crate) use attend::one_by_one;
 pub(crate) use csv::csv;
 pub(crate) use options::Options;
 pub(crate) use score::Score;
+pub(crate) use user::InvokingUser;
 pub(crate) use walk::walk;
 pub(crate) use watchdog::as_the_watchdog;

@@ -8,12 +8,12 @@ use std::rc::Rc;
 use anyhow::{Context, Result};
 use lesson::render::{Layout, Renderer, Text, beside, tone};
 use owo_colors::OwoColorize;
+use pages::write_now;
 use transcript::Event;
 
 use super::leaf::{Block, height, screens};
 use super::options::Options;
 use super::terminal::CLEAR;
-use crate::stdout::write_now;
 
 /// Moves to the first column and clears what is right of it: ECMA-48, EL.
 const CLEAR_LINE: &str = "\r\x1b[K";

@@ -154,8 +154,7 @@ fn enter(
         },
     };
     let prompt = format!("step {step}, {}", prompt_name(place));
-    let terminal = room.terminal.as_mut().context("no terminal")?;
-    let ended = shell::open(process.pid(), place, &prompt, page.layout(), terminal.watchdog());
+    let ended = shell::open(process.pid(), place, &prompt, page.layout());
     page.is_disturbed();
     match ended {
         Ok(None) => page.remark("Back from the shell."),

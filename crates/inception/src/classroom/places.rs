@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use ns_core::cgroup::{Layout, Membership};
 use ns_core::{Kind, Namespaces, NsFile, NsId, Pid, mount, namespace, process};
+use shell::descendants;
 
 /// Namespaces that can be entered, and a process that is in them.
 #[derive(Debug)]
@@ -104,17 +105,6 @@ pub(super) fn of(experiment: Pid, labels: &HashMap<i32, String>, made: Namespace
         places.push(Place { anew: made, own: made, ..place });
     }
     Ok(places)
-}
-
-/// A process and all that descend from it and live. One that has ended meanwhile takes its own along.
-pub(super) fn descendants(of: Pid) -> Vec<Pid> {
-    let mut family = vec![of];
-    let mut at = 0;
-    while at < family.len() {
-        family.extend(process::children(family[at]).unwrap_or_default());
-        at += 1;
-    }
-    family
 }
 
 /// What a cgroup is for: the end of its name, `inception-PID-STARTTIME-N-PURPOSE`.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::Result;
+use pages::Target;
 use serde::Serialize;
 use transcript::Origin;
 
 use super::score::Prediction;
-use crate::target::Target;
 
 /// What was predicted in a class, and where it is written to, if that is wanted.
 pub(super) struct Scored {

@@ -11,9 +11,9 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise, sigprocmask};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use ns_core::signals;
+use pages::write_now;
 
 use super::watchdog::Watchdog;
-use crate::stdout::write_now;
 
 /// Moves to the first line of a terminal and clears it: ECMA-48, CUP and ED.
 pub(super) const CLEAR: &str = "\x1b[H\x1b[2J";
@@ -52,11 +52,6 @@ impl Terminal {
             }
         }
         Ok(Terminal { ahead: VecDeque::new(), watchdog: Watchdog::start()? })
-    }
-
-    /// Who is to be told before a shell has the terminal, and after.
-    pub(super) fn watchdog(&mut self) -> &mut Watchdog {
-        &mut self.watchdog
     }
 
     /// Shows a prompt by `show`, and waits for a key, or for the process of the pidfd `process` to end.

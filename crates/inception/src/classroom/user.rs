@@ -7,15 +7,15 @@ use nix::unistd::{Gid, Uid, User, getegid, geteuid, setegid};
 use ns_core::process;
 
 /// A user, as whom files are opened.
-pub(super) struct InvokingUser {
-    pub(super) uid: Uid,
-    pub(super) gid: Gid,
+pub(crate) struct InvokingUser {
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
     home: Option<PathBuf>,
 }
 
 impl InvokingUser {
     /// Who typed the command. sudo (and pkexec) say whom they act for.
-    pub(super) fn find() -> Result<InvokingUser> {
+    pub(crate) fn find() -> Result<InvokingUser> {
         let named = ["SUDO_UID", "PKEXEC_UID"].iter().find_map(std::env::var_os);
         let behind = named.and_then(|uid| uid.to_str()?.parse().ok()).filter(|_| geteuid().is_root());
         let uid = behind.map_or_else(geteuid, Uid::from_raw);
@@ -31,7 +31,7 @@ impl InvokingUser {
     }
 
     /// The XDG base directory for state. A relative one is to be ignored.
-    pub(super) fn state(&self) -> Result<PathBuf> {
+    pub(crate) fn state(&self) -> Result<PathBuf> {
         let own = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let home =
             || self.home.clone().filter(|path| path.is_absolute()).map(|home| home.join(".local/state"));
@@ -39,7 +39,7 @@ impl InvokingUser {
     }
 
     /// Does `body` with this user's rights: what root could be led to by a link, the user must be allowed to write.
-    pub(super) fn act<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn act<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         if self.uid == geteuid() {
             return body();
         }

@@ -22,13 +22,13 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::{Pid, dup2_stdin, getpid, pipe2};
 use ns_core::child::become_program;
 use ns_core::{Child, ExitStatus, Named, Namespaces, printable, process, signals};
+use pages::write_now;
 
 use super::keys;
 use super::room::Next;
 use super::terminal::{Pressed, Terminal, die_of};
 use crate::demos::Demo;
 use crate::program;
-use crate::stdout::write_now;
 
 const KEYS: [(&str, &str); 4] = [
     ("Enter", "run the command that is shown last"),

@@ -7,21 +7,16 @@
 use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, killpg, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::termios::{
     ControlFlags, InputFlags, LocalFlags, OutputFlags, SetArg, Termios, tcgetattr, tcsetattr,
 };
-use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 use serde::{Deserialize, Serialize};
 
 /// The argument that makes this program the watchdog. Nobody types it: there are blanks in it.
 const ROLE: &str = "watch over the terminal";
-/// How long the processes that had the terminal from us may take to end with us.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What became of the terminal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,8 +25,6 @@ enum State {
     AsFound,
     /// It gives keys one by one.
     Keys { before: Settings, ours: Settings },
-    /// A shell of ours has it; `group` is our process group, from which it was taken.
-    Lent { before: Settings, group: i32 },
 }
 
 /// A terminal's settings, but for its speed: termios(3).
@@ -94,11 +87,6 @@ impl Watchdog {
         self.say(&State::Keys { before: Settings::of(before), ours: Settings::of(ours) });
     }
 
-    /// To be called before a shell gets the terminal, whose settings are `before`.
-    pub(super) fn lent(&mut self, before: &Termios) {
-        self.say(&State::Lent { before: Settings::of(before), group: getpgrp().as_raw() });
-    }
-
     /// To be called after the terminal is as it was found.
     pub(super) fn as_found(&mut self) {
         self.say(&State::AsFound);
@@ -144,30 +132,6 @@ fn watch() -> Result<()> {
                 before.put_back()?;
             }
         }
-        State::Lent { before, group } => {
-            if nobody_has_it() {
-                before.put_back()?;
-                let _ = tcsetpgrp(io::stdout(), Pid::from_raw(group));
-            }
-        }
     }
     Ok(())
-}
-
-/// Whether the terminal's foreground is a process group that is gone, or is going. Somebody who is there to stay has taken
-/// it, and made it what it is to be.
-fn nobody_has_it() -> bool {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match tcgetpgrp(io::stdout()) {
-            // Its session has ended with us.
-            Err(Errno::ENOTTY) => return true,
-            Err(_) => return false,
-            Ok(group) if killpg(group, None) == Err(Errno::ESRCH) => return true,
-            Ok(_) if Instant::now() > end => return false,
-            Ok(_) => {}
-        }
-        // No event reports a group's end.
-        let _ = ns_core::poll_until(&mut [], Some(Instant::now() + Duration::from_millis(5)));
-    }
 }

@@ -7,21 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use crate::demos::{self, Demo};
-use crate::stdout::BufferedStdout;
-use crate::trial::{self, Account};
+use crate::trial::Account;
 use transcript::Runs;
-
-/// Runs demos, one after another.
-///
-/// # Errors
-/// As [`trial::run`].
-pub(super) fn run(
-    chosen: &[&'static Demo],
-    options: &[String],
-    stdout: &BufferedStdout,
-) -> Result<Vec<Account>> {
-    chosen.iter().map(|demo| trial::run(demo, options, stdout, |_, _| Ok(()))).collect()
-}
 
 /// Reads of a transcript what is of the demos `chosen`.
 ///

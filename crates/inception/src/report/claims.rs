@@ -2,11 +2,11 @@
 
 use lesson::render::Shown;
 use ns_core::printable;
+use pages::{anchor, lines};
 use serde::Serialize;
 use transcript::{Arm, ClaimHead, ClaimResult, Row, Run, Verdict};
 
 use super::evidence::{self, Seen};
-use super::words::{anchor, lines};
 
 /// A claim, and what became of it.
 #[derive(Debug, Serialize)]

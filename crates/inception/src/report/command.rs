@@ -3,21 +3,23 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use lesson::render::Shown;
 use lesson::{Screen, Steps};
 use ns_core::printable;
+use pages::{Replacement, Target};
 
 use super::accounts;
 use super::page::{self, Page};
 use super::steps::{self, Part};
 use crate::demos;
 use crate::run::{complain_if_broken, provide};
+use crate::series::{Jobs, Series};
 use crate::stdout::BufferedStdout;
 use crate::summary;
-use crate::target::{Replacement, Target};
 use crate::trial::{Account, Conditions};
 
 /// What to report on, and where to.
@@ -48,6 +50,9 @@ pub(crate) struct Report {
     stable: bool,
 
     #[command(flatten)]
+    jobs: Jobs,
+
+    #[command(flatten)]
     conditions: Conditions,
 }
 
@@ -59,14 +64,16 @@ impl Report {
         // What cannot be written shall be known before the experiments run.
         let target = self.output.as_deref().map(Target::open).transpose()?;
         self.pictures.as_deref().map(is_directory).transpose()?;
+        let began = Instant::now();
         let accounts = match &self.from {
             Some(file) => accounts::read(file, &chosen)?,
             None => {
                 provide(&chosen)?;
                 let options = [self.conditions.options(), Steps::all().options()].concat();
-                accounts::run(&chosen, &options, &stdout)?
+                Series::new(&chosen, &options, &self.jobs, &stdout).accounts()?
             }
         };
+        let elapsed = began.elapsed();
         accounts.iter().for_each(complain_if_broken);
         let status = summary::status(&accounts);
         if let Some(directory) = &self.pictures {
@@ -84,8 +91,8 @@ impl Report {
                 let (path, length) = (printable(&file.path().to_string_lossy()), html.len());
                 file.replace(html.as_bytes())?;
                 let sabotage = page::is_sabotaged(&accounts);
-                let summary = summary::text(&accounts, sabotage, self.stable, self.screen.layout());
-                stdout.show(&summary)?;
+                let elapsed = (!self.stable).then_some(elapsed);
+                stdout.show(&summary::text(&accounts, elapsed, sabotage, self.screen.layout()))?;
                 stdout.show(&format!("inception: written: {path} ({} KiB)\n", length.div_ceil(1024)))?;
             }
         }

@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lesson::render::Shown;
-use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Value as Safe, context};
+use minijinja::{Value as Safe, context};
+use pages::{COLOURS, bare, coded, lines, picture_style};
 use serde::Serialize;
 
 use super::claims::Claim;
-use super::pictures;
 use super::steps::{self, Part, Step};
 use super::why;
-use super::words::{self, bare, coded, lines};
 use crate::summary::{Count, Reason, reasons};
 use crate::trial::Account;
 use transcript::{Begin, ClaimResult, Run};
@@ -125,16 +123,11 @@ impl Page {
     /// # Errors
     /// When the template is at fault.
     pub(super) fn html(&self) -> Result<String> {
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        let mut syntax = SyntaxConfig::builder();
-        syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
-        environment.set_syntax(syntax.build()?);
-        environment.set_formatter(words::write);
+        let mut environment = pages::environment()?;
         environment.add_filter("coded", |text: &str| coded(text));
         environment.add_filter("bare", |text: &str| bare(text));
         environment.add_template("page.html", include_str!("page.html")).context("page.html")?;
-        let css = [pictures::COLOURS, include_str!("page.css"), pictures::style()].concat();
+        let css = [COLOURS, include_str!("page.css"), picture_style()].concat();
         let script = Safe::from_safe_string(include_str!("copy.js").into());
         let context = context! { css => Safe::from_safe_string(css), script, ..Safe::from(Serde(self)) };
         environment.get_template("page.html")?.render(context).context("page.html")

@@ -3,14 +3,14 @@
 use lesson::render::Shown;
 use ns_core::Value;
 use ns_core::printable;
+use pages::{Picture, lines};
 use serde::Serialize;
 use transcript::{Actor, Event, Hand, Picture as Form, Run};
 use unicode_width::UnicodeWidthStr;
 
 use super::claims::Claim;
 use super::evidence;
-use super::pictures::{self, Answer, Picture, Table};
-use super::words::lines;
+use super::pictures::{self, Answer, Table};
 
 /// So wide is the narrowest window for which the page is made, without its margins, in pixels.
 const NARROWEST: usize = 336;

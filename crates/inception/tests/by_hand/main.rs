@@ -64,8 +64,11 @@ fn main() -> ExitCode {
         root: nix::unistd::getuid().is_root(),
         results,
     });
+    // Of one experiment no other is asked what it shows: an emulated machine takes seconds for all.
+    let only = arguments.filter.as_deref().and_then(|filter| Some(filter.split_once('/')?.0));
     let sessions: Vec<Session> = lesson::experiments(&bench.checkout, &bench.programs)
         .iter()
+        .filter(|program| only.is_none_or(|only| program.ends_with(only)))
         .flat_map(|program| lesson::sessions(program))
         .collect();
     let mut trials = checks(&sessions);

@@ -165,7 +165,11 @@ impl Desk {
     }
 
     pub(crate) fn resize(&self, columns: u16) {
-        self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", "50"]);
+        self.resize_to(columns, 50);
+    }
+
+    pub(crate) fn resize_to(&self, columns: u16, rows: u16) {
+        self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
     }
 
     pub(crate) fn hang_up(&self) {

@@ -4,12 +4,18 @@
 use owo_colors::{Style, XtermColors};
 use transcript::Verdict;
 
-const GREEN: u8 = 29;
-const RED: u8 = 131;
-const MAGENTA: u8 = 163;
-const BLUE: u8 = 63;
-const VIOLET: u8 = 98;
-const GREY: u8 = 243;
+/// As it should be.
+pub const GREEN: u8 = 29;
+/// What needs a reader's eye.
+pub const RED: u8 = 131;
+/// Refuted, as expected.
+pub const MAGENTA: u8 = 163;
+/// Headings, and what is asked of the reader.
+pub const BLUE: u8 = 63;
+/// What is typed.
+pub const VIOLET: u8 = 98;
+/// What matters less.
+pub const GREY: u8 = 243;
 
 /// As it should be.
 pub fn good() -> Style {

@@ -22,6 +22,7 @@ macro_rules! experiment {
             examples: &[("slip", "slip")],
             sandbox: Namespaces::NONE,
             requires: &[],
+            shell: None,
             prepare: None,
             steps: &[STEP],
         };

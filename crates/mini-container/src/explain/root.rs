@@ -148,6 +148,6 @@ fn overlay_in_memory() -> ns_core::Result<(Tree, Tree)> {
     let rootfs = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[])?;
     rootfs.attach(Path::new("/mnt"))?;
     let source = root::Source::Directory(Tree::copy_of_all(Path::new("/mnt"))?);
-    let (new_root, _) = root::build(&source, || Ok(()))?;
+    let new_root = root::build(&source, || Ok(()))?.root;
     Ok((rootfs, new_root))
 }

@@ -22,16 +22,27 @@ use super::layers::{self, Config, Image, Layer};
 pub(crate) struct Unpacked {
     /// Files whose owner has no ID in the container.
     pub(crate) unmapped: u32,
+    /// Devices that were left out.
+    pub(crate) devices: u32,
     /// The image's configuration of the command.
     pub(crate) config: Config,
 }
 
-/// Unpacks the archive `file` into `directory`, and calls `report` regularly as a sign of progress.
+/// What is to be unpacked.
+#[derive(Clone, Copy)]
+pub(crate) enum Packed<'a> {
+    /// An archive.
+    Archive(&'a File),
+    /// An image as a directory: a layout.
+    Layout(BorrowedFd<'a>),
+}
+
+/// Unpacks the archive or layout at `path` into `directory`, and calls `report` regularly as a sign of progress.
 ///
 /// # Errors
 /// [`Error::Input`], in one line, for a file that is no archive, is cut short, or contains a forbidden entry.
 pub(super) fn unpack(
-    file: &File,
+    packed: Packed<'_>,
     path: &Path,
     directory: BorrowedFd<'_>,
     report: impl FnMut() -> Result<()>,
@@ -39,8 +50,19 @@ pub(super) fn unpack(
     let report = RefCell::new(report);
     let report = || (report.borrow_mut())();
     let name = ns_core::printable(&path.to_string_lossy());
-    let bytes = Bytes::open(name, file, room(directory)?, &report)?;
-    let image = layers::of(&bytes)?;
+    let room = room(directory)?;
+    let (bytes, image) = match packed {
+        Packed::Archive(file) => {
+            let bytes = Bytes::open(name, file, room, &report)?;
+            let image = layers::of(&bytes)?;
+            (bytes, image)
+        }
+        Packed::Layout(layout) => {
+            let bytes = Bytes::of_layout(name, room, &report);
+            let image = layers::of_layout(&bytes, layout)?;
+            (bytes, Some(image))
+        }
+    };
     let mut unpacker = Unpacker::new(&bytes, directory, image.is_some());
     let whole = || Image { layers: vec![Layer { part: WHOLE, digest: None }], config: Config::default() };
     let Image { layers, config } = image.unwrap_or_else(whole);
@@ -50,12 +72,12 @@ pub(super) fn unpack(
     if let Some(directory) = &config.directory {
         unpacker.make_directory(directory)?;
     }
-    Ok(Unpacked { unmapped: unpacker.unmapped, config })
+    Ok(Unpacked { unmapped: unpacker.unmapped, devices: unpacker.devices, config })
 }
 
 fn apply(bytes: &Bytes<'_>, layer: &Layer, unpacker: &mut Unpacker<'_>) -> Result<()> {
     let damaged = |error| bytes.damaged(&error);
-    let mut stream = bytes.stream(layer.part)?;
+    let mut stream = bytes.stream(&layer.part)?;
     if layer.digest.is_some() {
         stream = stream.digested();
     }
@@ -126,7 +148,9 @@ mod tests {
         file.write_all(&builder.into_inner().unwrap()).unwrap();
         // It is not attached, so it is gone when it is closed.
         let small = Tree::new_filesystem("tmpfs", &[option], &[]).unwrap();
-        unpack(&file, Path::new("archive.tar"), small.as_fd(), || Ok(())).unwrap_err().to_string()
+        unpack(Packed::Archive(&file), Path::new("archive.tar"), small.as_fd(), || Ok(()))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -165,7 +189,7 @@ mod tests {
             last = Instant::now();
             longest
         };
-        let unpacked = unpack(&file, Path::new("links.tar"), directory.as_fd(), || {
+        let unpacked = unpack(Packed::Archive(&file), Path::new("links.tar"), directory.as_fd(), || {
             quiet_until_now();
             signs += 1;
             // Three signs are enough.
@@ -232,7 +256,7 @@ mod tests {
             let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).unwrap());
             file.write_all(&bytes).unwrap();
             let small = Tree::new_filesystem("tmpfs", &[("size", "1m"), ("nr_inodes", "100")], &[]).unwrap();
-            if let Err(error) = unpack(&file, Path::new("archive.tar"), small.as_fd(), || Ok(())) {
+            if let Err(error) = unpack(Packed::Archive(&file), Path::new("archive.tar"), small.as_fd(), || Ok(())) {
                 let line = error.to_string();
                 proptest::prop_assert!(line.contains("archive.tar") && line.len() < 1000, "{:?}", line);
             }

@@ -7,20 +7,24 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use flate2::read::MultiGzDecoder;
 use ns_core::{Error, Named, Result};
 use sha2::{Digest, Sha256};
 
-/// A part of an archive, such as a layer.
-#[derive(Debug, Clone, Copy)]
+use super::packer::Packer;
+
+/// A part of an archive, such as a layer; or a file of a layout.
+#[derive(Debug, Clone)]
 pub(super) struct Part {
+    /// The file of a layout. `None`: the part is in the archive.
+    pub(super) file: Option<Rc<File>>,
     pub(super) offset: u64,
     pub(super) length: u64,
 }
 
-pub(super) const WHOLE: Part = Part { offset: 0, length: u64::MAX };
+pub(super) const WHOLE: Part = Part { file: None, offset: 0, length: u64::MAX };
 
 /// The limit of a header: names and attributes of a file. It is large enough even for the maps of sparse files.
 const LONGEST_HEADER: u64 = 1 << 20;
@@ -29,12 +33,13 @@ const SPELL: u64 = 8 << 20;
 /// The time between two reports. The launcher waits 10 s for each.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The archive. It can be read from any offset, any number of times.
+/// An archive, or a layout in a directory. It can be read from any offset, any number of times.
 pub(super) struct Bytes<'a> {
     pub(super) name: String,
-    file: &'a File,
-    /// Whether the file itself is compressed.
-    packed: bool,
+    /// The archive. A layout is read by its parts alone.
+    file: Option<&'a File>,
+    /// How the archive itself is compressed.
+    packed: Option<Packer>,
     /// The limit of the decompressed size.
     room: u64,
     /// How much may still be read of the present header.
@@ -57,38 +62,46 @@ impl<'a> Bytes<'a> {
         room: u64,
         report: &'a dyn Fn() -> Result<()>,
     ) -> Result<Bytes<'a>> {
-        let mut bytes = Bytes {
+        let mut bytes = Bytes { file: Some(file), ..Bytes::of_layout(name, room, report) };
+        let mut start = [0; 512];
+        let read = file.read_at(&mut start, 0).named(|| format!("read(\"{}\")", bytes.name))?;
+        bytes.packed = Packer::of(&start[..read]);
+        let mut start = Vec::new();
+        let read = bytes.stream(&WHOLE)?.take(512).read_to_end(&mut start);
+        read.map_err(|error| bytes.damaged(&error))?;
+        // "ustar" stands in the header of every archive since 1988 (tar(5)).
+        if start.len() < 512 || start[257..262] != *b"ustar" {
+            return Err(Error::Input(format!(
+                "{0}: neither a directory nor a tar archive; if it is the command: mini-container run -- {0}",
+                bytes.name
+            )));
+        }
+        // The end of a compressed archive is verified when it is read.
+        if bytes.packed.is_none() {
+            bytes.must_be_whole(file)?;
+        }
+        Ok(bytes)
+    }
+
+    /// The same of a layout, whose parts have files of their own.
+    pub(super) fn of_layout(name: String, room: u64, report: &'a dyn Fn() -> Result<()>) -> Bytes<'a> {
+        Bytes {
             name,
-            file,
-            packed: false,
+            file: None,
+            packed: None,
             room,
             header: Cell::new(u64::MAX),
             report,
             quiet: QUIET,
             reported: Cell::new(Instant::now()),
-        };
-        let mut start = [0; 512];
-        let read = file.read_at(&mut start, 0).named(|| format!("read(\"{}\")", bytes.name))?;
-        bytes.packed = packer(&start[..read]) == Some("gzip");
-        let mut start = Vec::new();
-        let read = bytes.stream(WHOLE)?.take(512).read_to_end(&mut start);
-        read.map_err(|error| bytes.damaged(&error))?;
-        // "ustar" stands in the header of every archive since 1988 (tar(5)).
-        if start.len() < 512 || start[257..262] != *b"ustar" {
-            return Err(Error::Input(format!("{}: neither a directory nor a tar archive", bytes.name)));
         }
-        // The end of gzip is a checksum, which is verified when it is read.
-        if !bytes.packed {
-            bytes.must_be_whole()?;
-        }
-        Ok(bytes)
     }
 
     /// A tar archive ends with two blocks of zeros. Without this check, one cut off between two files would look complete.
-    fn must_be_whole(&self) -> Result<()> {
-        let length = self.file.metadata().named(|| format!("stat(\"{}\")", self.name))?.len();
+    fn must_be_whole(&self, file: &File) -> Result<()> {
+        let length = file.metadata().named(|| format!("stat(\"{}\")", self.name))?.len();
         let mut end = [1; 1024];
-        let read = self.file.read_exact_at(&mut end, length.saturating_sub(1024));
+        let read = file.read_exact_at(&mut end, length.saturating_sub(1024));
         if read.is_err() || end.iter().any(|byte| *byte != 0) {
             return Err(Error::Input(format!("{}: the archive is cut short; get it again", self.name)));
         }
@@ -96,47 +109,67 @@ impl<'a> Bytes<'a> {
     }
 
     /// A part, decompressed if it is compressed itself.
-    pub(super) fn stream(&self, part: Part) -> Result<Stream<'_>> {
+    pub(super) fn stream(&self, part: &Part) -> Result<Stream<'_>> {
         self.expect_content();
-        let start = if self.packed { 0 } else { part.offset };
-        let mut file = self.file;
-        file.seek(SeekFrom::Start(start)).named(|| format!("lseek(\"{}\")", self.name))?;
-        let mut whole: Box<dyn Read + '_> = Box::new(file);
-        if self.packed {
-            let mut all = self.bounded(Box::new(MultiGzDecoder::new(file)), true);
-            all.skip(part.offset).map_err(|error| self.damaged(&error))?;
-            whole = Box::new(all);
-        }
+        let packer = if part.file.is_some() { None } else { self.packed };
+        let start = if packer.is_some() { 0 } else { part.offset };
+        let whole: Box<dyn Read + '_> = match (&part.file, self.file) {
+            (Some(file), _) => Box::new(self.at(Shared(Rc::clone(file)), start)?),
+            (None, Some(file)) => Box::new(self.at(file, start)?),
+            (None, None) => Box::new(io::empty()),
+        };
+        let whole = match packer {
+            None => whole,
+            Some(packer) => {
+                let mut all = self.bounded(self.decoder(packer, whole, part)?, true);
+                all.skip(part.offset).map_err(|error| self.damaged(&error))?;
+                Box::new(all)
+            }
+        };
         let (inner, packed) = self.unpacked(whole, part)?;
-        let mut stream = self.bounded(inner, packed || self.packed);
+        let mut stream = self.bounded(inner, packed || packer.is_some());
         stream.has_headers = true;
-        stream.seeks = !packed && !self.packed && part.offset == 0;
+        stream.seeks = self.file.filter(|_| !packed && packer.is_none() && part.file.is_none() && start == 0);
         Ok(stream)
+    }
+
+    /// `file` from `offset` on.
+    fn at<F: Seek>(&self, mut file: F, offset: u64) -> Result<F> {
+        file.seek(SeekFrom::Start(offset)).named(|| format!("lseek(\"{}\")", self.name))?;
+        Ok(file)
     }
 
     fn bounded<'b>(&'b self, inner: Box<dyn Read + 'b>, packed: bool) -> Stream<'b> {
         let left = if packed { self.room } else { u64::MAX };
-        Stream { bytes: self, inner, has_headers: false, seeks: false, at: 0, left, spell: 0, digest: None }
+        Stream { bytes: self, inner, has_headers: false, seeks: None, at: 0, left, spell: 0, digest: None }
     }
 
     /// Detects the compression by the first bytes, and decompresses.
-    fn unpacked<'b>(&self, packed: Box<dyn Read + 'b>, part: Part) -> Result<(Box<dyn Read + 'b>, bool)> {
+    fn unpacked<'b>(&self, packed: Box<dyn Read + 'b>, part: &Part) -> Result<(Box<dyn Read + 'b>, bool)> {
         let mut packed = packed.take(part.length);
         let mut start = Vec::new();
         packed.by_ref().take(512).read_to_end(&mut start).map_err(|error| self.damaged(&error))?;
-        let packer = packer(&start);
-        let whole = Cursor::new(start).chain(packed);
+        let packer = Packer::of(&start);
+        let whole: Box<dyn Read + 'b> = Box::new(Cursor::new(start).chain(packed));
         match packer {
-            None => Ok((Box::new(whole), false)),
-            Some("gzip") => Ok((Box::new(MultiGzDecoder::new(whole)), true)),
-            Some(other) => Err(Error::Input(self.unknown(other, part))),
+            None => Ok((whole, false)),
+            Some(packer) => Ok((self.decoder(packer, whole, part)?, true)),
         }
     }
 
-    fn unknown(&self, packer: &str, part: Part) -> String {
+    fn decoder<'b>(
+        &self,
+        packer: Packer,
+        packed: Box<dyn Read + 'b>,
+        part: &Part,
+    ) -> Result<Box<dyn Read + 'b>> {
+        packer.decoder(packed, self.room).map_err(|program| Error::Input(self.unknown(program, part)))
+    }
+
+    fn unknown(&self, packer: &str, part: &Part) -> String {
         let name = &self.name;
-        let known = format!("compressed with {packer}, and gzip alone is known here");
-        if part.offset == 0 {
+        let known = format!("compressed with {packer}, and only gzip and zstd are known here");
+        if part.offset == 0 && part.file.is_none() {
             format!("{name}: {known}; unpack it first: {packer} -d {name}")
         } else {
             format!(
@@ -173,20 +206,26 @@ impl<'a> Bytes<'a> {
                  give that",
                 self.room >> 20
             ),
+            ErrorKind::OutOfMemory => {
+                format!("{name}: {error}; make it again with gzip, or with zstd -19 at most")
+            }
             _ => format!("{name}: the archive is damaged or cut short ({error}); get it again"),
         })
     }
 }
 
-/// The compression of data with these first bytes.
-fn packer(start: &[u8]) -> Option<&'static str> {
-    match start {
-        [0x1f, 0x8b, ..] => Some("gzip"),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("xz"),
-        // There is no decoder for it that has limits and needs no C compiler.
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
-        [b'B', b'Z', b'h', ..] => Some("bzip2"),
-        _ => None,
+/// A file of a layout, which several parts may share.
+struct Shared(Rc<File>);
+
+impl Read for Shared {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(into)
+    }
+}
+
+impl Seek for Shared {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        (&*self.0).seek(to)
     }
 }
 
@@ -196,8 +235,8 @@ pub(super) struct Stream<'a> {
     inner: Box<dyn Read + 'a>,
     /// Whether a parser reads it.
     has_headers: bool,
-    /// Whether its offsets are those of the file.
-    seeks: bool,
+    /// The archive, if the offsets are those of its file.
+    seeks: Option<&'a File>,
     at: u64,
     left: u64,
     spell: u64,
@@ -238,9 +277,8 @@ impl Stream<'_> {
     }
 
     fn skip(&mut self, length: u64) -> io::Result<()> {
-        if self.seeks {
+        if let Some(mut file) = self.seeks {
             self.at = self.at.checked_add(length).ok_or(ErrorKind::InvalidData)?;
-            let mut file = self.bytes.file;
             file.seek(SeekFrom::Start(self.at))?;
             self.inner = Box::new(file);
             return Ok(());
@@ -295,35 +333,53 @@ mod tests {
 
     use super::*;
 
-    /// A compressed file of zeros that begins like an archive.
-    fn packed(length: usize) -> File {
+    /// Zeros that begin like an archive.
+    fn zeros(length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         bytes[257..262].copy_from_slice(b"ustar");
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&bytes).unwrap();
+        bytes
+    }
+
+    fn file_of(bytes: &[u8]) -> File {
         let mut file = File::from(memfd_create("packed", MemfdFlags::CLOEXEC).unwrap());
-        file.write_all(&encoder.finish().unwrap()).unwrap();
+        file.write_all(bytes).unwrap();
         file
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
     }
 
     #[test]
     fn no_more_comes_out_than_there_is_room_for() {
-        let file = packed(3 << 20);
-        let fits = Bytes::open("fits".into(), &file, 4 << 20, &|| Ok(())).unwrap();
-        assert_eq!(fits.stream(WHOLE).unwrap().finish().unwrap(), None);
+        for packed in [gzip(&zeros(3 << 20)), zstd(&zeros(3 << 20))] {
+            assert!(packed.len() < 1 << 20);
+            let file = file_of(&packed);
+            let fits = Bytes::open("fits".into(), &file, 4 << 20, &|| Ok(())).unwrap();
+            assert_eq!(fits.stream(&WHOLE).unwrap().finish().unwrap(), None);
 
-        let bomb = Bytes::open("bomb".into(), &file, 1 << 20, &|| Ok(())).unwrap();
-        let error = bomb.stream(WHOLE).unwrap().finish().unwrap_err();
-        let line = bomb.damaged(&error).to_string();
-        assert!(line.starts_with("bomb: unpacks to more than 1 MiB, for which memory has no room"), "{line}");
-        // A part beyond the limit is not read either.
-        let part = Part { offset: 2 << 20, length: 512 };
-        assert!(bomb.stream(part).err().unwrap().to_string().contains("more than 1 MiB"));
+            let bomb = Bytes::open("bomb".into(), &file, 1 << 20, &|| Ok(())).unwrap();
+            let error = bomb.stream(&WHOLE).unwrap().finish().unwrap_err();
+            let line = bomb.damaged(&error).to_string();
+            assert!(
+                line.starts_with("bomb: unpacks to more than 1 MiB, for which memory has no room"),
+                "{line}"
+            );
+            // A part beyond the limit is not read either.
+            let part = Part { file: None, offset: 2 << 20, length: 512 };
+            assert!(bomb.stream(&part).err().unwrap().to_string().contains("more than 1 MiB"));
+        }
     }
 
     #[test]
     fn who_reads_long_shows_signs_of_life() {
-        let file = packed(20 << 20);
+        let file = file_of(&gzip(&zeros(20 << 20)));
         let signs = Cell::new(0);
         let report = || {
             signs.set(signs.get() + 1);
@@ -331,7 +387,7 @@ mod tests {
         };
         let mut bytes = Bytes::open("long".into(), &file, 1 << 30, &report).unwrap();
         bytes.quiet = Duration::ZERO;
-        bytes.stream(WHOLE).unwrap().finish().unwrap();
+        bytes.stream(&WHOLE).unwrap().finish().unwrap();
         assert!(signs.get() >= 2, "{signs:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use ns_core::{Capability, Named, Result};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set, clear_ambient_capability_set,
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
     remove_capability_from_bounding_set, set_capabilities,
 };
 
@@ -35,13 +35,14 @@ pub(crate) fn keep_few() -> Result<()> {
     // The bounding set first, while CAP_SETPCAP is still effective. execve(2) gives root the capabilities of this set: one
     // that is dropped only from the other sets would be back in the next program.
     for number in 0..u64::BITS {
-        let capability = CapabilitySet::from_bits_retain(1 << number);
-        match capability_is_in_bounding_set(capability) {
-            Ok(true) if kept >> number & 1 == 0 => remove_capability_from_bounding_set(capability)
-                .named(|| format!("prctl(PR_CAPBSET_DROP, {number})"))?,
-            Ok(_) => {}
-            // EINVAL: the kernel has no more capabilities.
-            Err(_) => break,
+        if kept >> number & 1 == 1 {
+            continue;
+        }
+        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
+            Ok(()) => {}
+            // The kernel has no more capabilities.
+            Err(rustix::io::Errno::INVAL) => break,
+            Err(errno) => return Err(errno).named(|| format!("prctl(PR_CAPBSET_DROP, {number})")),
         }
     }
     // Inheritable and ambient ones would pass to a program of any user.

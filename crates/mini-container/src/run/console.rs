@@ -152,6 +152,7 @@ impl Console {
     }
 
     /// Writes the output of the inner terminal to the screen: some of it, or all.
+    #[inline(never)] // A caller without a terminal would fill its stack with pages for the buffer.
     pub(super) fn show(&self, all: bool) {
         let mut bytes = [0; 16384];
         while let Ok(length @ 1..) = rustix::io::read(&self.master, &mut bytes) {
@@ -170,6 +171,7 @@ impl Console {
     }
 
     /// Reads typed keys. Returns whether the launcher's terminal has hung up.
+    #[inline(never)] // As above.
     pub(super) fn read_typed(&mut self) -> bool {
         let mut bytes = [0; 4096];
         match rustix::io::read(stdin(), &mut bytes) {

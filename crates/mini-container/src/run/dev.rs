@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use ns_core::mount::Restriction::{NoExec, NoSuid};
 use ns_core::mount::Tree;
 use ns_core::{Named, Result};
-use rustix::fs::{Mode, mkdirat, symlinkat};
+use rustix::fs::symlinkat;
 
 use super::devices::Devices;
 use super::kernel_files::PLAIN;
@@ -31,11 +31,10 @@ pub(crate) fn mount(root: BorrowedFd<'_>, devices: &Devices) -> Result<(Tree, Tr
     }
     // A new devpts: the host's terminals cannot be opened by their numbers.
     let pts = Tree::new_filesystem("devpts", &[("ptmxmode", "0666"), ("mode", "0620")], harmless)?;
-    pts.attach_to(place::directory(dev.as_fd(), "pts")?, "dev/pts")?;
-    mkdirat(&dev, "shm", Mode::from_raw_mode(0o1777)).named(|| "mkdir /dev/shm".into())?;
+    pts.attach_to(place::new_directory(dev.as_fd(), "pts")?, "dev/pts")?;
     let shm = Tree::new_filesystem("tmpfs", &[("mode", "1777"), ("size", "64m")], PLAIN)?;
-    shm.attach_to(place::directory(dev.as_fd(), "shm")?, "dev/shm")?;
+    shm.attach_to(place::new_directory(dev.as_fd(), "shm")?, "dev/shm")?;
     let mqueue = Tree::new_filesystem("mqueue", &[], PLAIN)?;
-    mqueue.attach_to(place::directory(dev.as_fd(), "mqueue")?, "dev/mqueue")?;
+    mqueue.attach_to(place::new_directory(dev.as_fd(), "mqueue")?, "dev/mqueue")?;
     Ok((dev, pts))
 }

@@ -23,7 +23,8 @@ impl FromStr for Ids {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Ids, String> {
-        const FORM: &str = "give INSIDE:OUTSIDE:LENGTH, such as 0:1000:1, or auto";
+        const FORM: &str = "give INSIDE:OUTSIDE:LENGTH, such as 0:1000:1, or auto; the user of COMMAND is -u's, such as \
+                            -u 1000";
         if text == "auto" {
             return Ok(Ids::All);
         }
@@ -33,7 +34,7 @@ impl FromStr for Ids {
         let extent = Extent { inside, outside, length };
         IdMap::new(vec![extent]).map_err(|error| error.to_string())?;
         if inside != 0 {
-            return Err(format!("the container starts as its root: {FORM}, with INSIDE 0"));
+            return Err("the container starts as its root, so INSIDE is 0, such as 0:1000:1".into());
         }
         Ok(Ids::Range(extent))
     }

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 
 use nix::sys::signal::{SigSet, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use ns_core::{Child, Errno, Named, Namespaces, Pid, Result, Signal};
+use ns_core::child::start_program;
+use ns_core::{Errno, Named, Pid, Result, Signal};
 
-use super::layers::Config;
 use super::program::{self, Terminal};
 use super::refusal::explain;
+use super::surroundings::Surroundings;
 
 /// Starts the command, and ends as it ends.
 ///
@@ -16,8 +17,7 @@ use super::refusal::explain;
 /// the command: the kernel would drop those that init does not handle.
 pub(super) fn serve(
     command: &[OsString],
-    hostname: &str,
-    config: &Config,
+    surroundings: &Surroundings,
     terminal: Option<Terminal>,
 ) -> Result<i32> {
     // All signals are blocked before there is a child, so that the end of a short command is not missed. Blocked signals
@@ -27,16 +27,14 @@ pub(super) fn serve(
     nix::sys::prctl::set_name(c"init").named(|| "prctl(PR_SET_NAME)".into())?;
     // So that no process inside can trace init, or open /proc/1/exe, a file of the host (prctl(2), ptrace(2)).
     nix::sys::prctl::set_dumpable(false).named(|| "prctl(PR_SET_DUMPABLE, 0)".into())?;
-    let child = Child::spawn("command", Namespaces::NONE, |_| {
-        let (status, error) = program::become_it(command, hostname, config, terminal.as_ref());
+    let command = start_program(|| {
+        let (status, error) = program::become_it(command, surroundings, terminal.as_ref());
         lesson::complain("mini-container", &explain(&error));
-        std::process::exit(status)
+        status
     })?;
     // If init kept it open, the terminal would not hang up after its last user.
     drop(terminal);
-    let pid = child.pid();
-    child.abandon(); // waited for below, with all other children
-    reap_and_forward(pid)
+    reap_and_forward(command)
 }
 
 /// Reaps and forwards until `command`, a child of init, has ended. Returns its exit status. All signals must be blocked.

@@ -3,22 +3,30 @@
 use std::os::fd::AsFd;
 
 use ns_core::cgroup::Cgroup;
-use ns_core::net::{LinkName, Netlink};
-use ns_core::{Errno, Error, Named, Namespaces, Reporter, Result, mount, namespace, process, uts};
+use ns_core::namespace::{self, NetworkAside};
+use ns_core::net::Netlink;
+use ns_core::{Errno, Error, Named, Namespaces, Reporter, Result, mount, pids, process, uts};
 
-use super::asked::Asked;
 use super::kinds::MADE_INSIDE;
+use super::order::Order;
 use super::program::Terminal;
+use super::reach::Reach;
+use super::root::Built;
 use super::streams::Streams;
-use super::{capabilities, console, dev, devices, init, kernel_files, limits, place, root, seccomp};
+use super::surroundings::Surroundings;
+use super::{
+    binds, capabilities, console, dev, devices, init, kernel_files, limits, place, programs, resolver, root,
+    seccomp, surroundings,
+};
 
 /// Builds the container around this process, its PID 1, and ends as its command ends.
 pub(super) fn build_and_run(
     me: &mut Reporter,
-    asked: &Asked,
+    order: &Order,
     cgroups: &[Cgroup],
     streams: &Streams,
 ) -> Result<()> {
+    let asked = &order.asked;
     streams.install()?;
     // A new session: signals of the terminal go to the launcher, which forwards them.
     nix::unistd::setsid().named(|| "setsid()".into())?;
@@ -30,7 +38,8 @@ pub(super) fn build_and_run(
     mount::make_private()?;
     // Opened with the caller's user ID and root. Later, both are different.
     let devices = devices::open()?;
-    let source = root::open(&asked.rootfs)?;
+    let source = root::open(&order.rootfs)?;
+    let binds = binds::open(&asked.bind)?;
     let unmapped = if asked.user.is_some() { root::unmapped_directory(&source)? } else { None };
     if let Some(number) = unmapped {
         me.report("unmapped directory", i64::from(number))?;
@@ -38,13 +47,19 @@ pub(super) fn build_and_run(
     }
     process::become_root()?;
     uts::set_hostname(&asked.hostname)?;
-    let links = Netlink::open()?;
-    links.set_up(links.index(&LinkName::new("lo")?)?)?;
+    // Where the launcher connects it, it is there already.
+    let network = match asked.reach() {
+        Some(_) => set_up_loopback().map(|()| None)?,
+        None => Some(begin_network()?),
+    };
 
     // The modes of files must not depend on the caller's umask.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let (new_root, unpacked) = root::build(&source, || me.report("unpacking", true))?;
-    if matches!(source, root::Source::Archive(..)) {
+    let Built { root: new_root, unpacked, made } = root::build(&source, || me.report("unpacking", true))?;
+    if let Some(made) = made {
+        me.report(MADE, made)?;
+    }
+    if order.rootfs.is_packed() {
         // The memory that it fills must not count as the command's: only now the launcher moves init to its cgroups.
         me.report("unpacked", true)?;
         me.checkpoint()?;
@@ -60,10 +75,26 @@ pub(super) fn build_and_run(
         }
     }
     let proc = kernel_files::proc(new_root.as_fd(), &devices)?;
-    let sys = kernel_files::sys(new_root.as_fd(), &devices)?;
     let (dev, pts) = dev::mount(new_root.as_fd(), &devices)?;
+    // A sysfs shows the devices of the network namespace in which it is mounted.
+    network.map(NetworkAside::enter).transpose()?;
+    let sys = kernel_files::sys(new_root.as_fd())?;
     for (name, mounted) in [("proc", &proc), ("sys", &sys), ("dev", &dev)] {
         place::must_lead_to(new_root.as_fd(), name, mounted)?;
+    }
+    if asked.reach() == Some(Reach::Out) {
+        let servers = resolver::servers();
+        if servers.is_empty() || resolver::write(new_root.as_fd(), &servers).is_err() {
+            me.report(UNRESOLVED, true)?;
+        }
+    }
+    // After it, so that a --bind can take its place.
+    binds::mount(new_root.as_fd(), &binds)?;
+    if let Some(source) = binds::unmapped(&binds, root::NOBODY)? {
+        me.report("unmapped bind", source.display().to_string())?;
+    }
+    if let Some(directory) = &asked.workdir {
+        surroundings::make_directory(new_root.as_fd(), directory)?;
     }
     let terminals = streams.terminals();
     let with_console = terminals.contains(&true);
@@ -77,15 +108,51 @@ pub(super) fn build_and_run(
     // Each step removes a privilege that the previous one needed.
     capabilities::keep_few()?;
     nix::sys::prctl::set_no_new_privs().named(|| "prctl(PR_SET_NO_NEW_PRIVS)".into())?;
+    programs::limit_to_root()?;
     seccomp::filter()?;
 
-    me.report("unmapped owners", i64::from(unpacked.unmapped))?;
+    for (what, number) in [(DEVICES, unpacked.devices), (UNMAPPED, unpacked.unmapped)] {
+        if number > 0 {
+            me.report(what, i64::from(number))?;
+        }
+    }
     me.report("ready", true)?;
     let terminal = terminal.map(|terminal| Terminal { terminal, stands_for: terminals });
-    let status = init::serve(&asked.command, &asked.hostname, &unpacked.config, terminal)?;
+    let surroundings = Surroundings::of(order, &unpacked.config)?;
+    let status = init::serve(&order.command, &surroundings, terminal)?;
     std::process::exit(status)
 }
 
+/// Begins to create the network namespace, by a thread. The command is to be PID 2, so the thread gets another. Where the
+/// kernel lets no PID be chosen, the command is PID 3.
+fn begin_network() -> Result<NetworkAside> {
+    let chosen = pids::set_last(THREAD - 1);
+    let network = NetworkAside::create(set_up_loopback)?;
+    if chosen.is_ok() {
+        pids::set_last(1)?;
+    }
+    Ok(network)
+}
+
+/// The PID of the thread: the highest that every namespace has, since pid_max is 301 at least (proc_sys_kernel(5)).
+const THREAD: i32 = 300;
+
+/// Makes 127.0.0.1 answer.
+fn set_up_loopback() -> Result<()> {
+    Netlink::open()?.set_up(LOOPBACK)
+}
+
+/// The index of the link `lo`, the first of each network namespace (LOOPBACK_IFINDEX in linux/net/flow.h).
+const LOOPBACK: u32 = 1;
+
+/// The report of how many devices were left out.
+pub(super) const DEVICES: &str = "devices";
+/// The report of how many files have an owner without an ID.
+pub(super) const UNMAPPED: &str = "unmapped owners";
+/// The report that the container has no name server.
+pub(super) const UNRESOLVED: &str = "unresolved";
+/// The report of what was made where no ROOTFS is given.
+pub(super) const MADE: &str = "made";
 /// The report of a kind of namespace that this kernel does not have.
 pub(super) const UNKNOWN: &str = "unknown kind";
 /// The report of a kind of namespace whose limit is reached.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use ns_core::mount::Restriction::{self, NoDev, NoExec, NoSuid, ReadOnly};
 use ns_core::mount::Tree;
 use ns_core::{Errno, Error, Result};
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{AtFlags, statat};
 
 use super::devices::Devices;
 use super::place;
@@ -18,19 +18,12 @@ const FIXED: &[Restriction] = &[NoSuid, NoDev, NoExec, ReadOnly];
 /// Names in /proc that are made read-only. If root inside is root outside, the modes of the files would let it write.
 const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
-/// Names in /proc that are hidden: memory, keys, timers and hardware of the whole machine.
-const MASKED: [&str; 10] = [
-    "acpi",
-    "asound",
-    "interrupts",
-    "kcore",
-    "keys",
-    "latency_stats",
-    "sched_debug",
-    "scsi",
-    "timer_list",
-    "timer_stats",
-];
+/// Files in /proc that are hidden: memory, keys and timers of the whole machine.
+const MASKED_FILES: [&str; 7] =
+    ["interrupts", "kcore", "keys", "latency_stats", "sched_debug", "timer_list", "timer_stats"];
+
+/// Directories in /proc that are hidden: hardware of the whole machine.
+const MASKED_DIRECTORIES: [&str; 3] = ["acpi", "asound", "scsi"];
 
 /// Mounts a new procfs at ROOTFS/proc, and covers what the container must not see.
 ///
@@ -47,33 +40,32 @@ pub(crate) fn proc(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
 /// at the name (CVE-2025-52881).
 pub(crate) fn cover(proc: &Tree, devices: &Devices) -> Result<()> {
     for name in READ_ONLY {
-        let Some(place) = place::find(proc.as_fd(), name)? else { continue };
-        let copy = Tree::copy_of_open(&place, name)?;
+        let copy = match proc.copy_of_below(name) {
+            Err(error) if error.errno() == Some(Errno::ENOENT) => continue,
+            copy => copy?,
+        };
         // Before it is attached, so that it is never writable.
         copy.make_read_only()?;
-        copy.attach_to(&place, name)?;
+        copy.attach_below(proc, name)?;
     }
-    for name in MASKED {
-        mask(proc.as_fd(), name, devices)?;
+    for name in MASKED_FILES {
+        // Before the cover is made: to drop one that stands nowhere makes the kernel wait for RCU.
+        if statat(proc, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            devices.null()?.attach_below(proc, name)?;
+        }
     }
-    Ok(())
+    MASKED_DIRECTORIES.iter().try_for_each(|name| mask_directory(proc.as_fd(), name))
 }
 
-/// Covers a directory with an empty tmpfs, and a file with /dev/null.
-fn mask(base: BorrowedFd<'_>, name: &str, devices: &Devices) -> Result<()> {
+/// Covers a directory, if it is there, with an empty tmpfs.
+fn mask_directory(base: BorrowedFd<'_>, name: &str) -> Result<()> {
     let Some(place) = place::find(base, name)? else { return Ok(()) };
-    let kind = fstat(&place).map(|stat| FileType::from_raw_mode(stat.st_mode));
-    let cover = if kind == Ok(FileType::Directory) {
-        Tree::new_filesystem("tmpfs", &[("size", "0")], FIXED)?
-    } else {
-        devices.null()?
-    };
-    cover.attach_to(&place, name)
+    Tree::new_filesystem("tmpfs", &[("size", "0")], FIXED)?.attach_to(&place, name)
 }
 
 /// Mounts a read-only sysfs at ROOTFS/sys, which shows the devices of the container's network namespace, and the cgroup
 /// filesystem in it.
-pub(crate) fn sys(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
+pub(crate) fn sys(root: BorrowedFd<'_>) -> Result<Tree> {
     let target = place::directory(root, "sys")?;
     let sys = match Tree::new_filesystem("sysfs", &[], FIXED) {
         // As for /proc, this needs a fully visible sysfs. An empty directory takes its place.
@@ -86,7 +78,7 @@ pub(crate) fn sys(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
     };
     sys.attach_to(&target, "sys")?;
     for name in ["firmware", "devices/virtual/powercap"] {
-        mask(sys.as_fd(), name, devices)?;
+        mask_directory(sys.as_fd(), name)?;
     }
     // The cgroup namespace was created in the container's cgroup, so this mount shows that cgroup as the root.
     if let Some(place) = place::find(sys.as_fd(), "fs/cgroup")? {

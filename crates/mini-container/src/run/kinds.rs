@@ -2,8 +2,14 @@
 
 use ns_core::Namespaces;
 
-/// The namespaces that init is created in: all but those that it creates itself.
-pub(super) const CREATED_IN: Namespaces = Namespaces::all().difference(MADE_INSIDE);
+/// The namespaces without which there is no container.
+pub(super) const NEEDED: Namespaces = Namespaces::all().difference(MADE_INSIDE);
+
+/// Those of [`NEEDED`] that init is created in, if the launcher does not connect its network.
+pub(super) const CREATED_IN: Namespaces = NEEDED.difference(MADE_MEANWHILE);
+
+/// The namespace that init creates while it mounts, since that takes long.
+const MADE_MEANWHILE: Namespaces = Namespaces::NET;
 
 /// The namespaces that init creates: a cgroup namespace, after it has joined its cgroup, and a time namespace for its
 /// children, which clone(2) cannot create. If the kernel lacks them, the container runs without.

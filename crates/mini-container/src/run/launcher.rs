@@ -2,21 +2,26 @@
 
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use nix::poll::{PollFd, PollFlags};
-use ns_core::cgroup::Cgroup;
-use ns_core::{Child, Errno, ExitStatus, Message, Named, Signal, Spawn, poll_until, signals};
+use ns_core::cgroup::{self, Cgroup};
+use ns_core::{
+    Child, Deadline, Errno, ExitStatus, Message, Named, Reporter, Signal, Spawn, poll_until, signals,
+};
 
 use super::asked::Asked;
 use super::console::Console;
-use super::inside::{FORBIDDEN, UNKNOWN, build_and_run};
-use super::kinds::CREATED_IN;
+use super::inside::{DEVICES, FORBIDDEN, MADE, UNKNOWN, UNMAPPED, UNRESOLVED, build_and_run};
+use super::kinds::{CREATED_IN, NEEDED};
+use super::network::{self, Connection};
+use super::order::Order;
 use super::refusal::{explain, explain_all};
+use super::root::Rootfs;
 use super::streams::{Passed, Streams};
-use super::switch::Port;
-use super::{identity, limits, network};
+use super::{identity, limits};
 
 /// The signals that are forwarded to the command.
 const FORWARDED: [Signal; 8] = [
@@ -34,18 +39,15 @@ const FORWARDED: [Signal; 8] = [
 const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
 /// Runs the container, and returns the exit status of its command.
-pub(super) fn run(asked: &Asked) -> Result<u8> {
-    match std::fs::metadata(&asked.rootfs).named(|| format!("ROOTFS {}", asked.rootfs.display())) {
-        Err(error) if error.errno() == Some(Errno::ENOENT) => {
-            bail!("{error}; to make one: scripts/rootfs busybox DIRECTORY")
-        }
-        Err(error) => return Err(error.into()),
-        Ok(_) => {}
+pub(super) fn run(order: &Order) -> Result<u8> {
+    if let Rootfs::Given(path) = &order.rootfs {
+        must_exist(path)?;
     }
+    let asked = &order.asked;
     // Created before the container, and removed after it, with all processes that are still inside.
-    let cgroups = limits::make(&asked.limits)?;
+    let (cgroups, layout) = limits::make(&asked.limits)?;
     // Memory for unpacking an archive must not count toward the command's limit: then init is moved there afterwards.
-    let (at_once, later) = cgroups.split_at(if asked.rootfs.is_dir() { cgroups.len() } else { 0 });
+    let (at_once, later) = cgroups.split_at(if order.rootfs.is_packed() { 0 } else { cgroups.len() });
     // Blocked before init exists, so that no signal is lost, and none ends the launcher and leaves the container.
     signals::block(&FORWARDED)?;
     // Then a write over the limit on the size of files fails with EFBIG, which can be reported.
@@ -53,15 +55,20 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
     let forwarded = signals::Waiting::among(&FORWARDED)?;
 
     let streams = Streams::prepare()?;
-    let mut init = start(asked, at_once, &streams)?;
+    // The link is dropped last, after init has ended.
+    let (mut init, link) = start(order, at_once, &streams)?;
+    let _link = link?;
     let terminals = streams.terminals();
     let mut passed = streams.pass_on()?;
-    // Dropped last, after init has ended.
-    let _link = prepare(&init, asked)?;
     let console = match wait_until_ready(&mut init, later, terminals)? {
         Ok(console) => console,
         Err(signal) => return Ok(128 + signal as u8),
     };
+    if let Some(layout) = layout {
+        // What earlier runs left that were killed together with their cleanup worker. Not while init builds the container,
+        // for which it has use for two CPUs: the command starts meanwhile.
+        cgroup::sweep_in(&layout);
+    }
     let status = match pass_on(&mut init, console, &mut passed, &forwarded)? {
         ExitStatus::Exited(status) => u8::try_from(status).unwrap_or(u8::MAX),
         ExitStatus::Killed(signal) => 128 + signal as u8,
@@ -77,32 +84,50 @@ pub(super) fn run(asked: &Asked) -> Result<u8> {
     passed.finish().map(|()| status).map_err(|error| explain(&error))
 }
 
-/// Creates init, in the cgroup that it can be created in.
-fn start(asked: &Asked, cgroups: &[Cgroup], streams: &Streams) -> Result<Child> {
-    let start_in = |cgroup: Option<BorrowedFd<'_>>| {
-        let container = Spawn::new("container").namespaces(CREATED_IN);
+fn must_exist(rootfs: &Path) -> Result<()> {
+    let shown = rootfs.display();
+    match std::fs::metadata(rootfs).named(|| format!("ROOTFS {shown}")) {
+        Err(error) if error.errno() == Some(Errno::ENOENT) => bail!(
+            "{error}; to make one: scripts/rootfs busybox DIRECTORY; if it is the command: mini-container run -- {shown}"
+        ),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Creates init, in the cgroup that it can be created in, and prepares it while it begins.
+fn start(
+    order: &Order,
+    cgroups: &[Cgroup],
+    streams: &Streams,
+) -> Result<(Child, Result<Option<Connection>>)> {
+    let namespaces = if order.asked.reach().is_some() { NEEDED } else { CREATED_IN };
+    let start_in = |cgroup: Option<BorrowedFd<'_>>, later: Option<&Cgroup>| {
+        let container = Spawn::new("container").namespaces(namespaces);
         let container = match cgroup {
             Some(cgroup) => container.into_cgroup(cgroup),
             None => container,
         };
-        container.run(|me| build_and_run(me, asked, cgroups, streams))
+        let build = |me: &mut Reporter| build_and_run(me, order, cgroups, streams);
+        container.run_with(build, |init| prepare(init, later, &order.asked))
     };
     let created_in = limits::created_in(cgroups);
-    let started = match start_in(created_in.map(Cgroup::fd)) {
+    let started = match start_in(created_in.map(Cgroup::fd), None) {
         // Engines deny clone3(2) to their containers, and no other call can create a process in a cgroup.
-        Err(error) if matches!(error.errno(), Some(Errno::ENOSYS | Errno::EPERM)) => match created_in {
-            Some(cgroup) => start_in(None).and_then(|init| cgroup.join(init.pid()).map(|()| init)),
-            None => Err(error),
-        },
+        Err(error) if matches!(error.errno(), Some(Errno::ENOSYS | Errno::EPERM)) && created_in.is_some() => {
+            start_in(None, created_in)
+        }
         started => started,
     };
     started.map_err(|error| explain(&error))
 }
 
-/// Does what init cannot do for itself: ID maps and the network.
-fn prepare(init: &Child, asked: &Asked) -> Result<Option<Port>> {
+/// Does what init cannot do for itself, and waits for: a cgroup, ID maps and the network.
+fn prepare(init: &Child, cgroup: Option<&Cgroup>, asked: &Asked) -> Result<Option<Connection>> {
+    limits::put(init.pid(), cgroup)?;
     identity::map(asked.user.as_ref(), init.pid()).map_err(explain_all)?;
-    let link = if asked.net { Some(network::connect(init.pid()).map_err(explain_all)?) } else { None };
+    let link =
+        asked.reach().map(|reach| network::connect(init.pid(), reach).map_err(explain_all)).transpose()?;
     init.wake()?;
     Ok(link)
 }
@@ -119,6 +144,7 @@ fn wait_until_ready(
         if let Some(signal) = ending.take()? {
             return Ok(Err(signal));
         }
+        wait_for_message(init)?;
         let message = init.recv().map_err(|error| explain(&error))?;
         let fact = match message {
             Message::Fact(fact) => fact,
@@ -142,7 +168,20 @@ fn wait_until_ready(
                 init.wake()?;
             }
             ("console", Some(number)) => console = Some(Console::take(init, number, terminals)?),
-            ("unmapped owners", Some(files @ 1..)) => remark(&format!(
+            (MADE, _) => remark(&format!("no ROOTFS is given: one is made in memory, of {}", fact.value)),
+            (UNRESOLVED, _) => remark(
+                "--net=out: no name server of the host can be given to the container; to give one: --bind \
+                 ./resolv.conf:/etc/resolv.conf:ro",
+            ),
+            (DEVICES, Some(number)) => remark(&format!(
+                "devices of ROOTFS that are left out: {number}; the container has its own in /dev"
+            )),
+            ("unmapped bind", _) => remark(&format!(
+                "--bind: the files of {} belong to nobody in the container, which has no ID for their owner; to map \
+                 more: --user",
+                fact.value
+            )),
+            (UNMAPPED, Some(files)) => remark(&format!(
                 "files whose owners are not mapped, and which belong to root inside: {files}; to keep their owners: \
                  --user auto"
             )),
@@ -157,6 +196,15 @@ fn wait_until_ready(
             _ => {}
         }
     }
+}
+
+/// Waits for the next message of init, or for its end, without a look at whether a signal has stopped it.
+fn wait_for_message(init: &Child) -> Result<()> {
+    if !init.has_message()? {
+        let mut fds = [init.messages(), init.pidfd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        Deadline::new().poll(&mut fds, "a message from the container")?;
+    }
+    Ok(())
 }
 
 /// Prints a warning.

@@ -1,15 +1,17 @@
-//! Images: an archive of archives, the layers, and JSON with their order. `docker save` writes manifest.json, other tools
+//! Images: an archive or a directory of archives, the layers, and JSON with their order. `docker save` writes manifest.json, other tools
 //! the layout of the Open Container Initiative (oci-layout, index.json, blobs/), and newer engines both.
 //! <https://github.com/opencontainers/image-spec>
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::os::fd::BorrowedFd;
 
 use ns_core::{Error, Result};
 use serde_json::Value;
 use tar::Archive;
 
 use super::bytes::{Bytes, Part, WHOLE};
+use super::layout;
 
 /// An image's layers, the lowest first, and its configuration of the command.
 #[derive(Debug)]
@@ -45,44 +47,22 @@ const ROOT: [&str; 12] =
 /// The image that an archive is, or none.
 pub(super) fn of(bytes: &Bytes<'_>) -> Result<Option<Image>> {
     let Some(files) = Files::of(bytes)? else { return Ok(None) };
-    let (layers, digests, config) = if let Some(part) = files.part("manifest.json") {
-        let manifest = files.json(part, "manifest.json")?;
-        let Some([image]) = manifest.as_array().map(Vec::as_slice) else {
-            return Err(
-                files.damaged_or_many(manifest.as_array().map(Vec::len), "manifest.json lists no image")
-            );
-        };
-        let layers =
-            image["Layers"].as_array().ok_or_else(|| files.damaged("manifest.json names no layers"))?;
-        let layers: Option<Vec<_>> = layers.iter().map(|it| files.part(it.as_str()?)).collect();
-        let config = match image["Config"].as_str() {
-            Some(name) => {
-                let part = files.part(name).ok_or_else(|| files.damaged("its configuration is missing"))?;
-                files.json(part, "its configuration")?
-            }
-            None => Value::Null,
-        };
-        (layers, config["rootfs"]["diff_ids"].clone(), config)
-    } else if let (Some(_), Some(part)) = (files.part("oci-layout"), files.part("index.json")) {
-        let manifest = files.manifest(&files.json(part, "index.json")?, 0)?;
-        let layers =
-            manifest["layers"].as_array().ok_or_else(|| files.damaged("its manifest names no layers"))?;
-        let layers: Option<Vec<_>> = layers.iter().map(|it| files.blob(it)).collect();
-        let part =
-            files.blob(&manifest["config"]).ok_or_else(|| files.damaged("its configuration is missing"))?;
-        let config = files.json(part, "its configuration")?;
-        (layers, config["rootfs"]["diff_ids"].clone(), config)
-    } else {
-        return Ok(None);
-    };
-    let parts = layers.ok_or_else(|| files.damaged("a layer is missing"))?;
-    let digests = digests.as_array().map(Vec::as_slice).unwrap_or_default();
-    if !digests.is_empty() && digests.len() != parts.len() {
-        return Err(files.damaged("its manifest and its configuration differ about its layers"));
+    if let Some(part) = files.part("manifest.json")? {
+        return files.saved(&part).map(Some);
     }
-    let digest = |at: usize| digests.get(at)?.as_str()?.strip_prefix("sha256:").map(str::to_owned);
-    let layers = parts.into_iter().enumerate().map(|(at, part)| Layer { part, digest: digest(at) }).collect();
-    Ok(Some(Image { layers, config: Config::of(&config["config"]) }))
+    if files.part("oci-layout")?.is_some() {
+        if let Some(index) = files.part("index.json")? {
+            return files.laid_out(&index).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The image that the layout in `directory` is.
+pub(super) fn of_layout(bytes: &Bytes<'_>, directory: BorrowedFd<'_>) -> Result<Image> {
+    let files = Files { bytes, at: Place::Directory(directory) };
+    let index = files.part("index.json")?.ok_or_else(|| files.damaged("index.json is missing"))?;
+    files.laid_out(&index)
 }
 
 impl Config {
@@ -97,17 +77,24 @@ impl Config {
     }
 }
 
-/// The files of an archive that may be an image.
+/// The files of an archive that may be an image, or of a layout.
 struct Files<'a> {
     bytes: &'a Bytes<'a>,
-    /// The offset of each, and the target if it is a link.
-    found: HashMap<String, (Part, Option<String>)>,
+    at: Place<'a>,
+}
+
+/// Where the files of an image are.
+enum Place<'a> {
+    /// In an archive: the offset of each, and the target if it is a link.
+    Archive(HashMap<String, (Part, Option<String>)>),
+    /// In a directory.
+    Directory(BorrowedFd<'a>),
 }
 
 impl<'a> Files<'a> {
     fn of(bytes: &'a Bytes<'a>) -> Result<Option<Files<'a>>> {
         let damaged = |error| bytes.damaged(&error);
-        let mut archive = Archive::new(bytes.stream(WHOLE)?);
+        let mut archive = Archive::new(bytes.stream(&WHOLE)?);
         let mut entries = archive.entries_with_seek().map_err(damaged)?;
         let mut found = HashMap::new();
         loop {
@@ -121,27 +108,86 @@ impl<'a> Files<'a> {
                 return Ok(None);
             }
             let link = entry.link_name_bytes().map(|it| text(&it));
-            found.insert(path, (Part { offset: entry.raw_file_position(), length: entry.size() }, link));
+            let part = Part { file: None, offset: entry.raw_file_position(), length: entry.size() };
+            found.insert(path, (part, link));
         }
-        Ok(Some(Files { bytes, found }))
+        Ok(Some(Files { bytes, at: Place::Archive(found) }))
     }
 
-    /// Looks a name up among the files of the archive, so it cannot lead outside.
-    fn part(&self, name: &str) -> Option<Part> {
-        // Docker before 25 wrote a layer that several images share as a link.
-        match self.found.get(name)? {
-            (_, Some(link)) => Some(self.found.get(link.trim_start_matches("../"))?.0),
-            (part, None) => Some(*part),
+    /// The image whose manifest is that of `docker save`.
+    fn saved(&self, manifest: &Part) -> Result<Image> {
+        let manifest = self.json(manifest, "manifest.json")?;
+        let Some([image]) = manifest.as_array().map(Vec::as_slice) else {
+            return Err(
+                self.damaged_or_many(manifest.as_array().map(Vec::len), "manifest.json lists no image")
+            );
+        };
+        let layers =
+            image["Layers"].as_array().ok_or_else(|| self.damaged("manifest.json names no layers"))?;
+        let named = |layer: &Value| layer.as_str().map_or(Ok(None), |name| self.part(name));
+        let layers: Option<Vec<_>> = layers.iter().map(named).collect::<Result<_>>()?;
+        let config = match image["Config"].as_str() {
+            Some(name) => {
+                let part = self.part(name)?.ok_or_else(|| self.damaged("its configuration is missing"))?;
+                self.json(&part, "its configuration")?
+            }
+            None => Value::Null,
+        };
+        self.image(layers, &config)
+    }
+
+    /// The image of a layout of the Open Container Initiative.
+    fn laid_out(&self, index: &Part) -> Result<Image> {
+        let manifest = self.manifest(&self.json(index, "index.json")?, 0)?;
+        let layers =
+            manifest["layers"].as_array().ok_or_else(|| self.damaged("its manifest names no layers"))?;
+        let layers: Option<Vec<_>> = layers.iter().map(|it| self.blob(it)).collect::<Result<_>>()?;
+        let part =
+            self.blob(&manifest["config"])?.ok_or_else(|| self.damaged("its configuration is missing"))?;
+        self.image(layers, &self.json(&part, "its configuration")?)
+    }
+
+    fn image(&self, layers: Option<Vec<Part>>, config: &Value) -> Result<Image> {
+        let parts = layers.ok_or_else(|| self.damaged("a layer is missing"))?;
+        let digests = config["rootfs"]["diff_ids"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if !digests.is_empty() && digests.len() != parts.len() {
+            return Err(self.damaged("its manifest and its configuration differ about its layers"));
+        }
+        let digest = |at: usize| digests.get(at)?.as_str()?.strip_prefix("sha256:").map(str::to_owned);
+        let layers =
+            parts.into_iter().enumerate().map(|(at, part)| Layer { part, digest: digest(at) }).collect();
+        Ok(Image { layers, config: Config::of(&config["config"]) })
+    }
+
+    /// Looks a name up among the files of the image, so it cannot lead outside. `None` if it does not exist.
+    fn part(&self, name: &str) -> Result<Option<Part>> {
+        match &self.at {
+            Place::Archive(found) => Ok(match found.get(name) {
+                // Docker before 25 wrote a layer that several images share as a link.
+                Some((_, Some(link))) => {
+                    found.get(link.trim_start_matches("../")).map(|(part, _)| part.clone())
+                }
+                Some((part, None)) => Some(part.clone()),
+                None => None,
+            }),
+            Place::Directory(directory) => layout::part(*directory, name)
+                .map_err(|error| Error::Input(format!("{}: {error}", self.bytes.name))),
         }
     }
 
     /// The file that a descriptor names: `{"digest": "sha256:…"}`.
-    fn blob(&self, descriptor: &Value) -> Option<Part> {
-        let (algorithm, digest) = descriptor["digest"].as_str()?.split_once(':')?;
-        self.part(&format!("blobs/{algorithm}/{digest}"))
+    fn blob(&self, descriptor: &Value) -> Result<Option<Part>> {
+        match descriptor["digest"].as_str().and_then(|it| it.split_once(':')) {
+            Some((algorithm, digest)) => self.part(&format!("blobs/{algorithm}/{digest}")),
+            None => Ok(None),
+        }
     }
 
-    fn json(&self, part: Part, what: &str) -> Result<Value> {
+    fn has(&self, descriptor: &Value) -> bool {
+        self.blob(descriptor).is_ok_and(|blob| blob.is_some())
+    }
+
+    fn json(&self, part: &Part, what: &str) -> Result<Value> {
         let mut text = Vec::new();
         let read = self.bytes.stream(part)?.take(LONGEST_JSON).read_to_end(&mut text);
         read.map_err(|error| self.bytes.damaged(&error))?;
@@ -161,17 +207,17 @@ impl<'a> Files<'a> {
             });
             // An engine that saves an image for one platform lists all of them, without their files.
             if images.len() > 1 {
-                images.retain(|it| self.blob(it).is_some());
+                images.retain(|it| self.has(it));
             }
-            if !images.iter().any(|it| self.blob(it).is_some()) {
+            if !images.iter().any(|it| self.has(it)) {
                 return Err(self.for_others(&all));
             }
         }
         let [image] = images.as_slice() else {
             return Err(self.damaged_or_many(Some(images.len()), "index.json names no image"));
         };
-        let part = self.blob(image).ok_or_else(|| self.damaged("its manifest is missing"))?;
-        let manifest = self.json(part, "its manifest")?;
+        let part = self.blob(image)?.ok_or_else(|| self.damaged("its manifest is missing"))?;
+        let manifest = self.json(&part, "its manifest")?;
         match manifest["manifests"] {
             Value::Null => Ok(manifest),
             _ if depth > 3 => Err(self.damaged("its manifests lead to each other")),
@@ -183,7 +229,7 @@ impl<'a> Files<'a> {
     fn for_others(&self, images: &[&Value]) -> Error {
         let listed =
             |all: Vec<&&Value>| all.into_iter().map(|it| platform(it)).collect::<Vec<_>>().join(", ");
-        let here: Vec<_> = images.iter().filter(|it| self.blob(it).is_some()).collect();
+        let here: Vec<_> = images.iter().filter(|it| self.has(it)).collect();
         let has = if here.is_empty() {
             format!("lists {}, and contains none of them", listed(images.iter().collect()))
         } else {

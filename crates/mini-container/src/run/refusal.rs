@@ -5,7 +5,7 @@ use nix::unistd::geteuid;
 use ns_core::probe::{self, Unmet};
 use ns_core::{Capability, Errno, Error, Refused, idmap, process};
 
-use super::kinds::CREATED_IN;
+use super::kinds::NEEDED;
 
 /// What failed, in one line, with the cause on this machine and a remedy where they are known.
 pub(super) fn explain(error: &Error) -> anyhow::Error {
@@ -31,7 +31,7 @@ fn with_cause(what: &str, refused: Option<Refused>) -> Option<anyhow::Error> {
 /// The cause of a refusal, and what to do about it.
 fn why(refused: &Refused) -> Option<String> {
     let Refused { call, errno } = refused;
-    let makes_a_process = ["clone3", "fork"].iter().any(|name| call.starts_with(name));
+    let makes_a_process = ["clone", "fork"].iter().any(|name| call.starts_with(name));
     let why = match errno {
         Errno::EMFILE => "the limit on open files is too low (RLIMIT_NOFILE); raise it: ulimit -n 256",
         Errno::EFBIG => {
@@ -44,11 +44,26 @@ fn why(refused: &Refused) -> Option<String> {
         Errno::ENOMEM => {
             "there is no memory left, or the limit on it is too low (RLIMIT_AS); raise it: ulimit -v unlimited"
         }
+        Errno::ENODEV if call.starts_with("mount -t ") => {
+            let kind = call.split(' ').nth(2).unwrap_or_default();
+            return Some(format!(
+                "this kernel has no filesystem of this type; to get it: sudo modprobe {kind}"
+            ));
+        }
+        Errno::EOPNOTSUPP if call.starts_with("ip link add ") => {
+            "this kernel has no links of this type; to get them: sudo modprobe -a veth bridge; or leave --net out"
+        }
+        Errno::EINVAL if call.starts_with("seccomp(") => {
+            "this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER); run another kernel"
+        }
         Errno::ENOENT if call.starts_with("open(\"/dev/") => {
             "/dev lacks a device that every container gets; run on the host, or with -v /dev:/dev"
         }
         Errno::EROFS if call.contains("/proc/") => {
             "/proc is read-only here, as in a container; run outside the container, or give it --privileged"
+        }
+        Errno::EACCES if ["ROOTFS", "open ROOTFS", "open_tree("].iter().any(|it| call.starts_with(it)) => {
+            "you may not read it, or not enter a directory above it; run as its owner, or chmod -R a+rX it"
         }
         Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL | Errno::ENOSPC | Errno::EUSERS
             if *errno == Errno::ENOSYS || !is_about_a_file(call) =>
@@ -66,6 +81,9 @@ fn is_about_a_file(call: &str) -> bool {
         "ROOTFS", "chdir", "chmod", "chown", "mkdir", "open", "readdir", "rm ", "stat", "symlink", "touch",
         "unpack",
     ];
+    if call.starts_with("open_tree(") {
+        return false;
+    }
     // A failed write has its own cause, such as a full disk.
     call.starts_with("write") || FILES.iter().any(|name| call.starts_with(name))
 }
@@ -73,7 +91,7 @@ fn is_about_a_file(call: &str) -> bool {
 /// Why this machine denies, to everyone or to this caller, what every container needs.
 fn forbidden(refused: &Refused, makes_a_process: bool) -> Option<String> {
     let Refused { call, errno } = refused;
-    let unmet = probe::why_refused(refused.clone(), CREATED_IN);
+    let unmet = probe::why_refused(refused.clone(), NEEDED);
     let lacks_setfcap = !process::is_capable(Capability::CAP_SETFCAP) && geteuid().is_root();
     Some(match (errno, &unmet) {
         // These explain any call.
@@ -106,7 +124,7 @@ fn forbidden(refused: &Refused, makes_a_process: bool) -> Option<String> {
             format!("this machine denies it; to get it: {}", lesson::unmet::remedy(&unmet))
         }
         (Errno::ENOSYS, _) => "this kernel has no such call; run Linux 5.12 or newer".into(),
-        _ => return None,
+        _ => "no setting of this machine is known to deny it; a security module may: see sudo dmesg | tail".into(),
     })
 }
 
@@ -114,4 +132,23 @@ fn forbidden(refused: &Refused, makes_a_process: bool) -> Option<String> {
 fn own_ids() -> u64 {
     let map = idmap::read(None, "uid_map").unwrap_or_default();
     map.split(", ").filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kernel_lacks_has_its_remedy() {
+        for (call, errno, word) in [
+            ("mount -t mqueue", Errno::ENODEV, "sudo modprobe mqueue"),
+            ("mount -t tmpfs -o mode=755", Errno::ENODEV, "sudo modprobe tmpfs"),
+            ("ip link add br type bridge", Errno::EOPNOTSUPP, "modprobe -a veth bridge"),
+            ("seccomp(SECCOMP_SET_MODE_FILTER)", Errno::EINVAL, "CONFIG_SECCOMP_FILTER"),
+            ("open_tree(\"/x\", OPEN_TREE_CLONE)", Errno::EACCES, "chmod -R a+rX"),
+        ] {
+            let line = explain(&Error::Call { call: call.into(), errno }).to_string();
+            assert!(line.starts_with("no container can be made: ") && line.contains(word), "{line}");
+        }
+    }
 }

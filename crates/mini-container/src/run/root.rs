@@ -1,6 +1,6 @@
 //! The root filesystem: overlayfs for the new one, and pivot_root(2) to leave the old one.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, umount2};
@@ -10,74 +10,120 @@ use ns_core::mount::Tree;
 use ns_core::{Errno, Error, Named, Result};
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 
-use super::archive::{self, Unpacked};
-use super::place;
+use super::archive::{self, Packed, Unpacked};
+use super::overlay::Overlays;
+use super::own::{self, Own};
+use super::{layout, place};
 
 /// The directory where the new root is assembled. Every system has it, and only this mount namespace sees the mounts.
 const ASSEMBLY: &str = "/tmp";
 
+/// The root filesystem that is asked for.
+pub(crate) enum Rootfs {
+    /// The one at this path.
+    Given(PathBuf),
+    /// One of this machine's programs.
+    Own(Own),
+}
+
+impl Rootfs {
+    /// Whether it is unpacked into memory.
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self, Rootfs::Given(path) if !path.is_dir() || layout::is_one(path))
+    }
+}
+
 /// The source of the root filesystem, opened while the old root still exists.
-pub(crate) enum Source {
+pub(crate) enum Source<'a> {
     /// A directory, as a new detached mount.
     Directory(Tree),
     /// An archive.
-    Archive(std::fs::File, PathBuf),
+    Archive(std::fs::File, &'a Path),
+    /// An image as a directory.
+    Layout(OwnedFd, &'a Path),
+    /// This machine's programs.
+    Own(own::Opened<'a>),
 }
 
 /// Opens ROOTFS with the caller's user ID, before init switches to the container's IDs.
-pub(crate) fn open(rootfs: &Path) -> Result<Source> {
-    let named = || format!("open ROOTFS \"{}\"", rootfs.display());
-    let metadata = std::fs::metadata(rootfs).named(named)?;
+pub(crate) fn open(rootfs: &Rootfs) -> Result<Source<'_>> {
+    let path = match rootfs {
+        Rootfs::Own(own) => return own::open(own).map(Source::Own),
+        Rootfs::Given(path) => path,
+    };
+    let named = || format!("open ROOTFS \"{}\"", path.display());
+    let metadata = std::fs::metadata(path).named(named)?;
+    if metadata.is_dir() && layout::is_one(path) {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        return Ok(Source::Layout(openat(CWD, path, flags, Mode::empty()).named(named)?, path));
+    }
     if metadata.is_dir() {
-        return Ok(Source::Directory(Tree::copy_of_all(rootfs)?));
+        return Ok(Source::Directory(Tree::copy_of_all(path)?));
     }
     if !metadata.is_file() {
         return Err(Error::Input(format!("{}: give a directory or an archive", named())));
     }
-    Ok(Source::Archive(std::fs::File::open(rootfs).named(named)?, rootfs.into()))
+    Ok(Source::Archive(std::fs::File::open(path).named(named)?, path))
+}
+
+impl Source<'_> {
+    /// What there is to unpack, and its name.
+    fn packed(&self) -> Option<(Packed<'_>, &Path)> {
+        match self {
+            Source::Archive(file, path) => Some((Packed::Archive(file), path)),
+            Source::Layout(directory, path) => Some((Packed::Layout(directory.as_fd()), path)),
+            Source::Directory(_) | Source::Own(_) => None,
+        }
+    }
 }
 
 /// The overflow ID, which the kernel shows for an unmapped owner (/proc/sys/kernel/overflowuid).
-const NOBODY: u32 = 65_534;
+pub(super) const NOBODY: u32 = 65_534;
 
 /// The directory's descriptor, if its owner has no ID in the container. Then only the launcher can map the owners of its
 /// files, by an idmapped mount.
-pub(crate) fn unmapped_directory(source: &Source) -> Result<Option<RawFd>> {
+pub(crate) fn unmapped_directory(source: &Source<'_>) -> Result<Option<RawFd>> {
     let Source::Directory(tree) = source else { return Ok(None) };
     let owner = fstat(tree).named(|| "fstat(ROOTFS)".into())?.st_uid;
     Ok((owner == NOBODY).then(|| tree.as_fd().as_raw_fd()))
 }
 
+/// The new root, and how it was made.
+pub(crate) struct Built {
+    pub(crate) root: Tree,
+    /// The results of unpacking.
+    pub(crate) unpacked: Unpacked,
+    /// What of this machine it shows, if no ROOTFS was given.
+    pub(crate) made: Option<String>,
+}
+
 /// Mounts an overlay of ROOTFS, the lower layer, and a layer in memory for all changes; or unpacks an archive into
-/// memory. Returns the new root and the results of unpacking.
-pub(crate) fn build(source: &Source, report: impl FnMut() -> Result<()>) -> Result<(Tree, Unpacked)> {
+/// memory; or shows this machine's programs there.
+pub(crate) fn build(source: &Source<'_>, report: impl FnMut() -> Result<()>) -> Result<Built> {
     let memory = Tree::new_filesystem("tmpfs", &[("mode", "755")], &[NoDev])?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let assembly = openat(CWD, ASSEMBLY, flags, Mode::empty()).named(|| format!("open(\"{ASSEMBLY}\")"))?;
     memory.attach_to(assembly, ASSEMBLY)?;
-    let directory = |name| place::directory(memory.as_fd(), name);
-    let (lower, root) = (directory("lower")?, directory("root")?);
-    let _ = (directory("upper")?, directory("work")?);
-
-    let tree = match source {
-        Source::Directory(tree) => tree,
-        // It is in memory already, and no other container uses it, so it needs no overlay.
-        Source::Archive(file, path) => {
-            let unpacked = archive::unpack(file, path, lower.as_fd(), report)?;
-            let unpacked_root = Tree::copy_of_open(&lower, "lower")?;
-            unpacked_root.attach_to(&root, "root")?;
-            return Ok((unpacked_root, unpacked));
-        }
+    let place = place::new_directory(memory.as_fd(), "root")?;
+    let overlays = Overlays(&memory);
+    if let Source::Directory(tree) = source {
+        let root = overlays.over(tree, "root").map_err(explain)?;
+        root.attach_to(place, "root")?;
+        return Ok(Built { root, unpacked: Unpacked::default(), made: None });
+    }
+    // It is in memory, and no other container uses it, so it needs no overlay.
+    let contents = place::new_directory(memory.as_fd(), "contents")?;
+    let unpacked = match source.packed() {
+        Some((packed, path)) => archive::unpack(packed, path, contents.as_fd(), report)?,
+        None => Unpacked::default(),
     };
-    tree.attach_to(&lower, "lower")?;
-    // overlayfs resolves these names from the working directory.
-    fchdir(&memory).named(|| "fchdir(assembly)".into())?;
-    let layers = [("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")];
-    // In a user namespace, overlayfs may use only user.* attributes ("userxattr").
-    let options = [layers.as_slice(), &[("userxattr", "")]].concat();
-    let overlay = Tree::new_filesystem("overlay", &options, &[NoDev]).map_err(explain)?;
-    overlay.attach_to(&root, "root")?;
-    Ok((overlay, Unpacked::default()))
+    let root = Tree::copy_of_open(&contents, "contents")?;
+    root.attach_to(place, "root")?;
+    let made = match source {
+        Source::Own(opened) => Some(own::fill(root.as_fd(), opened, &overlays)?),
+        _ => None,
+    };
+    Ok(Built { root, unpacked, made })
 }
 
 /// The reason why the kernel cannot mount the overlay.
@@ -88,7 +134,6 @@ fn explain(error: Error) -> Error {
              give an archive"
                 .into(),
         ),
-        Some(Errno::ENODEV) => Error::Input("this kernel has no overlayfs; to get it: sudo modprobe overlay".into()),
         _ => error,
     }
 }

@@ -1,8 +1,8 @@
 //! This program as a copy that is sealed against writing.
 //!
-//! In a container, a script with `#!/proc/self/exe` makes the kernel execute this program again, from inside. Then the
-//! container's root can open its file, and write to it if the user outside may (CVE-2019-5736). So this program executes
-//! a copy of itself in memory, sealed against writing (memfd_create(2), fcntl(2) "File Sealing").
+//! For a kernel that cannot keep a container from executing this program ([`super::programs`]). The container may open
+//! this program's file then, so the file is a copy in memory, sealed against writing (memfd_create(2), fcntl(2) "File
+//! Sealing").
 
 use std::ffi::CString;
 use std::fs::File;
@@ -27,8 +27,7 @@ pub(super) fn become_a_copy() -> Result<()> {
         }
         opened => opened.named(|| "open(\"/proc/self/exe\")".into())?,
     };
-    // The check is on the file, since anyone can set an argument or a variable.
-    if fcntl_get_seals(&program).is_ok_and(|seals| seals.contains(SEALS)) {
+    if is_sealed(&program) {
         return Ok(());
     }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
@@ -49,6 +48,16 @@ pub(super) fn become_a_copy() -> Result<()> {
     let path = CString::new(format!("/proc/self/fd/{}", copy.as_raw_fd()))?;
     nix::unistd::execve(&path, &arguments, &environment).named(|| "execve(the sealed copy)".into())?;
     Ok(())
+}
+
+/// Whether this process executes the copy.
+pub(super) fn is_copy() -> bool {
+    File::open("/proc/self/exe").is_ok_and(|program| is_sealed(&program))
+}
+
+/// The check is on the file, since anyone can set an argument or a variable.
+fn is_sealed(program: &File) -> bool {
+    fcntl_get_seals(program).is_ok_and(|seals| seals.contains(SEALS))
 }
 
 /// Seals a copy that is not mapped anywhere. Another CPU may still hold a reference to a page of it, in its batch of new

@@ -48,18 +48,17 @@ const NAMESPACES: [libc::c_int; 7] = [
 /// Requests of ioctl(2) that are forbidden: they put input into a terminal, as if the user had typed it.
 const TYPING: [libc::Ioctl; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
-/// Installs the filters for this process and its descendants. Needs no_new_privs or CAP_SYS_ADMIN.
+/// Installs the filter for this process and its descendants. Needs no_new_privs or CAP_SYS_ADMIN.
 ///
 /// # Errors
 /// EACCES without either; EINVAL if the kernel was built without seccomp.
 pub(crate) fn filter() -> Result<()> {
-    let mut rules: Vec<Rule> = FORBIDDEN.iter().map(|call| Rule::call(*call)).collect();
-    rules.extend(NAMESPACES.map(|flag| Rule::call(libc::SYS_clone).with_bits(0, flag as u32)));
-    rules.extend(TYPING.map(|request| Rule::call(libc::SYS_ioctl).with(1, request as u32)));
-    // Each call has a second number for the x32 ABI, for which the kernel reports the same architecture.
-    #[cfg(target_arch = "x86_64")]
-    rules.extend(rules.clone().into_iter().map(|rule| rule.renumbered(rule.number() | 0x4000_0000)));
-    Filter::new(&rules, Action::Refuse(Errno::EPERM))?.install()?;
+    let calls = FORBIDDEN.iter().map(|call| Rule::call(*call));
+    let namespaces = NAMESPACES.map(|flag| Rule::call(libc::SYS_clone).with_bits(0, flag as u32));
+    let typing = TYPING.map(|request| Rule::call(libc::SYS_ioctl).with(1, request as u32));
+    let mut rules: Vec<(Rule, Action)> =
+        calls.chain(namespaces).chain(typing).map(|rule| (rule, Action::Refuse(Errno::EPERM))).collect();
     // The flags of clone3(2) are in memory, which a filter cannot read. On ENOSYS, the C library uses clone(2) instead.
-    Filter::new(&[Rule::call(libc::SYS_clone3)], Action::Refuse(Errno::ENOSYS))?.install()
+    rules.push((Rule::call(libc::SYS_clone3), Action::Refuse(Errno::ENOSYS)));
+    Filter::of(&rules)?.install()
 }

@@ -179,6 +179,7 @@ impl Passed {
 
 impl Stream {
     /// Reads standard input, unless some is left, and writes it to the pipe as far as the pipe accepts it.
+    #[inline(never)] // A caller that passes nothing on would fill its stack with pages for the buffer.
     fn feed(&mut self) {
         let Some(end) = &self.end else { return };
         let mut is_over = false;
@@ -206,6 +207,7 @@ impl Stream {
     }
 
     /// Writes some of the output. Returns whether there may be more.
+    #[inline(never)] // As above.
     fn drain_some(&mut self) -> bool {
         let Some(end) = &self.end else { return false };
         let mut bytes = [0; 1 << 16];

@@ -22,6 +22,8 @@ pub(crate) const BRIDGE: &str = "inception-br0";
 pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 83, 0, 1);
 /// The network behind it.
 pub(crate) const PREFIX: u8 = 16;
+/// The bytes that all addresses of it begin with.
+pub(super) const NETWORK: &[u8] = &[10, 83];
 /// The directory where the kernel lists links.
 const LINKS: &str = "/sys/class/net";
 /// The file that is locked. Each network namespace has its own, and opening it needs CAP_NET_ADMIN there
@@ -33,6 +35,19 @@ const LOCK: &str = "/proc/sys/net/ipv4/route/flush";
 pub(crate) struct Port {
     path: PathBuf,
     owner: Owner,
+    address: Ipv4Addr,
+}
+
+impl Port {
+    /// The name of the port on the host.
+    pub(super) fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// The address of the container.
+    pub(super) fn address(&self) -> Ipv4Addr {
+        self.address
+    }
 }
 
 /// Connects the network namespace `container`: the other end of its `eth0` becomes a port of the bridge, which is created
@@ -54,7 +69,7 @@ pub(crate) fn plug_in(container: &NsFile) -> Result<Port> {
     let inner = LinkName::new("eth0")?;
     let lock = lock()?;
     cleanup::register(REMOVAL, &path)?;
-    let port = Port { path, owner: Owner::this_process() };
+    let mut port = Port { path, owner: Owner::this_process(), address: Ipv4Addr::UNSPECIFIED };
     let made = make(&host, &name, &inner, container);
     // Before an error is returned, since dropping the port takes the lock too.
     drop(lock);
@@ -63,6 +78,7 @@ pub(crate) fn plug_in(container: &NsFile) -> Result<Port> {
     // A link's index is unique while the link exists, and so is the address computed from it. With 250 addresses for each
     // third byte, the network's own addresses are left out.
     let address = Ipv4Addr::new(10, 83, (outer / 250 % 256) as u8, (outer % 250 + 2) as u8);
+    port.address = address;
     let inside = Netlink::open_in(container)?;
     let link = inside.index(&inner)?;
     inside.add_address(link, IpAddr::V4(address), PREFIX)?;

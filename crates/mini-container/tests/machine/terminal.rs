@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Failed};
 
-use crate::plain::terminal::Terminal;
 use crate::plain::{self, Directory, PATIENCE, PROGRAM, rootfs};
+use promises::Terminal;
 
 /// A job that prints what happens to it. Its output differs from its input, which the terminal echoes.
 const JOB: &str = "sh -c 'trap \"echo continued $((6*7))\" CONT; trap \"echo interrupted $((6*7)); exit 3\" INT; \

@@ -1,9 +1,8 @@
 //! Shared by the tests of `run`: a root filesystem of this machine's programs, and checks of a run.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+pub(crate) mod answers;
 pub(crate) mod tarred;
-
-pub(crate) mod terminal;
 
 use std::ffi::OsStr;
 use std::fs;

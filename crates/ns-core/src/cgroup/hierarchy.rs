@@ -109,8 +109,18 @@ impl Hierarchy {
         let Some(own) = self.own_path()? else {
             return Ok(self.mounts.iter().map(|mount| mount.point.clone()).collect());
         };
+        Ok(self.with_ancestors(&own))
+    }
+
+    /// As [`Hierarchy::directory`], and after it those of its ancestors, nearest first, as far as a mount shows them. None
+    /// where it finds none.
+    pub fn directories(&self, path: &str) -> Vec<PathBuf> {
+        self.directory(path).map_or_else(Vec::new, |own| self.with_ancestors(&own))
+    }
+
+    fn with_ancestors(&self, directory: &Path) -> Vec<PathBuf> {
         let shown = |path: &Path| self.mounts.iter().any(|mount| path.starts_with(&mount.point));
-        Ok(own.ancestors().take_while(|path| shown(path)).map(PathBuf::from).collect())
+        directory.ancestors().take_while(|path| shown(path)).map(PathBuf::from).collect()
     }
 }
 

@@ -71,7 +71,14 @@ impl Layout {
     /// What the text of a process's /proc/PID/mountinfo and /proc/PID/cgroup say, without a look at the mounts
     /// themselves. A line that cannot be read is passed over.
     pub fn parse(mountinfo: &[u8], cgroup: &str) -> Layout {
-        let mut mounts = mountinfo::parse(mountinfo).into_iter().flatten().collect::<Vec<_>>();
+        // Others are many, and to read a line whole takes time.
+        let lines = mountinfo.split_inclusive(|byte| *byte == b'\n');
+        let of_cgroups: Vec<u8> = lines
+            .filter(|line| line.windows(KIND.len()).any(|part| part == KIND))
+            .flatten()
+            .copied()
+            .collect();
+        let mut mounts = mountinfo::parse(&of_cgroups).into_iter().flatten().collect::<Vec<_>>();
         mounts.retain(|mount| matches!(mount.fs_type.as_str(), "cgroup" | "cgroup2"));
         let memberships =
             ProcessCGroups::from_buf_read(cgroup.as_bytes()).map_or_else(|_| Vec::new(), |all| all.0);
@@ -152,6 +159,9 @@ impl fmt::Display for Layout {
         Ok(())
     }
 }
+
+/// How the kind of a cgroup filesystem, of either version, begins in a line of mountinfo.
+const KIND: &[u8] = b" - cgroup";
 
 /// A line of /proc/self/cgroup and a v1 mount belong together by their controllers, or by the name of a hierarchy
 /// without any, which is the mount option `name=systemd`.

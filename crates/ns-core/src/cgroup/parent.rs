@@ -51,6 +51,37 @@ impl CgroupParent {
     /// # Errors
     /// As [`CgroupParent::find`].
     pub fn find_in(layout: &Layout, want: CgroupRequest<'_>) -> Result<Result<CgroupParent, Unmet>> {
+        let found = CgroupParent::try_each(layout, want, "probe")?;
+        let Ok((place, name)) = found else { return Ok(found.map(|(place, _)| place)) };
+        place.remove(&name)?;
+        Ok(Ok(place))
+    }
+
+    /// As [`CgroupParent::find_in`], and makes a cgroup for `purpose` there, as [`CgroupParent::create`] does: the one by
+    /// which the place is tried.
+    ///
+    /// # Errors
+    /// As [`CgroupParent::find`] and [`CgroupParent::create`].
+    pub fn find_and_create(
+        layout: &Layout,
+        want: CgroupRequest<'_>,
+        purpose: &CgroupName,
+    ) -> Result<Result<(CgroupParent, Cgroup), Unmet>> {
+        Ok(match CgroupParent::try_each(layout, want, purpose.as_str())? {
+            Ok((place, name)) => {
+                let cgroup = Cgroup::open_made(&place.directory, &place.fd, &name, format!("…-{purpose}"))?;
+                Ok((place, cgroup))
+            }
+            Err(missing) => Err(missing),
+        })
+    }
+
+    /// Makes a cgroup called after `purpose` in the nearest place where it can be done. Gives the place and its name.
+    fn try_each(
+        layout: &Layout,
+        want: CgroupRequest<'_>,
+        purpose: &str,
+    ) -> Result<Result<(CgroupParent, String), Unmet>> {
         let listed = |controller: &str| layout.v2_controllers().iter().any(|own| own == controller);
         let v2 = |controller| {
             if listed(controller) {
@@ -73,20 +104,21 @@ impl CgroupParent {
         let Some(hierarchy) = hierarchy else { return Ok(Err(no_hierarchy(layout, want))) };
         let mut refusals = Vec::new();
         for directory in hierarchy.own_and_ancestors()? {
-            match CgroupParent::probe(&directory, hierarchy.version(), controller)? {
-                Ok(place) => return Ok(Ok(place)),
+            match CgroupParent::probe(&directory, hierarchy.version(), controller, purpose)? {
+                Ok(made) => return Ok(Ok(made)),
                 Err(refusal) => refusals.push((directory, refusal)),
             }
         }
         Ok(Err(no_parent(hierarchy, controller.unwrap_or_default(), &refusals)))
     }
 
-    /// Tries one directory by making a cgroup in it.
+    /// Tries one directory by making a cgroup in it, which is removed if the place will not do.
     fn probe(
         directory: &Path,
         version: Version,
         controller: Option<&str>,
-    ) -> Result<Result<CgroupParent, Refusal>> {
+        purpose: &str,
+    ) -> Result<Result<(CgroupParent, String), Refusal>> {
         let fd = match open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
             Ok(fd) => fd,
             Err(error) => {
@@ -95,20 +127,24 @@ impl CgroupParent {
             }
         };
         let place = CgroupParent { directory: directory.into(), fd, version };
-        let refusal = match place.make("probe")? {
+        let name = match place.make(purpose)? {
             Err((path, errno)) => {
-                Some(Refusal::Call(Refused { call: format!("mkdir {}", shortened(&path)), errno }))
+                let call = format!("mkdir {}", shortened(&path));
+                return Ok(Err(Refusal::Call(Refused { call, errno })));
             }
-            Ok(name) => {
-                let refusal = place.probe_made(&name, controller);
-                let path = place.directory.join(&name);
-                unlinkat(&place.fd, &name, AtFlags::REMOVEDIR)
-                    .named(|| format!("rmdir(\"{}\")", path.display()))?;
-                cleanup::forget(&path);
-                refusal
-            }
+            Ok(name) => name,
         };
-        Ok(refusal.map_or(Ok(place), Err))
+        let Some(refusal) = place.probe_made(&name, controller) else { return Ok(Ok((place, name))) };
+        place.remove(&name)?;
+        Ok(Err(refusal))
+    }
+
+    /// Removes a cgroup that was made to try the place.
+    fn remove(&self, name: &str) -> Result<()> {
+        let path = self.directory.join(name);
+        unlinkat(&self.fd, name, AtFlags::REMOVEDIR).named(|| format!("rmdir(\"{}\")", path.display()))?;
+        cleanup::forget(&path);
+        Ok(())
     }
 
     /// Looks at the cgroup that was made for a probe.

@@ -20,11 +20,16 @@ use crate::error::Result;
 /// # Errors
 /// Those of [`Layout::detect`].
 pub fn sweep() -> Result<Vec<PathBuf>> {
+    Ok(sweep_in(&Layout::detect()?))
+}
+
+/// As [`sweep`], in a layout that is known already.
+pub fn sweep_in(layout: &Layout) -> Vec<PathBuf> {
     let mut removed = Vec::new();
-    for hierarchy in Layout::detect()?.hierarchies() {
+    for hierarchy in layout.hierarchies() {
         sweep_below(hierarchy.mount_point(), &mut removed);
     }
-    Ok(removed)
+    removed
 }
 
 fn sweep_below(directory: &Path, removed: &mut Vec<PathBuf>) {

@@ -6,7 +6,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use observation::{Kind, Outcome};
 
-use super::life::{Start, begin};
+use super::life::{Body, Start, begin};
 use super::{Child, Reporter};
 use crate::error::{Named, Result};
 use crate::host;
@@ -23,6 +23,7 @@ pub struct Spawn<'a> {
     maps: Option<IdMaps>,
     cgroup: Option<BorrowedFd<'a>>,
     outlives: bool,
+    watches: bool,
     numbers: Vec<i32>,
 }
 
@@ -36,6 +37,7 @@ impl<'a> Spawn<'a> {
             maps: None,
             cgroup: None,
             outlives: false,
+            watches: false,
             numbers: Vec::new(),
         }
     }
@@ -71,6 +73,14 @@ impl<'a> Spawn<'a> {
         self
     }
 
+    /// It outlives its parent for as long as it takes to end what that leaves: for a child that watches
+    /// [`Reporter::parent`], and ends when that hangs up.
+    #[must_use]
+    pub fn watches_parent(mut self) -> Spawn<'a> {
+        self.watches = true;
+        self
+    }
+
     /// With PIDs of our choice, from its own PID namespace upwards (set_tid of clone3(2), since Linux 5.5). Needs
     /// CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the user namespaces that own those; refused in the PID namespace that
     /// we were started in. A number that is taken gives EEXIST, and the first of a namespace must be 1.
@@ -89,7 +99,27 @@ impl<'a> Spawn<'a> {
     /// Those of clone3(2): EPERM without the capability that a namespace needs, ENOSPC at a limit of /proc/sys/user,
     /// ENOMEM when the PID namespace that children go to has lost its init. Refused while other threads run.
     pub fn run(self, body: impl FnOnce(&mut Reporter) -> Result<()>) -> Result<Child> {
-        let Spawn { label, namespaces, maps, cgroup, outlives, numbers } = self;
+        self.run_boxed(Box::new(body), Box::new(|_| ()))
+    }
+
+    /// As [`Spawn::run`]. `meanwhile` is what the parent does while the child begins, without waiting for it: for what the
+    /// child needs at its first checkpoint. If it is killed before this returns, the child ends at that checkpoint.
+    ///
+    /// # Errors
+    /// As [`Spawn::run`].
+    pub fn run_with<T>(
+        self,
+        body: impl FnOnce(&mut Reporter) -> Result<()>,
+        meanwhile: impl FnOnce(&Child) -> T,
+    ) -> Result<(Child, T)> {
+        let mut done = None;
+        let child = self.run_boxed(Box::new(body), Box::new(|child| done = Some(meanwhile(child))))?;
+        Ok((child, done.expect("the parent has done it")))
+    }
+
+    /// There is a body for each of a thousand children in the lessons, and one of this for all.
+    fn run_boxed(self, body: Body<'_>, meanwhile: Box<dyn FnOnce(&Child) + '_>) -> Result<Child> {
+        let Spawn { label, namespaces, maps, cgroup, outlives, watches, numbers } = self;
         if outlives {
             host::require_left(Kind::Pid, || format!("spawn({label}) to outlive its parent"))?;
         }
@@ -101,19 +131,26 @@ impl<'a> Spawn<'a> {
         let (reports, open) = (ParentOnlyFd::new(reports), ParentOnlyFd::new(open));
         match sys::clone3(namespaces.bits(), cgroup, &numbers, || as_typed(namespaces, cgroup))? {
             Forked::Child => {
-                begin(label, report_end, checkpoint, Start { armed: !outlives, mapped: maps.is_some() }, body)
+                let armed = !outlives && !watches;
+                begin(
+                    label,
+                    report_end,
+                    checkpoint,
+                    Start { armed, mapped: maps.is_some(), namespaces },
+                    body,
+                )
             }
             Forked::Parent { pid, pidfd } => {
                 // Dropped at once: while we held the child's end, its death would be no end-of-file to us.
                 drop((report_end, checkpoint));
                 let pidfd = ParentOnlyFd::new(pidfd);
                 let mut child = Child::new(label, pid, pidfd, reports, open);
+                let mapped =
+                    maps.map_or(Ok(()), |maps| maps.write_for(Some(pid)).and_then(|()| child.wake()));
+                meanwhile(&child);
+                // If it gave up, that is why it has no maps.
                 child.wait_until_armed()?;
-                if let Some(maps) = maps {
-                    maps.write_for(Some(pid))?;
-                    child.wake()?;
-                }
-                Ok(child)
+                mapped.map(|()| child)
             }
         }
     }

@@ -7,8 +7,12 @@ use std::rc::Rc;
 use super::Reporter;
 use super::message::{Broken, Record};
 use crate::error::Result;
+use crate::namespace::Namespaces;
 use crate::tether::{self, ParentOnlyFd};
-use crate::{cleanup, deadline, signals, sys};
+use crate::{cleanup, deadline, namespace, signals, sys};
+
+/// What a child does.
+pub(super) type Body<'a> = Box<dyn FnOnce(&mut Reporter) -> Result<()> + 'a>;
 
 /// How a child begins.
 pub(super) struct Start {
@@ -16,21 +20,19 @@ pub(super) struct Start {
     pub(super) armed: bool,
     /// Its IDs are mapped by the parent, for which it waits.
     pub(super) mapped: bool,
+    /// The namespaces that were created with it.
+    pub(super) namespaces: Namespaces,
 }
 
 /// Begins it.
-pub(super) fn begin(
-    label: String,
-    reports: OwnedFd,
-    checkpoint: OwnedFd,
-    start: Start,
-    body: impl FnOnce(&mut Reporter) -> Result<()>,
-) -> ! {
+pub(super) fn begin(label: String, reports: OwnedFd, checkpoint: OwnedFd, start: Start, body: Body<'_>) -> ! {
+    namespace::has_moved();
+    namespace::has_left(start.namespaces);
     tether::leave_to_parent();
     cleanup::leave_to_parent();
     let checkpoint = Rc::new(ParentOnlyFd::new(checkpoint));
     let reporter = Reporter { label, reports: ParentOnlyFd::new(reports), checkpoint };
-    live(reporter, |me| {
+    let life = move |me: &mut Reporter| {
         signals::default_all()?;
         if start.armed {
             tether::die_with_parent(&me.checkpoint)?;
@@ -40,11 +42,12 @@ pub(super) fn begin(
             me.checkpoint()?;
         }
         body(me)
-    })
+    };
+    live(reporter, Box::new(life))
 }
 
 /// Runs `life`, and reports why if it breaks off.
-pub(super) fn live(mut reporter: Reporter, life: impl FnOnce(&mut Reporter) -> Result<()>) -> ! {
+pub(super) fn live(mut reporter: Reporter, life: Body<'_>) -> ! {
     deadline::in_a_child();
     // A panic is reported through the pipe; the terminal belongs to the renderer.
     std::panic::set_hook(Box::new(|_| {}));

@@ -69,6 +69,12 @@ impl Child {
         self.pidfd.as_fd()
     }
 
+    /// What can be read when it has reported something that is not received yet, or has closed its pipe: for a wait
+    /// among others. What is received already is not counted ([`Child::has_message`]).
+    pub fn messages(&self) -> BorrowedFd<'_> {
+        self.reports.as_fd()
+    }
+
     /// Lets it go on from its [`super::Reporter::checkpoint`], now or when it gets there.
     ///
     /// # Errors

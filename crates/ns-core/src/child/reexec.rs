@@ -57,8 +57,9 @@ pub fn after_exec(role: &str, body: impl FnOnce(&mut Reporter) -> Result<()>) {
     else {
         sys::exit_now(1)
     };
-    live(Reporter { label, reports, checkpoint: Rc::new(checkpoint) }, |me| {
+    let life = |me: &mut Reporter| {
         tether::die_with_parent(&me.checkpoint)?;
         body(me)
-    })
+    };
+    live(Reporter { label, reports, checkpoint: Rc::new(checkpoint) }, Box::new(life))
 }

@@ -1,6 +1,6 @@
 //! A child's side of its pipes.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
 use nix::errno::Errno;
@@ -26,6 +26,11 @@ impl Reporter {
     /// What this child is called.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// What hangs up when the parent is gone (poll(2), POLLHUP).
+    pub fn parent(&self) -> BorrowedFd<'_> {
+        (*self.checkpoint).as_fd()
     }
 
     /// Reports to the parent that `what` was seen to be `value`.

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
@@ -47,7 +48,19 @@ impl Owner {
 /// The PID with the time at which the process started is an identity that is not used again before the next boot.
 pub(crate) fn unique_name(purpose: &str) -> Result<String> {
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    Ok(format!("{PREFIX}{}-{}-{n}-{purpose}", getpid(), process::start_time(None)?))
+    Ok(format!("{PREFIX}{}-{}-{n}-{purpose}", getpid(), started()?))
+}
+
+/// When this process started. It is read once a process: the kernel puts a good deal together for that file.
+fn started() -> Result<u64> {
+    static STARTED: Mutex<Option<(Owner, u64)>> = Mutex::new(None);
+    let mut known = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, started)) = known.filter(|(owner, _)| owner.is_this_process()) {
+        return Ok(started);
+    }
+    let started = process::start_time(None)?;
+    *known = Some((Owner::this_process(), started));
+    Ok(started)
 }
 
 /// Holds what `fd` refers to for this process's lifetime, so that [`is_abandoned`] sees an owner even from another

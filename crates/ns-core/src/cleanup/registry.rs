@@ -28,13 +28,16 @@ struct Registry {
     owner: Owner,
     worker: OwnedFd,
     orders: OwnedFd,
+    /// What hangs up when the worker is ready; `None` once it is.
+    armed: Option<OwnedFd>,
     /// What the worker can remove: it is a copy of this process, made when this was known.
     removals: Vec<Removal>,
     registered: Vec<Leftover>,
 }
 
 /// Starts the worker now, where it would otherwise start with the first registration. It can remove what `removals` are
-/// for; a registration of another kind makes another.
+/// for; a registration of another kind makes another. It gets ready while the caller goes on. The first registration
+/// waits for that.
 ///
 /// A worker lives in the namespaces in which it was made. Call this before unshare(2), so that it sees the paths
 /// that we see now and does not die with a PID namespace of ours.
@@ -89,6 +92,15 @@ pub fn finish() -> Result<()> {
     let Registry { worker, orders, .. } = registry;
     drop(orders);
     wait_for(worker.as_fd())
+}
+
+/// Ends the worker as [`finish`] does, if nothing is registered that it would remove.
+///
+/// # Errors
+/// Those of [`finish`].
+pub fn finish_if_idle() -> Result<()> {
+    let is_idle = locked().as_ref().is_none_or(|registry| registry.registered.is_empty());
+    if is_idle { finish() } else { Ok(()) }
 }
 
 /// The writing end of the pipe to the worker, if there is one.
@@ -174,24 +186,35 @@ impl Registry {
         };
         let worker =
             pidfd_open(pid, PidfdFlags::empty()).named(|| format!("pidfd_open({})", pid.as_raw_nonzero()))?;
-        // A byte when it is ready, then the end of the pipe: from there on it holds nothing of ours open.
+        Ok(Registry {
+            owner: Owner::this_process(),
+            worker,
+            orders,
+            armed: Some(armed),
+            removals,
+            registered: Vec::new(),
+        })
+    }
+
+    /// Waits until the worker would outlive whatever ends us, and holds nothing of ours open.
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let Some(armed) = self.armed.take() else { return Ok(()) };
+        // A byte when it is ready, then the end of the pipe.
         let mut bytes = 0;
         loop {
-            Deadline::new().poll(
-                &mut [PollFd::new(armed.as_fd(), PollFlags::POLLIN)],
-                "the cleanup worker to be ready",
-            )?;
+            let mut fds = [PollFd::new(armed.as_fd(), PollFlags::POLLIN)];
+            Deadline::new().poll(&mut fds, "the cleanup worker to be ready")?;
             match nix::unistd::read(&armed, &mut [0]).named(|| "read(pipe from the cleanup worker)".into())? {
                 0 => break,
                 more => bytes += more,
             }
         }
         if bytes == 0 {
-            let _ = wait_for(worker.as_fd());
+            let _ = wait_for(self.worker.as_fd());
             let message = "it ended before it was ready".into();
             return Err(Error::Broken { child: "cleanup worker".into(), message, refused: None });
         }
-        Ok(Registry { owner: Owner::this_process(), worker, orders, removals, registered: Vec::new() })
+        Ok(())
     }
 
     fn lives(&self) -> bool {
@@ -201,6 +224,7 @@ impl Registry {
     }
 
     fn add(&mut self, leftover: Leftover) -> Result<()> {
+        self.wait_until_ready()?;
         self.order(leftover.removal.kind, &leftover.path)?;
         self.registered.push(leftover);
         Ok(())

@@ -1,15 +1,13 @@
 //! The worker's own side: what it becomes, what it receives, and what it then removes.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use nix::unistd::{chdir, close, dup2_stderr, dup2_stdin, dup2_stdout, pipe, setsid};
-
 use super::leftover::{Leftover, Removal};
+use crate::apart::stand_apart;
 use crate::error::{Named, Result};
 use crate::sys;
 
@@ -21,43 +19,13 @@ pub(super) fn run(orders: &OwnedFd, arm: OwnedFd, removals: &[Removal]) -> ! {
 }
 
 fn work(orders: &OwnedFd, arm: OwnedFd, removals: &[Removal]) -> Result<()> {
-    stand_apart(orders, &arm)?;
+    stand_apart(c"cleanup", &[orders.as_raw_fd(), arm.as_raw_fd()])?;
     nix::unistd::write(&arm, b".").named(|| "write(pipe to the experiment)".into())?;
     drop(arm);
     // The last made goes first, as guards are dropped.
     for Leftover { removal, path } in receive(orders, removals).into_iter().rev() {
         // What fails here has nobody to report it to. A later sweep tries again.
         let _ = (removal.remove)(&path);
-    }
-    Ok(())
-}
-
-/// Shares nothing with the experiment that would let the end of the one touch the other.
-fn stand_apart(orders: &OwnedFd, arm: &OwnedFd) -> Result<()> {
-    // A signal to the experiment's process group or a hang-up of its terminal is not for us.
-    setsid().named(|| "setsid()".into())?;
-    let _ = nix::sys::prctl::set_name(c"cleanup");
-    // The directory that the experiment was started in may be unmounted while we live.
-    chdir("/").named(|| "chdir(\"/\")".into())?;
-    // Who reads the experiment's output to its end must not have to wait for ours. It goes into a pipe that nobody
-    // reads (EPIPE), and not to /dev/null, which not every machine has.
-    let (unread, nowhere) = pipe().named(|| "pipe()".into())?;
-    drop(unread);
-    dup2_stdin(&nowhere).named(|| "dup2(pipe, 0)".into())?;
-    dup2_stdout(&nowhere).named(|| "dup2(pipe, 1)".into())?;
-    dup2_stderr(&nowhere).named(|| "dup2(pipe, 2)".into())?;
-    drop(nowhere);
-    close_all_but(&[orders.as_raw_fd(), arm.as_raw_fd()])
-}
-
-/// Among the rest are the experiment's pipes, and our copy of its end of this one.
-fn close_all_but(keep: &[RawFd]) -> Result<()> {
-    let entries = fs::read_dir("/proc/self/fd").named(|| "readdir(\"/proc/self/fd\")".into())?;
-    let open: Vec<RawFd> =
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-    for fd in open.into_iter().filter(|fd| *fd > 2 && !keep.contains(fd)) {
-        // EBADF: the descriptor that the list itself was read from.
-        let _ = close(fd);
     }
     Ok(())
 }

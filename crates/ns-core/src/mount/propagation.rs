@@ -83,13 +83,15 @@ pub fn is_unbindable(mount: &MountInfo) -> bool {
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN; [`crate::Error::WouldChangeHost`], without a call.
 pub fn make_private() -> Result<()> {
-    attempt("--make-rprivate /", || {
-        nix::mount::mount(
-            None::<&str>,
-            "/",
-            None::<&str>,
-            MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-            None::<&str>,
-        )
+    set_all(Propagation::Private)
+}
+
+/// Sets how changes spread from and to every mount.
+///
+/// # Errors
+/// As [`make_private`].
+pub fn set_all(propagation: Propagation) -> Result<()> {
+    attempt(&format!("--make-r{} /", propagation.word()), || {
+        nix::mount::mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | propagation.flag(), None::<&str>)
     })
 }

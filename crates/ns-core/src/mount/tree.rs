@@ -49,6 +49,14 @@ impl Tree {
         Tree::copy(fd.as_fd(), Path::new(""), OpenTreeFlags::AT_EMPTY_PATH, name.into())
     }
 
+    /// As [`Tree::copy_of`], of `name` below this one, a link of which is not followed.
+    ///
+    /// # Errors
+    /// As [`Tree::copy_of`]; ENOENT if there is no such name.
+    pub fn copy_of_below(&self, name: &str) -> Result<Tree> {
+        Tree::copy(self.as_fd(), Path::new(name), OpenTreeFlags::AT_SYMLINK_NOFOLLOW, name.into())
+    }
+
     /// The mount at `path` itself.
     ///
     /// # Errors
@@ -123,6 +131,14 @@ impl Tree {
         self.put(place.as_fd(), Path::new(""), flags, &format!("\"{name}\", 0"))
     }
 
+    /// Puts it on `name` below `tree`, a link of which is not followed.
+    ///
+    /// # Errors
+    /// As [`Tree::attach`]; ENOENT if there is no such name, EINVAL for a file on a directory, and the reverse.
+    pub fn attach_below(&self, tree: &Tree, name: &str) -> Result<()> {
+        self.put(tree.as_fd(), Path::new(name), MoveMountFlags::empty(), &format!("\"{name}\", 0"))
+    }
+
     /// Makes it read-only, with those below it, and leaves its other restrictions as they are (mount_setattr(2), since Linux
     /// 5.12). A mount that stands nowhere yet can so be read-only before anyone sees it.
     ///
@@ -146,6 +162,14 @@ impl Tree {
     /// As [`Tree::make_read_only`].
     pub fn restrict(&self, restriction: Restriction) -> Result<()> {
         self.add(restriction, false)
+    }
+
+    /// As [`Tree::restrict`], with the mounts below it.
+    ///
+    /// # Errors
+    /// As [`Tree::make_read_only`].
+    pub fn restrict_all(&self, restriction: Restriction) -> Result<()> {
+        self.add(restriction, true)
     }
 
     fn copy(from: BorrowedFd<'_>, path: &Path, flags: OpenTreeFlags, name: String) -> Result<Tree> {

@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use super::Namespaces;
+use super::moves::{has_left, has_moved};
 use crate::error::{Named, Result};
 use crate::tether;
 
@@ -12,6 +13,7 @@ use crate::tether;
 /// EPERM without CAP_SYS_ADMIN, unless USER is among them; ENOSPC where a limit of /proc/sys/user is reached.
 pub fn unshare(namespaces: Namespaces) -> Result<()> {
     nix::sched::unshare(namespaces.clone_flags()).named(|| format!("unshare({})", namespaces.as_typed()))?;
+    has_left(namespaces.difference(Namespaces::OF_CHILDREN));
     tether::arm_again()
 }
 
@@ -22,5 +24,6 @@ pub fn unshare(namespaces: Namespaces) -> Result<()> {
 pub fn enter_all_of(pidfd: BorrowedFd<'_>, namespaces: Namespaces) -> Result<()> {
     nix::sched::setns(pidfd, namespaces.clone_flags())
         .named(|| format!("setns(pidfd, {})", namespaces.as_typed()))?;
+    has_moved();
     tether::arm_again()
 }

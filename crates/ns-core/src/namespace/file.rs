@@ -8,6 +8,7 @@ use observation::{Kind, NsId};
 use rustix::fs::{CWD, Mode, OFlags};
 
 use super::Namespaces;
+use super::moves::has_moved;
 use crate::error::{Error, Named, Result};
 use crate::{files, sys, tether};
 
@@ -67,8 +68,16 @@ impl NsFile {
     /// # Errors
     /// ENOTTY if this is no namespace.
     pub fn id(&self) -> Result<NsId> {
+        self.id_as(self.kind()?)
+    }
+
+    /// Its identity, where its kind is known: fstat(2) alone.
+    ///
+    /// # Errors
+    /// None that is expected of an open file.
+    pub fn id_as(&self, kind: Kind) -> Result<NsId> {
         let stat = rustix::fs::fstat(&self.fd).named(|| format!("fstat({self})"))?;
-        Ok(NsId { kind: self.kind()?, dev: stat.st_dev, ino: stat.st_ino })
+        Ok(NsId { kind, dev: stat.st_dev, ino: stat.st_ino })
     }
 
     /// Its kind, by NS_GET_NSTYPE (since Linux 4.11).
@@ -128,12 +137,19 @@ impl NsFile {
         let flags = kind.map_or(Namespaces::NONE, Namespaces::only);
         nix::sched::setns(&self.fd, flags.clone_flags())
             .named(|| format!("setns({self}, {})", flags.as_typed()))?;
+        has_moved();
         tether::arm_again()
     }
 
     fn relative(&self, request: libc::Ioctl, name: &str) -> Result<NsFile> {
         let fd = sys::ns_ioctl_fd(self.fd.as_fd(), request).named(|| format!("ioctl({self}, {name})"))?;
         Ok(NsFile { fd, path: format!("ioctl({self}, {name})") })
+    }
+}
+
+impl From<NsFile> for OwnedFd {
+    fn from(file: NsFile) -> OwnedFd {
+        file.fd
     }
 }
 

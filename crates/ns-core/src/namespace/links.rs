@@ -98,7 +98,7 @@ pub fn names() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn nsfs_device() -> Result<u64> {
+pub(super) fn nsfs_device() -> Result<u64> {
     use std::sync::OnceLock;
     static DEVICE: OnceLock<u64> = OnceLock::new();
     if let Some(device) = DEVICE.get() {

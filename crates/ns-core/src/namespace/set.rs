@@ -5,7 +5,7 @@ use observation::Kind;
 
 bitflags::bitflags! {
     /// A set of kinds: what a child is created in, what is unshared or entered.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
     pub struct Namespaces: u64 {
         /// CLONE_NEWCGROUP
         const CGROUP = libc::CLONE_NEWCGROUP as u64;
@@ -29,6 +29,9 @@ bitflags::bitflags! {
 impl Namespaces {
     /// None: an ordinary child.
     pub const NONE: Namespaces = Namespaces::empty();
+
+    /// Those that unshare(2) creates for the caller's next children, and not for the caller.
+    pub(super) const OF_CHILDREN: Namespaces = Namespaces::PID.union(Namespaces::TIME);
 
     /// The set that holds `kind` alone.
     pub const fn only(kind: Kind) -> Namespaces {

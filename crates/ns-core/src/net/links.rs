@@ -59,8 +59,8 @@ impl Netlink {
         self.create(name, InfoKind::Dummy, None, "")
     }
 
-    /// Makes a link (a bridge) of exactly this name, which [`LinkName`] would perhaps refuse, and deletes it. Returns the
-    /// name that the kernel gave it: for `a%d` that is `a0`.
+    /// Creates a link (a bridge) of exactly this name, which [`LinkName`] would perhaps refuse. Returns the name that the
+    /// kernel gave it: for `a%d` that is `a0`. It stays until its network namespace ends.
     ///
     /// # Errors
     /// EINVAL, ERANGE or EEXIST where the kernel does not take the name.
@@ -74,7 +74,6 @@ impl Netlink {
         })?;
         let made = self.links()?.into_iter().find(|link| before.iter().all(|old| old.index != link.index));
         let made = made.ok_or_else(|| Error::Input(format!("{name:?}: made, and not there")))?;
-        self.delete(made.index)?;
         Ok(made.name)
     }
 

@@ -13,18 +13,31 @@ use super::answer::{Answer, End, Record};
 use crate::deadline::Deadline;
 use crate::error::{Error, Named, Result};
 
-/// A socket of NETLINK_ROUTE, netlink(7), that never blocks: waiting is poll's, which has a deadline.
-fn open() -> Result<Socket> {
-    let mut socket = Socket::new(NETLINK_ROUTE)
-        .named(|| "socket(AF_NETLINK, SOCK_DGRAM|SOCK_CLOEXEC, NETLINK_ROUTE)".into())?;
+/// A socket of this protocol of netlink(7), that never blocks: waiting is poll's, which has a deadline.
+pub(super) fn open(protocol: isize) -> Result<Socket> {
+    let mut socket = Socket::new(protocol).named(|| {
+        let name = if protocol == NETLINK_ROUTE { "NETLINK_ROUTE" } else { "NETLINK_NETFILTER" };
+        format!("socket(AF_NETLINK, SOCK_DGRAM|SOCK_CLOEXEC, {name})")
+    })?;
     // The kernel gives us a port number. Without one, we would be left out of multicasts.
     socket.bind_auto().named(|| "bind(AF_NETLINK)".into())?;
     socket.set_non_blocking(true).named(|| "ioctl(netlink, FIONBIO, 1)".into())?;
     Ok(socket)
 }
 
+/// Sends a datagram to the kernel.
+pub(super) fn send(socket: &Socket, datagram: &[u8]) -> std::io::Result<()> {
+    loop {
+        match socket.send_to(datagram, &SocketAddr::new(0, 0), 0) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The next datagram that the kernel sent.
-fn receive(socket: &Socket, deadline: Deadline, what: &str) -> Result<Vec<u8>> {
+pub(super) fn receive(socket: &Socket, deadline: Deadline, what: &str) -> Result<Vec<u8>> {
     loop {
         deadline.poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], what)?;
         match socket.recv_from_full() {
@@ -46,7 +59,7 @@ pub(super) struct Requests {
 
 impl Requests {
     pub(super) fn open() -> Result<Requests> {
-        let socket = open()?;
+        let socket = open(NETLINK_ROUTE)?;
         // Comforts, which very old or emulated kernels lack: words beside the errno, without our request quoted back
         // in full, and dumps that refuse a filter that they do not know.
         let _ = socket.set_ext_ack(true);
@@ -116,13 +129,7 @@ impl Requests {
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
-        loop {
-            match self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        send(&self.socket, &bytes)
     }
 }
 
@@ -143,7 +150,7 @@ pub(super) struct Events(Socket);
 
 impl Events {
     pub(super) fn open() -> Result<Events> {
-        open().map(Events)
+        open(NETLINK_ROUTE).map(Events)
     }
 
     /// From here on, changes of links (of bridge ports too) are received.

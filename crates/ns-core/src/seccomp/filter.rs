@@ -16,7 +16,6 @@ use crate::sys;
 #[derive(Clone)]
 pub struct Filter {
     program: Vec<sock_filter>,
-    action: Action,
 }
 
 impl Filter {
@@ -25,9 +24,17 @@ impl Filter {
     /// # Errors
     /// [`Error::Input`] on an architecture whose number is not known here.
     pub fn new(rules: &[Rule], action: Action) -> Result<Filter> {
-        let program = program(rules, action)
+        Filter::of(&rules.iter().map(|rule| (*rule, action)).collect::<Vec<_>>())
+    }
+
+    /// For every call that rules name, the action of the first of them.
+    ///
+    /// # Errors
+    /// As [`Filter::new`].
+    pub fn of(rules: &[(Rule, Action)]) -> Result<Filter> {
+        let program = program(rules)
             .ok_or_else(|| Error::Input(format!("no seccomp filters for {}", std::env::consts::ARCH)))?;
-        Ok(Filter { program, action })
+        Ok(Filter { program })
     }
 
     /// Puts the caller behind it.
@@ -51,7 +58,7 @@ impl Filter {
 
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Filter({:?}, {} instructions)", self.action, self.program.len())
+        write!(f, "Filter({} instructions)", self.program.len())
     }
 }
 

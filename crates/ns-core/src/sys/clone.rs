@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::sched::CloneFlags;
 use nix::unistd::Pid;
 
 use crate::error::{Error, Named, Result};
@@ -22,6 +23,11 @@ pub(crate) enum Forked {
 
 /// A child inherits the locks of threads that it does not have, so only a process with one thread may make one.
 fn require_one_thread(what: &str) -> Result<()> {
+    // unshare(CLONE_THREAD) is allowed to a process with one thread, and changes nothing then (unshare(2)). It is one call,
+    // and needs no /proc/self, which is not there after a mount namespace was entered without its PID namespace.
+    if nix::sched::unshare(CloneFlags::CLONE_THREAD).is_ok() {
+        return Ok(());
+    }
     match files::thread_count()? {
         1 => Ok(()),
         threads => Err(Error::Input(format!("cannot {what}: {threads} threads run, and only one may"))),
@@ -118,6 +124,52 @@ pub(crate) fn fork_child() -> Result<Option<Pid>> {
     match unsafe { nix::unistd::fork() }.named(|| "fork()".into())? {
         nix::unistd::ForkResult::Parent { child } => Ok(Some(child)),
         nix::unistd::ForkResult::Child => Ok(None),
+    }
+}
+
+/// Creates a child that shares this process's memory, and runs `body` in it (CLONE_VM and CLONE_VFORK in clone(2)). This
+/// process waits until the child executes a program, or ends with the status that `body` gives. `body` must not unwind.
+///
+/// # Errors
+/// The kernel's answer. Refused while other threads run.
+pub(crate) fn vfork_child(body: &mut dyn FnMut() -> i32) -> Result<Pid> {
+    require_one_thread("start a program")?;
+    let mut stack = Stack::new()?;
+    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+    // SAFETY: this process has one thread (checked above), and the kernel stops it while the child runs (CLONE_VFORK). So no
+    // two run in this memory at a time. The stack and `body` live until the child has left them, since the call returns
+    // only then.
+    unsafe { nix::sched::clone(Box::new(|| body() as isize), stack.bytes(), flags, Some(libc::SIGCHLD)) }
+        .named(|| "clone(CLONE_VM|CLONE_VFORK)".into())
+}
+
+/// Memory for a stack, of which only what is used takes a page.
+struct Stack(*mut libc::c_void);
+
+impl Stack {
+    const LENGTH: usize = 1 << 20;
+
+    fn new() -> Result<Stack> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: new memory, at an address that the kernel chooses.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), Stack::LENGTH, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(Errno::last()).named(|| "mmap(a stack)".into());
+        }
+        Ok(Stack(start))
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the memory is this value's alone, is all zeros at first, and is unmapped when the value is dropped.
+        unsafe { std::slice::from_raw_parts_mut(self.0.cast(), Stack::LENGTH) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: `new` has mapped it, and nothing refers to it any more.
+        let _ = unsafe { libc::munmap(self.0, Stack::LENGTH) };
     }
 }
 

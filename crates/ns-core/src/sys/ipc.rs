@@ -139,6 +139,18 @@ pub(crate) fn mq_open(name: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
+/// mq_getattr(3): how many messages wait.
+pub(crate) fn mq_waiting(queue: BorrowedFd<'_>) -> Result<usize, Errno> {
+    // As for mq_open(): the fourth is the number of messages now.
+    let mut attributes: [libc::c_long; 8] = [0; 8];
+    let unchanged = std::ptr::null::<libc::c_long>();
+    // SAFETY: the kernel writes eight longs at the address of a live array of eight, and reads nothing.
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_mq_getsetattr, queue.as_raw_fd(), unchanged, attributes.as_mut_ptr())
+    })?;
+    Ok(attributes[3] as usize)
+}
+
 /// mq_send(3).
 pub(crate) fn mq_send(queue: BorrowedFd<'_>, text: &[u8]) -> Result<(), Errno> {
     let (at, length, forever) = (text.as_ptr(), text.len(), std::ptr::null::<libc::timespec>());

@@ -17,6 +17,7 @@ mod addresses;
 mod bench;
 mod line;
 mod links;
+mod masquerade;
 mod packets;
 mod peers;
 mod refusals;
@@ -55,6 +56,7 @@ fn checks(missing: Option<String>) -> Vec<Trial> {
         links::CHECKS,
         addresses::CHECKS,
         packets::CHECKS,
+        masquerade::CHECKS,
         waits::CHECKS,
         refusals::CHECKS,
         line::CHECKS,

@@ -125,6 +125,19 @@ enum Treated {
     KeptAndStale,
 }
 
+/// The exit status of an experiment that could ask nothing for want of something.
+const NOTHING_ASKED: i32 = 77;
+
+/// A run for a document.
+enum Ran {
+    /// All was as expected: what was typed, and what it said.
+    AsExpected(String),
+    /// This machine lacks what it takes, and why.
+    CannotHere(String),
+    /// It came out otherwise, and how.
+    Otherwise(String),
+}
+
 struct Workshop<'a> {
     project: &'a Project,
     folder: &'a Path,
@@ -162,35 +175,45 @@ impl Workshop<'_> {
 
         let elsewhere =
             document.made.as_ref().filter(|made| made.conditions != here && self.mode != Mode::Here);
-        let (mut figures_differ, mut run) = (false, None);
-        if let Some(made) = elsewhere {
-            console.say(format!("skip: {shown}: its run was made on {}; this is {here}", made.conditions))?;
-            if made.sum != sum(&document.run(), &document, &self.folder.join("figures"))? {
-                console.say(format!(
-                    "{shown}: its run or a figure is not as it was written; restore it, or make it here: \
-                     cargo xtask docs --here {name}"
-                ))?;
-                return Ok(Treated::KeptAndStale);
+        let ran = match elsewhere {
+            Some(made) => Ran::CannotHere(format!("its run was made on {}; this is {here}", made.conditions)),
+            None => self.run(name, kind, engine.is_some())?,
+        };
+        let (mut figures_differ, mut run, mut kept) = (false, None, false);
+        match (ran, &document.made) {
+            (Ran::AsExpected(seen), _) => {
+                let drawn = self.draw(name, &document)?;
+                for figure in document.figures() {
+                    let Ok(now) = fs::read_to_string(drawn.join(figure)) else {
+                        console.complain(format!(
+                            "{shown}: {name} draws no figures/{figure}; see inception report --pictures"
+                        ));
+                        return Ok(Treated::Broken);
+                    };
+                    figures_differ |= self.place_figure(figure, &now, console)?;
+                }
+                run = Some((Made { sum: sum(&seen, &document, &drawn)?, conditions: here }, seen));
             }
-        } else {
-            let Some(seen) = self.run(name, kind, engine.is_some(), console)? else {
+            (Ran::CannotHere(why), Some(made)) if self.mode != Mode::Here => {
+                console.say(format!("skip: {shown}: {why}"))?;
+                if made.sum != sum(&document.run(), &document, &self.folder.join("figures"))? {
+                    console.say(format!(
+                        "{shown}: its run or a figure is not as it was written; restore it, or make it here: \
+                         cargo xtask docs --here {name}"
+                    ))?;
+                    return Ok(Treated::KeptAndStale);
+                }
+                kept = true;
+            }
+            (Ran::CannotHere(why) | Ran::Otherwise(why), _) => {
+                console.complain(format!(
+                    "{shown}: {why}; what is quoted is a run in which all was as expected"
+                ));
                 return Ok(Treated::Broken);
-            };
-            let drawn = self.draw(name, &document)?;
-            for figure in document.figures() {
-                let Ok(now) = fs::read_to_string(drawn.join(figure)) else {
-                    console.complain(format!(
-                        "{shown}: {name} draws no figures/{figure}; see inception report --pictures"
-                    ));
-                    return Ok(Treated::Broken);
-                };
-                figures_differ |= self.place_figure(figure, &now, console)?;
             }
-            run = Some((Made { sum: sum(&seen, &document, &drawn)?, conditions: here }, seen));
         }
 
         let new = document.with(&claims, run.as_ref().map(|(made, seen)| (made, seen.as_str())));
-        let kept = elsewhere.is_some();
         if new == text && !figures_differ {
             return Ok(if kept { Treated::Kept } else { Treated::AsItShouldBe });
         }
@@ -212,8 +235,8 @@ impl Workshop<'_> {
         Ok(claims)
     }
 
-    /// The command and what it says on standard output, as a reader would type it; `None` if not all was as expected.
-    fn run(&self, name: &str, kind: Run, in_lab: bool, console: &mut Console<'_>) -> Result<Option<String>> {
+    /// The command and what it says on standard output, as a reader would type it.
+    fn run(&self, name: &str, kind: Run, in_lab: bool) -> Result<Ran> {
         let program = self.project.program(name);
         // In a session of its own: what init or a container's engine starts may be in session 0, and would say so.
         let words = ["setsid", "--wait"].into_iter().map(Into::into).chain([program.into_os_string()]);
@@ -228,13 +251,11 @@ impl Workshop<'_> {
             command
         };
         let (seen, status) = project::text_of(&mut command, name)?;
-        if status != 0 {
-            console.complain(format!(
-                "{name} exited {status}; what is quoted is a run in which all was as expected"
-            ));
-            return Ok(None);
-        }
-        Ok(Some(format!("{}\n{seen}", typed(name, kind))))
+        Ok(match status {
+            0 => Ran::AsExpected(format!("{}\n{seen}", typed(name, kind))),
+            NOTHING_ASKED => Ran::CannotHere(format!("{name} exited {status}: nothing could be asked here")),
+            _ => Ran::Otherwise(format!("{name} exited {status}")),
+        })
     }
 
     /// Draws the experiment's figures, if the document shows any. Gives where they are.

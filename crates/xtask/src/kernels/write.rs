@@ -136,7 +136,7 @@ impl Kernels {
             console.say(format!("skip: {ROOT}"))?;
             return Ok(None);
         }
-        project.build(&["--workspace", "--bins"])?;
+        project.build(&["--bins"])?;
         let (transcript, status) = project.ask("inception", &["run", "--all", "--format", "jsonl"])?;
         ensure!(status != i32::from(status::BROKEN), "an experiment broke on this machine");
         let path = work.join("host.jsonl");

@@ -101,6 +101,11 @@ fn signal(name: &str) -> Result<Signal, String> {
     Signal::from_str(&format!("SIG{name}")).map_err(|_| "it takes the name of a signal, such as TERM".into())
 }
 
+/// Those whose shell wants an argument: it enters what is there.
+const NO_PLAIN_SHELL: [&str; 3] = ["docker-view", "mini-container", "ns-enter"];
+/// What is opened there: it leaves a job, and an orphan in a session of its own.
+const LEAVES_JOBS: &str = "sleep 1000 & (setsid sleep 1000 &); sleep 0.05";
+
 impl Kills {
     pub(crate) fn run(&self, project: &Project, console: &mut Console<'_>) -> Result<u8> {
         if self.inside {
@@ -145,7 +150,7 @@ impl Kills {
         }
         let built = |name: &str| -> Result<OsString> {
             let path = project.program(name);
-            ensure!(path.is_file(), "{} is missing: cargo build --workspace", path.display());
+            ensure!(path.is_file(), "{} is missing: cargo build", path.display());
             Ok(path.into())
         };
         let all = project.experiments()?;
@@ -176,6 +181,10 @@ impl Kills {
             let container =
                 words("mini-container", &["run", &rootfs, "sh", "-c", "sleep 0.1; exec sleep 0.1"])?;
             subjects.push(Subject::new("mini-container run", container));
+            for name in all.iter().filter(|name| !NO_PLAIN_SHELL.contains(&name.as_str())) {
+                let shell = words(name, &["shell", "--", "sh", "-c", LEAVES_JOBS])?;
+                subjects.push(Subject::shell(name, shell));
+            }
         }
         Ok(subjects)
     }
@@ -208,6 +217,7 @@ impl Kills {
                 }
                 let subject = &subjects[number % subjects.len()];
                 let mode = modes[(number / subjects.len() + number % subjects.len()) % modes.len()];
+                let mode = subject.mode(mode);
                 let mut random = Random::new(seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
                 let kill = kill_once(subject, mode, self.signal, &lanes, &mut random)?;
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);

@@ -48,10 +48,10 @@ impl Lanes {
         Ok(Started { lanes: self, child, pidfd })
     }
 
-    /// What is left of a run; see [`of_run`].
+    /// What is left of a run; see [`of_run`]. Nobody starts a process meanwhile, which would be taken for an orphan.
     pub(super) fn left_of(&self, token: &Token) -> Vec<Process> {
-        let own: Vec<i32> = self.own().iter().copied().collect();
-        of_run(token, &own)
+        let own = self.own();
+        of_run(token, &own.iter().copied().collect::<Vec<_>>())
     }
 }
 

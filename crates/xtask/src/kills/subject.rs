@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::calls::{Call, recorded};
 use super::lanes::Lanes;
+use super::mode::Mode;
 use residue::{Token, VARIABLE};
 
 /// The longest that a program may take, which strace slows down.
@@ -21,13 +22,27 @@ pub(super) struct Subject {
     /// What it is called in tables.
     pub(super) name: String,
     words: Vec<OsString>,
+    /// Another process than the cleanup worker ends what it leaves, and the next start what both leave.
+    has_a_keeper: bool,
     duration: OnceLock<Duration>,
     calls: OnceLock<(Vec<Call>, Vec<Call>)>,
 }
 
 impl Subject {
     pub(super) fn new(name: impl Into<String>, words: Vec<OsString>) -> Subject {
-        Subject { name: name.into(), words, duration: OnceLock::new(), calls: OnceLock::new() }
+        let (duration, calls) = (OnceLock::new(), OnceLock::new());
+        Subject { name: name.into(), words, has_a_keeper: false, duration, calls }
+    }
+
+    /// The shell of an experiment.
+    pub(super) fn shell(experiment: &str, words: Vec<OsString>) -> Subject {
+        Subject { has_a_keeper: true, ..Subject::new(format!("{experiment} shell"), words) }
+    }
+
+    /// How it is killed where `mode` is asked for. At a call of any process, each is killed that comes to a call of that
+    /// number: a keeper together with whom it is to outlive.
+    pub(super) fn mode(&self, mode: Mode) -> Mode {
+        if self.has_a_keeper && mode == Mode::AnyCall { Mode::OwnCall } else { mode }
     }
 
     /// A command that runs it by way of `before` (strace and its options), in a process group of its own.

@@ -11,6 +11,7 @@ use crate::project::{self, Project};
 const TEMPLATES: &[(&str, &str)] = &[
     ("crates/@name@/Cargo.toml", include_str!("../../template/Cargo.toml")),
     ("crates/@name@/src/main.rs", include_str!("../../template/main.rs")),
+    ("crates/@name@/src/shell.rs", include_str!("../../template/shell.rs")),
     ("crates/@name@/tests/promises.rs", include_str!("../../template/promises.rs")),
     ("demos/@number@-@name@.sh", include_str!("../../template/demo.sh")),
     ("docs/@number@-@name@.md", include_str!("../../template/doc.md")),

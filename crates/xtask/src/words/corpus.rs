@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::prose::{Block, Kind};
-use super::{html, markdown, rust, shell};
+use super::{exercise, html, markdown, rust, shell};
 use crate::project::{self, Project};
 
 /// What a program writes as a whole: the texts that it is made of are read instead.
-const WRITTEN: &[&str] = &["docs/claims.md", "docs/kernels.md", "docs/reliability.md"];
+const WRITTEN: &[&str] = &["docs/claims.md", "docs/kernels.md", "docs/performance.md", "docs/reliability.md"];
 
 /// The document whose items are sentences of the notes: of them we read what we say, from these words on.
 const NOTES: (&str, &str) = ("docs/notes.md", "Not judged:");
@@ -45,6 +45,9 @@ pub(super) fn of(file: &str, text: &str) -> Result<Vec<Block>> {
     if file.ends_with(".html") {
         return Ok(html::blocks(text));
     }
+    if file.ends_with(".toml") {
+        return exercise::blocks(text);
+    }
     if !file.ends_with(".md") {
         return Ok(shell::blocks(text));
     }
@@ -75,7 +78,7 @@ fn our_words(block: &mut Block) -> bool {
 /// All files with prose, below the project's directory, in their order.
 fn files(project: &Project) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for folder in ["", "solutions", "fuzz", "demos"] {
+    for folder in ["", "solutions", "fuzz", "demos", "exercises"] {
         list(project, folder, false, &mut found)?;
     }
     for folder in ["docs", "scripts", "crates"] {
@@ -110,7 +113,8 @@ fn is_prose(project: &Project, file: &str) -> bool {
         return false;
     }
     let is_source = file.starts_with("crates/") && [".rs", ".html"].iter().any(|end| file.ends_with(end));
-    if file.ends_with(".md") || is_source {
+    let is_exercise = file.starts_with("exercises/") && file.ends_with(".toml");
+    if file.ends_with(".md") || is_source || is_exercise {
         return true;
     }
     let is_script = |text: String| {

@@ -9,7 +9,7 @@ use crate::claims::declared::declared;
 use crate::claims::errata;
 use crate::claims::notes::{self, Family, Number, Sentence};
 use crate::demos::{self, Demo};
-use crate::stdout::{self, BufferedStdout};
+use crate::stdout::BufferedStdout;
 use transcript::Claim;
 
 /// Each sentence, with the claims that judge it.
@@ -43,7 +43,7 @@ impl Coverage {
         for demo in demos::ALL {
             match declared(demo, stdout) {
                 Ok(claims) => experiments.push((demo, claims)),
-                Err(error) if stdout::is_reader_gone(&error) => return Err(error),
+                Err(error) if lesson::is_reader_gone(&error) => return Err(error),
                 Err(error) => {
                     complain("inception", &error.context(demo.name));
                     broken = true;

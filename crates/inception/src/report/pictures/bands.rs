@@ -2,8 +2,8 @@
 
 use lesson::render::Shown;
 use ns_core::Value;
+use pages::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
 
-use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
 use super::table::Table;
 
 /// From the one side to the other.

@@ -2,8 +2,8 @@
 
 use lesson::render::Shown;
 use ns_core::Value;
+use pages::{Anchor, Canvas, Face, MARGIN, Picture, width};
 
-use super::canvas::{Anchor, Canvas, Face, MARGIN, Picture, width};
 use super::table::Table;
 
 /// How long the timeline is.

@@ -1,9 +1,9 @@
 //! Which picture a table becomes.
 
 use lesson::render::Shown;
+use pages::Picture;
 use transcript::Picture as Form;
 
-use super::canvas::Picture;
 use super::table::Table;
 use super::{bands, clocks, heat, links, tree};
 

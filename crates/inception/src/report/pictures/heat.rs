@@ -1,10 +1,10 @@
 //! A heat map: answers in rows and columns, those that are alike in one colour, and each in words.
 
 use lesson::render::Shown;
+use pages::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
 use serde::Serialize;
 use textwrap::WordSplitter;
 
-use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
 use super::table::Table;
 
 /// So many answers have a colour of their own (picture.css).

@@ -3,7 +3,6 @@
 //! A picture says in words what it says by colour, and has a title and a description for those who do not see it.
 
 mod bands;
-mod canvas;
 mod clocks;
 mod draw;
 mod heat;
@@ -12,7 +11,6 @@ mod namespaces;
 mod table;
 mod tree;
 
-pub(crate) use canvas::{COLOURS, Picture, style};
 pub(crate) use draw::{draw, key};
 pub(crate) use heat::{Answer, answers};
 pub(crate) use namespaces::{KEY as KEY_TO_NAMESPACES, draw as draw_namespaces};

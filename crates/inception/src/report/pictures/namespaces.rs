@@ -7,9 +7,8 @@ use std::collections::BTreeSet;
 
 use lesson::render::Shown;
 use ns_core::{NsId, Value};
+use pages::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
 use transcript::Actor;
-
-use super::canvas::{Anchor, Canvas, Face, LINE, MARGIN, Picture, width};
 
 /// What its shapes mean.
 pub(crate) const KEY: &str = "A blue frame is one or more namespaces, around the processes in them. The dashed frame is where the experiment runs.";

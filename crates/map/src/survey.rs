@@ -1,0 +1,184 @@
+//! A survey: from the processes of a procfs to a map.
+//!
+//! Each process costs nine system calls (`ns_core::namespace::scan`). All else is asked once a namespace: its owner and
+//! parent (ioctl_ns(2)), and once for each first process: its name, its cgroup, and the mounts of its mount namespace.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use ns_core::mount::mountinfo;
+use ns_core::{Kind, NsFile, NsId, namespace};
+use shell::Mark;
+
+use crate::cgroup::Cgroups;
+use crate::creator::Creator;
+use crate::descriptors;
+use crate::model::{Keeper, Map};
+use crate::processes::Processes;
+use crate::shells;
+
+/// What to look at.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// Where the procfs is.
+    pub proc: PathBuf,
+    /// Whether to look at each descriptor of each process too.
+    pub held: bool,
+    /// Whether to look at the cgroup of each first process, and what limits it.
+    pub cgroups: bool,
+    /// Whether to ask for the serial numbers of namespaces, by which maps are compared.
+    pub serials: bool,
+}
+
+impl Survey {
+    /// One of the processes of the procfs at `proc`, and of nothing more.
+    pub fn of(proc: &Path) -> Survey {
+        Survey { proc: proc.into(), held: false, cgroups: false, serials: false }
+    }
+
+    /// Takes it.
+    ///
+    /// # Errors
+    /// When there is no procfs.
+    pub fn take(&self) -> Result<Map> {
+        let map = self.take_while(&mut || true)?;
+        Ok(map.expect("nothing gives it up"))
+    }
+
+    /// Takes it, and asks at each process and each namespace whether to `go_on`: who asks for it has something else to do
+    /// meanwhile. None once it is given up.
+    ///
+    /// # Errors
+    /// As [`Survey::take`].
+    pub fn take_while(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<Map>> {
+        let mut map = Map { schema: 1, ..Map::default() };
+        let mut processes = Processes::of(&self.proc);
+        let pids = count(&self.proc, &mut map, go_on)?;
+        for namespace in map.namespaces.values_mut().take_while(|_| go_on()) {
+            namespace.first = namespace.lowest.and_then(|pid| processes.get(pid));
+        }
+        relate(&mut map, &mut processes, self.serials, go_on);
+        find_mounts(&mut map, &mut processes, go_on);
+        if self.held {
+            descriptors::find(&mut map, &mut processes, &pids, go_on);
+        }
+        tell_creators(&mut map, &mut processes, go_on);
+        if self.cgroups {
+            tell_cgroups(&mut map, &mut processes, go_on);
+        }
+        if !go_on() {
+            return Ok(None);
+        }
+        for namespace in map.namespaces.values_mut() {
+            namespace.kept_by.sort();
+            namespace.kept_by.dedup();
+        }
+        Ok(Some(map))
+    }
+}
+
+/// Counts the members of each namespace. Returns the processes that were looked at.
+fn count(proc: &Path, map: &mut Map, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<i32>> {
+    let mut members: HashMap<(Kind, u64), (usize, i32)> = HashMap::new();
+    let mut pids = Vec::new();
+    let mut unreadable = 0;
+    namespace::scan(proc, |pid, found| {
+        go_on();
+        let Ok(inodes) = found else {
+            unreadable += 1;
+            return;
+        };
+        pids.push(pid.as_raw());
+        for (kind, inode) in Kind::ALL.into_iter().zip(inodes).filter(|(_, inode)| *inode != 0) {
+            let (count, lowest) = members.entry((kind, inode)).or_insert((0, pid.as_raw()));
+            *count += 1;
+            *lowest = pid.as_raw().min(*lowest);
+        }
+    })?;
+    ensure!(pids.len() + unreadable > 0, "no process in {}: is a procfs mounted there?", proc.display());
+    (map.processes, map.unreadable) = (pids.len(), unreadable);
+    for ((kind, inode), (count, lowest)) in members {
+        let namespace = map.at(namespace::identity(kind, inode)?);
+        (namespace.members, namespace.lowest) = (count, Some(lowest));
+    }
+    Ok(pids)
+}
+
+/// Asks each namespace that has members for its owner and its parent. Those that are found so and have no member are
+/// added.
+fn relate(map: &mut Map, processes: &mut Processes, serials: bool, go_on: &mut dyn FnMut() -> bool) {
+    let known: Vec<(NsId, i32)> =
+        map.namespaces.values().filter_map(|namespace| Some((namespace.id, namespace.lowest?))).collect();
+    for (id, pid) in known.into_iter().take_while(|_| go_on()) {
+        let path = processes.path(pid, "ns").join(id.kind.link());
+        // It may have ended by now, or be one of another user.
+        let Ok(file) = NsFile::open(path.display().to_string()) else { continue };
+        if serials {
+            map.at(id).serial = file.serial().ok();
+        }
+        processes.relate(map, id, file);
+    }
+}
+
+/// Finds the namespaces that are bind-mounted somewhere: in any mount namespace that has a member.
+fn find_mounts(map: &mut Map, processes: &mut Processes, go_on: &mut dyn FnMut() -> bool) {
+    let members = map.namespaces.values().filter(|namespace| namespace.id.kind == Kind::Mnt);
+    let members: Vec<i32> = members.filter_map(|namespace| namespace.lowest).collect();
+    for pid in members.into_iter().take_while(|_| go_on()) {
+        let Some(text) = processes.read_all(pid, "mountinfo") else { continue };
+        // Few have any, and to take each line of each apart costs more than all else.
+        if !text.windows(8).any(|word| word == b" - nsfs ") {
+            continue;
+        }
+        for mount in mountinfo::parse(&text).into_iter().flatten().filter(|mount| mount.fs_type == "nsfs") {
+            let Some((kind, inode)) = namespace::parse_link(&mount.root) else { continue };
+            let Ok(id) = namespace::identity(kind, inode) else { continue };
+            let is_new = !map.namespaces.contains_key(&id);
+            let point = mount.mount_point.display().to_string();
+            if is_new {
+                let path = processes.path(pid, "root").join(point.trim_start_matches('/'));
+                match NsFile::open(path.display().to_string()) {
+                    // Another mount may cover it.
+                    Ok(file) if file.id().is_ok_and(|found| found == id) => processes.relate(map, id, file),
+                    _ => {}
+                }
+            }
+            map.at(id).kept_by.push(Keeper::Mount { path: point, pid });
+        }
+    }
+}
+
+/// Tells what made each namespace that the first process of all is not in.
+fn tell_creators(map: &mut Map, processes: &mut Processes, go_on: &mut dyn FnMut() -> bool) {
+    let first = map.first_of_all();
+    let mut creators: HashMap<i32, Option<Creator>> = HashMap::new();
+    let mut marks: HashMap<i32, Option<Mark>> = HashMap::new();
+    for namespace in map.namespaces.values_mut().take_while(|_| go_on()) {
+        let Some(pid) = namespace.lowest.filter(|pid| Some(*pid) != first) else { continue };
+        let by_itself = creators.entry(pid).or_insert_with(|| creator(processes, pid));
+        namespace.made_by.clone_from(by_itself);
+        let shell = marks.entry(pid).or_insert_with(|| shells::mark_of_child(processes, pid));
+        if let Some(mark) = shell.as_ref().filter(|mark| shells::is_made_for(mark, namespace.id)) {
+            namespace.made_by = Some(Creator::by_mark(mark));
+        }
+    }
+}
+
+/// What made the namespaces of a process, by its program, or else by its cgroup.
+fn creator(processes: &mut Processes, pid: i32) -> Option<Creator> {
+    let is_bwrap = processes.command(pid) == "bwrap";
+    let program = is_bwrap.then(|| processes.program(pid)).flatten();
+    program
+        .and_then(|program| Creator::by_program(&program))
+        .or_else(|| Creator::by_cgroups(&processes.cgroups(pid)))
+}
+
+/// Tells the cgroup of each first process, and what limits it.
+fn tell_cgroups(map: &mut Map, processes: &mut Processes, go_on: &mut dyn FnMut() -> bool) {
+    let Some(mut cgroups) = Cgroups::detect() else { return };
+    for namespace in map.namespaces.values_mut().take_while(|_| go_on()) {
+        let text = namespace.lowest.map(|pid| processes.cgroups(pid));
+        namespace.cgroup = text.and_then(|text| cgroups.of(&text));
+    }
+}

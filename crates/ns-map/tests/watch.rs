@@ -1,0 +1,121 @@
+//! `--watch`: what appears and goes is told soon, and who reads no more ends it.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+use common::{MAP, Shell};
+
+struct Watch {
+    child: Child,
+    lines: Option<BufReader<ChildStdout>>,
+}
+
+impl Watch {
+    /// Begins to watch, and returns once it has looked for the first time.
+    fn start(options: &[&str]) -> Watch {
+        let mut command = Command::new(MAP);
+        command.arg("--watch").args(options).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        lines.read_line(&mut first).unwrap();
+        assert!(first.contains("what changes follows"), "{first}");
+        Watch { child, lines: Some(lines) }
+    }
+
+    /// Whether there is something to read.
+    fn has_a_line(&self) -> bool {
+        let Some(lines) = &self.lines else { return false };
+        let mut fds = [PollFd::new(lines.get_ref().as_fd(), PollFlags::POLLIN)];
+        nix::poll::poll(&mut fds, PollTimeout::ZERO).unwrap() > 0
+    }
+
+    /// Reads until a line has all of `words`.
+    fn until(&mut self, words: &[&str]) -> String {
+        let lines = self.lines.as_mut().expect("it is read");
+        loop {
+            let mut line = String::new();
+            assert!(lines.read_line(&mut line).unwrap() > 0, "it ended before {words:?}");
+            if words.iter().all(|word| line.contains(word)) {
+                return line;
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const TIMES: usize = 20;
+/// A tick, and what a busy machine adds.
+const SOON: Duration = Duration::from_secs(2);
+
+#[test]
+fn a_namespace_that_appears_and_goes_is_told_soon() {
+    let mut watch = Watch::start(&["--filter", "kind=uts"]);
+    let mut times = Vec::new();
+    for _ in 0..TIMES {
+        let began = Instant::now();
+        let mut shell = Shell::start();
+        let Some(inode) = shell.ask("readlink /proc/self/ns/uts") else {
+            return eprintln!("skip: no user namespace can be created here");
+        };
+        // The number may have been that of another test's namespace shortly before.
+        let is_ours = |line: &str| line.contains("unshare") || line.contains("sh (");
+        while !is_ours(&watch.until(&[&inode, "appears"])) {}
+        times.push(began.elapsed());
+        drop(shell);
+        let line = watch.until(&[&inode, "is gone"]);
+        assert!(line.contains("was of"), "{line}");
+    }
+    times.sort_unstable();
+    let [median, most] = [times[TIMES / 2], times[TIMES - 1]];
+    eprintln!("from unshare(1) to the line: median {median:?}, most {most:?}");
+    assert!(median < SOON, "{median:?}");
+}
+
+#[test]
+fn a_reader_that_goes_ends_it() {
+    let mut watch = Watch::start(&[]);
+    drop(watch.lines.take());
+    let ended = ns_core::until("the end", || Ok(watch.child.try_wait().ok().flatten()));
+    assert_eq!(ended.unwrap().code(), Some(0));
+}
+
+#[test]
+fn changes_are_data_too() {
+    let mut command = Command::new(MAP);
+    command.args(["--watch", "--json", "--filter", "kind=uts"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap());
+    let mut watch = Watch { lines: Some(lines), child };
+    // It says nothing of its first look. So namespaces are made until it tells of one.
+    let told = ns_core::until("a line", || {
+        let mut shell = Shell::start();
+        let is_there = shell.ask("echo there").is_some();
+        drop(shell);
+        Ok((!is_there || watch.has_a_line()).then_some(is_there))
+    });
+    if !told.unwrap() {
+        return eprintln!("skip: no user namespace can be created here");
+    }
+    let change: serde_json::Value = serde_json::from_str(&watch.until(&[])).unwrap();
+    assert_eq!(change["kind"], "uts");
+    let words = ["appears", "goes", "gains-process", "loses-last-process"];
+    assert!(words.iter().any(|word| change["change"] == *word), "{change}");
+    assert!(change["after"].as_f64().is_some(), "{change}");
+    let document = include_str!("../../../docs/ns-map.md");
+    for word in words.iter().chain(&["after", "change"]) {
+        assert!(document.contains(&format!("`{word}`")), "docs/ns-map.md lacks {word}");
+    }
+}

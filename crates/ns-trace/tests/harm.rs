@@ -1,0 +1,259 @@
+//! Whatever a traced program does, it does as it would without ns-trace; and what forbids tracing is told in one line.
+
+#[path = "common/kept.rs"]
+mod kept;
+#[path = "common/programs.rs"]
+mod programs;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use nix::errno::Errno;
+use ns_core::seccomp::{Action, Filter, Rule};
+
+use kept::Kept;
+use programs::is_there;
+
+const TRACE: &str = env!("CARGO_BIN_EXE_ns-trace");
+
+/// Says to a test of this file that it is the program that is traced.
+const TRACED: &str = "NS_TRACE_TEST_IS_TRACED";
+
+fn trace(arguments: &[&str]) -> Output {
+    Command::new(TRACE).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// What is told of a command line for a shell, and how it ended.
+fn story(line: &str) -> (String, Output) {
+    let file = Kept::new();
+    let output = trace(&["--wait", "--width", "400", "-o", file.path(), "--", "sh", "-c", line]);
+    (fs::read_to_string(file.path()).unwrap(), output)
+}
+
+/// The same of a test of this file, which knows by [`TRACED`] that it is the program.
+fn story_of_test(name: &str) -> (String, Output) {
+    let file = Kept::new();
+    let us = std::env::current_exe().unwrap();
+    let mut command = Command::new(TRACE);
+    command.args(["--wait", "--width", "400", "-o", file.path(), "--"]).arg(us).args([
+        "--exact",
+        name,
+        "--nocapture",
+    ]);
+    let output = command.env(TRACED, "1").stdin(Stdio::null()).output().unwrap();
+    (fs::read_to_string(file.path()).unwrap(), output)
+}
+
+fn is_traced() -> bool {
+    std::env::var_os(TRACED).is_some()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs a command whose first process is behind a filter: a filter belongs to a thread, and its children inherit it.
+fn behind(rule: Rule, action: Action, arguments: &[&str]) -> Output {
+    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+    let run = move || {
+        nix::sys::prctl::set_no_new_privs().unwrap();
+        Filter::new(&[rule], action).unwrap().install().unwrap();
+        Command::new(&arguments[0]).args(&arguments[1..]).stdin(Stdio::null()).output().unwrap()
+    };
+    thread::spawn(run).join().unwrap()
+}
+
+#[test]
+fn a_refused_ptrace_is_told_in_one_line() {
+    for (errno, remedy) in [(Errno::EPERM, "behind a seccomp filter"), (Errno::ENOSYS, "has no ptrace()")] {
+        let output = behind(
+            Rule::call(libc::SYS_ptrace),
+            Action::Refuse(errno),
+            &[TRACE, "--", "sh", "-c", "echo ran"],
+        );
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        assert!(said.contains(&format!("{errno:?}")) && said.contains(remedy), "{said}");
+        assert_eq!(text(&output.stdout), "", "what cannot be traced is not run");
+    }
+}
+
+#[test]
+fn a_filter_that_kills_kills_under_us_too() {
+    let command = ["chroot", "/nonexistent", "true"];
+    let rule = Rule::call(libc::SYS_chroot);
+    let alone = behind(rule, Action::Kill, &command);
+    assert_eq!(alone.status.signal(), Some(libc::SIGSYS));
+    let output = behind(rule, Action::Kill, &[&[TRACE, "--"], &command[..]].concat());
+    assert_eq!(output.status.code(), Some(128 + libc::SIGSYS));
+    assert!(text(&output.stderr).contains("is killed by SIGSYS"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_thousand_processes_are_told_each_once() {
+    let (told, output) = story("i=0; while [ $i -lt 1000 ]; do /bin/true; i=$((i+1)); done; exit 3");
+    assert_eq!(output.status.code(), Some(3));
+    let count = |part: &str| told.lines().filter(|line| line.contains(part)).count();
+    let counts =
+        ["is created by", "executes /bin/true", "ends with status 0", "ends with status 3"].map(count);
+    assert_eq!(counts, [1000, 1000, 1000, 1], "{told}");
+}
+
+#[test]
+fn a_thread_that_executes_takes_its_process_along() {
+    if is_traced() {
+        // The thread of a test is not the first of its process.
+        panic!("{}", Command::new("/bin/echo").arg("executed").exec());
+    }
+    let (told, output) = story_of_test("a_thread_that_executes_takes_its_process_along");
+    assert!(text(&output.stdout).ends_with("executed\n"), "{output:?}");
+    assert!(told.contains("executes /bin/echo executed") && told.contains("ends with status 0"), "{told}");
+}
+
+#[test]
+fn another_name_is_told_from_then_on() {
+    if is_traced() {
+        let _ = nix::unistd::chroot("/nonexistent");
+        nix::sys::prctl::set_name(c"renamed").unwrap();
+        let _ = nix::unistd::chroot("/nonexistent");
+        return;
+    }
+    let (told, _) = story_of_test("another_name_is_told_from_then_on");
+    let names: Vec<bool> = told
+        .lines()
+        .filter(|line| line.contains("root directory"))
+        .map(|line| line.contains(" renamed "))
+        .collect();
+    assert_eq!(names, [false, true], "{told}");
+}
+
+#[test]
+fn a_program_of_32_bits_is_told_as_such() {
+    if cfg!(not(target_arch = "x86_64")) {
+        return eprintln!("skip: no such program for this machine");
+    }
+    // elf(5): a header, one segment, and exit(7) as i386 has it.
+    let header: [u32; 13] =
+        [0x464c_457f, 0x0001_0101, 0, 0, 0x0003_0002, 1, 0x0804_8054, 52, 0, 0, 0x0020_0034, 1, 0];
+    let segment: [u32; 8] = [1, 0, 0x0804_8000, 0x0804_8000, 96, 96, 5, 4096];
+    let code = [0x31, 0xc0, 0x40, 0xb3, 7, 0xcd, 0x80, 0, 0, 0, 0, 0];
+    let words = header.into_iter().chain(segment).flat_map(u32::to_le_bytes);
+    let program = Kept::new();
+    fs::write(program.path(), words.chain(code).collect::<Vec<u8>>()).unwrap();
+    fs::set_permissions(program.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    if Command::new(program.path()).status().ok().and_then(|status| status.code()) != Some(7) {
+        return eprintln!("skip: this kernel runs no program of 32 bits");
+    }
+    let output = trace(&["--width", "400", "--", program.path()]);
+    assert_eq!(output.status.code(), Some(7));
+    assert!(text(&output.stderr).contains("runs a program of 32 bits"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn every_byte_goes_through() {
+    let bytes: Vec<u8> = (0..1_000_003_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut trace = Command::new(TRACE);
+    trace.args(["-o", "/dev/null", "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut trace = trace.spawn().unwrap();
+    let mut input = trace.stdin.take().unwrap();
+    let sent = bytes.clone();
+    let writer = thread::spawn(move || input.write_all(&sent));
+    let output = trace.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success() && output.stdout == bytes);
+}
+
+#[test]
+fn a_closed_standard_error_is_no_reason_to_fail() {
+    let line = format!("{TRACE} -- sh -c 'echo out; exit 3' 2>&-");
+    let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), b"out\n".as_slice()));
+}
+
+#[test]
+fn who_is_traced_traces_nobody() {
+    let output = trace(&["-o", "/dev/null", "--", TRACE, "--", "true"]);
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("ns-trace itself is traced, by process"), "{said}");
+    // Each of the two would wait for the other.
+    let line = format!("{TRACE} -p $(awk '/TracerPid/ {{ print $2 }}' /proc/$$/status)");
+    let (_, output) = story(&line);
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("traces ns-trace itself"), "{said}");
+}
+
+#[test]
+fn an_ordinary_user_is_told_of_no_new_privs() {
+    let line = "grep NoNewPrivs /proc/self/status";
+    let directory = Kept::new();
+    let output = if nix::unistd::geteuid().is_root() {
+        if !is_there("setpriv") {
+            return eprintln!("skip: setpriv is not installed");
+        }
+        // Where nobody else finds it.
+        fs::copy(TRACE, directory.path()).unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let user = ["--reuid", "65534", "--regid", "65534", "--clear-groups", directory.path()];
+        Command::new("setpriv").args(user).args(["--", "sh", "-c", line]).output().unwrap()
+    } else {
+        trace(&["--", "sh", "-c", line])
+    };
+    assert_eq!(text(&output.stdout), "NoNewPrivs:\t1\n", "{output:?}");
+    assert!(text(&output.stderr).starts_with("no_new_privs is set"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_key_of_the_terminal_reaches_the_program_once() {
+    if !is_there("setsid") {
+        return eprintln!("skip: setsid is not installed");
+    }
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let slave = || Stdio::from(terminal.slave.try_clone().unwrap());
+    let traps = "trap 'n=$((n+1)); echo caught $n.' INT; trap 'echo changed.' WINCH";
+    let line = format!("{traps}; echo ready.; while :; do read x; test \"$x\" = end && exit 5; done");
+    // A shell cannot catch what was ignored when it began, as SIGINT is of a job in the background.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", "setsid", "--ctty", "--wait"]);
+    command.args([TRACE, "-o", "/dev/null", "--", "sh", "-c", &line]);
+    let mut child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
+    let mut screen =
+        Screen { terminal: File::from(terminal.master.try_clone().unwrap()), seen: String::new() };
+    screen.wait_for("ready.");
+    screen.terminal.write_all(b"\x03").unwrap();
+    screen.wait_for("caught 1.");
+    let size = rustix::termios::Winsize { ws_row: 33, ws_col: 99, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&terminal.master, size).unwrap();
+    screen.wait_for("changed.");
+    screen.terminal.write_all(b"\x03").unwrap();
+    screen.wait_for("caught 2.");
+    screen.terminal.write_all(b"end\n").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(5), "{}", screen.seen);
+    assert!(!screen.seen.contains("caught 3"), "{}", screen.seen);
+}
+
+/// What a terminal shows.
+struct Screen {
+    terminal: File,
+    seen: String,
+}
+
+impl Screen {
+    fn wait_for(&mut self, part: &str) {
+        while !self.seen.contains(part) {
+            let mut fds = [rustix::event::PollFd::new(&self.terminal, rustix::event::PollFlags::IN)];
+            let deadline = rustix::event::Timespec { tv_sec: 60, tv_nsec: 0 };
+            assert_eq!(rustix::event::poll(&mut fds, Some(&deadline)).unwrap(), 1, "{part}: {}", self.seen);
+            let mut room = [0; 4096];
+            let length =
+                self.terminal.as_fd().try_clone_to_owned().map(File::from).unwrap().read(&mut room).unwrap();
+            self.seen += &text(&room[..length]);
+        }
+    }
+}
