@@ -9,11 +9,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
 
 use exercise::{Attempt, Event, Exercise, Learner, Look, State, Store, clear};
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
 use nix::unistd::{getgid, getpid, getuid};
 use ns_core::idmap::IdMaps;
 use ns_core::{
@@ -24,9 +21,12 @@ use tempfile::TempDir;
 
 #[path = "../../ns-core/tests/plain/mod.rs"]
 mod plain;
+#[path = "facts/spent.rs"]
+mod spent;
 
 use plain::Ending::{Passed, Skipped};
 use plain::{Answer, Check};
+use spent::processor_time;
 
 const CHECKS: &[Check] = &[
     ("the_untouched_machine_meets_nothing", the_untouched_machine_meets_nothing),
@@ -469,17 +469,6 @@ fn a_file_is_handed_out() -> Answer {
     store.keep(&attempt)?;
     assert_eq!(fs::read_to_string(attempt.dir.join("a.c"))?, "/* docs/c/a.c */");
     Ok(Passed)
-}
-
-/// What this process and those that it waited for have used. Unlike a clock's, it is the same on a busy machine.
-fn processor_time() -> std::result::Result<Duration, Box<dyn Error>> {
-    let of = |who| -> std::result::Result<Duration, Box<dyn Error>> {
-        let used = getrusage(who)?;
-        let (user, system) = (used.user_time(), used.system_time());
-        let microseconds = u64::try_from((user + system).num_microseconds())?;
-        Ok(Duration::from_micros(microseconds))
-    };
-    Ok(of(UsageWho::RUSAGE_SELF)? + of(UsageWho::RUSAGE_CHILDREN)?)
 }
 
 fn a_look_is_cheap() -> Answer {

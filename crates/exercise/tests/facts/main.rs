@@ -22,6 +22,7 @@ mod privileges;
 mod processes;
 mod scene;
 mod settings;
+mod spent;
 
 fn main() -> ExitCode {
     signals::start_afresh().and_then(|()| host::remember()).expect("a procfs at /proc");
