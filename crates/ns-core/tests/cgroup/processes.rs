@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ns_core::Pid;
 
 /// Seconds after which nothing may be left of a killed owner.
-pub(crate) const SOON: Duration = Duration::from_secs(2);
+pub(crate) const SOON: Duration = Duration::from_secs(5);
 
 /// The variable by which the processes of a role are known: its descendants inherit it.
 pub(crate) const TOKEN: &str = "NS_CORE_TEST_TOKEN";
