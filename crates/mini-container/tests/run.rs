@@ -154,7 +154,8 @@ fn a_terminal_that_is_asked_for_is_there() {
         format!("{PROGRAM} run -it --rm {} sh -c '[ -t 0 ] && echo at a terminal'", rootfs.0.display());
     let output =
         Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
-    assert!(said(&output).ends_with("at a terminal"), "{output:?}");
+    // script(1) types the end of its own input, and the terminal may echo it.
+    assert!(said(&output).contains("at a terminal"), "{output:?}");
 }
 
 #[test]
