@@ -152,9 +152,8 @@ fn a_terminal_that_is_asked_for_is_there() {
     let rootfs = rootfs("tty");
     let command =
         format!("{PROGRAM} run -it --rm {} sh -c '[ -t 0 ] && echo at a terminal'", rootfs.0.display());
-    let output =
-        Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
-    // script(1) types the end of its own input, and the terminal may echo it.
+    let output = plain::at_a_terminal(&command).output().unwrap();
+    // The terminal may echo the end of input.
     assert!(said(&output).contains("at a terminal"), "{output:?}");
 }
 
@@ -352,8 +351,7 @@ fn runs(arguments: &str) -> bool {
 fn a_shell_at_a_terminal_has_job_control() {
     let rootfs = rootfs("jobs");
     let command = format!("{PROGRAM} run {} sh -i", rootfs.0.display());
-    let mut script = Command::new("timeout")
-        .args(["30", "script", "-qec", &command, "/dev/null"])
+    let mut script = plain::at_a_terminal(&command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

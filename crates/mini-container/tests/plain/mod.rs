@@ -22,6 +22,17 @@ pub(crate) fn program() -> String {
     std::env::var("CARGO_BIN_EXE_mini-container").unwrap_or_else(|_| PROGRAM.into())
 }
 
+/// A command of the shell at a terminal of script(1)'s, which prints what the terminal shows. It types the end of its own
+/// input there, if that ends.
+pub(crate) fn at_a_terminal(command: &str) -> Command {
+    let mut script = Command::new("timeout");
+    script
+        .arg(PATIENCE.as_secs().to_string())
+        .args(["script", "-qec", command, "/dev/null"])
+        .stdin(Stdio::null());
+    script
+}
+
 /// A directory that is removed when it is dropped.
 pub(crate) struct Directory(pub(crate) PathBuf);
 
