@@ -22,8 +22,14 @@ pub(crate) fn program() -> String {
     std::env::var("CARGO_BIN_EXE_mini-container").unwrap_or_else(|_| PROGRAM.into())
 }
 
-/// A command of the shell at a terminal of script(1)'s, which prints what the terminal shows. It types the end of its own
-/// input there, if that ends.
+/// What a terminal shows of a command of the shell that reads nothing.
+pub(crate) fn shown_at_a_terminal(command: &str) -> String {
+    let output = at_a_terminal(command).output().unwrap();
+    // script(1) types the end of its own input, and the terminal may echo that.
+    said(&output).replace('\r', "").replace("^@", "").trim_end().into()
+}
+
+/// A command of the shell at a terminal of script(1)'s, which prints what the terminal shows.
 pub(crate) fn at_a_terminal(command: &str) -> Command {
     let mut script = Command::new("timeout");
     script
