@@ -100,7 +100,7 @@ fn nothing_typed_is_read_through_standard_error() {
             "echo ready $((6*7)) >&2; stty raw -echo <&2; (read line <&2; echo \"got $line\" >&2) & sleep 1";
         let command = format!("exec {PROGRAM} run {} sh -c '{script}' {streams}", rootfs.0.display());
         let mut terminal = Terminal::with(&["sh", "-c", &command]);
-        let settings = terminal.settings();
+        let settings = terminal.settings_before();
         terminal.shows("ready 42\r\n");
         terminal.types("secret\n");
         let (status, settings_after, text) = terminal.ends_showing();
@@ -118,7 +118,7 @@ fn what_is_typed_goes_in_where_standard_input_is_the_terminal() {
     let script = "readlink /proc/self/fd/0; read line; echo \"got $line\"";
     let command = format!("exec {PROGRAM} run {} sh -c '{script}' >{}", rootfs.0.display(), output.display());
     let mut terminal = Terminal::with(&["sh", "-c", &command]);
-    let settings = terminal.settings();
+    let settings = terminal.settings_before();
     terminal.types("hello\n");
     let (status, settings_after) = terminal.ends();
     assert_eq!((status, settings_after), (Some(0), settings));

@@ -16,11 +16,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use residue::{Machine, Run, settled};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::ensure::ensure;
+use crate::ensure::{PATIENCE, ensure};
 use crate::experiment::{Experiment, Transcript, WHOLE};
 
-/// A machine under load is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// At so many moments of a run it is killed.
 const MOMENTS: u32 = 6;
 

@@ -7,10 +7,10 @@ use std::process::{Command, Output, Stdio};
 use libtest_mimic::{Completion, Failed};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use residue::{Run, SETTLE, settled};
+use residue::{Run, settled};
 use serde_json::Value;
 
-use crate::ensure::ensure;
+use crate::ensure::{PATIENCE, ensure};
 use crate::experiment::Experiment;
 use crate::terminal::Terminal;
 
@@ -112,7 +112,7 @@ pub(crate) fn it_has_job_control(experiment: &Experiment) -> Result<Completion, 
             .env("SHELL", "/bin/bash")
             .env("TERM", "dumb");
         let mut terminal = Terminal::of(&mut command);
-        let settings = terminal.settings();
+        let settings = terminal.settings_before();
         terminal.shows("] $ ");
         terminal.types(JOB);
         terminal.shows("started 42\r\n");
@@ -236,7 +236,13 @@ pub(crate) fn it_leaves_nothing(experiment: &Experiment) -> Result<Completion, F
             ensure(line == "started 42\n", || format!("it does not start: {line:?}"))?;
             ensure(child.try_wait()?.is_none(), || "it does not wait for its jobs".into())?;
             kill_one(child.id(), victim)?;
-            child.wait()?;
+            let (runs, _) = settled(PATIENCE, || match child.try_wait() {
+                Ok(Some(_)) => Vec::new(),
+                other => vec![format!("{other:?}")],
+            });
+            ensure(runs.is_empty(), || {
+                format!("process {victim} was killed, and it has not ended: {runs:?}")
+            })?;
             nothing_is_left(&run, child.id())
                 .map_err(|left| format!("process {victim} was killed: {left}"))?;
 
@@ -264,13 +270,13 @@ fn kill_one(pid: u32, victim: usize) -> Result<(), Failed> {
     let look = || {
         if chain(pid).len() > victim { Vec::new() } else { vec![format!("only {:?} are there", chain(pid))] }
     };
-    let (lacking, _) = settled(SETTLE, look);
+    let (lacking, _) = settled(PATIENCE, look);
     let pid = chain(pid).get(victim).copied().ok_or_else(|| lacking.join(""))?;
     Ok(kill(Pid::from_raw(pid), Signal::SIGKILL)?)
 }
 
 fn nothing_is_left(run: &Run, pid: u32) -> Result<(), String> {
-    let (left, _) = settled(SETTLE, || run.left(pid));
+    let (left, _) = settled(PATIENCE, || run.left(pid));
     run.end();
     if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
 }

@@ -2,20 +2,21 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
-/// A machine under load is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::ensure::PATIENCE;
 
 /// A terminal, and a program for which it is the controlling terminal.
 #[derive(Debug)]
 pub struct Terminal {
     screen: OwnedFd,
     program: Child,
+    /// As the program found it.
+    settings_before: String,
     /// The output so far, and the position after the last text that was waited for.
     text: String,
     seen: usize,
@@ -50,9 +51,10 @@ impl Terminal {
         let mut settings = tcgetattr(&end).unwrap();
         settings.local_modes.insert(LocalModes::NOFLSH);
         tcsetattr(&end, OptionalActions::Now, &settings).unwrap();
+        let settings_before = settings_of(&end);
         let copy = || end.try_clone().unwrap();
         let program = program.stdin(copy()).stdout(copy()).stderr(copy()).spawn().unwrap();
-        Terminal { screen, program, text: String::new(), seen: 0 }
+        Terminal { screen, program, settings_before, text: String::new(), seen: 0 }
     }
 
     /// Types keys.
@@ -155,9 +157,12 @@ impl Terminal {
     /// # Panics
     /// When the terminal is gone.
     pub fn settings(&self) -> String {
-        let Termios { input_modes, output_modes, control_modes, local_modes, .. } =
-            tcgetattr(&self.screen).unwrap();
-        format!("{input_modes:?} {output_modes:?} {control_modes:?} {local_modes:?}")
+        settings_of(&self.screen)
+    }
+
+    /// Its settings before the program began.
+    pub fn settings_before(&self) -> String {
+        self.settings_before.clone()
     }
 
     /// The program's process ID.
@@ -202,4 +207,9 @@ impl Terminal {
     pub fn hangs_up(self) -> Child {
         self.program
     }
+}
+
+fn settings_of(terminal: &OwnedFd) -> String {
+    let Termios { input_modes, output_modes, control_modes, local_modes, .. } = tcgetattr(terminal).unwrap();
+    format!("{input_modes:?} {output_modes:?} {control_modes:?} {local_modes:?}")
 }

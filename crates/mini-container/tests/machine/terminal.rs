@@ -54,7 +54,7 @@ fn use_job_control(terminal: &mut Terminal) {
 /// Runs all steps in a shell that is the container's command.
 fn shell(before_it: &[&str], program: &str, rootfs: &str, options: &[&str], command: &[&str]) {
     let mut terminal = Terminal::with(&[before_it, &[program, "run"], options, &[rootfs], command].concat());
-    let settings = terminal.settings();
+    let settings = terminal.settings_before();
     use_job_control(&mut terminal);
     terminal.types("exit 5\n");
     let (status, settings_after) = terminal.ends();
@@ -138,7 +138,7 @@ pub(crate) fn the_terminal_is_set_back_however_it_ends() -> Result<Completion, F
         let path = rootfs.0.to_str().unwrap();
         let mut terminal =
             Terminal::with(&[PROGRAM, "run", path, "sh", "-c", "echo ready $((6*7)); exec sleep 1000"]);
-        let settings = terminal.settings();
+        let settings = terminal.settings_before();
         terminal.shows("ready 42\r\n");
         assert_ne!(terminal.settings(), settings, "what is typed goes on byte by byte");
         kill(signal, terminal.pid());
