@@ -5,8 +5,9 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::{Uid, User};
-use ns_core::{Batch, NsFile, NsId};
+use ns_core::{Batch, Kind, NsFile, NsId, namespace};
 use rustix::fs::{CWD, Mode, OFlags, openat, stat};
 
 use crate::model::{Map, Process};
@@ -89,6 +90,21 @@ impl Processes {
         }
         self.batch.close(descriptor);
         Some(bytes)
+    }
+
+    /// A namespace of a process, opened.
+    ///
+    /// # Errors
+    /// ENOENT or ESRCH if it has ended; EACCES if the caller may not know.
+    pub(crate) fn namespace(&self, pid: i32, kind: Kind) -> Result<NsFile, Option<Errno>> {
+        let path = self.path(pid, "ns").join(kind.link());
+        NsFile::open(path.display().to_string()).map_err(|error| error.errno())
+    }
+
+    /// Whether a process is in a namespace, as far as the caller may know.
+    pub(crate) fn is_in(&self, pid: i32, id: NsId) -> bool {
+        let link = fs::read_link(self.path(pid, "ns").join(id.kind.link()));
+        link.is_ok_and(|link| namespace::parse_link(&link.to_string_lossy()) == Some((id.kind, id.ino)))
     }
 
     /// Asks an open namespace for its relations, and closes it.

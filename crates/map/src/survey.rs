@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
+use nix::errno::Errno;
 use ns_core::mount::mountinfo;
 use ns_core::{Kind, NsFile, NsId, namespace};
 use shell::Mark;
@@ -55,10 +56,10 @@ impl Survey {
         let mut map = Map { schema: 1, ..Map::default() };
         let mut processes = Processes::of(&self.proc);
         let pids = count(&self.proc, &mut map, go_on)?;
+        relate(&mut map, &mut processes, &pids, self.serials, go_on);
         for namespace in map.namespaces.values_mut().take_while(|_| go_on()) {
             namespace.first = namespace.lowest.and_then(|pid| processes.get(pid));
         }
-        relate(&mut map, &mut processes, self.serials, go_on);
         find_mounts(&mut map, &mut processes, go_on);
         if self.held {
             descriptors::find(&mut map, &mut processes, &pids, go_on);
@@ -107,18 +108,41 @@ fn count(proc: &Path, map: &mut Map, go_on: &mut dyn FnMut() -> bool) -> Result<
 
 /// Asks each namespace that has members for its owner and its parent. Those that are found so and have no member are
 /// added.
-fn relate(map: &mut Map, processes: &mut Processes, serials: bool, go_on: &mut dyn FnMut() -> bool) {
+fn relate(
+    map: &mut Map,
+    processes: &mut Processes,
+    pids: &[i32],
+    serials: bool,
+    go_on: &mut dyn FnMut() -> bool,
+) {
     let known: Vec<(NsId, i32)> =
         map.namespaces.values().filter_map(|namespace| Some((namespace.id, namespace.lowest?))).collect();
     for (id, pid) in known.into_iter().take_while(|_| go_on()) {
-        let path = processes.path(pid, "ns").join(id.kind.link());
-        // It may have ended by now, or be one of another user.
-        let Ok(file) = NsFile::open(path.display().to_string()) else { continue };
+        let file = match processes.namespace(pid, id.kind) {
+            Ok(file) => file,
+            Err(errno) if has_ended(errno) => {
+                // All of its members may have ended since they were counted, or only that one.
+                map.namespaces.remove(&id);
+                let left = pids.iter().filter(|pid| processes.is_in(**pid, id));
+                let left: Vec<i32> = left.copied().collect();
+                let Some(lowest) = left.iter().min() else { continue };
+                (map.at(id).members, map.at(id).lowest) = (left.len(), Some(*lowest));
+                let Ok(file) = processes.namespace(*lowest, id.kind) else { continue };
+                file
+            }
+            // It is one of another user.
+            Err(_) => continue,
+        };
         if serials {
             map.at(id).serial = file.serial().ok();
         }
         processes.relate(map, id, file);
     }
+}
+
+/// What open(2) answers below /proc/PID once the process has ended.
+fn has_ended(errno: Option<Errno>) -> bool {
+    matches!(errno, Some(Errno::ENOENT | Errno::ESRCH))
 }
 
 /// Finds the namespaces that are bind-mounted somewhere: in any mount namespace that has a member.
@@ -180,5 +204,34 @@ fn tell_cgroups(map: &mut Map, processes: &mut Processes, go_on: &mut dyn FnMut(
     for namespace in map.namespaces.values_mut().take_while(|_| go_on()) {
         let text = namespace.lowest.map(|pid| processes.cgroups(pid));
         namespace.cgroup = text.and_then(|text| cgroups.of(&text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Our UTS namespace, of which a process that has ended was counted; and what is known of it after all.
+    fn after_the_end_of_its_first(pids: &[i32]) -> Option<(usize, Option<i32>)> {
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let mut map = Map::default();
+        let id = NsFile::open("/proc/self/ns/uts").unwrap().id().unwrap();
+        (map.at(id).members, map.at(id).lowest) = (2, child.id().try_into().ok());
+        relate(&mut map, &mut Processes::of(Path::new("/proc")), pids, false, &mut || true);
+        map.namespaces.get(&id).map(|namespace| (namespace.members, namespace.lowest))
+    }
+
+    #[test]
+    fn a_namespace_whose_members_have_all_ended_is_gone() {
+        assert_eq!(after_the_end_of_its_first(&[]), None);
+    }
+
+    #[test]
+    fn a_namespace_whose_first_member_has_ended_has_the_others() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(after_the_end_of_its_first(&[own]), Some((1, Some(own))));
     }
 }

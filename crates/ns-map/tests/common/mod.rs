@@ -27,6 +27,11 @@ impl Shell {
         Shell { child, input, output }
     }
 
+    /// The PID of unshare(1).
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What `line` prints on its first line; nothing if user namespaces are not to be had here.
     pub(crate) fn ask(&mut self, line: &str) -> Option<String> {
         writeln!(self.input, "{line}").ok()?;
