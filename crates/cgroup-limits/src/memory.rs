@@ -193,9 +193,7 @@ pub(crate) const ANSWER_OTHERWISE: Step = Step {
         lab.compare(GROUP, false, true, take_beside_another)?
             .shows(inside(FRUGAL).is("killed by SIGKILL"))?;
         lab.compare(HIGH, false, true, grow_a_little)?.shows(
-            inside(RESULT).is("survives")
-                & outside("memory.events counts high").is("yes")
-                & outside("oom_kill").is(0),
+            outside("memory.events counts high").is("yes").in_both_arms(inside(RESULT).is("survives") & outside("oom_kill").is(0)),
         )
     },
 };

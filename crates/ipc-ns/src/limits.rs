@@ -100,9 +100,7 @@ pub(crate) const WRITE_LIMITS: Step = Step {
             lab.compare(claim, Namespaces::NONE, Namespaces::IPC, |namespaces| {
                 write_inside(files, namespaces)
             })?
-            .shows(
-                inside("read inside afterwards").is("as written") & inside(changed_outside(files)).is(0),
-            )?;
+            .shows(inside(changed_outside(files)).is(0).in_both_arms(inside("read inside afterwards").is("as written")))?;
         }
         let mut rows = Vec::new();
         for (file, written) in OF_SYSV.into_iter().chain(OF_MQUEUE) {
@@ -177,8 +175,9 @@ pub(crate) const READ_AN_OPEN_LIMIT: Step = Step {
     ],
     claims: &[OPENED, GONE],
     run: |lab| {
-        lab.compare(OPENED, false, true, read_after_leaving)?
-            .shows(inside("read from the open file").is("4242") & inside("opened again").is("8192"))?;
+        lab.compare(OPENED, false, true, read_after_leaving)?.shows(
+            inside("read from the open file").is("4242").in_both_arms(inside("opened again").is("8192")),
+        )?;
         lab.compare(GONE, true, false, read_when_gone)?.shows(first().from("OK").to("ENOENT"))
     },
 };

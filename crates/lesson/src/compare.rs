@@ -173,13 +173,14 @@ impl Lab {
 }
 
 impl Compared<'_> {
-    /// Judges by whether the effect is to be seen in either arm. Where an arm shows neither the effect nor its absence,
+    /// Judges by whether the effect is to be seen in either arm: in the control any part of it, in the treatment all of
+    /// it. Where an arm shows neither the effect nor its absence,
     /// since this machine gave an answer that is none of those, the claim is skipped. So is one whose verdict is not as
     /// expected where this machine is the reason for the answers. A seccomp filter that refuses a call answers as the
     /// kernel does. A verdict that is as expected is never touched.
     ///
     /// # Errors
-    /// When an arm reported nothing, or nothing by a name that the effect asks for. When the claim is not of this step,
+    /// When an arm lacks what is so in both, and this machine is not the reason. When an arm reported nothing, or nothing by a name that the effect asks for. When the claim is not of this step,
     /// or judged already. When the output cannot be written.
     pub fn shows(self, effect: Effect) -> Result<()> {
         let Compared { lab, claim, arms } = self;
@@ -188,7 +189,7 @@ impl Compared<'_> {
         if control.is_empty() || treatment.is_empty() {
             bail!("the claim '{}' has an arm in which nothing was seen", claim.id);
         }
-        let shown = effect.in_both(&control, &treatment);
+        let shown = effect.shown_by(&control, &treatment);
         let shown = shown.map_err(|missing| {
             let names = [&control, &treatment].map(|facts| names(facts));
             anyhow::anyhow!(
@@ -202,7 +203,9 @@ impl Compared<'_> {
         if let Some(unmet) = shown.iter().find_map(refusal::third_answer) {
             return lab.skip(claim, unmet);
         }
-        let [before, after] = shown.map(|shown| shown == Shown::Present);
+        let lacks = [&control, &treatment].map(|facts| effect.lacking(facts));
+        // What the control shows in part, the factor does not bring about.
+        let [before, after] = [shown[0] != Shown::Absent, shown[1] == Shown::Present && lacks[1].is_empty()];
         let verdict = judge(before, after);
         let expectation = Expectation::from(claim.expect);
         // Without its factor no claim may hold, and that is all that is expected then.
@@ -211,9 +214,11 @@ impl Compared<'_> {
         } else {
             expectation.allows(verdict, lab.kernel())
         };
-        if !expected && !lab.is_sabotaged() {
+        let undecided = !lacks[0].is_empty() || expected && !lacks[1].is_empty();
+        if undecided || !expected && !lab.is_sabotaged() {
             let wants = expectation.allows(Verdict::Holds, lab.kernel());
-            let mut against = effect.against(&treatment, wants);
+            let mut against = lacks.concat();
+            against.extend(effect.against(&treatment, wants));
             if wants && before {
                 against.extend(effect.against(&control, false));
             }
@@ -221,6 +226,17 @@ impl Compared<'_> {
             if let Some(unmet) = refusal::explains(&against, &all) {
                 return lab.skip(claim, unmet);
             }
+        }
+        if undecided {
+            let (arm, facts) =
+                if lacks[0].is_empty() { ("treatment", &lacks[1]) } else { ("control", &lacks[0]) };
+            let told = |fact: &&Fact| format!("{} = {}", typed(fact), fact.value);
+            let facts: Vec<_> = facts.iter().map(told).collect();
+            bail!(
+                "the claim '{}' lacks in its {arm} what is so in both arms: {}",
+                claim.id,
+                facts.join(", ")
+            );
         }
         let rows = rows(&claim, &control, &treatment)?;
         lab.settle_as(&claim, verdict, expected)?;
@@ -256,6 +272,10 @@ fn rows(claim: &Claim, control: &[Fact], treatment: &[Fact]) -> Result<Vec<Row>>
 
 /// The names by which facts can be asked for, as an experiment asks.
 fn names(facts: &[Fact]) -> String {
-    let typed = |fact: &Fact| format!("{}({:?})", fact.view.word(), fact.what);
     facts.iter().map(typed).collect::<Vec<_>>().join(", ")
+}
+
+/// A fact, as an experiment asks for it.
+fn typed(fact: &Fact) -> String {
+    format!("{}({:?})", fact.view.word(), fact.what)
 }

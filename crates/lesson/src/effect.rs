@@ -3,21 +3,51 @@
 //! Each [`Effect`] names the facts on which it rests, and what each of them reads. So a misspelt name is found whatever
 //! the kernel answers. An answer that is neither of the two values, such as ENOSYS where OK or EPERM are the answers,
 //! is a third thing.
+//!
+//! # Several facts
+//!
+//! `a & b` are the **parts** of one effect: the factor brings about each of them. The control shows none, and the
+//! treatment all. So neither of them hides that the other was there without the factor.
+//!
+//! What is so with the factor and without it is no part. It is said by [`Effect::in_both_arms`]: what a sentence says
+//! of both arms, and what has to be so for the effect to mean something.
+//!
+//! ```
+//! use lesson::{inside, outside};
+//! // "Writing 10% to pids.max fails with EINVAL, and the old limit stays." The control writes what is allowed.
+//! let effect = outside("write").is("EINVAL").in_both_arms(outside("pids.max").is("5"));
+//! // "A new UTS namespace keeps its names": the control has the names of its creator.
+//! let effect = inside("hostname").is("inside") & inside("NIS domain name").is("inside.example");
+//! # drop(effect);
+//! ```
+//!
+//! | | in the control | in the treatment |
+//! |---|---|---|
+//! | `a & b` | any of them: inconclusive | not all of them: refuted |
+//! | `a.in_both_arms(b)` | no b: skipped or broken | no b: refuted. Where that is expected: skipped or broken |
+//!
+//! So a slip is found. A part that the factor does not change is inconclusive, and what is so in both arms makes no
+//! verdict come out as expected. The claim is skipped if this machine is the reason.
 
 use std::ops::BitAnd;
 
 use ns_core::{Errno, Fact, Outcome, Value, View};
 
-/// What the two arms of a claim are held against: one condition, or several joined by `&`.
+/// What the two arms of a claim are held against: the parts of the effect, and what is so in both arms.
 #[must_use = "an effect does nothing until an arm is held against it"]
-pub struct Effect(Vec<Condition>);
+pub struct Effect {
+    parts: Vec<Condition>,
+    in_both: Vec<Condition>,
+}
 
 /// What one arm shows of an effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
-    /// The effect.
+    /// The effect: all its parts.
     Present,
-    /// No effect.
+    /// Some of its parts. In a control that is as bad as all, in a treatment as none.
+    InPart,
+    /// No effect: none of its parts.
     Absent,
     /// Neither: the kernel gave an answer that the experiment does not know what to make of.
     Neither {
@@ -112,7 +142,7 @@ pub fn last() -> Ask {
     Ask(Which::Last)
 }
 
-/// Every fact of an arm. A condition on it is met when all meet it.
+/// Every fact of an arm. A condition on it is a part for each of them, as if they were joined by `&`.
 pub fn every() -> Ask {
     Ask(Which::Every)
 }
@@ -151,7 +181,7 @@ impl Ask {
     }
 
     fn with(self, wanted: Wanted) -> Effect {
-        Effect(vec![Condition { ask: self, wanted }])
+        Effect { parts: vec![Condition { ask: self, wanted }], in_both: Vec::new() }
     }
 
     /// The facts that are meant.
@@ -189,20 +219,29 @@ impl From {
 impl BitAnd for Effect {
     type Output = Effect;
 
-    /// Both effects at once. Each is looked at in any case, so that no name goes unread.
+    /// Both effects, each of which the factor has to bring about. Each is looked at in any case, so that no name goes
+    /// unread.
     fn bitand(mut self, other: Effect) -> Effect {
-        self.0.extend(other.0);
+        self.parts.extend(other.parts);
+        self.in_both.extend(other.in_both);
         self
     }
 }
 
 impl Effect {
+    /// And this is so with the factor and without it.
+    pub fn in_both_arms(mut self, also: Effect) -> Effect {
+        self.in_both.extend(also.parts);
+        self.in_both.extend(also.in_both);
+        self
+    }
+
     /// Holds both arms against the effect.
     ///
     /// # Errors
     /// [`NoSuchFact`] for a name that an arm does not report.
-    pub(crate) fn in_both(&self, control: &[Fact], treatment: &[Fact]) -> Result<[Shown; 2], NoSuchFact> {
-        for ask in self.0.iter().flat_map(Condition::asks) {
+    pub(crate) fn shown_by(&self, control: &[Fact], treatment: &[Fact]) -> Result<[Shown; 2], NoSuchFact> {
+        for ask in self.parts.iter().chain(&self.in_both).flat_map(Condition::asks) {
             if [control, treatment].iter().any(|facts| ask.find(facts).is_empty()) {
                 return Err(NoSuchFact { asked: ask.typed() });
             }
@@ -212,19 +251,39 @@ impl Effect {
 
     /// The facts by which an arm does not show what is wanted of it: the effect, or no effect.
     pub(crate) fn against<'a>(&self, facts: &'a [Fact], wanted: bool) -> Vec<&'a Fact> {
-        let against = self.0.iter().filter(|condition| condition.of(facts) != presence(wanted));
-        against.flat_map(|condition| condition.asks().flat_map(|ask| ask.find(facts))).collect()
+        not_as(&self.parts, presence(wanted), facts)
+    }
+
+    /// The facts by which an arm lacks what is so in both.
+    pub(crate) fn lacking<'a>(&self, facts: &'a [Fact]) -> Vec<&'a Fact> {
+        not_as(&self.in_both, Shown::Present, facts)
     }
 
     fn of(&self, facts: &[Fact]) -> Shown {
-        let shown: Vec<Shown> = self.0.iter().map(|condition| condition.of(facts)).collect();
-        let neither = shown.iter().find(|shown| matches!(shown, Shown::Neither { .. }));
-        match neither {
-            Some(neither) => neither.clone(),
-            None if shown.iter().all(|shown| *shown == Shown::Present) => Shown::Present,
-            None => Shown::Absent,
+        let mut in_both = self.in_both.iter().map(|condition| condition.of(facts));
+        let neither = in_both.find(|shown| matches!(shown, Shown::Neither { .. }));
+        neither.unwrap_or_else(|| together(self.parts.iter().map(|part| part.of(facts))))
+    }
+}
+
+/// The facts of those conditions that do not show this.
+fn not_as<'a>(conditions: &[Condition], wanted: Shown, facts: &'a [Fact]) -> Vec<&'a Fact> {
+    let others = conditions.iter().filter(|condition| condition.of(facts) != wanted);
+    others.flat_map(|condition| condition.asks().flat_map(|ask| ask.find(facts))).collect()
+}
+
+/// What several parts come to.
+fn together(parts: impl Iterator<Item = Shown>) -> Shown {
+    let mut whole = None;
+    for part in parts {
+        match whole {
+            _ if matches!(part, Shown::Neither { .. }) => return part,
+            None => whole = Some(part),
+            Some(ref shown) if *shown == part => {}
+            Some(_) => whole = Some(Shown::InPart),
         }
     }
+    whole.unwrap_or(Shown::Absent)
 }
 
 impl Condition {
@@ -237,16 +296,7 @@ impl Condition {
     }
 
     fn of(&self, facts: &[Fact]) -> Shown {
-        let found = self.ask.find(facts);
-        let mut shown = if found.is_empty() { Shown::Absent } else { Shown::Present };
-        for fact in found {
-            match self.met_by(fact, facts) {
-                Shown::Present => {}
-                Shown::Absent => shown = Shown::Absent,
-                neither => return neither,
-            }
-        }
-        shown
+        together(self.ask.find(facts).into_iter().map(|fact| self.met_by(fact, facts)))
     }
 
     fn met_by(&self, fact: &Fact, facts: &[Fact]) -> Shown {
@@ -308,7 +358,7 @@ mod tests {
     }
 
     fn shown(effect: &Effect, facts: &[Fact]) -> Shown {
-        effect.in_both(facts, facts).unwrap()[0].clone()
+        effect.shown_by(facts, facts).unwrap()[0].clone()
     }
 
     #[test]
@@ -338,9 +388,9 @@ mod tests {
     fn a_name_that_no_arm_reports_is_found_behind_a_condition_that_is_not_met() {
         let effect = inside("call()").is("EPERM") & inside("cal()").is("EPERM");
         let done = answered(None);
-        assert_eq!(effect.in_both(&done, &done), Err(NoSuchFact { asked: "inside \"cal()\"".into() }));
+        assert_eq!(effect.shown_by(&done, &done), Err(NoSuchFact { asked: "inside \"cal()\"".into() }));
         let other_side = outside("call()").is("EPERM");
-        assert!(other_side.in_both(&done, &done).is_err());
+        assert!(other_side.shown_by(&done, &done).is_err());
     }
 
     #[test]
@@ -350,10 +400,10 @@ mod tests {
             vec![Fact::inside("child", "x", 1), Fact::inside("child", "y", 1)],
         ];
         for [control, treatment] in [[&one, &both], [&both, &one]] {
-            let missing = inside("x").is(1).in_both(control, treatment);
+            let missing = inside("x").is(1).shown_by(control, treatment);
             assert_eq!(missing, Err(NoSuchFact { asked: "inside \"x\"".into() }));
         }
-        assert!(inside("x").is(1).in_both(&both, &both).is_ok());
+        assert!(inside("x").is(1).shown_by(&both, &both).is_ok());
     }
 
     #[test]
@@ -361,8 +411,32 @@ mod tests {
         let facts = [Fact::inside("child", "name", "a"), Fact::outside("name", "b")];
         assert_eq!(shown(&inside("name").same_as(outside("name")), &facts), Shown::Absent);
         assert_eq!(shown(&inside("name").differs_from(outside("name")), &facts), Shown::Present);
-        assert_eq!(shown(&every().is("a"), &facts), Shown::Absent);
+        assert_eq!(shown(&every().is("a"), &facts), Shown::InPart);
         assert_eq!(shown(&(first().is("a") & last().is("b")), &facts), Shown::Present);
+    }
+
+    #[test]
+    fn an_effect_is_there_in_all_its_parts_and_absent_in_none_of_them() {
+        let facts = [Fact::inside("child", "x", 1), Fact::inside("child", "y", 2)];
+        let is = |x: i64, y: i64| shown(&(inside("x").is(x) & inside("y").is(y)), &facts);
+        assert_eq!(
+            [is(1, 2), is(1, 0), is(0, 2), is(0, 0)],
+            [Shown::Present, Shown::InPart, Shown::InPart, Shown::Absent]
+        );
+    }
+
+    #[test]
+    fn what_is_so_in_both_arms_is_no_part_and_is_looked_at_in_each() {
+        let facts = [Fact::inside("child", "x", 1), Fact::inside("child", "y", 2)];
+        let of = |y: i64| inside("x").is(0).in_both_arms(inside("y").is(y));
+        assert_eq!([shown(&of(2), &facts), shown(&of(0), &facts)], [Shown::Absent, Shown::Absent]);
+        assert_eq!(of(2).lacking(&facts), Vec::<&Fact>::new());
+        assert_eq!(of(0).lacking(&facts), [&facts[1]]);
+        let misspelt = inside("x").is(1).in_both_arms(inside("z").is(1)).shown_by(&facts, &facts);
+        assert_eq!(misspelt, Err(NoSuchFact { asked: "inside \"z\"".into() }));
+        let refused = answered(Some(Errno::ENOSYS));
+        let neither = Shown::Neither { what: "call()".into(), errno: Errno::ENOSYS };
+        assert_eq!(shown(&first().is("ENOSYS").in_both_arms(first().is("OK")), &refused), neither);
     }
 
     #[test]

@@ -59,11 +59,14 @@ pub(crate) const SET_ON_THE_COPY: Step = Step {
             &["set on the copy", "mountinfo", "to inside", "to outside", "bind"],
             rows,
         )?;
-        lab.compare(SHARED, Private, Shared, copy)?.shows(says("shared:N", "yes", "yes"))?;
-        lab.compare(PRIVATE, Shared, Private, copy)?.shows(says("no mark", "no", "no"))?;
-        lab.compare(SLAVE, Shared, Slave, copy)?.shows(says("master:N", "yes", "no"))?;
-        lab.compare(UNBINDABLE, Private, Unbindable, copy)?
-            .shows(says("unbindable", "no", "no") & inside("mount --bind").is("EINVAL"))
+        lab.compare(SHARED, Private, Shared, copy)?.shows(propagates("shared:N", "yes"))?;
+        lab.compare(PRIVATE, Shared, Private, copy)?.shows(propagates("no mark", "no"))?;
+        lab.compare(SLAVE, Shared, Slave, copy)?.shows(is_slave())?;
+        lab.compare(UNBINDABLE, Private, Unbindable, copy)?.shows(
+            (inside("mountinfo").is("unbindable") & inside("mount --bind").is("EINVAL")).in_both_arms(
+                inside("propagates to inside").is("no") & outside("propagates to outside").is("no"),
+            ),
+        )
     },
 };
 
@@ -252,11 +255,17 @@ fn tag(target: &str, group: Option<u32>) -> ns_core::Result<String> {
     })
 }
 
-/// The effect that the facts of [`both_ways`] have these values.
-pub(crate) fn says(tag: &str, to_inside: &str, to_outside: &str) -> Effect {
+/// The effect that mountinfo has this tag, and that mounts propagate both ways or neither.
+fn propagates(tag: &str, both_ways: &str) -> Effect {
     inside("mountinfo").is(tag)
-        & inside("propagates to inside").is(to_inside)
-        & outside("propagates to outside").is(to_outside)
+        & inside("propagates to inside").is(both_ways)
+        & outside("propagates to outside").is(both_ways)
+}
+
+/// The effect that a shared mount's copy no longer sends mount events. It receives them in any case.
+pub(crate) fn is_slave() -> Effect {
+    let sends_none = inside("mountinfo").is("master:N") & outside("propagates to outside").is("no");
+    sends_none.in_both_arms(inside("propagates to inside").is("yes"))
 }
 
 /// A row of the table, whose columns are the facts of [`both_ways`] in their order.

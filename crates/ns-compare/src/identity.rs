@@ -83,8 +83,9 @@ pub(crate) const LOOK_FOR_CHILDREN: Step = Step {
     claims: &[NO_CHILD_YET],
     run: |lab| {
         lab.compare(NO_CHILD_YET, Namespaces::NONE, Namespaces::PID, for_children)?.shows(
-            inside("open(pid_for_children)").is("ENOENT")
-                & inside("open(…) after the first child").from("ENOENT").to("OK"),
+            inside("open(pid_for_children)")
+                .is("ENOENT")
+                .in_both_arms(inside("open(…) after the first child").from("ENOENT").to("OK")),
         )
     },
 };

@@ -225,8 +225,10 @@ fn show_answers(lab: &mut Lab, answers: &Arms<Vec<Fact>>) -> Result<()> {
 
 fn refuses_all_but_user() -> Effect {
     let answer = |kind: Kind| inside(format!("unshare({})", kind.flag()));
-    let others = of_this_kernel().kinds().filter(|kind| *kind != Kind::User);
-    others.fold(answer(Kind::User).from("EPERM").to("OK"), |effect, kind| effect & answer(kind).is("EPERM"))
+    let user = answer(Kind::User).from("EPERM").to("OK");
+    let others = of_this_kernel().kinds().filter(|kind| !matches!(kind, Kind::User | Kind::Uts));
+    let refused = others.fold(answer(Kind::Uts).is("EPERM"), |all, kind| all & answer(kind).is("EPERM"));
+    refused.in_both_arms(user)
 }
 
 /// A bit that is no flag of unshare() or setns().

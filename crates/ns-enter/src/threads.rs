@@ -59,10 +59,7 @@ pub(crate) const ENTER_BY_A_THREAD: Step = Step {
         uts::set_hostname("outside")?;
         let container = start(Namespaces::UTS, take_name)?;
         let uts = of(&container, Kind::Uts)?;
-        lab.compare(ALONE, false, true, |by_another| enter_by_thread(&uts, by_another))?.shows(
-            inside("hostname of the thread that entered").is(NAME)
-                & inside("hostname of the first thread").is("outside"),
-        )
+        lab.compare(ALONE, false, true, |by_another| enter_by_thread(&uts, by_another))?.shows(inside("hostname of the first thread").is("outside").in_both_arms(inside("hostname of the thread that entered").is(NAME)))
     },
 };
 
@@ -72,7 +69,7 @@ fn refuses_what_threads_share() -> Effect {
     let refused =
         answer(Kind::User).is("EINVAL") & answer(Kind::Mnt).is("EINVAL") & answer(Kind::Time).is("EUSERS");
     let others = kinds().filter(|kind| !matches!(kind, Kind::User | Kind::Mnt | Kind::Time));
-    others.fold(refused, |effect, kind| effect & answer(kind).from("EINVAL").to("OK"))
+    others.fold(refused, |effect, kind| effect.in_both_arms(answer(kind).from("EINVAL").to("OK")))
 }
 
 fn try_each(container: &Child, beside: bool) -> Result<Vec<Fact>> {

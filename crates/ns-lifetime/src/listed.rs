@@ -80,9 +80,9 @@ pub(crate) const HOLD_OPEN: Step = Step {
         lab.end(open, Trial::ask)?.shows(exists(Kind::Uts))?;
         lab.end(bound, Trial::ask)?.shows(exists(Kind::Uts))?;
         lab.compare(BY_NAME, false, true, by_name)?.shows(
-            inside("setns(…, CLONE_NEWUTS)").from("EINVAL").to("OK")
-                & inside("hostname after setns()").is("kept")
-                & inside(BY_LINK).is("OK"),
+            (inside("setns(…, CLONE_NEWUTS)").from("EINVAL").to("OK")
+                & inside("hostname after setns()").is("kept"))
+            .in_both_arms(inside(BY_LINK).is("OK")),
         )?;
         lab.compare(IN_ITSELF, false, true, bind_a_mount_namespace)?.shows(first().from("OK").to("EINVAL"))
     },
@@ -193,8 +193,7 @@ pub(crate) const MOUNT: Step = Step {
         lab.end(proc, Trial::ask)?.shows(exists(Kind::Pid))?;
         lab.end(mqueue, Trial::ask)?.shows(exists(Kind::Ipc))?;
         lab.end(outlives, |mut creator| Ok(creator.facts()?))?.shows(
-            inside("open(\"…/queue\", O_CREAT)").from("OK").to("EACCES")
-                & inside("the filesystem").is("mqueue"),
+            inside("open(\"…/queue\", O_CREAT)").from("OK").to("EACCES").in_both_arms(inside("the filesystem").is("mqueue")),
         )
     },
 };

@@ -144,8 +144,9 @@ const START_SIDE_BY_SIDE: Step = Step {
     claims: &[SAME_NUMBER],
     run: |lab| {
         lab.compare(SAME_NUMBER, Namespaces::NONE, Namespaces::PID, two_side_by_side)?.shows(
-            inside("getpid() of one").same_as(inside("getpid() of the other"))
-                & outside("PID of one").differs_from(outside("PID of the other")),
+            inside("getpid() of one")
+                .same_as(inside("getpid() of the other"))
+                .in_both_arms(outside("PID of one").differs_from(outside("PID of the other"))),
         )
     },
 };

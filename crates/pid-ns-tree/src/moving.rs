@@ -159,7 +159,7 @@ pub(crate) const START_A_THREAD: Step = Step {
     claims: &[NO_THREAD],
     run: |lab| {
         lab.compare(NO_THREAD, Namespaces::NONE, Namespaces::PID, start_a_thread)?
-            .shows(inside("thread created").is(false) & inside(BEFORE).is("OK"))
+            .shows(inside("thread created").is(false).in_both_arms(inside(BEFORE).is("OK")))
     },
 };
 
@@ -191,7 +191,7 @@ pub(crate) const RECOVER_FROM_ENOMEM: Step = Step {
 
 /// The caller keeps its PID and namespace. Its next child has three PIDs: in the experiment's namespace, A and the new one.
 fn moves_the_child_only() -> Effect {
-    inside(CHANGED).is(false) & inside(MOVED).is(false) & inside(CHILD).that(lists(3))
+    inside(CHILD).that(lists(3)).in_both_arms(inside(CHANGED).is(false) & inside(MOVED).is(false))
 }
 
 /// Runs `change`, and reports the caller before and after it, and its next child.

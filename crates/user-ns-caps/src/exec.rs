@@ -106,7 +106,7 @@ pub(crate) const FILL_AMBIENT: Step = Step {
 };
 
 fn all_kept() -> Effect {
-    inside(BEFORE).is("all") & inside(AFTER).is("all")
+    inside(AFTER).is("all").in_both_arms(inside(BEFORE).is("all"))
 }
 
 /// Executes this program as user `uid` of a new user namespace.

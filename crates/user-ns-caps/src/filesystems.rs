@@ -145,11 +145,15 @@ fn filesystems() -> ns_core::Result<Vec<(&'static str, Option<Kind>)>> {
     Ok(FILESYSTEMS.iter().copied().filter(|(name, _)| here(name)).collect())
 }
 
-/// Each filesystem can be mounted, except the one that never can.
+/// Each filesystem that shows namespaces can be mounted. Those that show none can be in any case, except the one that
+/// never can.
 fn all_but_one() -> ns_core::Result<Effect> {
-    let can = |(name, _)| inside(mounting(name)).from("EPERM").to("OK");
-    let never = inside(mounting(NEVER)).is("EPERM");
-    Ok(filesystems()?.into_iter().map(can).fold(never, |all, one| all & one))
+    let can = |name| inside(mounting(name)).from("EPERM").to("OK");
+    let (show, others): (Vec<_>, Vec<_>) = filesystems()?.into_iter().partition(|(_, shows)| shows.is_some());
+    let in_both =
+        others.into_iter().fold(inside(mounting(NEVER)).is("EPERM"), |all, (name, _)| all & can(name));
+    let shown = show.into_iter().map(|(name, _)| can(name)).reduce(|all, one| all & one);
+    Ok(shown.unwrap_or_else(|| can(PROC_FS)).in_both_arms(in_both))
 }
 
 fn mount_each(owns_what_they_show: bool) -> Result<Vec<Fact>> {

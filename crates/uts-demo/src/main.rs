@@ -122,9 +122,8 @@ const SET_OUTSIDE: Step = Step {
     claims: &[COPY],
     run: |lab| {
         lab.compare(COPY, Namespaces::NONE, Namespaces::UTS, rename_outside)?.shows(
-            inside("hostname at first").is("outside")
-                & inside("hostname later").is("outside")
-                & inside("NIS domain name later").is("outside.example"),
+            (inside("hostname later").is("outside") & inside("NIS domain name later").is("outside.example"))
+                .in_both_arms(inside("hostname at first").is("outside")),
         )
     },
 };
@@ -162,8 +161,9 @@ const TAKE_TURNS: Step = Step {
     run: |lab| {
         let matrices = lab.arms(Namespaces::NONE, Namespaces::UTS, matrix::take_turns)?;
         matrices.treatment().show(lab)?;
-        lab.judge(HEARD, matrices.map(|matrix| matrix.facts()))
-            .shows(outside("read by members").is("6 of 6") & outside("read by others").is("0 of 10"))
+        lab.judge(HEARD, matrices.map(|matrix| matrix.facts())).shows(
+            outside("read by others").is("0 of 10").in_both_arms(outside("read by members").is("6 of 6")),
+        )
     },
 };
 
@@ -210,7 +210,9 @@ const ENTER: Step = Step {
         container.fact()?; // its hostname is set
         lab.actor(&container)?;
         lab.compare(ENTERED, None, Some(container.pid()), visit)?.shows(
-            inside("hostname at first").is("outside") & inside("hostname after setns()").is("container"),
+            inside("hostname after setns()")
+                .is("container")
+                .in_both_arms(inside("hostname at first").is("outside")),
         )
     },
 };
