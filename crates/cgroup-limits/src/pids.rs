@@ -69,7 +69,8 @@ pub(crate) const LIMIT_PIDS: Step = Step {
         lab.compare(MAX, false, true, fork_past_a_limit)?
             .shows(inside("fork()").is("EAGAIN") & inside("children created").is(3))?;
         lab.compare(BELOW, false, true, lower_the_limit)?
-            .shows(inside("fork()").is("EAGAIN").in_both_arms(outside("pids.current").is(4)))?;
+            .in_both_arms(outside("pids.current").is(4))
+            .shows(inside("fork()").is("EAGAIN"))?;
         lab.compare(MOVED_IN, false, true, add_one)?
             .shows(first().from("EAGAIN").to("OK") & outside("pids.current").is(2))?;
         // In the control both count it: pids.events of an ancestor covers its whole subtree.

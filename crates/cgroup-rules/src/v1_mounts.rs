@@ -93,9 +93,9 @@ pub(crate) const NAME_A_HIERARCHY: Step = Step {
         let (name, parent) = named(&parents).context("a hierarchy with a name alone")?;
         lab.saw(Fact::outside("the hierarchy", Value::Name(name.clone())))?;
         let v2 = CgroupParent::require(CgroupRequest::AnyV2)?;
-        lab.compare(NAMED, &v2, parent, read_line)?.shows(
-            outside("line in /proc/PID/cgroup has name=").is("yes").in_both_arms(outside("members").is(1)),
-        )
+        lab.compare(NAMED, &v2, parent, read_line)?
+            .in_both_arms(outside("members").is(1))
+            .shows(outside("line in /proc/PID/cgroup has name=").is("yes"))
     },
 };
 

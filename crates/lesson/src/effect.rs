@@ -6,46 +6,51 @@
 //!
 //! # Several facts
 //!
-//! `a & b` are the **parts** of one effect: the factor brings about each of them. The control shows none, and the
-//! treatment all. So neither of them hides that the other was there without the factor.
+//! `a & b` are the parts of one effect: the factor brings about each of them. The control shows none, the treatment all.
+//! So neither hides that the other was there without the factor.
 //!
-//! What is so with the factor and without it is no part. It is said by [`Effect::in_both_arms`]: what a sentence says
-//! of both arms, and what has to be so for the effect to mean something.
+//! What is so with the factor and without it is no part, and [`Compared::in_both_arms`] says it: what the sentence says
+//! of both arms, or what has to be so before the effect means anything.
 //!
 //! ```
-//! use lesson::{inside, outside};
-//! // "Writing 10% to pids.max fails with EINVAL, and the old limit stays." The control writes what is allowed.
-//! let effect = outside("write").is("EINVAL").in_both_arms(outside("pids.max").is("5"));
-//! // "A new UTS namespace keeps its names": the control has the names of its creator.
-//! let effect = inside("hostname").is("inside") & inside("NIS domain name").is("inside.example");
-//! # drop(effect);
+//! # use lesson::{Claim, Lab, inside, outside};
+//! # use ns_core::{Fact, Namespaces};
+//! # fn judge(lab: &mut Lab, [NONSENSE, NAMES]: [Claim; 2], write_limit: fn(&str) -> anyhow::Result<Vec<Fact>>,
+//! #     rename_inside: fn(Namespaces) -> anyhow::Result<Vec<Fact>>) -> anyhow::Result<()> {
+//! // "Writing 10% to pids.max fails with EINVAL, and the old limit stays." The control writes the old limit.
+//! lab.compare(NONSENSE, "5", "10%", write_limit)?
+//!     .in_both_arms(outside("cat pids.max").is("5"))
+//!     .shows(outside("write").is("EINVAL"))?;
+//! // "A new UTS namespace has two names of its own."
+//! lab.compare(NAMES, Namespaces::NONE, Namespaces::UTS, rename_inside)?
+//!     .shows(outside("hostname").is("outside") & outside("NIS domain name").is("outside.example"))
+//! # }
 //! ```
 //!
 //! | | in the control | in the treatment |
 //! |---|---|---|
-//! | `a & b` | any of them: inconclusive | not all of them: refuted |
-//! | `a.in_both_arms(b)` | no b: skipped or broken | no b: refuted. Where that is expected: skipped or broken |
+//! | `.shows(a & b)` | any of them: inconclusive | not all of them: refuted |
+//! | `.in_both_arms(c)` | no c: skipped or broken | no c: refuted; where that is expected, skipped or broken |
 //!
-//! So a slip is found. A part that the factor does not change is inconclusive, and what is so in both arms makes no
-//! verdict come out as expected. The claim is skipped if this machine is the reason.
+//! So a slip is found: a part that the factor does not change is inconclusive. And where c is missing, no verdict comes
+//! out as expected. The claim is skipped if this machine is the reason, and else the experiment is broken.
+//!
+//! [`Compared::in_both_arms`]: crate::Compared::in_both_arms
 
 use std::ops::BitAnd;
 
 use ns_core::{Errno, Fact, Outcome, Value, View};
 
-/// What the two arms of a claim are held against: the parts of the effect, and what is so in both arms.
+/// What the two arms of a claim are held against: one condition, or several joined by `&`.
 #[must_use = "an effect does nothing until an arm is held against it"]
-pub struct Effect {
-    parts: Vec<Condition>,
-    in_both: Vec<Condition>,
-}
+pub struct Effect(Vec<Condition>);
 
 /// What one arm shows of an effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
     /// The effect: all its parts.
     Present,
-    /// Some of its parts. In a control that is as bad as all, in a treatment as none.
+    /// Some of its parts, and others not.
     InPart,
     /// No effect: none of its parts.
     Absent,
@@ -181,7 +186,7 @@ impl Ask {
     }
 
     fn with(self, wanted: Wanted) -> Effect {
-        Effect { parts: vec![Condition { ask: self, wanted }], in_both: Vec::new() }
+        Effect(vec![Condition { ask: self, wanted }])
     }
 
     /// The facts that are meant.
@@ -222,26 +227,18 @@ impl BitAnd for Effect {
     /// Both effects, each of which the factor has to bring about. Each is looked at in any case, so that no name goes
     /// unread.
     fn bitand(mut self, other: Effect) -> Effect {
-        self.parts.extend(other.parts);
-        self.in_both.extend(other.in_both);
+        self.0.extend(other.0);
         self
     }
 }
 
 impl Effect {
-    /// And this is so with the factor and without it.
-    pub fn in_both_arms(mut self, also: Effect) -> Effect {
-        self.in_both.extend(also.parts);
-        self.in_both.extend(also.in_both);
-        self
-    }
-
     /// Holds both arms against the effect.
     ///
     /// # Errors
     /// [`NoSuchFact`] for a name that an arm does not report.
-    pub(crate) fn shown_by(&self, control: &[Fact], treatment: &[Fact]) -> Result<[Shown; 2], NoSuchFact> {
-        for ask in self.parts.iter().chain(&self.in_both).flat_map(Condition::asks) {
+    pub(crate) fn in_both(&self, control: &[Fact], treatment: &[Fact]) -> Result<[Shown; 2], NoSuchFact> {
+        for ask in self.0.iter().flat_map(Condition::asks) {
             if [control, treatment].iter().any(|facts| ask.find(facts).is_empty()) {
                 return Err(NoSuchFact { asked: ask.typed() });
             }
@@ -251,25 +248,13 @@ impl Effect {
 
     /// The facts by which an arm does not show what is wanted of it: the effect, or no effect.
     pub(crate) fn against<'a>(&self, facts: &'a [Fact], wanted: bool) -> Vec<&'a Fact> {
-        not_as(&self.parts, presence(wanted), facts)
-    }
-
-    /// The facts by which an arm lacks what is so in both.
-    pub(crate) fn lacking<'a>(&self, facts: &'a [Fact]) -> Vec<&'a Fact> {
-        not_as(&self.in_both, Shown::Present, facts)
+        let against = self.0.iter().filter(|condition| condition.of(facts) != presence(wanted));
+        against.flat_map(|condition| condition.asks().flat_map(|ask| ask.find(facts))).collect()
     }
 
     fn of(&self, facts: &[Fact]) -> Shown {
-        let mut in_both = self.in_both.iter().map(|condition| condition.of(facts));
-        let neither = in_both.find(|shown| matches!(shown, Shown::Neither { .. }));
-        neither.unwrap_or_else(|| together(self.parts.iter().map(|part| part.of(facts))))
+        together(self.0.iter().map(|condition| condition.of(facts)))
     }
-}
-
-/// The facts of those conditions that do not show this.
-fn not_as<'a>(conditions: &[Condition], wanted: Shown, facts: &'a [Fact]) -> Vec<&'a Fact> {
-    let others = conditions.iter().filter(|condition| condition.of(facts) != wanted);
-    others.flat_map(|condition| condition.asks().flat_map(|ask| ask.find(facts))).collect()
 }
 
 /// What several parts come to.
@@ -358,7 +343,7 @@ mod tests {
     }
 
     fn shown(effect: &Effect, facts: &[Fact]) -> Shown {
-        effect.shown_by(facts, facts).unwrap()[0].clone()
+        effect.in_both(facts, facts).unwrap()[0].clone()
     }
 
     #[test]
@@ -388,9 +373,9 @@ mod tests {
     fn a_name_that_no_arm_reports_is_found_behind_a_condition_that_is_not_met() {
         let effect = inside("call()").is("EPERM") & inside("cal()").is("EPERM");
         let done = answered(None);
-        assert_eq!(effect.shown_by(&done, &done), Err(NoSuchFact { asked: "inside \"cal()\"".into() }));
+        assert_eq!(effect.in_both(&done, &done), Err(NoSuchFact { asked: "inside \"cal()\"".into() }));
         let other_side = outside("call()").is("EPERM");
-        assert!(other_side.shown_by(&done, &done).is_err());
+        assert!(other_side.in_both(&done, &done).is_err());
     }
 
     #[test]
@@ -400,10 +385,10 @@ mod tests {
             vec![Fact::inside("child", "x", 1), Fact::inside("child", "y", 1)],
         ];
         for [control, treatment] in [[&one, &both], [&both, &one]] {
-            let missing = inside("x").is(1).shown_by(control, treatment);
+            let missing = inside("x").is(1).in_both(control, treatment);
             assert_eq!(missing, Err(NoSuchFact { asked: "inside \"x\"".into() }));
         }
-        assert!(inside("x").is(1).shown_by(&both, &both).is_ok());
+        assert!(inside("x").is(1).in_both(&both, &both).is_ok());
     }
 
     #[test]
@@ -423,20 +408,6 @@ mod tests {
             [is(1, 2), is(1, 0), is(0, 2), is(0, 0)],
             [Shown::Present, Shown::InPart, Shown::InPart, Shown::Absent]
         );
-    }
-
-    #[test]
-    fn what_is_so_in_both_arms_is_no_part_and_is_looked_at_in_each() {
-        let facts = [Fact::inside("child", "x", 1), Fact::inside("child", "y", 2)];
-        let of = |y: i64| inside("x").is(0).in_both_arms(inside("y").is(y));
-        assert_eq!([shown(&of(2), &facts), shown(&of(0), &facts)], [Shown::Absent, Shown::Absent]);
-        assert_eq!(of(2).lacking(&facts), Vec::<&Fact>::new());
-        assert_eq!(of(0).lacking(&facts), [&facts[1]]);
-        let misspelt = inside("x").is(1).in_both_arms(inside("z").is(1)).shown_by(&facts, &facts);
-        assert_eq!(misspelt, Err(NoSuchFact { asked: "inside \"z\"".into() }));
-        let refused = answered(Some(Errno::ENOSYS));
-        let neither = Shown::Neither { what: "call()".into(), errno: Errno::ENOSYS };
-        assert_eq!(shown(&first().is("ENOSYS").in_both_arms(first().is("OK")), &refused), neither);
     }
 
     #[test]

@@ -61,12 +61,10 @@ pub(crate) const SET_ON_THE_COPY: Step = Step {
         )?;
         lab.compare(SHARED, Private, Shared, copy)?.shows(propagates("shared:N", "yes"))?;
         lab.compare(PRIVATE, Shared, Private, copy)?.shows(propagates("no mark", "no"))?;
-        lab.compare(SLAVE, Shared, Slave, copy)?.shows(is_slave())?;
-        lab.compare(UNBINDABLE, Private, Unbindable, copy)?.shows(
-            (inside("mountinfo").is("unbindable") & inside("mount --bind").is("EINVAL")).in_both_arms(
-                inside("propagates to inside").is("no") & outside("propagates to outside").is("no"),
-            ),
-        )
+        lab.compare(SLAVE, Shared, Slave, copy)?.in_both_arms(receives()).shows(sends_none())?;
+        lab.compare(UNBINDABLE, Private, Unbindable, copy)?
+            .in_both_arms(inside("propagates to inside").is("no") & outside("propagates to outside").is("no"))
+            .shows(inside("mountinfo").is("unbindable") & inside("mount --bind").is("EINVAL"))
     },
 };
 
@@ -262,10 +260,14 @@ fn propagates(tag: &str, both_ways: &str) -> Effect {
         & outside("propagates to outside").is(both_ways)
 }
 
-/// The effect that a shared mount's copy no longer sends mount events. It receives them in any case.
-pub(crate) fn is_slave() -> Effect {
-    let sends_none = inside("mountinfo").is("master:N") & outside("propagates to outside").is("no");
-    sends_none.in_both_arms(inside("propagates to inside").is("yes"))
+/// The effect that the copy of a shared mount sends no mount events.
+pub(crate) fn sends_none() -> Effect {
+    inside("mountinfo").is("master:N") & outside("propagates to outside").is("no")
+}
+
+/// It receives them.
+pub(crate) fn receives() -> Effect {
+    inside("propagates to inside").is("yes")
 }
 
 /// A row of the table, whose columns are the facts of [`both_ways`] in their order.

@@ -39,9 +39,9 @@ pub(crate) const NEST_TO_THE_LIMIT: Step = Step {
         let as_many = move |levels: &Value| {
             levels.as_i64().is_some_and(|it| if first { it == MOST } else { (1..MOST).contains(&it) })
         };
-        lab.compare(DEEPEST, Namespaces::NONE, Namespaces::PID, |namespaces| nest(namespaces, first))?.shows(
-            (inside(MADE).that(as_many) & inside(NEXT).is("ENOSPC")).in_both_arms(outside(BESIDE).is("OK")),
-        )
+        lab.compare(DEEPEST, Namespaces::NONE, Namespaces::PID, |namespaces| nest(namespaces, first))?
+            .in_both_arms(outside(BESIDE).is("OK"))
+            .shows(inside(MADE).that(as_many) & inside(NEXT).is("ENOSPC"))
     },
 };
 

@@ -58,9 +58,9 @@ pub(crate) const MOUNT_WITH_PIDNS: Step = Step {
     run: |lab| {
         // Before Linux 6.18 the option is unknown, and nothing is mounted.
         let known = inside("mount()").that(|answer| *answer == "OK" || *answer == "EINVAL");
-        lab.compare(OTHERS, false, true, procfs_of_b)?.shows(
-            (inside(LISTED).is(vec![Value::Pid(1)]) & inside(SELF).is("ENOENT")).in_both_arms(known),
-        )
+        lab.compare(OTHERS, false, true, procfs_of_b)?
+            .in_both_arms(known)
+            .shows(inside(LISTED).is(vec![Value::Pid(1)]) & inside(SELF).is("ENOENT"))
     },
 };
 
@@ -77,7 +77,9 @@ pub(crate) const MOUNT_WITH_SUBSET: Step = Step {
     by_hand: &[hand("unshare -Urpf --mount-proc sh -c 'mount -t proc -o subset=pid proc /mnt; echo /mnt/*; ls /proc/uptime /mnt/uptime'").prints("/mnt/1 /mnt/self /mnt/thread-self\nENOENT\n/proc/uptime"), ],
     claims: &[SUBSET],
     run: |lab| {
-        lab.compare(SUBSET, "", "subset=pid", second_mount)?.shows(inside("stat(\"/mnt/uptime\")").is("ENOENT").in_both_arms(inside("stat(\"/proc/uptime\")").from("ENOENT").to("OK")))
+        lab.compare(SUBSET, "", "subset=pid", second_mount)?
+            .in_both_arms(inside("stat(\"/proc/uptime\")").from("ENOENT").to("OK"))
+            .shows(inside("stat(\"/mnt/uptime\")").is("ENOENT"))
     },
 };
 

@@ -39,9 +39,9 @@ pub(crate) const REGISTER_A_FORMAT: Step = Step {
         // ENOEXEC.
         // Before Linux 6.7 root inside cannot mount it: EPERM.
         let known = inside(MOUNT).that(|answer| *answer == "OK" || *answer == "EPERM");
-        lab.compare(OWN_FORMATS, false, true, register)?.shows(
-            inside(EXECVE).from("ENOEXEC").to("ENOENT").in_both_arms(known & outside(EXECVE).is("ENOEXEC")),
-        )
+        lab.compare(OWN_FORMATS, false, true, register)?
+            .in_both_arms(known & outside(EXECVE).is("ENOEXEC"))
+            .shows(inside(EXECVE).from("ENOEXEC").to("ENOENT"))
     },
 };
 
