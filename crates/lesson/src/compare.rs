@@ -229,6 +229,7 @@ impl Compared<'_> {
         } else {
             expectation.allows(verdict, lab.kernel())
         };
+        // Without what is so in both arms no verdict comes out as expected.
         let undecided = !lacks[0].is_empty() || expected && !lacks[1].is_empty();
         if undecided || !expected && !lab.is_sabotaged() {
             let wants = expectation.allows(Verdict::Holds, lab.kernel());
