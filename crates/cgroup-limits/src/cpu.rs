@@ -60,7 +60,8 @@ pub(crate) const LIMIT_CPU: Step = Step {
             burner.fact()?;
             Ok([throttled("nr_throttled above", &pair.above)?, throttled("nr_throttled below", &pair.below)?])
         })?
-        .shows(outside("nr_throttled above").is("more than 0") & outside("nr_throttled below").is(0))
+        .in_both_arms(outside("nr_throttled below").is(0))
+        .shows(outside("nr_throttled above").is("more than 0"))
     },
 };
 

@@ -82,14 +82,12 @@ pub(crate) const FREEZE_AND_KILL: Step = Step {
         // A controller that the kernel has and the cgroup lacks would give ENOENT. The child has no controller.
         lab.compare(NO_CONTROLLER, "nonsense", "freezer", |name| enable(&Pair::bare()?.below, name))?
             .shows(first().from("EINVAL").to("ENOENT"))?;
-        lab.compare(FREEZES, false, true, freeze_above)?.shows(
-            outside("cgroup.events: frozen").is("yes")
-                & outside("the process answers").is("no")
-                & outside("it answers after the thaw").is("yes"),
-        )?;
-        lab.compare(MOVED_IN, false, true, move_in_and_out)?.shows(
-            outside("the process answers").is("no") & outside("it answers once moved out").is("yes"),
-        )?;
+        lab.compare(FREEZES, false, true, freeze_above)?
+            .in_both_arms(outside("it answers after the thaw").is("yes"))
+            .shows(outside("cgroup.events: frozen").is("yes") & outside("the process answers").is("no"))?;
+        lab.compare(MOVED_IN, false, true, move_in_and_out)?
+            .in_both_arms(outside("it answers once moved out").is("yes"))
+            .shows(outside("the process answers").is("no"))?;
         lab.compare(KILLED, Signal::SIGUSR1, Signal::SIGKILL, signal_while_frozen)?
             .shows(first().is("process ends"))?;
         lab.compare(KILL, false, true, kill_above)?.shows(every().is("killed by SIGKILL"))

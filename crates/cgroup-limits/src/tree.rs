@@ -79,13 +79,13 @@ pub(crate) const GIVE_MORE_BELOW: Step = Step {
         // The sentence would hold if a larger limit were refused.
         lab.compare(CANNOT_EXCEED, 3, 50, give_below)?.shows(first().from("OK").to("EINVAL"))?;
         lab.compare(LEAST, false, true, fork_below)?
-            .shows(outside("cat below/pids.max").is("50") & inside("fork()").is("EAGAIN"))?;
+            .in_both_arms(outside("cat below/pids.max").is("50"))
+            .shows(inside("fork()").is("EAGAIN"))?;
         draw(lab)?;
         lab.compare(LEAST_MEMORY, false, true, take_below)?.shows(inside(RESULT).is("killed by SIGKILL"))?;
-        lab.compare(CPUS, false, true, read_effective_cpus)?.shows(
-            outside("cpuset.cpus is as written").is("yes")
-                & outside("effective CPUs are the parent's").is("yes"),
-        )?;
+        lab.compare(CPUS, false, true, read_effective_cpus)?
+            .in_both_arms(outside("cpuset.cpus is as written").is("yes"))
+            .shows(outside("effective CPUs are the parent's").is("yes"))?;
         show_more_below(lab)
     },
 };
@@ -122,9 +122,11 @@ pub(crate) const WRITE_NO_LIMIT: Step = Step {
     claims: &[ROUNDED, NONSENSE],
     run: |lab| {
         lab.compare(ROUNDED, 0, 1, write_a_page_and)?
-            .shows(outside("bytes rounded off").is(1) & outside("pages read back").is(1))?;
+            .in_both_arms(outside("pages read back").is(1))
+            .shows(outside("bytes rounded off").is(1))?;
         lab.compare(NONSENSE, Quota::Good, Quota::TooSmall, write_quota)?
-            .shows(outside("answer").is("EINVAL") & outside("the limit stays").is("yes"))?;
+            .in_both_arms(outside("the limit stays").is("yes"))
+            .shows(outside("answer").is("EINVAL"))?;
         show_answers(lab)
     },
 };

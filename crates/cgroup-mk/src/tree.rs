@@ -148,9 +148,8 @@ pub(crate) const ENABLE: Step = Step {
         let (controller, parent) = find_controller()?.map_err(Error::Unmet)?;
         lab.saw(Fact::outside("the controller", Value::Name(controller.clone())))?;
         lab.compare(OFFERED, false, true, |enabled| offered(&parent, enabled.then_some(&*controller)))?
-            .shows(
-                outside("both files have the same").is("yes") & outside("controllers of the child").is(1),
-            )?;
+            .in_both_arms(outside("both files have the same").is("yes"))
+            .shows(outside("controllers of the child").is(1))?;
         lab.compare(TOP_DOWN, true, false, |enabled| enable_in_child(&parent, &controller, enabled))?
             .shows(outside("+controller, in the child").is("ENOENT"))?;
         lab.compare(BOTTOM_UP, false, true, |in_child| disable(&parent, &controller, in_child))?

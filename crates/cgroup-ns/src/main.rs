@@ -262,7 +262,8 @@ const ENTER: Step = Step {
     claims: &[ENTERED],
     run: |lab| {
         lab.compare(ENTERED, false, true, read_from_sibling)?
-            .shows(inside("/proc/self/cgroup").is("/../sibling") & outside("still in the sibling").is("yes"))
+            .in_both_arms(outside("still in the sibling").is("yes"))
+            .shows(inside("/proc/self/cgroup").is("/../sibling"))
     },
 };
 

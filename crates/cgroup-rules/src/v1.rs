@@ -126,14 +126,14 @@ pub(crate) const MOVE_IN_V1: Step = Step {
         let [(name, _), (other, _)] = two_parents()?;
         lab.saw(Fact::outside("two v1 hierarchies", Value::Name(format!("{name} and {other}"))))?;
         lab.compare(TWO_PLACES, false, true, move_in_one)?
-            .shows(outside("first hierarchy").is("top") & outside("second hierarchy").is("elsewhere"))?;
-        lab.compare(INNER, false, true, join_both)?.shows(
-            outside("members of top").is(1)
-                & outside("members of top/child").is(1)
-                & outside("top/child has all files of top").is("yes"),
-        )?;
+            .in_both_arms(outside("second hierarchy").is("elsewhere"))
+            .shows(outside("first hierarchy").is("top"))?;
+        lab.compare(INNER, false, true, join_both)?
+            .in_both_arms(outside("top/child has all files of top").is("yes"))
+            .shows(outside("members of top").is(1) & outside("members of top/child").is(1))?;
         lab.compare(THREADS, "cgroup.procs", "tasks", write_thread)?
-            .shows(outside("main thread is in").is("elsewhere") & outside("second thread is in").is("top"))?;
+            .in_both_arms(outside("second thread is in").is("top"))
+            .shows(outside("main thread is in").is("elsewhere"))?;
         lab.compare(RENAME, Version::V2, Version::V1, rename)?.shows(first().from("EPERM").to("OK"))
     },
 };

@@ -94,7 +94,8 @@ pub(crate) const NAME_A_HIERARCHY: Step = Step {
         lab.saw(Fact::outside("the hierarchy", Value::Name(name.clone())))?;
         let v2 = CgroupParent::require(CgroupRequest::AnyV2)?;
         lab.compare(NAMED, &v2, parent, read_line)?
-            .shows(outside("line in /proc/PID/cgroup has name=").is("yes") & outside("members").is(1))
+            .in_both_arms(outside("members").is(1))
+            .shows(outside("line in /proc/PID/cgroup has name=").is("yes"))
     },
 };
 

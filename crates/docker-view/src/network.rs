@@ -127,10 +127,9 @@ pub(crate) const LISTEN: Step = Step {
             Ok((listen(&engine, options, port)?, port))
         })?;
         let files = listeners.clone().try_map(|(listener, port)| whose_network(&listener, port))?;
-        lab.judge(FILES, files).shows(
+        lab.judge(FILES, files).in_both_arms(outside("net/sockstat exists").is("yes")).shows(
             outside("net/route is the host's").is("no")
                 & outside("ns/net is the host's").is("no")
-                & outside("net/sockstat exists").is("yes")
                 & outside("port is in the host's net/tcp").is("no"),
         )?;
         lab.judge(NAMES, listeners.map(|(listener, _)| has_the_names(&listener))).shows(every().is("yes"))

@@ -100,9 +100,8 @@ pub(crate) const WRITE_LIMITS: Step = Step {
             lab.compare(claim, Namespaces::NONE, Namespaces::IPC, |namespaces| {
                 write_inside(files, namespaces)
             })?
-            .shows(
-                inside("read inside afterwards").is("as written") & inside(changed_outside(files)).is(0),
-            )?;
+            .in_both_arms(inside("read inside afterwards").is("as written"))
+            .shows(inside(changed_outside(files)).is(0))?;
         }
         let mut rows = Vec::new();
         for (file, written) in OF_SYSV.into_iter().chain(OF_MQUEUE) {
@@ -178,7 +177,8 @@ pub(crate) const READ_AN_OPEN_LIMIT: Step = Step {
     claims: &[OPENED, GONE],
     run: |lab| {
         lab.compare(OPENED, false, true, read_after_leaving)?
-            .shows(inside("read from the open file").is("4242") & inside("opened again").is("8192"))?;
+            .in_both_arms(inside("opened again").is("8192"))
+            .shows(inside("read from the open file").is("4242"))?;
         lab.compare(GONE, true, false, read_when_gone)?.shows(first().from("OK").to("ENOENT"))
     },
 };

@@ -73,6 +73,7 @@ pub struct Compared<'a> {
     claim: Claim,
     /// None where the claim was skipped.
     arms: Option<Arms<Observation>>,
+    in_both: Option<Effect>,
 }
 
 /// The arms of a claim that are begun, and whose end is awaited together with that of others.
@@ -137,13 +138,13 @@ impl Lab {
     /// What [`Lab::compare`] does for whatever arms.
     fn judge_or_skip(&mut self, begun: Begun<Observation>) -> Result<Compared<'_>> {
         let Begun { claim, arms } = begun;
-        let Some(arms) = arms else { return Ok(Compared { lab: self, claim, arms: None }) };
+        let Some(arms) = arms else { return Ok(Compared { lab: self, claim, arms: None, in_both: None }) };
         match arms {
             Ok(arms) => Ok(self.judge(claim, arms)),
             Err(error) => match refusal::of(&error) {
                 Some(unmet) => {
                     self.skip(claim, unmet)?;
-                    Ok(Compared { lab: self, claim, arms: None })
+                    Ok(Compared { lab: self, claim, arms: None, in_both: None })
                 }
                 None => Err(error),
             },
@@ -168,41 +169,58 @@ impl Lab {
     /// Asks for the verdict on a claim with these arms.
     pub fn judge<O: Into<Observation>>(&mut self, claim: Claim, arms: Arms<O>) -> Compared<'_> {
         let arms = self.asks(&claim).then(|| arms.map(Into::into));
-        Compared { lab: self, claim, arms }
+        Compared { lab: self, claim, arms, in_both: None }
     }
 }
 
 impl Compared<'_> {
-    /// Judges by whether the effect is to be seen in either arm. Where an arm shows neither the effect nor its absence,
-    /// since this machine gave an answer that is none of those, the claim is skipped. So is one whose verdict is not as
-    /// expected where this machine is the reason for the answers. A seccomp filter that refuses a call answers as the
-    /// kernel does. A verdict that is as expected is never touched.
+    /// And this is so in both arms, whatever the factor does: see [`crate::effect`].
+    pub fn in_both_arms(mut self, also: Effect) -> Self {
+        self.in_both = Some(match self.in_both.take() {
+            Some(before) => before & also,
+            None => also,
+        });
+        self
+    }
+
+    /// Judges by whether the effect is to be seen in either arm: any part of it in the control, all of it in the
+    /// treatment. Where an arm shows neither the effect nor its absence, since this machine gave an answer that is none
+    /// of those, the claim is skipped. So is one whose verdict is not as expected where this machine is the reason for
+    /// the answers. A seccomp filter that refuses a call answers as the kernel does. A verdict that is as expected is
+    /// never touched.
     ///
     /// # Errors
-    /// When an arm reported nothing, or nothing by a name that the effect asks for. When the claim is not of this step,
-    /// or judged already. When the output cannot be written.
+    /// When an arm reported nothing, or nothing by a name that the effect asks for. When an arm lacks what is so in both,
+    /// and this machine is not the reason. When the claim is not of this step, or judged already. When the output cannot
+    /// be written.
     pub fn shows(self, effect: Effect) -> Result<()> {
-        let Compared { lab, claim, arms } = self;
+        let Compared { lab, claim, arms, in_both } = self;
         let Some(Arms { control, treatment }) = arms else { return Ok(()) };
         let (control, treatment) = (control.into_facts(), treatment.into_facts());
         if control.is_empty() || treatment.is_empty() {
             bail!("the claim '{}' has an arm in which nothing was seen", claim.id);
         }
-        let shown = effect.in_both(&control, &treatment);
-        let shown = shown.map_err(|missing| {
-            let names = [&control, &treatment].map(|facts| names(facts));
-            anyhow::anyhow!(
-                "the claim '{}' asks for {}, which an arm does not report; the control reports {}; the treatment {}",
-                claim.id,
-                missing.asked,
-                names[0],
-                names[1]
-            )
-        })?;
-        if let Some(unmet) = shown.iter().find_map(refusal::third_answer) {
+        let held_against = |effect: &Effect| {
+            effect.in_both(&control, &treatment).map_err(|missing| {
+                let names = [&control, &treatment].map(|facts| names(facts));
+                anyhow::anyhow!(
+                    "the claim '{}' asks for {}, which an arm does not report; the control reports {}; the treatment {}",
+                    claim.id,
+                    missing.asked,
+                    names[0],
+                    names[1]
+                )
+            })
+        };
+        let shown = held_against(&effect)?;
+        let of_both = in_both.as_ref().map(held_against).transpose()?;
+        if let Some(unmet) = shown.iter().chain(of_both.iter().flatten()).find_map(refusal::third_answer) {
             return lab.skip(claim, unmet);
         }
-        let [before, after] = shown.map(|shown| shown == Shown::Present);
+        let lacks = [&control, &treatment]
+            .map(|facts| in_both.as_ref().map_or_else(Vec::new, |also| also.against(facts, true)));
+        // What the control shows in part, the factor does not bring about.
+        let [before, after] = [shown[0] != Shown::Absent, shown[1] == Shown::Present && lacks[1].is_empty()];
         let verdict = judge(before, after);
         let expectation = Expectation::from(claim.expect);
         // Without its factor no claim may hold, and that is all that is expected then.
@@ -211,9 +229,12 @@ impl Compared<'_> {
         } else {
             expectation.allows(verdict, lab.kernel())
         };
-        if !expected && !lab.is_sabotaged() {
+        // Without what is so in both arms no verdict comes out as expected.
+        let undecided = !lacks[0].is_empty() || expected && !lacks[1].is_empty();
+        if undecided || !expected && !lab.is_sabotaged() {
             let wants = expectation.allows(Verdict::Holds, lab.kernel());
-            let mut against = effect.against(&treatment, wants);
+            let mut against = lacks.concat();
+            against.extend(effect.against(&treatment, wants));
             if wants && before {
                 against.extend(effect.against(&control, false));
             }
@@ -221,6 +242,17 @@ impl Compared<'_> {
             if let Some(unmet) = refusal::explains(&against, &all) {
                 return lab.skip(claim, unmet);
             }
+        }
+        if undecided {
+            let (arm, facts) =
+                if lacks[0].is_empty() { ("treatment", &lacks[1]) } else { ("control", &lacks[0]) };
+            let told = |fact: &&Fact| format!("{} = {}", typed(fact), fact.value);
+            let facts: Vec<_> = facts.iter().map(told).collect();
+            bail!(
+                "the claim '{}' lacks in its {arm} what is so in both arms: {}",
+                claim.id,
+                facts.join(", ")
+            );
         }
         let rows = rows(&claim, &control, &treatment)?;
         lab.settle_as(&claim, verdict, expected)?;
@@ -256,6 +288,10 @@ fn rows(claim: &Claim, control: &[Fact], treatment: &[Fact]) -> Result<Vec<Row>>
 
 /// The names by which facts can be asked for, as an experiment asks.
 fn names(facts: &[Fact]) -> String {
-    let typed = |fact: &Fact| format!("{}({:?})", fact.view.word(), fact.what);
     facts.iter().map(typed).collect::<Vec<_>>().join(", ")
+}
+
+/// A fact, as an experiment asks for it.
+fn typed(fact: &Fact) -> String {
+    format!("{}({:?})", fact.view.word(), fact.what)
 }

@@ -3,6 +3,39 @@
 //! Each [`Effect`] names the facts on which it rests, and what each of them reads. So a misspelt name is found whatever
 //! the kernel answers. An answer that is neither of the two values, such as ENOSYS where OK or EPERM are the answers,
 //! is a third thing.
+//!
+//! # Several facts
+//!
+//! `a & b` are the parts of one effect: the factor brings about each of them. The control shows none, the treatment all.
+//! So neither hides that the other was there without the factor.
+//!
+//! What is so with the factor and without it is no part, and [`Compared::in_both_arms`] says it: what the sentence says
+//! of both arms, or what has to be so before the effect means anything.
+//!
+//! ```
+//! # use lesson::{Claim, Lab, inside, outside};
+//! # use ns_core::{Fact, Namespaces};
+//! # fn judge(lab: &mut Lab, [NONSENSE, NAMES]: [Claim; 2], write_limit: fn(&str) -> anyhow::Result<Vec<Fact>>,
+//! #     rename_inside: fn(Namespaces) -> anyhow::Result<Vec<Fact>>) -> anyhow::Result<()> {
+//! // "Writing 10% to pids.max fails with EINVAL, and the old limit stays." The control writes the old limit.
+//! lab.compare(NONSENSE, "5", "10%", write_limit)?
+//!     .in_both_arms(outside("cat pids.max").is("5"))
+//!     .shows(outside("write").is("EINVAL"))?;
+//! // "A new UTS namespace has two names of its own."
+//! lab.compare(NAMES, Namespaces::NONE, Namespaces::UTS, rename_inside)?
+//!     .shows(outside("hostname").is("outside") & outside("NIS domain name").is("outside.example"))
+//! # }
+//! ```
+//!
+//! | | in the control | in the treatment |
+//! |---|---|---|
+//! | `.shows(a & b)` | any of them: inconclusive | not all of them: refuted |
+//! | `.in_both_arms(c)` | no c: skipped or broken | no c: refuted; where that is expected, skipped or broken |
+//!
+//! So a slip is found: a part that the factor does not change is inconclusive. And where c is missing, no verdict comes
+//! out as expected. The claim is skipped if this machine is the reason, and else the experiment is broken.
+//!
+//! [`Compared::in_both_arms`]: crate::Compared::in_both_arms
 
 use std::ops::BitAnd;
 
@@ -15,9 +48,11 @@ pub struct Effect(Vec<Condition>);
 /// What one arm shows of an effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
-    /// The effect.
+    /// The effect: all its parts.
     Present,
-    /// No effect.
+    /// Some of its parts, and others not.
+    InPart,
+    /// No effect: none of its parts.
     Absent,
     /// Neither: the kernel gave an answer that the experiment does not know what to make of.
     Neither {
@@ -112,7 +147,7 @@ pub fn last() -> Ask {
     Ask(Which::Last)
 }
 
-/// Every fact of an arm. A condition on it is met when all meet it.
+/// Every fact of an arm. A condition on it is a part for each of them, as if they were joined by `&`.
 pub fn every() -> Ask {
     Ask(Which::Every)
 }
@@ -189,7 +224,8 @@ impl From {
 impl BitAnd for Effect {
     type Output = Effect;
 
-    /// Both effects at once. Each is looked at in any case, so that no name goes unread.
+    /// Both effects, each of which the factor has to bring about. Each is looked at in any case, so that no name goes
+    /// unread.
     fn bitand(mut self, other: Effect) -> Effect {
         self.0.extend(other.0);
         self
@@ -217,14 +253,22 @@ impl Effect {
     }
 
     fn of(&self, facts: &[Fact]) -> Shown {
-        let shown: Vec<Shown> = self.0.iter().map(|condition| condition.of(facts)).collect();
-        let neither = shown.iter().find(|shown| matches!(shown, Shown::Neither { .. }));
-        match neither {
-            Some(neither) => neither.clone(),
-            None if shown.iter().all(|shown| *shown == Shown::Present) => Shown::Present,
-            None => Shown::Absent,
+        together(self.0.iter().map(|condition| condition.of(facts)))
+    }
+}
+
+/// What several parts come to.
+fn together(parts: impl Iterator<Item = Shown>) -> Shown {
+    let mut whole = None;
+    for part in parts {
+        match whole {
+            _ if matches!(part, Shown::Neither { .. }) => return part,
+            None => whole = Some(part),
+            Some(ref shown) if *shown == part => {}
+            Some(_) => whole = Some(Shown::InPart),
         }
     }
+    whole.unwrap_or(Shown::Absent)
 }
 
 impl Condition {
@@ -237,16 +281,7 @@ impl Condition {
     }
 
     fn of(&self, facts: &[Fact]) -> Shown {
-        let found = self.ask.find(facts);
-        let mut shown = if found.is_empty() { Shown::Absent } else { Shown::Present };
-        for fact in found {
-            match self.met_by(fact, facts) {
-                Shown::Present => {}
-                Shown::Absent => shown = Shown::Absent,
-                neither => return neither,
-            }
-        }
-        shown
+        together(self.ask.find(facts).into_iter().map(|fact| self.met_by(fact, facts)))
     }
 
     fn met_by(&self, fact: &Fact, facts: &[Fact]) -> Shown {
@@ -361,8 +396,18 @@ mod tests {
         let facts = [Fact::inside("child", "name", "a"), Fact::outside("name", "b")];
         assert_eq!(shown(&inside("name").same_as(outside("name")), &facts), Shown::Absent);
         assert_eq!(shown(&inside("name").differs_from(outside("name")), &facts), Shown::Present);
-        assert_eq!(shown(&every().is("a"), &facts), Shown::Absent);
+        assert_eq!(shown(&every().is("a"), &facts), Shown::InPart);
         assert_eq!(shown(&(first().is("a") & last().is("b")), &facts), Shown::Present);
+    }
+
+    #[test]
+    fn an_effect_is_there_in_all_its_parts_and_absent_in_none_of_them() {
+        let facts = [Fact::inside("child", "x", 1), Fact::inside("child", "y", 2)];
+        let is = |x: i64, y: i64| shown(&(inside("x").is(x) & inside("y").is(y)), &facts);
+        assert_eq!(
+            [is(1, 2), is(1, 0), is(0, 2), is(0, 0)],
+            [Shown::Present, Shown::InPart, Shown::InPart, Shown::Absent]
+        );
     }
 
     #[test]

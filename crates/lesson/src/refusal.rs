@@ -101,7 +101,7 @@ pub(crate) fn third_answer(shown: &Shown) -> Option<Unmet> {
             let refused = Refused { call: what.clone(), errno: *errno };
             Some(probe::why_refused(refused, Namespaces::NONE))
         }
-        Shown::Present | Shown::Absent => None,
+        Shown::Present | Shown::InPart | Shown::Absent => None,
     }
 }
 

@@ -55,9 +55,11 @@ pub(crate) const COMPARE_LISTS: Step = Step {
     claims: &[COPY, NOT_COPIED],
     run: |lab| {
         lab.compare(COPY, Namespaces::NONE, Namespaces::MNT, compare_lists)?
-            .shows(outside("the same mount points").is("yes") & outside("mount IDs in common").is("none"))?;
+            .in_both_arms(outside("the same mount points").is("yes"))
+            .shows(outside("mount IDs in common").is("none"))?;
         lab.compare(NOT_COPIED, Kind::Net, Kind::Mnt, copy_a_namespace_file)?
-            .shows(outside("seen outside").is("yes") & inside("seen inside").is("no"))
+            .in_both_arms(outside("seen outside").is("yes"))
+            .shows(inside("seen inside").is("no"))
     },
 };
 
@@ -98,9 +100,11 @@ pub(crate) const MOUNT_ON_EITHER_SIDE: Step = Step {
     claims: &[INSIDE_ONLY, OUTSIDE_ONLY],
     run: |lab| {
         lab.compare(INSIDE_ONLY, Namespaces::NONE, Namespaces::MNT, mount_inside)?
-            .shows(outside("seen outside").is("no") & inside("seen inside").is("yes"))?;
+            .in_both_arms(inside("seen inside").is("yes"))
+            .shows(outside("seen outside").is("no"))?;
         lab.compare(OUTSIDE_ONLY, Namespaces::NONE, Namespaces::MNT, mount_outside)?
-            .shows(outside("seen outside").is("yes") & inside("seen inside").is("no"))
+            .in_both_arms(outside("seen outside").is("yes"))
+            .shows(inside("seen inside").is("no"))
     },
 };
 
@@ -139,7 +143,8 @@ pub(crate) const WRITE_INSIDE: Step = Step {
     claims: &[SAME_FILES],
     run: |lab| {
         lab.compare(SAME_FILES, false, true, write_inside)?
-            .shows(outside("open() outside").from("ENOENT").to("OK") & inside("write() inside").is("OK"))
+            .in_both_arms(inside("write() inside").is("OK"))
+            .shows(outside("open() outside").from("ENOENT").to("OK"))
     },
 };
 
@@ -200,7 +205,8 @@ pub(crate) const ENTER_WHEN_EMPTY: Step = Step {
     claims: &[HELD],
     run: |lab| {
         lab.compare(HELD, Namespaces::NONE, Namespaces::MNT, enter_when_it_is_empty)?
-            .shows(inside("seen after setns()").is("yes") & outside("seen outside").is("no"))
+            .in_both_arms(inside("seen after setns()").is("yes"))
+            .shows(outside("seen outside").is("no"))
     },
 };
 

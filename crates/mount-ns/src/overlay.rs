@@ -41,9 +41,9 @@ pub(crate) const CHANGE_AND_REMOVE: Step = Step {
     ],
     claims: &[COPY_UP, WHITEOUT],
     run: |lab| {
-        lab.compare(COPY_UP, false, true, change)?.shows(
-            inside("file in the lower layer").is("old") & inside("file through the mount").is("new"),
-        )?;
+        lab.compare(COPY_UP, false, true, change)?
+            .in_both_arms(inside("file through the mount").is("new"))
+            .shows(inside("file in the lower layer").is("old"))?;
         lab.compare(WHITEOUT, false, true, remove)?.shows(
             inside("file in the lower layer").is("old") & inside("file in the upper layer").is("device 0:0"),
         )

@@ -59,11 +59,12 @@ pub(crate) const SET_ON_THE_COPY: Step = Step {
             &["set on the copy", "mountinfo", "to inside", "to outside", "bind"],
             rows,
         )?;
-        lab.compare(SHARED, Private, Shared, copy)?.shows(says("shared:N", "yes", "yes"))?;
-        lab.compare(PRIVATE, Shared, Private, copy)?.shows(says("no mark", "no", "no"))?;
-        lab.compare(SLAVE, Shared, Slave, copy)?.shows(says("master:N", "yes", "no"))?;
+        lab.compare(SHARED, Private, Shared, copy)?.shows(propagates("shared:N", "yes"))?;
+        lab.compare(PRIVATE, Shared, Private, copy)?.shows(propagates("no mark", "no"))?;
+        lab.compare(SLAVE, Shared, Slave, copy)?.in_both_arms(receives()).shows(sends_none())?;
         lab.compare(UNBINDABLE, Private, Unbindable, copy)?
-            .shows(says("unbindable", "no", "no") & inside("mount --bind").is("EINVAL"))
+            .in_both_arms(inside("propagates to inside").is("no") & outside("propagates to outside").is("no"))
+            .shows(inside("mountinfo").is("unbindable") & inside("mount --bind").is("EINVAL"))
     },
 };
 
@@ -252,11 +253,21 @@ fn tag(target: &str, group: Option<u32>) -> ns_core::Result<String> {
     })
 }
 
-/// The effect that the facts of [`both_ways`] have these values.
-pub(crate) fn says(tag: &str, to_inside: &str, to_outside: &str) -> Effect {
+/// The effect that mountinfo has this tag, and that mounts propagate both ways or neither.
+fn propagates(tag: &str, both_ways: &str) -> Effect {
     inside("mountinfo").is(tag)
-        & inside("propagates to inside").is(to_inside)
-        & outside("propagates to outside").is(to_outside)
+        & inside("propagates to inside").is(both_ways)
+        & outside("propagates to outside").is(both_ways)
+}
+
+/// The effect that the copy of a shared mount sends no mount events.
+pub(crate) fn sends_none() -> Effect {
+    inside("mountinfo").is("master:N") & outside("propagates to outside").is("no")
+}
+
+/// It receives them.
+pub(crate) fn receives() -> Effect {
+    inside("propagates to inside").is("yes")
 }
 
 /// A row of the table, whose columns are the facts of [`both_ways`] in their order.

@@ -85,9 +85,9 @@ pub(crate) const LIST_DEVICES: Step = Step {
     claims: &[PROC_NET, SYS_CLASS_NET, WHO_MOUNTED],
     run: |lab| {
         let _host = Host::of(lab)?; // it has devices to list
-        lab.compare(PROC_NET, Namespaces::NONE, Namespaces::NET, listed_in_proc)?.shows(
-            inside("devices in /proc/net/dev").is("lo") & inside("readlink(\"/proc/net\")").is("self/net"),
-        )?;
+        lab.compare(PROC_NET, Namespaces::NONE, Namespaces::NET, listed_in_proc)?
+            .in_both_arms(inside("readlink(\"/proc/net\")").is("self/net"))
+            .shows(inside("devices in /proc/net/dev").is("lo"))?;
         let lists_its_own = || inside(LISTS_ITS_OWN).is("yes");
         lab.compare(SYS_CLASS_NET, Namespaces::NONE, Namespaces::NET, |namespaces| {
             listed_in_sys(namespaces, false)
@@ -113,7 +113,8 @@ pub(crate) const SET_IP_FORWARD: Step = Step {
     claims: &[SYSCTL],
     run: |lab| {
         lab.compare(SYSCTL, Namespaces::NONE, Namespaces::NET, set_ip_forward)?
-            .shows(outside("ip_forward changed").is("no") & inside("ip_forward changed").is("yes"))
+            .in_both_arms(inside("ip_forward changed").is("yes"))
+            .shows(outside("ip_forward changed").is("no"))
     },
 };
 

@@ -88,10 +88,9 @@ pub(crate) const BIND_AND_CONNECT: Step = Step {
         )?;
         lab.compare(PATHNAME, false, true, connect_from_inside)?
             .shows(first().from("ECONNREFUSED").to("OK"))?;
-        lab.compare(ACCEPTED, Namespaces::NONE, Namespaces::NET, accept_client)?.shows(
-            outside("ioctl(accepted, SIOCGSKNS)").same_as(outside("ns/net of the client"))
-                & outside("ioctl(accepted, SIOCGSKNS)").differs_from(outside("ns/net of the server")),
-        )
+        lab.compare(ACCEPTED, Namespaces::NONE, Namespaces::NET, accept_client)?
+            .in_both_arms(outside("ioctl(accepted, SIOCGSKNS)").same_as(outside("ns/net of the client")))
+            .shows(outside("ioctl(accepted, SIOCGSKNS)").differs_from(outside("ns/net of the server")))
     },
 };
 
@@ -139,11 +138,12 @@ pub(crate) const MOVE_AWAY: Step = Step {
     claims: &[STAYS],
     run: |lab| {
         let _host = Host::of(lab)?; // it has the destination address
-        lab.compare(STAYS, Namespaces::NONE, Namespaces::NET, move_away)?.shows(
-            inside("sendto() with the old socket").from("ENETUNREACH").to("OK")
-                & inside("sendto() with a new one").from("OK").to("ENETUNREACH")
-                & inside("ioctl(SIOCGSKNS)").same_as(inside("ns/net before unshare()")),
-        )
+        lab.compare(STAYS, Namespaces::NONE, Namespaces::NET, move_away)?
+            .in_both_arms(
+                inside("sendto() with the old socket").from("ENETUNREACH").to("OK")
+                    & inside("ioctl(SIOCGSKNS)").same_as(inside("ns/net before unshare()")),
+            )
+            .shows(inside("sendto() with a new one").from("OK").to("ENETUNREACH"))
     },
 };
 

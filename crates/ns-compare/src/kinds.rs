@@ -238,9 +238,9 @@ pub(crate) const COUNT_THREADS: Step = Step {
     by_hand: &[hand("cut -d' ' -f 4 /proc/loadavg; unshare -Urpfmiun --mount-proc sh -c 'echo /proc/[0-9]*; cut -d\" \" -f 4 /proc/loadavg'").prints("…/…\n/proc/1\n…/…"), ],
     claims: &[NOT_ALL],
     run: |lab| {
-        lab.compare(NOT_ALL, Namespaces::NONE, of_this_kernel(), count_processes_and_threads)?.shows(
-            inside("processes in /proc").is("one") & inside("threads in /proc/loadavg").is("more than one"),
-        )
+        lab.compare(NOT_ALL, Namespaces::NONE, of_this_kernel(), count_processes_and_threads)?
+            .in_both_arms(inside("threads in /proc/loadavg").is("more than one"))
+            .shows(inside("processes in /proc").is("one"))
     },
 };
 

@@ -33,7 +33,9 @@ pub(crate) const UNSHARE_WITHOUT_PRIVILEGE: Step = Step {
     run: |lab| {
         let answers = lab.arms(false, true, unshare_each)?;
         show_answers(lab, &answers)?;
-        lab.judge(UNPRIVILEGED, answers).shows(refuses_all_but_user())
+        lab.judge(UNPRIVILEGED, answers)
+            .in_both_arms(inside(unsharing(Kind::User)).from("EPERM").to("OK"))
+            .shows(refuses_all_but_user())
     },
 };
 
@@ -223,10 +225,14 @@ fn show_answers(lab: &mut Lab, answers: &Arms<Vec<Fact>>) -> Result<()> {
     )
 }
 
+fn unsharing(kind: Kind) -> String {
+    format!("unshare({})", kind.flag())
+}
+
 fn refuses_all_but_user() -> Effect {
-    let answer = |kind: Kind| inside(format!("unshare({})", kind.flag()));
-    let others = of_this_kernel().kinds().filter(|kind| *kind != Kind::User);
-    others.fold(answer(Kind::User).from("EPERM").to("OK"), |effect, kind| effect & answer(kind).is("EPERM"))
+    let refused = |kind| inside(unsharing(kind)).is("EPERM");
+    let others = of_this_kernel().kinds().filter(|kind| !matches!(kind, Kind::User | Kind::Uts));
+    others.fold(refused(Kind::Uts), |all, kind| all & refused(kind))
 }
 
 /// A bit that is no flag of unshare() or setns().

@@ -117,10 +117,9 @@ pub(crate) const ASK_FOR_THE_OWNER: Step = Step {
     by_hand: &[hand("unshare -Ur --uts sleep 60 & sleep 1; lsns -p $! -t uts -o NS,TYPE,ONS; readlink /proc/$!/ns/user; kill $!").prints("NS TYPE ONS\n… uts <user ns>\nuser:[<user ns>]"), ],
     claims: &[OWNER],
     run: |lab| {
-        lab.compare(OWNER, Namespaces::UTS, Namespaces::UTS | Namespaces::USER, owner)?.shows(
-            outside("owner of its UTS namespace").same_as(outside("its user namespace"))
-                & outside("owner of its UTS namespace").differs_from(outside("caller's user namespace")),
-        )
+        lab.compare(OWNER, Namespaces::UTS, Namespaces::UTS | Namespaces::USER, owner)?
+            .in_both_arms(outside("owner of its UTS namespace").same_as(outside("its user namespace")))
+            .shows(outside("owner of its UTS namespace").differs_from(outside("caller's user namespace")))
     },
 };
 
@@ -162,10 +161,9 @@ pub(crate) const ASK_WHO_CREATED_IT: Step = Step {
     by_hand: &[],
     claims: &[OWNER_UID],
     run: |lab| {
-        lab.compare(OWNER_UID, Namespaces::NONE, Namespaces::USER, creator_of_a_user_namespace)?.shows(
-            inside("its owner's user ID").is(MAPPED_UID)
-                & outside("its owner's user ID").same_as(outside("getuid()")),
-        )
+        lab.compare(OWNER_UID, Namespaces::NONE, Namespaces::USER, creator_of_a_user_namespace)?
+            .in_both_arms(outside("its owner's user ID").same_as(outside("getuid()")))
+            .shows(inside("its owner's user ID").is(MAPPED_UID))
     },
 };
 

@@ -70,11 +70,9 @@ pub(crate) const GO_BACK: Step = Step {
         uts::set_hostname("outside")?;
         ipc::make_queue(KEY)?;
         let container = start(SIX, take_name)?;
-        lab.compare(BACK, false, true, |returns| go_and_return(&container, returns))?.shows(
-            inside("hostname inside").is(NAME)
-                & inside("hostname at the end").is("outside")
-                & inside("queue 0x1ab at the end").is("yes"),
-        )
+        lab.compare(BACK, false, true, |returns| go_and_return(&container, returns))?
+            .in_both_arms(inside("hostname inside").is(NAME))
+            .shows(inside("hostname at the end").is("outside") & inside("queue 0x1ab at the end").is("yes"))
     },
 };
 
@@ -114,11 +112,9 @@ pub(crate) const ENTER_NET: Step = Step {
     claims: &[DEVICES],
     run: |lab| {
         let container = start(SIX, || Netlink::open()?.create_bridge(&LinkName::new(DEVICE)?).map(drop))?;
-        lab.compare(DEVICES, false, true, |enters| visit_net(&container, enters))?.shows(
-            inside("ip link has lab0").is("yes")
-                & inside("/proc/net/dev has lab0").is("yes")
-                & inside("open(\"/sys/class/net/lab0\")").is("ENOENT"),
-        )
+        lab.compare(DEVICES, false, true, |enters| visit_net(&container, enters))?
+            .in_both_arms(inside("open(\"/sys/class/net/lab0\")").is("ENOENT"))
+            .shows(inside("ip link has lab0").is("yes") & inside("/proc/net/dev has lab0").is("yes"))
     },
 };
 
@@ -198,10 +194,9 @@ pub(crate) const ENTER_PID: Step = Step {
         let visit = |enters| child_of_a_visitor(&container, enters);
         lab.compare(OLD_PROC, Namespaces::NONE, Namespaces::PID, visit)?
             .shows(inside("getpid()").differs_from(inside("readlink /proc/self")))?;
-        lab.compare(OWN_PROC, Namespaces::PID, Namespaces::PID | Namespaces::MNT, visit)?.shows(
-            inside("getpid()").same_as(inside("readlink /proc/self"))
-                & inside("getpid()").that(|pid| pid.as_i64().is_some_and(|pid| pid < 100)),
-        )
+        lab.compare(OWN_PROC, Namespaces::PID, Namespaces::PID | Namespaces::MNT, visit)?
+            .in_both_arms(inside("getpid()").that(|pid| pid.as_i64().is_some_and(|pid| pid < 100)))
+            .shows(inside("getpid()").same_as(inside("readlink /proc/self")))
     },
 };
 

@@ -57,10 +57,9 @@ pub(crate) const ENTER_CGROUP: Step = Step {
     run: |lab| {
         let limited = limited_container()?;
         let file = of(&limited.container, Kind::Cgroup)?;
-        lab.compare(VIEW, None, Some(&file), |entered| read_cgroup(limited.cgroup.version(), entered))?.shows(
-            inside("its cgroup").differs_from(outside("its cgroup"))
-                & outside("its cgroup").same_as(outside("the parent's cgroup")),
-        )
+        lab.compare(VIEW, None, Some(&file), |entered| read_cgroup(limited.cgroup.version(), entered))?
+            .in_both_arms(outside("its cgroup").same_as(outside("the parent's cgroup")))
+            .shows(inside("its cgroup").differs_from(outside("its cgroup")))
     },
 };
 

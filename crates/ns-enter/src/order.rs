@@ -69,13 +69,12 @@ pub(crate) const ENTER_IN_EACH_ORDER: Step = Step {
         let first = |way| visit(&owned, false, way);
         let second = |way| visit(&owned_by_parent, true, way);
         show_hostnames(lab, first, second)?;
-        lab.compare(USER_FIRST, Way::UserLast, Way::UserFirst, first)?.shows(
-            inside("setns(user)").is("OK")
-                & inside("setns(uts)").from("EPERM").to("OK")
-                & inside("hostname").is(NAME),
-        )?;
+        lab.compare(USER_FIRST, Way::UserLast, Way::UserFirst, first)?
+            .in_both_arms(inside("setns(user)").is("OK"))
+            .shows(inside("setns(uts)").from("EPERM").to("OK") & inside("hostname").is(NAME))?;
         lab.compare(TOO_EARLY, Way::UserLast, Way::UserFirst, second)?
-            .shows(inside("setns(user)").is("OK") & inside("setns(uts)").from("OK").to("EPERM"))?;
+            .in_both_arms(inside("setns(user)").is("OK"))
+            .shows(inside("setns(uts)").from("OK").to("EPERM"))?;
         // The control enters each container in the order that fails.
         lab.compare(NO_ORDER, [Way::UserLast, Way::UserFirst], [Way::AtOnce; 2], |[own, other]| {
             let (first, second) = (first(own)?, second(other)?);
@@ -169,10 +168,9 @@ pub(crate) const FOLLOW_A_SOCKET: Step = Step {
     claims: &[SOCKET],
     run: |lab| {
         let entered = || inside("/proc/self/ns/net after setns()");
-        lab.compare(SOCKET, Namespaces::NONE, Namespaces::NET, follow_a_socket)?.shows(
-            inside("ioctl(socket, SIOCGSKNS)").same_as(entered())
-                & inside("/proc/self/ns/net before").differs_from(entered()),
-        )
+        lab.compare(SOCKET, Namespaces::NONE, Namespaces::NET, follow_a_socket)?
+            .in_both_arms(inside("ioctl(socket, SIOCGSKNS)").same_as(entered()))
+            .shows(inside("/proc/self/ns/net before").differs_from(entered()))
     },
 };
 

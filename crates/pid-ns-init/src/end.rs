@@ -85,12 +85,15 @@ pub(crate) const SIGNAL_EVERYONE: Step = Step {
     by_hand: &[],
     claims: &[EVERYONE],
     run: |lab| {
-        lab.compare(EVERYONE, Namespaces::NONE, Namespaces::PID, kill_everyone)?.shows(
-            outside("the listener handled first").is("SIGTERM")
-                & inside("the first process handled first").is("SIGTERM")
-                & inside("the sender handled first").is("SIGTERM")
-                & inside("the member handled first").is("SIGUSR1"),
-        )
+        lab.compare(EVERYONE, Namespaces::NONE, Namespaces::PID, kill_everyone)?
+            .in_both_arms(
+                inside("the sender handled first").is("SIGTERM")
+                    & inside("the member handled first").is("SIGUSR1"),
+            )
+            .shows(
+                outside("the listener handled first").is("SIGTERM")
+                    & inside("the first process handled first").is("SIGTERM"),
+            )
     },
 };
 

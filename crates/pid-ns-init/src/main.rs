@@ -177,9 +177,9 @@ const SEND_SIGTERM: Step = Step {
     claims: &[IMMUNE, CANNOT_SEND],
     run: |lab| {
         let sent = lab.arms(Namespaces::NONE, Namespaces::PID, send_sigterm)?;
-        lab.judge(IMMUNE, sent.clone()).shows(
-            inside("what comes first").is("handles SIGUSR1") & outside("kill(pid, SIGTERM)").is("OK"),
-        )?;
+        lab.judge(IMMUNE, sent.clone())
+            .in_both_arms(outside("kill(pid, SIGTERM)").is("OK"))
+            .shows(inside("what comes first").is("handles SIGUSR1"))?;
         lab.judge(CANNOT_SEND, sent.only(&["kill(pid, SIGTERM)"]))
             .shows(outside("kill(pid, SIGTERM)").from("OK").to("EPERM"))
     },
@@ -283,9 +283,11 @@ const BLOCK_SIGTERM: Step = Step {
         lab.compare(BLOCKED, Namespaces::NONE, Namespaces::PID, |namespaces| {
             block_and_unblock(namespaces, false)
         })?
-        .shows(inside("SIGTERM is pending").is("yes") & inside("after unblocking").is("lives on"))?;
+        .in_both_arms(inside("SIGTERM is pending").is("yes"))
+        .shows(inside("after unblocking").is("lives on"))?;
         lab.compare(DELIVERED, false, true, |handles| block_and_unblock(Namespaces::PID, handles))?
-            .shows(inside("SIGTERM is pending").is("yes") & inside("after unblocking").is("handles SIGTERM"))
+            .in_both_arms(inside("SIGTERM is pending").is("yes"))
+            .shows(inside("after unblocking").is("handles SIGTERM"))
     },
 };
 

@@ -61,7 +61,8 @@ pub(crate) const LOWER_PID_MAX: Step = Step {
     claims: &[LIMIT],
     run: |lab| {
         lab.compare(LIMIT, Namespaces::NONE, Namespaces::PID, limit)?
-            .shows(inside("pid_max").is(LOW) & outside("pid_max outside changed").is(false))
+            .in_both_arms(inside("pid_max").is(LOW))
+            .shows(outside("pid_max outside changed").is(false))
     },
 };
 

@@ -143,10 +143,9 @@ const START_SIDE_BY_SIDE: Step = Step {
     by_hand: &[hand("unshare -Urpf sh -c 'echo $$' & unshare -Urpf sh -c 'echo $$'; wait").prints("1\n1")],
     claims: &[SAME_NUMBER],
     run: |lab| {
-        lab.compare(SAME_NUMBER, Namespaces::NONE, Namespaces::PID, two_side_by_side)?.shows(
-            inside("getpid() of one").same_as(inside("getpid() of the other"))
-                & outside("PID of one").differs_from(outside("PID of the other")),
-        )
+        lab.compare(SAME_NUMBER, Namespaces::NONE, Namespaces::PID, two_side_by_side)?
+            .in_both_arms(outside("PID of one").differs_from(outside("PID of the other")))
+            .shows(inside("getpid() of one").same_as(inside("getpid() of the other")))
     },
 };
 

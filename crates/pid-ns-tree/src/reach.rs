@@ -60,7 +60,7 @@ pub(crate) const LOOK_OUTSIDE: Step = Step {
     run: |lab| {
         let seen = lab.arms(Namespaces::NONE, Namespaces::PID, look_outside)?;
         lab.judge(SEES_NOTHING, seen.clone()).shows(inside(NAME).is("absent"))?;
-        lab.judge(NO_PID, seen).shows(inside(KILL).is("ESRCH") & inside(NAME).is_not("absent"))
+        lab.judge(NO_PID, seen).in_both_arms(inside(NAME).is_not("absent")).shows(inside(KILL).is("ESRCH"))
     },
 };
 

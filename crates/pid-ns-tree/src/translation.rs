@@ -43,11 +43,9 @@ pub(crate) const NAME_SENDERS: Step = Step {
     by_hand: &[],
     claims: &[SENDER],
     run: |lab| {
-        lab.compare(SENDER, Namespaces::NONE, Namespaces::PID, send_both_ways)?.shows(
-            inside("getpid()").is(1)
-                & outside("sender of the message from inside").is("its PID outside")
-                & inside("sender of the message from outside").is(0),
-        )
+        lab.compare(SENDER, Namespaces::NONE, Namespaces::PID, send_both_ways)?
+            .in_both_arms(outside("sender of the message from inside").is("its PID outside"))
+            .shows(inside("getpid()").is(1) & inside("sender of the message from outside").is(0))
     },
 };
 

@@ -90,7 +90,8 @@ pub(crate) const WRITE_TWICE: Step = Step {
     claims: &[FROZEN],
     run: |lab| {
         lab.compare(FROZEN, false, true, write_twice)?
-            .shows(inside("first write").from("EACCES").to("OK") & inside("second write").is("EACCES"))
+            .in_both_arms(inside("first write").from("EACCES").to("OK"))
+            .shows(inside("second write").is("EACCES"))
     },
 };
 
@@ -112,10 +113,9 @@ pub(crate) const NEST: Step = Step {
     by_hand: &[hand("unshare -Ur --time --fork --boottime 86400 unshare --time --fork --boottime 604800 cat /proc/self/timens_offsets").prints("monotonic 0 0\nboottime 604800 0"), hand("unshare -Ur --time --fork --boottime 5184000 unshare --time --fork --boottime 604800 uptime --pretty").prints("up 1 week…"), ],
     claims: &[NESTED],
     run: |lab| {
-        lab.compare(NESTED, "monotonic 0 0", "monotonic 1000 0", nest)?.shows(
-            inside("ahead of the initial namespace by").is("500 s")
-                & inside("ahead of its parent by").is("-500 s"),
-        )
+        lab.compare(NESTED, "monotonic 0 0", "monotonic 1000 0", nest)?
+            .in_both_arms(inside("ahead of the initial namespace by").is("500 s"))
+            .shows(inside("ahead of its parent by").is("-500 s"))
     },
 };
 
@@ -175,10 +175,9 @@ pub(crate) const SET_WITHOUT_PRIVILEGE: Step = Step {
     ],
     claims: &[PRIVILEGE],
     run: |lab| {
-        lab.compare(PRIVILEGE, false, true, set_clocks)?.shows(
-            inside("write(timens_offsets)").from("EPERM").to("OK")
-                & inside("clock_settime(CLOCK_REALTIME)").is("EPERM"),
-        )
+        lab.compare(PRIVILEGE, false, true, set_clocks)?
+            .in_both_arms(inside("clock_settime(CLOCK_REALTIME)").is("EPERM"))
+            .shows(inside("write(timens_offsets)").from("EPERM").to("OK"))
     },
 };
 

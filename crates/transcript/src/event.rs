@@ -196,7 +196,7 @@ impl Row {
 /// One arm of a judged claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arm {
-    /// Whether the effect was seen.
+    /// Whether the effect was seen: in the control any part of it, in the treatment all of it.
     pub effect: bool,
     /// What was seen.
     pub facts: Vec<Fact>,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use lesson::user::in_z;
-use lesson::{Claim, Picture, Row, Step, every, hand, inside, right, wrong};
+use lesson::{Claim, Compared, Picture, Row, Step, every, hand, inside, right, wrong};
 use ns_core::{
     Child, Errno, Fact, Kind, Namespaces, NsFile, Outcome, Reporter, Value, mount, namespace, process, uts,
 };
@@ -70,8 +70,8 @@ pub(crate) const ASK_THE_RULES: Step = Step {
         )?;
         // If the owner's root is refused too, this machine forbids the call to all, and the rules cannot be judged.
         let owners = CALLS.into_iter().map(|(call, _)| inside(by_the_owner(call)).is("OK"));
-        let as_predicted = owners.fold(inside(UNEXPECTED).is(0), |all, one| all & one);
-        lab.judge(RULES, tables.map(|table| table.against())).shows(as_predicted)?;
+        let results = lab.judge(RULES, tables.map(|table| table.against()));
+        owners.fold(results, Compared::in_both_arms).shows(inside(UNEXPECTED).is(0))?;
         lab.compare(NOT_ABOVE, Level::A, Level::Z, |owner| Ok(table.answers(Actor::RootOfA, owner)))?
             .shows(every().is("EPERM"))?;
         lab.compare(CREATOR, Level::A, Level::B, |owner| Ok(table.answers(Actor::PlainInA, owner)))?

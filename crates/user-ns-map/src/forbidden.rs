@@ -48,7 +48,8 @@ pub(crate) const FORBID_TO_USERS: Step = Step {
     claims: &[NO_USERS],
     run: |lab| {
         lab.compare(NO_USERS, None, Some("0"), |switch| unshare_under(SWITCH, switch))?
-            .shows(inside("a user").is("EPERM") & inside("root").from("EPERM").to("OK"))
+            .in_both_arms(inside("root").from("EPERM").to("OK"))
+            .shows(inside("a user").is("EPERM"))
     },
 };
 

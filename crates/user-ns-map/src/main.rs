@@ -191,7 +191,8 @@ const ASK_ON_BOTH_SIDES: Step = Step {
         let rows = seen.treatment().1.clone();
         lab.picture(Picture::Bands, "Its maps, read from outside", &maps::COLUMNS, rows)?;
         lab.judge(TWO_IDS, seen.map(|(ids, _)| ids))
-            .shows(is_root() & outside("Uid in /proc/PID/status").is(id(user::ids().uid)))
+            .in_both_arms(outside("Uid in /proc/PID/status").is(id(user::ids().uid)))
+            .shows(is_root())
     },
 };
 

@@ -120,7 +120,8 @@ pub(crate) const FAIL: Step = Step {
     claims: &[STATUS],
     run: |lab| {
         lab.compare(STATUS, true, false, end_of_the_program)?
-            .shows(outside("program").is("exited 0") & outside("its child").is("exited 1"))
+            .in_both_arms(outside("its child").is("exited 1"))
+            .shows(outside("program").is("exited 0"))
     },
 };
 

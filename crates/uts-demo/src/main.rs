@@ -121,11 +121,12 @@ const SET_OUTSIDE: Step = Step {
     by_hand: &[hand("hostname; unshare -Ur --uts hostname").prints("<name>\n<name>")],
     claims: &[COPY],
     run: |lab| {
-        lab.compare(COPY, Namespaces::NONE, Namespaces::UTS, rename_outside)?.shows(
-            inside("hostname at first").is("outside")
-                & inside("hostname later").is("outside")
-                & inside("NIS domain name later").is("outside.example"),
-        )
+        lab.compare(COPY, Namespaces::NONE, Namespaces::UTS, rename_outside)?
+            .in_both_arms(inside("hostname at first").is("outside"))
+            .shows(
+                inside("hostname later").is("outside")
+                    & inside("NIS domain name later").is("outside.example"),
+            )
     },
 };
 
@@ -163,7 +164,8 @@ const TAKE_TURNS: Step = Step {
         let matrices = lab.arms(Namespaces::NONE, Namespaces::UTS, matrix::take_turns)?;
         matrices.treatment().show(lab)?;
         lab.judge(HEARD, matrices.map(|matrix| matrix.facts()))
-            .shows(outside("read by members").is("6 of 6") & outside("read by others").is("0 of 10"))
+            .in_both_arms(outside("read by members").is("6 of 6"))
+            .shows(outside("read by others").is("0 of 10"))
     },
 };
 
@@ -209,9 +211,9 @@ const ENTER: Step = Step {
         })?;
         container.fact()?; // its hostname is set
         lab.actor(&container)?;
-        lab.compare(ENTERED, None, Some(container.pid()), visit)?.shows(
-            inside("hostname at first").is("outside") & inside("hostname after setns()").is("container"),
-        )
+        lab.compare(ENTERED, None, Some(container.pid()), visit)?
+            .in_both_arms(inside("hostname at first").is("outside"))
+            .shows(inside("hostname after setns()").is("container"))
     },
 };
 

@@ -115,10 +115,11 @@ pub(crate) const READ_THE_RELEASE: Step = Step {
         let release = "/proc/sys/kernel/osrelease";
         let opened = OpenOptions::new().write(true).open(release).named(|| format!("open(\"{release}\")"));
         lab.saw(Fact::outside(format!("open(\"{release}\", O_WRONLY)"), Outcome::of(opened)?))?;
-        lab.compare(UNAME26, Persona::empty(), AS_LINUX_2_6, read_release)?.shows(
-            inside("release").that(|release| release.as_str().is_some_and(|it| it.starts_with("2.6.")))
-                & inside("/proc/self/ns/uts").same_as(outside("/proc/self/ns/uts")),
-        )
+        lab.compare(UNAME26, Persona::empty(), AS_LINUX_2_6, read_release)?
+            .in_both_arms(inside("/proc/self/ns/uts").same_as(outside("/proc/self/ns/uts")))
+            .shows(
+                inside("release").that(|release| release.as_str().is_some_and(|it| it.starts_with("2.6."))),
+            )
     },
 };
 

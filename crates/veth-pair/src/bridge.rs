@@ -12,7 +12,7 @@ use ns_core::net::plan::{Device, Site, plan};
 use ns_core::net::{LinkName, Netlink};
 use ns_core::{Fact, Kind, NsFile, Value};
 
-use crate::datagrams::{FIRST_IS_ANSWERED, both_arrived, first_was_lost};
+use crate::datagrams::{FIRST_IS_ANSWERED, both_arrived, first_was_lost, first_was_sent};
 use crate::networks::Networks;
 
 const BY_ITSELF: Claim = Claim::refuted(
@@ -81,9 +81,12 @@ pub(crate) const JOIN: Step = Step {
             Between::BridgeWithoutB => host.exchange(&mut networks, [true, false]),
         };
         lab.compare(BY_ITSELF, Between::Nothing, Between::PairsAlone, &mut exchange)?.shows(both_arrived())?;
-        lab.compare(JOINS, Between::PairsAlone, Between::Bridge, &mut exchange)?.shows(both_arrived())?;
+        lab.compare(JOINS, Between::PairsAlone, Between::Bridge, &mut exchange)?
+            .in_both_arms(outside("a0 sent").is(2))
+            .shows(both_arrived())?;
         lab.compare(CUT_OFF, Between::Bridge, Between::BridgeWithoutB, &mut exchange)?
-            .shows(first_was_lost() & outside("b0 is up").is("yes"))
+            .in_both_arms(first_was_sent() & outside("b0 is up").is("yes"))
+            .shows(first_was_lost())
     },
 };
 

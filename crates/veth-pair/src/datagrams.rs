@@ -17,16 +17,19 @@ const ECHO: u16 = 7;
 pub(crate) const FIRST_IS_SENT: &str = "sendto(b, \"first\")";
 pub(crate) const FIRST_IS_ANSWERED: &str = "b answered \"first\"";
 
-/// Both datagrams were answered, and the ends counted them.
+/// Both datagrams were answered, and the far end counted them.
 pub(crate) fn both_arrived() -> Effect {
-    inside("a received").is("first, second") & outside("a0 sent").is(2) & outside("b0 received").is(2)
+    inside("a received").is("first, second") & outside("b0 received").is(2)
 }
 
-/// a sent both datagrams, and only the second arrived.
+/// Only the second datagram arrived.
 pub(crate) fn first_was_lost() -> Effect {
-    inside("a received").is("second")
-        & inside(FIRST_IS_SENT).from("ENETUNREACH").or("ENETDOWN").to("OK")
-        & outside("b0 received").is(1)
+    inside("a received").is("second") & outside("b0 received").is(1)
+}
+
+/// a sent both.
+pub(crate) fn first_was_sent() -> Effect {
+    inside(FIRST_IS_SENT).from("ENETUNREACH").or("ENETDOWN").to("OK")
 }
 
 /// Process b: answers every datagram, until it is killed.

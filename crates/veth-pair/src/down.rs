@@ -6,7 +6,7 @@ use ns_core::Fact;
 use ns_core::net::{Link, LinkName, Netlink};
 use ns_core::probe::Unmet;
 
-use crate::datagrams::{FIRST_IS_ANSWERED, FIRST_IS_SENT, first_was_lost};
+use crate::datagrams::{FIRST_IS_ANSWERED, FIRST_IS_SENT, first_was_lost, first_was_sent};
 use crate::networks::Networks;
 
 const NO_CARRIER: Claim = Claim::holds(
@@ -68,7 +68,9 @@ pub(crate) const SET_DOWN: Step = Step {
         lab.compare(NO_CARRIER, Set::Up, Set::Down, state_of_va)?
             .shows(outside("operstate of va").is("lowerlayerdown") & outside("va has a carrier").is("no"))?;
         let sent = lab.arms(Set::Up, Set::Down, send)?;
-        lab.judge(LOST, sent.clone().map(|sent| sent.datagrams)).shows(first_was_lost())?;
+        lab.judge(LOST, sent.clone().map(|sent| sent.datagrams))
+            .in_both_arms(first_was_sent())
+            .shows(first_was_lost())?;
         lab.judge(ACROSS, sent.map(|sent| sent.state)).shows(outside("operstate of a0").is("down"))?;
         lab.compare(MISTAKEN, false, true, state_beside)?
             .shows(outside("operstate of a0").from("down").to("lowerlayerdown"))

@@ -134,11 +134,11 @@ const SEND: Step = Step {
     ],
     claims: &[CARRIES],
     run: |lab| {
-        lab.compare(CARRIES, false, true, send)?.shows(
+        lab.compare(CARRIES, false, true, send)?.in_both_arms(outside("lo of a sent").is(0)).shows(
             both_arrived()
+                & outside("a0 sent").is(2)
                 & outside("b0 sent").is(2)
-                & outside("a0 received").is(2)
-                & outside("lo of a sent").is(0),
+                & outside("a0 received").is(2),
         )
     },
 };
@@ -172,11 +172,12 @@ const LOOK_FOR_THE_ENDS: Step = Step {
         lab.judge(ACROSS, ends.only(&["far end", "far end is in b", "far end is in a"]))
             .shows(outside("far end is in b").is("no") & outside("far end is in a").is("yes"))?;
         let numbers = ["iflink", "index of the far end", "link-netnsid", "ID of a's namespace in b"];
-        lab.judge(NAMES, ends.only(&numbers)).shows(
-            outside("iflink").same_as(outside("index of the far end"))
-                & outside("link-netnsid").same_as(outside("ID of a's namespace in b"))
-                & outside("link-netnsid").is_not("none"),
-        )
+        lab.judge(NAMES, ends.only(&numbers))
+            .in_both_arms(outside("iflink").same_as(outside("index of the far end")))
+            .shows(
+                outside("link-netnsid").same_as(outside("ID of a's namespace in b"))
+                    & outside("link-netnsid").is_not("none"),
+            )
     },
 };
 

@@ -39,6 +39,34 @@ pub(crate) fn run(slip: &str) -> ExitCode {
         "misspelt behind another" => experiment!(WRONG, |lab| lab
             .compare(WRONG, false, true, answer)?
             .shows(inside("answer").is("ENOENT") & inside("anwser").is("ENOENT"))),
+        // The factor changes the answer, and not the other fact.
+        "part in the control" => experiment!(RIGHT, |lab| lab
+            .compare(RIGHT, (false, true), (true, true), answer_and)?
+            .shows(inside("answer").is("EPERM") & inside("kept").is("yes"))),
+        "kept in both" => experiment!(RIGHT, |lab| lab
+            .compare(RIGHT, (false, true), (true, true), answer_and)?
+            .in_both_arms(inside("kept").is("yes"))
+            .shows(inside("answer").is("EPERM"))),
+        "lost in the control" => experiment!(RIGHT, |lab| lab
+            .compare(RIGHT, (false, false), (true, true), answer_and)?
+            .in_both_arms(inside("kept").is("yes"))
+            .shows(inside("answer").is("EPERM"))),
+        "lost in the treatment" => experiment!(RIGHT, |lab| lab
+            .compare(RIGHT, (false, true), (true, false), answer_and)?
+            .in_both_arms(inside("kept").is("yes"))
+            .shows(inside("answer").is("EPERM"))),
+        "lost in the treatment, as expected" => experiment!(WRONG, |lab| lab
+            .compare(WRONG, (false, true), (true, false), answer_and)?
+            .in_both_arms(inside("kept").is("yes"))
+            .shows(inside("answer").is("EPERM"))),
+        "misspelt in both" => experiment!(WRONG, |lab| lab
+            .compare(WRONG, false, true, answer)?
+            .in_both_arms(inside("anwser").is("ENOENT"))
+            .shows(inside("answer").is("ENOENT"))),
+        "third answer in both" => experiment!(RIGHT, |lab| lab
+            .compare(RIGHT, false, true, answer)?
+            .in_both_arms(inside("answer").is("OK"))
+            .shows(inside("answer").is("EPERM"))),
         "third answer" => experiment!(RIGHT, |lab| lab
             .compare(RIGHT, Outcome::Done, Outcome::Failed(Errno::ENOSYS), |answer| {
                 Ok(Fact::inside("child", "answer", answer))
@@ -67,6 +95,10 @@ pub(crate) fn run(slip: &str) -> ExitCode {
 fn answer(refused: bool) -> anyhow::Result<Fact> {
     let outcome = if refused { Outcome::Failed(Errno::EPERM) } else { Outcome::Done };
     Ok(Fact::inside("child", "answer", outcome))
+}
+
+fn answer_and((refused, kept): (bool, bool)) -> anyhow::Result<[Fact; 2]> {
+    Ok([answer(refused)?, Fact::inside("child", "kept", kept)])
 }
 
 /// A child whose set-up fails in this way.

@@ -16,6 +16,11 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("a_misspelt_name_breaks_a_claim_that_is_to_be_refuted", misspelt),
         Trial::test("it_does_so_behind_a_condition_that_is_not_met", misspelt_behind_another),
+        Trial::test("a_part_that_the_factor_does_not_change_is_inconclusive", part_in_the_control),
+        Trial::test("what_is_so_in_both_arms_is_no_part", kept_in_both),
+        Trial::test("without_it_in_the_control_nothing_is_decided", lost_in_the_control),
+        Trial::test("without_it_in_the_treatment_alone_the_claim_is_refuted", lost_in_the_treatment),
+        Trial::test("it_makes_no_claim_refuted_that_is_to_be_refuted", lost_as_expected),
         Trial::test("a_third_answer_is_skipped_with_call_and_errno", third_answer),
         Trial::test("a_call_that_the_machine_refuses_to_a_child_is_skipped", refused_in_a_child),
         Trial::test("a_probe_that_the_machine_refuses_is_skipped", refused_probe),
@@ -54,11 +59,40 @@ fn misspelt() -> Result<(), Failed> {
 }
 
 fn misspelt_behind_another() -> Result<(), Failed> {
-    says(&with("misspelt behind another", &[])?, 2, &["inside \"anwser\""])
+    says(&with("misspelt behind another", &[])?, 2, &["inside \"anwser\""])?;
+    says(&with("misspelt in both", &[])?, 2, &["inside \"anwser\""])
+}
+
+fn part_in_the_control() -> Result<(), Failed> {
+    says(&with("part in the control", &["--all"])?, 1, &["INCONCLUSIVE"])?;
+    says(&with("part in the control", &["--all", "--sabotage"])?, 0, &["REFUTED"])
+}
+
+fn kept_in_both() -> Result<(), Failed> {
+    says(&with("kept in both", &["--all"])?, 0, &["HOLDS"])?;
+    says(&with("kept in both", &["--all", "--sabotage"])?, 0, &["REFUTED"])
+}
+
+const LOST: &str = "what is so in both arms: inside(\"kept\") = no";
+
+fn lost_in_the_control() -> Result<(), Failed> {
+    let said = ["BROKEN", "'right' lacks in its control", LOST];
+    says(&with("lost in the control", &["--all"])?, 2, &said)?;
+    says(&with("lost in the control", &["--all", "--sabotage"])?, 2, &said)
+}
+
+fn lost_in_the_treatment() -> Result<(), Failed> {
+    says(&with("lost in the treatment", &["--all"])?, 1, &["REFUTED"])
+}
+
+fn lost_as_expected() -> Result<(), Failed> {
+    let said = ["BROKEN", "'wrong' lacks in its treatment", LOST];
+    says(&with("lost in the treatment, as expected", &["--all"])?, 2, &said)
 }
 
 fn third_answer() -> Result<(), Failed> {
-    says(&with("third answer", &["--all"])?, 77, &["SKIPPED", "answer gives ENOSYS"])
+    says(&with("third answer", &["--all"])?, 77, &["SKIPPED", "answer gives ENOSYS"])?;
+    says(&with("third answer in both", &["--all"])?, 77, &["SKIPPED", "answer gives EPERM"])
 }
 
 fn refused_in_a_child() -> Result<(), Failed> {

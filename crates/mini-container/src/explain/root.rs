@@ -74,7 +74,8 @@ pub(crate) const WRITE_A_FILE: Step = Step {
     claims: &[OVERLAY],
     run: |lab| {
         lab.compare(OVERLAY, false, true, write_a_file)?
-            .shows(inside("ROOTFS has the file").is("no") & inside("the container has it").is("yes"))
+            .in_both_arms(inside("the container has it").is("yes"))
+            .shows(inside("ROOTFS has the file").is("no"))
     },
 };
 
