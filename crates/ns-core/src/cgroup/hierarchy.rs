@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
 use nix::unistd::getpid;
 use procfs::process::MountInfo;
 
@@ -129,18 +128,14 @@ impl Mount {
         Mount { point: row.mount_point.clone(), root: row.root.clone(), device: row.majmin.clone() }
     }
 
-    /// Whether the mount point shows this mount, and not one that was put over it.
-    pub(super) fn is_visible(&self, version: Version) -> bool {
-        let magic = match version {
-            Version::V1 => CGROUP_SUPER_MAGIC,
-            Version::V2 => CGROUP2_SUPER_MAGIC,
-        };
+    /// Whether the mount point shows this mount, and not one that was put over it. Each filesystem has a device number of its
+    /// own as long as it is mounted.
+    pub(super) fn is_visible(&self) -> bool {
         let device = |found: fs::Metadata| {
             let device = found.dev();
             format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device))
         };
-        statfs(&self.point).is_ok_and(|found| found.filesystem_type() == magic)
-            && fs::metadata(&self.point).is_ok_and(|found| device(found) == self.device)
+        fs::metadata(&self.point).is_ok_and(|found| device(found) == self.device)
     }
 }
 

@@ -44,7 +44,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Looks at /proc/self/mountinfo and /proc/self/cgroup (cgroups(7)), and asks statfs(2) at each mount point
+    /// Looks at /proc/self/mountinfo and /proc/self/cgroup (cgroups(7)), and asks stat(2) at each mount point
     /// whether that file system is the one that is visible there.
     ///
     /// # Errors
@@ -56,8 +56,7 @@ impl Layout {
         // The name of a cgroup that is no UTF-8 is changed by this. It is then not found below, and left out.
         let mut layout = Layout::parse(&mountinfo, &String::from_utf8_lossy(&cgroup));
         for hierarchy in &mut layout.hierarchies {
-            let version = hierarchy.version;
-            hierarchy.mounts.retain(|mount| mount.is_visible(version));
+            hierarchy.mounts.retain(Mount::is_visible);
         }
         layout.hierarchies.retain(|hierarchy| !hierarchy.mounts.is_empty());
         for hierarchy in layout.hierarchies.iter_mut().filter(|hierarchy| hierarchy.version == Version::V2) {

@@ -28,9 +28,11 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     call: c_long,
-    /// Which argument, the bits of it that count, and what they are to be.
-    argument: Option<(u8, u32, u32)>,
+    argument: Option<Argument>,
 }
+
+/// Which argument, the bits of it that count, and what they are to be.
+type Argument = (u8, u32, u32);
 
 /// Where struct seccomp_data has the call's number, its architecture and its arguments (seccomp(2)).
 const NUMBER: u32 = 0;
@@ -54,18 +56,6 @@ impl Rule {
     #[must_use]
     pub const fn with_bits(self, number: u8, bits: u32) -> Rule {
         Rule { argument: Some((number, bits, bits)), ..self }
-    }
-
-    /// Adds `action`, if the argument is as it is to be. Else the program goes on behind.
-    fn write_test(self, action: Action, program: &mut Vec<sock_filter>) {
-        if let Some((argument, bits, value)) = self.argument {
-            program.extend([
-                load(ARGUMENTS + 8 * u32::from(argument)),
-                instruction(BPF_ALU | BPF_AND | BPF_K, bits, 0, 0),
-                instruction(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
-            ]);
-        }
-        program.push(answer(action.code()));
     }
 }
 
@@ -105,50 +95,74 @@ pub(super) fn program(rules: &[(Rule, Action)]) -> Option<Vec<sock_filter>> {
     }
     let mut rules = rules.to_vec();
     // Those of one call stay in their order.
-    rules.sort_by_key(|(rule, _)| rule.call as u32);
-    let calls: Vec<_> = rules.chunk_by(|(one, _), (other, _)| one.call == other.call).collect();
-    write_search(&calls, &mut program);
+    rules.sort_by_key(|(rule, _)| number(rule));
+    let mut spans = vec![Span { first: 0, tests: Vec::new() }];
+    for rules in rules.chunk_by(|(one, _), (other, _)| one.call == other.call) {
+        let (first, tests) =
+            (number(&rules[0].0), rules.iter().map(|(rule, action)| (rule.argument, *action)).collect());
+        // The call before it may have rules, too.
+        if spans.last().is_some_and(|span| span.first == first) {
+            spans.pop();
+        }
+        if spans.last().is_none_or(|span| span.tests != tests) {
+            spans.push(Span { first, tests });
+        }
+        spans.push(Span { first: first + 1, tests: Vec::new() });
+    }
+    program.extend(search(&spans));
     Some(program)
 }
 
-/// Looks a call's number, which is loaded, up among those of the rules, by halves. When a filter is installed, the kernel
-/// runs it once for each number that there is (kernel/seccomp.c, seccomp_cache_prepare), and later at each call.
-fn write_search(calls: &[&[(Rule, Action)]], program: &mut Vec<sock_filter>) {
-    /// So many are looked at one by one.
-    const FEW: usize = 4;
-    if calls.len() <= FEW {
-        return write_one_by_one(calls, program);
-    }
-    let (lower, upper) = calls.split_at(calls.len() / 2);
-    program.push(instruction(BPF_JMP | BPF_JGE | BPF_K, number(upper[0]), 0, 1));
-    write_jump_over(program, |program| write_search(lower, program));
-    write_search(upper, program);
+/// Calls with numbers from `first` on, up to the next span, for which the same is done.
+struct Span {
+    first: u32,
+    tests: Vec<(Option<Argument>, Action)>,
 }
 
-fn write_one_by_one(calls: &[&[(Rule, Action)]], program: &mut Vec<sock_filter>) {
-    for rules in calls {
-        program.push(instruction(BPF_JMP | BPF_JEQ | BPF_K, number(rules), 1, 0));
-        write_jump_over(program, |program| {
-            rules.iter().for_each(|(rule, action)| rule.write_test(*action, program));
-            if rules.iter().all(|(rule, _)| rule.argument.is_some()) {
-                program.push(answer(libc::SECCOMP_RET_ALLOW));
+impl Span {
+    /// The action of the first test that an argument passes. Without one, the kernel makes the call.
+    fn answers(&self) -> Vec<sock_filter> {
+        let mut program = Vec::new();
+        for (argument, action) in &self.tests {
+            if let Some((argument, bits, value)) = argument {
+                program.extend([
+                    load(ARGUMENTS + 8 * u32::from(*argument)),
+                    instruction(BPF_ALU | BPF_AND | BPF_K, *bits, 0, 0),
+                    instruction(BPF_JMP | BPF_JEQ | BPF_K, *value, 0, 1),
+                ]);
             }
-        });
+            program.push(answer(action.code()));
+        }
+        if self.tests.iter().all(|(argument, _)| argument.is_some()) {
+            program.push(answer(Action::Allow.code()));
+        }
+        program
     }
-    program.push(answer(libc::SECCOMP_RET_ALLOW));
 }
 
-/// The number of the call that all of these rules are about.
-fn number(rules: &[(Rule, Action)]) -> u32 {
-    rules[0].0.call as u32
+fn number(rule: &Rule) -> u32 {
+    rule.call as u32
 }
 
-/// A jump over the instructions that `write` adds. A conditional one reaches 255.
-fn write_jump_over(program: &mut Vec<sock_filter>, write: impl FnOnce(&mut Vec<sock_filter>)) {
-    let jump = program.len();
-    program.push(instruction(BPF_JMP | BPF_JA, 0, 0, 0));
-    write(program);
-    program[jump].k = (program.len() - jump - 1) as u32;
+/// Looks a call's number, which is loaded, up among the spans, by halves. The shorter, and the fewer on the way, the better:
+/// when a filter is installed, the kernel compiles it, and runs it once for each number that there is (kernel/seccomp.c,
+/// seccomp_cache_prepare).
+fn search(spans: &[Span]) -> Vec<sock_filter> {
+    if let [span] = spans {
+        return span.answers();
+    }
+    let (lower, upper) = spans.split_at(spans.len() / 2);
+    let first = upper[0].first;
+    let (lower, upper) = (search(lower), search(upper));
+    // A conditional jump reaches 255.
+    let jump = match u8::try_from(lower.len()) {
+        Ok(length) => vec![instruction(BPF_JMP | BPF_JGE | BPF_K, first, length, 0)],
+        Err(_) => vec![
+            instruction(BPF_JMP | BPF_JGE | BPF_K, first, 0, 1),
+            instruction(BPF_JMP | BPF_JA, lower.len() as u32, 0, 0),
+        ],
+    };
+    [jump, lower, upper].concat()
 }
 
 /// AUDIT_ARCH_… of linux/audit.h. All of them have the lower half of an argument first, as [`program`] reads it.
@@ -252,12 +266,14 @@ mod tests {
     #[test]
     fn each_of_many_calls_is_found_and_no_other() {
         let Some(ours) = architecture() else { return };
-        for length in 0..300 {
-            let rules: Vec<_> = (0..length).map(|number| Rule::call(2 * number + 1)).collect();
+        for (length, every) in (0..600).flat_map(|length| [2, 3, 7].map(|every| (length, every))) {
+            // Some of them are neighbours, if not every second one is left out.
+            let is_refused = |call: c_long| call < length && call % every != 0;
+            let rules: Vec<_> = (0..length).filter(|call| is_refused(*call)).map(Rule::call).collect();
             let program = refusing(&rules);
-            for call in 0..2 * length + 2 {
+            for call in 0..length + 2 {
                 let refused = run(&program, ours, call, [0; 6]) != libc::SECCOMP_RET_ALLOW;
-                assert_eq!(refused, call % 2 == 1 && call < 2 * length, "{call} of {length}");
+                assert_eq!(refused, is_refused(call), "{call} of {length}, without each {every}th");
             }
         }
     }
