@@ -144,8 +144,8 @@ fn number(rule: &Rule) -> u32 {
     rule.call as u32
 }
 
-/// Looks a call's number, which is loaded, up among the spans, by halves. The shorter, and the fewer on the way, the better:
-/// when a filter is installed, the kernel compiles it, and runs it once for each number that there is (kernel/seccomp.c,
+/// Looks a call's number, which is loaded, up among the spans, by halves. The shorter, and the fewer on the way, the better.
+/// When a filter is installed, the kernel compiles it, and runs it once for each number that there is (kernel/seccomp.c,
 /// seccomp_cache_prepare).
 fn search(spans: &[Span]) -> Vec<sock_filter> {
     if let [span] = spans {
