@@ -9,8 +9,8 @@
 //! `a & b` are the parts of one effect: the factor brings about each of them. The control shows none, the treatment all.
 //! So neither hides that the other was there without the factor.
 //!
-//! What is so with the factor and without it is no part. [`Compared::in_both_arms`] says it: what the sentence says of
-//! both arms, or what has to be so before the effect means anything.
+//! What is so with the factor and without it is no part. [`Compared::in_both_arms`] says it. That is what the sentence
+//! says of both arms, or what has to be so before the effect means anything.
 //!
 //! ```
 //! # use lesson::{Claim, Lab, inside, outside};
