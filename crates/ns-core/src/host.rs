@@ -19,10 +19,20 @@ static STARTED_IN: OnceLock<Vec<NsId>> = OnceLock::new();
 /// # Errors
 /// When /proc is no procfs, or that of another PID namespace, whose numbers would be taken for ours.
 pub fn remember() -> Result<()> {
+    require_procfs()?;
+    started_in().map(drop)
+}
+
+/// Whether /proc has numbers that mean the caller's. For who need not remember more, since all that it does it does in
+/// namespaces that the kernel created for it.
+///
+/// # Errors
+/// When /proc is no procfs, or that of another PID namespace, whose numbers would be taken for ours.
+pub fn require_procfs() -> Result<()> {
     let own = std::process::id().to_string();
     let read = std::fs::read_link("/proc/self").named(|| "readlink(\"/proc/self\")".into());
     match read {
-        Ok(link) if link.as_os_str() == own.as_str() => started_in().map(drop),
+        Ok(link) if link.as_os_str() == own.as_str() => Ok(()),
         Err(error) if error.errno() != Some(Errno::ENOENT) => Err(error),
         _ => Err(Error::Input(
             "no procfs of this PID namespace is mounted at /proc: mount -t proc proc /proc (unshare(1): --mount-proc)".into(),

@@ -20,3 +20,4 @@ pub use links::{names, of, of_kind, of_under, parse_link};
 pub(crate) use moves::{has_left, has_moved, is_known_to_have_left};
 pub use scan::{Inodes, identity, scan};
 pub use set::Namespaces;
+pub(crate) use socket::any_socket;

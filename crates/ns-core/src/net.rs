@@ -19,6 +19,7 @@ mod answer;
 mod inet;
 mod link;
 mod links;
+mod loopback;
 mod masquerade;
 mod message;
 mod name;
@@ -29,6 +30,7 @@ mod wait;
 
 pub use inet::{Address, Route};
 pub use link::Link;
+pub use loopback::set_up_loopback;
 pub use masquerade::Masquerade;
 pub use name::LinkName;
 pub use netlink::Netlink;

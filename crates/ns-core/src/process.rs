@@ -200,20 +200,23 @@ pub fn become_user(uid: u32) -> Result<()> {
     tether::arm_again()
 }
 
-/// Becomes user and group 0 of the user namespace that it is in, with no other group unless setgroups(2) is denied there.
-/// The capabilities that a new user namespace gives stay.
+/// Has the calling thread become user and group 0 of the user namespace that it is in, with no other group unless
+/// setgroups(2) is denied there. The capabilities that a new user namespace gives stay.
+///
+/// Other threads stay as they are. libc's calls would stop each of them for it (nptl(7)).
 ///
 /// # Errors
 /// EINVAL where the user namespace does not map 0.
 pub fn become_root() -> Result<()> {
-    match setgroups(&[]) {
+    use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    match set_thread_groups(&[]) {
         // Denied by an unprivileged writer of the maps, and then the groups are those of the host, unmapped.
-        Ok(()) | Err(Errno::EPERM) => {}
+        Ok(()) | Err(rustix::io::Errno::PERM) => {}
         Err(errno) => return Err(errno).named(|| "setgroups([])".into()),
     }
-    let (user, group) = (Uid::from_raw(0), Gid::from_raw(0));
-    setresgid(group, group, group).named(|| "setresgid(0, 0, 0)".into())?;
-    setresuid(user, user, user).named(|| "setresuid(0, 0, 0)".into())?;
+    let (user, group) = (rustix::process::Uid::ROOT, rustix::process::Gid::ROOT);
+    set_thread_res_gid(group, group, group).named(|| "setresgid(0, 0, 0)".into())?;
+    set_thread_res_uid(user, user, user).named(|| "setresuid(0, 0, 0)".into())?;
     nix::sys::prctl::set_dumpable(true).named(|| "prctl(PR_SET_DUMPABLE, 1)".into())?;
     tether::arm_again()
 }
@@ -249,6 +252,12 @@ pub fn with_effective_user<T>(uid: u32, body: impl FnOnce() -> Result<T>) -> Res
     seteuid(before).named(|| format!("seteuid({before})"))?;
     tether::arm_again()?;
     done
+}
+
+/// Ends this process at once, by _exit(2): nothing that is buffered is written, and no memory is given back one by one, which
+/// the kernel takes as a whole.
+pub fn exit_now(status: i32) -> ! {
+    sys::exit_now(status)
 }
 
 /// Gives up one capability for good: it leaves the effective and the permitted set.

@@ -7,6 +7,7 @@ mod descriptors;
 mod ipc;
 mod keys;
 mod landlock;
+mod links;
 mod machine;
 mod mounts;
 mod nsfs;
@@ -29,6 +30,7 @@ pub use keys::{add_user_key, find_user_key, user_keyring};
 pub(crate) use landlock::{
     landlock_abi, landlock_allow_beneath, landlock_allow_port, landlock_create, landlock_restrict_self,
 };
+pub(crate) use links::set_link_flags;
 pub use machine::{delete_module, settimeofday_nothing, swapoff, swapon};
 pub(crate) use mounts::{MountAttr, mount_setattr};
 pub(crate) use nsfs::{

@@ -111,7 +111,7 @@ fn use_proc(covers: bool) -> Result<Vec<Fact>> {
         let proc = Tree::new_filesystem("proc", &[], kernel_files::PLAIN)?;
         proc.attach(Path::new("/proc"))?;
         if covers {
-            kernel_files::cover(&proc, &devices::open()?)?;
+            kernel_files::cover(&proc, &devices::open()?, &mut kernel_files::Empty::default())?;
         }
         let path = "/proc/sys/kernel/hostname";
         let written = Outcome::of(fs::write(path, "lab").named(|| format!("echo lab > {path}")))?;

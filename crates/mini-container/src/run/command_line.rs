@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use lesson::{Help, complain};
-use ns_core::{Signal, cleanup, host, signals};
+use ns_core::{Signal, cleanup, host, process, signals};
 
 use super::asked::Asked;
 use super::order::Order;
@@ -80,10 +80,11 @@ pub(crate) fn main() -> ExitCode {
     // What the container leaves, such as its cgroup, is removed before this process ends.
     let finished = cleanup::finish().map_err(|error| (NOT_MADE, error.into()));
     let ended = ended.and_then(|status| finished.map(|()| status));
-    ExitCode::from(ended.unwrap_or_else(|(status, error): (u8, anyhow::Error)| {
+    let status = ended.unwrap_or_else(|(status, error): (u8, anyhow::Error)| {
         complain("mini-container", &error);
         status
-    }))
+    });
+    process::exit_now(status.into())
 }
 
 fn prepare() -> Result<()> {
@@ -91,7 +92,7 @@ fn prepare() -> Result<()> {
     signals::block(&[Signal::SIGXFSZ])?;
     programs::prepare().map_err(explain_all)?;
     signals::start_afresh()?;
-    Ok(host::remember()?)
+    Ok(host::require_procfs()?)
 }
 
 fn order(matches: &ArgMatches) -> Result<Order> {

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use ns_core::cgroup::Cgroup;
 use ns_core::namespace::{self, NetworkAside};
-use ns_core::net::Netlink;
+use ns_core::net::set_up_loopback;
 use ns_core::{Errno, Error, Named, Namespaces, Reporter, Result, mount, pids, process, uts};
 
 use super::kinds::MADE_INSIDE;
@@ -33,6 +33,11 @@ pub(super) fn build_and_run(
     // The launcher first sets the ID maps and the network, which init has no privilege for.
     me.checkpoint()?;
     limits::enter(cgroups)?;
+    // It takes longest, so it begins first. Where the launcher connects it, it is there already.
+    let network = match asked.reach() {
+        Some(_) => set_up_loopback().map(|()| None)?,
+        None => Some(begin_network()?),
+    };
 
     // So that mounts from here on are not visible outside: systemd makes all mounts shared.
     mount::make_private()?;
@@ -47,11 +52,6 @@ pub(super) fn build_and_run(
     }
     process::become_root()?;
     uts::set_hostname(&asked.hostname)?;
-    // Where the launcher connects it, it is there already.
-    let network = match asked.reach() {
-        Some(_) => set_up_loopback().map(|()| None)?,
-        None => Some(begin_network()?),
-    };
 
     // The modes of files must not depend on the caller's umask.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -59,7 +59,7 @@ pub(super) fn build_and_run(
     if let Some(made) = made {
         me.report(MADE, made)?;
     }
-    if order.rootfs.is_packed() {
+    if source.is_packed() {
         // The memory that it fills must not count as the command's: only now the launcher moves init to its cgroups.
         me.report("unpacked", true)?;
         me.checkpoint()?;
@@ -74,11 +74,12 @@ pub(super) fn build_and_run(
             made => made?,
         }
     }
-    let proc = kernel_files::proc(new_root.as_fd(), &devices)?;
+    let mut empty = kernel_files::Empty::default();
+    let proc = kernel_files::proc(new_root.as_fd(), &devices, &mut empty)?;
     let (dev, pts) = dev::mount(new_root.as_fd(), &devices)?;
     // A sysfs shows the devices of the network namespace in which it is mounted.
     network.map(NetworkAside::enter).transpose()?;
-    let sys = kernel_files::sys(new_root.as_fd())?;
+    let sys = kernel_files::sys(new_root.as_fd(), &mut empty)?;
     for (name, mounted) in [("proc", &proc), ("sys", &sys), ("dev", &dev)] {
         place::must_lead_to(new_root.as_fd(), name, mounted)?;
     }
@@ -120,7 +121,7 @@ pub(super) fn build_and_run(
     let terminal = terminal.map(|terminal| Terminal { terminal, stands_for: terminals });
     let surroundings = Surroundings::of(order, &unpacked.config)?;
     let status = init::serve(&order.command, &surroundings, terminal)?;
-    std::process::exit(status)
+    process::exit_now(status)
 }
 
 /// Begins to create the network namespace, by a thread. The command is to be PID 2, so the thread gets another. Where the
@@ -136,14 +137,6 @@ fn begin_network() -> Result<NetworkAside> {
 
 /// The PID of the thread: the highest that every namespace has, since pid_max is 301 at least (proc_sys_kernel(5)).
 const THREAD: i32 = 300;
-
-/// Makes 127.0.0.1 answer.
-fn set_up_loopback() -> Result<()> {
-    Netlink::open()?.set_up(LOOPBACK)
-}
-
-/// The index of the link `lo`, the first of each network namespace (LOOPBACK_IFINDEX in linux/net/flow.h).
-const LOOPBACK: u32 = 1;
 
 /// The report of how many devices were left out.
 pub(super) const DEVICES: &str = "devices";

@@ -1,6 +1,6 @@
 //! /proc and /sys, without what does not belong to the container.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ns_core::mount::Restriction::{self, NoDev, NoExec, NoSuid, ReadOnly};
 use ns_core::mount::Tree;
@@ -29,16 +29,16 @@ const MASKED_DIRECTORIES: [&str; 3] = ["acpi", "asound", "scsi"];
 ///
 /// This must happen while the old /proc is still mounted. In a user namespace, mounting a procfs needs a fully visible one
 /// (mount_namespaces(7)).
-pub(crate) fn proc(root: BorrowedFd<'_>, devices: &Devices) -> Result<Tree> {
+pub(crate) fn proc(root: BorrowedFd<'_>, devices: &Devices, empty: &mut Empty) -> Result<Tree> {
     let proc = Tree::new_filesystem("proc", &[], PLAIN)?;
     proc.attach_to(place::directory(root, "proc")?, "proc")?;
-    cover(&proc, devices)?;
+    cover(&proc, devices, empty)?;
     Ok(proc)
 }
 
 /// Covers files of a procfs. All are looked up from the descriptor of fsmount(2), which is the procfs, whatever is mounted
 /// at the name (CVE-2025-52881).
-pub(crate) fn cover(proc: &Tree, devices: &Devices) -> Result<()> {
+pub(crate) fn cover(proc: &Tree, devices: &Devices, empty: &mut Empty) -> Result<()> {
     for name in READ_ONLY {
         let copy = match proc.copy_of_below(name) {
             Err(error) if error.errno() == Some(Errno::ENOENT) => continue,
@@ -54,18 +54,35 @@ pub(crate) fn cover(proc: &Tree, devices: &Devices) -> Result<()> {
             devices.null()?.attach_below(proc, name)?;
         }
     }
-    MASKED_DIRECTORIES.iter().try_for_each(|name| mask_directory(proc.as_fd(), name))
+    MASKED_DIRECTORIES.iter().try_for_each(|name| empty.mask(proc.as_fd(), name))
 }
 
-/// Covers a directory, if it is there, with an empty tmpfs.
-fn mask_directory(base: BorrowedFd<'_>, name: &str) -> Result<()> {
-    let Some(place) = place::find(base, name)? else { return Ok(()) };
-    Tree::new_filesystem("tmpfs", &[("size", "0")], FIXED)?.attach_to(&place, name)
+/// An empty tmpfs, which nobody can write to. It is made where it is first mounted, and the others are copies of that mount,
+/// which cost the kernel a fifth.
+#[derive(Default)]
+pub(crate) struct Empty(Option<Tree>);
+
+impl Empty {
+    /// Covers a directory, if it is there.
+    fn mask(&mut self, base: BorrowedFd<'_>, name: &str) -> Result<()> {
+        let Some(place) = place::find(base, name)? else { return Ok(()) };
+        self.mount(&place, name)
+    }
+
+    fn mount(&mut self, place: &OwnedFd, name: &str) -> Result<()> {
+        if let Some(tree) = &self.0 {
+            return Tree::copy_of_open(tree, name)?.attach_to(place, name);
+        }
+        let tree = Tree::new_filesystem("tmpfs", &[("size", "0")], FIXED)?;
+        tree.attach_to(place, name)?;
+        self.0 = Some(tree);
+        Ok(())
+    }
 }
 
 /// Mounts a read-only sysfs at ROOTFS/sys, which shows the devices of the container's network namespace, and the cgroup
 /// filesystem in it.
-pub(crate) fn sys(root: BorrowedFd<'_>) -> Result<Tree> {
+pub(crate) fn sys(root: BorrowedFd<'_>, empty: &mut Empty) -> Result<Tree> {
     let target = place::directory(root, "sys")?;
     let sys = match Tree::new_filesystem("sysfs", &[], FIXED) {
         // As for /proc, this needs a fully visible sysfs. An empty directory takes its place.
@@ -78,7 +95,7 @@ pub(crate) fn sys(root: BorrowedFd<'_>) -> Result<Tree> {
     };
     sys.attach_to(&target, "sys")?;
     for name in ["firmware", "devices/virtual/powercap"] {
-        mask_directory(sys.as_fd(), name)?;
+        empty.mask(sys.as_fd(), name)?;
     }
     // The cgroup namespace was created in the container's cgroup, so this mount shows that cgroup as the root.
     if let Some(place) = place::find(sys.as_fd(), "fs/cgroup")? {

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use nix::poll::{PollFd, PollFlags};
 use ns_core::cgroup::{self, Cgroup};
 use ns_core::{
-    Child, Deadline, Errno, ExitStatus, Message, Named, Reporter, Signal, Spawn, poll_until, signals,
+    Child, Deadline, Errno, ExitStatus, Message, Named, Reporter, Signal, Spawn, host, poll_until, signals,
 };
 
 use super::asked::Asked;
@@ -44,6 +44,10 @@ pub(super) fn run(order: &Order) -> Result<u8> {
         must_exist(path)?;
     }
     let asked = &order.asked;
+    if asked.reach().is_some() {
+        // To connect the container, the launcher enters its network namespace, and comes back.
+        host::remember()?;
+    }
     // Created before the container, and removed after it, with all processes that are still inside.
     let (cgroups, layout) = limits::make(&asked.limits)?;
     // Memory for unpacking an archive must not count toward the command's limit: then init is moved there afterwards.

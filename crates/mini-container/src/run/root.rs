@@ -67,6 +67,11 @@ pub(crate) fn open(rootfs: &Rootfs) -> Result<Source<'_>> {
 }
 
 impl Source<'_> {
+    /// Whether it is unpacked into memory.
+    pub(super) fn is_packed(&self) -> bool {
+        self.packed().is_some()
+    }
+
     /// What there is to unpack, and its name.
     fn packed(&self) -> Option<(Packed<'_>, &Path)> {
         match self {

@@ -26,7 +26,7 @@ pub(super) struct Start {
 
 /// Begins it.
 pub(super) fn begin(label: String, reports: OwnedFd, checkpoint: OwnedFd, start: Start, body: Body<'_>) -> ! {
-    namespace::has_moved();
+    namespace::has_moved(Namespaces::all());
     namespace::has_left(start.namespaces);
     tether::leave_to_parent();
     cleanup::leave_to_parent();

@@ -24,6 +24,6 @@ pub fn unshare(namespaces: Namespaces) -> Result<()> {
 pub fn enter_all_of(pidfd: BorrowedFd<'_>, namespaces: Namespaces) -> Result<()> {
     nix::sched::setns(pidfd, namespaces.clone_flags())
         .named(|| format!("setns(pidfd, {})", namespaces.as_typed()))?;
-    has_moved();
+    has_moved(namespaces);
     tether::arm_again()
 }

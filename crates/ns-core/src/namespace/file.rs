@@ -137,7 +137,7 @@ impl NsFile {
         let flags = kind.map_or(Namespaces::NONE, Namespaces::only);
         nix::sched::setns(&self.fd, flags.clone_flags())
             .named(|| format!("setns({self}, {})", flags.as_typed()))?;
-        has_moved();
+        has_moved(kind.map_or(Namespaces::all(), Namespaces::only));
         tether::arm_again()
     }
 

@@ -8,9 +8,9 @@ thread_local! {
     static LEFT: Cell<Namespaces> = const { Cell::new(Namespaces::NONE) };
 }
 
-/// To be called after each setns(2), which may lead back, and first in each child: nothing is known any more.
-pub(crate) fn has_moved() {
-    LEFT.set(Namespaces::NONE);
+/// To be called after each setns(2), which may lead back, and first in each child: nothing is known any more of these kinds.
+pub(crate) fn has_moved(namespaces: Namespaces) {
+    LEFT.set(LEFT.get().difference(namespaces));
 }
 
 /// To be called where the kernel has moved this thread out of its namespaces of these kinds.

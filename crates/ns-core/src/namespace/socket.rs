@@ -1,6 +1,8 @@
 //! From a socket to the network namespace that it belongs to.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::NsFile;
 use crate::error::{Named, Result};
@@ -20,4 +22,10 @@ impl NsFile {
         let fd = sys::ns_ioctl_fd(socket.as_fd(), SIOCGSKNS).named(call)?;
         Ok(NsFile { fd, path: call() })
     }
+}
+
+/// A socket that belongs to the caller's network namespace, of the family that needs least.
+pub(crate) fn any_socket() -> Result<OwnedFd> {
+    socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+        .named(|| "socket(AF_UNIX, SOCK_DGRAM|SOCK_CLOEXEC, 0)".into())
 }
