@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use anstream::AutoStream;
 use anyhow::Context;
-use clap::builder::StyledStr;
+use clap::builder::{StyledStr, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ColorChoice};
 
@@ -94,6 +94,11 @@ impl Help {
         known: impl Fn(&str) -> Option<String>,
     ) -> Result<clap::ArgMatches, u8> {
         let mut command = self.lead(command.name(self.name).version(env!("CARGO_PKG_VERSION")));
+        // Colour where standard output shows it, as clap does. Else none: to put it in and to take it out of each line
+        // again is a tenth of all instructions of --help.
+        if AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never {
+            command = command.styles(Styles::plain());
+        }
         command.try_get_matches_from_mut(arguments).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => self.shown(&error.render()),
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => self.shown(&command.render_help()),
@@ -120,15 +125,11 @@ impl Help {
     }
 }
 
-/// Prints with colour where standard output shows it, as clap does, but in one write(2) and not in one a line.
+/// Prints as clap does, but in one write(2) and not in one a line.
 fn print(text: &StyledStr) -> io::Result<()> {
-    let out = io::stdout();
-    let text = match AutoStream::choice(&out) {
-        anstream::ColorChoice::Never => text.to_string(),
-        _ => text.ansi().to_string(),
-    };
-    out.lock().write_all(text.as_bytes())?;
-    out.lock().flush()
+    let mut out = io::stdout().lock();
+    out.write_all(text.ansi().to_string().as_bytes())?;
+    out.flush()
 }
 
 /// Whether an error says that nobody reads our output any more, as after `| head`: no failure of ours.

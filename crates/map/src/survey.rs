@@ -3,7 +3,7 @@
 //! Each process costs nine system calls (`ns_core::namespace::scan`). All else is asked once a namespace: its owner and
 //! parent (ioctl_ns(2)), and once for each first process: its name, its cgroup, and the mounts of its mount namespace.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
@@ -81,7 +81,8 @@ impl Survey {
 
 /// Counts the members of each namespace. Returns the processes that were looked at.
 fn count(proc: &Path, map: &mut Map, go_on: &mut dyn FnMut() -> bool) -> Result<Vec<i32>> {
-    let mut members: HashMap<(Kind, u64), (usize, i32)> = HashMap::new();
+    // A tree for each kind, not one hash table: of most kinds there are few, and this is asked eight times a process.
+    let mut members: [BTreeMap<u64, (usize, i32)>; Kind::ALL.len()] = Default::default();
     let mut pids = Vec::new();
     let mut unreadable = 0;
     namespace::scan(proc, |pid, found| {
@@ -91,17 +92,19 @@ fn count(proc: &Path, map: &mut Map, go_on: &mut dyn FnMut() -> bool) -> Result<
             return;
         };
         pids.push(pid.as_raw());
-        for (kind, inode) in Kind::ALL.into_iter().zip(inodes).filter(|(_, inode)| *inode != 0) {
-            let (count, lowest) = members.entry((kind, inode)).or_insert((0, pid.as_raw()));
+        for (of_kind, inode) in members.iter_mut().zip(inodes).filter(|(_, inode)| *inode != 0) {
+            let (count, lowest) = of_kind.entry(inode).or_insert((0, pid.as_raw()));
             *count += 1;
             *lowest = pid.as_raw().min(*lowest);
         }
     })?;
     ensure!(pids.len() + unreadable > 0, "no process in {}: is a procfs mounted there?", proc.display());
     (map.processes, map.unreadable) = (pids.len(), unreadable);
-    for ((kind, inode), (count, lowest)) in members {
-        let namespace = map.at(namespace::identity(kind, inode)?);
-        (namespace.members, namespace.lowest) = (count, Some(lowest));
+    for (kind, of_kind) in Kind::ALL.into_iter().zip(members) {
+        for (inode, (count, lowest)) in of_kind {
+            let namespace = map.at(namespace::identity(kind, inode)?);
+            (namespace.members, namespace.lowest) = (count, Some(lowest));
+        }
     }
     Ok(pids)
 }
