@@ -62,6 +62,8 @@ pub(crate) fn run(start: Start<'_>, sink: &mut dyn Sink) -> Result<u8> {
     };
     let words = start.command.iter().map(|it| it.to_string_lossy().into_owned()).collect();
     let whom = Whom::Program(words);
+    // Before anybody can know of us who would send one: the program may run before our next step.
+    block_signals()?;
     let guardian = fork_guardian(|post| keep(post, &whom))?;
     let launch = Launch {
         path: program::c_strings([path.into_os_string()]).pop().context("a path with a NUL")?,
@@ -72,8 +74,6 @@ pub(crate) fn run(start: Start<'_>, sink: &mut dyn Sink) -> Result<u8> {
     };
     let mut launched = launch.start(&guardian)?;
     let listening = guardian.listen();
-    signals::block(&PASSED_ON)?;
-    signals::block(&[Signal::SIGCHLD])?;
     if let Some(errno) = launched.failure() {
         return Ok(cannot(errno));
     }
@@ -94,11 +94,15 @@ pub(crate) fn run(start: Start<'_>, sink: &mut dyn Sink) -> Result<u8> {
 pub(crate) fn attach(processes: &[Pid], sink: &mut dyn Sink) -> Result<u8> {
     processes.iter().try_for_each(|process| tracer::require(*process))?;
     let whom = Whom::Processes(processes.to_vec());
+    block_signals()?;
     let guardian = fork_guardian(|post| keep(post, &whom))?;
-    signals::block(&PASSED_ON)?;
-    signals::block(&[Signal::SIGCHLD])?;
     Teller::new(guardian.listen(), sink, None)?.listen()?;
     Ok(lesson::status::AS_EXPECTED)
+}
+
+fn block_signals() -> Result<()> {
+    signals::block(&PASSED_ON)?;
+    Ok(signals::block(&[Signal::SIGCHLD])?)
 }
 
 struct Teller<'a> {
@@ -143,8 +147,6 @@ impl<'a> Teller<'a> {
 
     /// Tells until there is no more to tell. Gives how the child ended.
     fn listen(&mut self) -> Result<Option<Ending>> {
-        // It may have ended before its signal was blocked, which is lost then.
-        self.reap();
         while !self.is_over() {
             self.wait()?;
             self.take_signals()?;
@@ -176,7 +178,7 @@ impl<'a> Teller<'a> {
     fn take_signals(&mut self) -> Result<()> {
         while let Some((signal, by_kernel)) = self.signals.take_with_origin()? {
             match self.child {
-                _ if signal == Signal::SIGCHLD => self.reap(),
+                _ if signal == Signal::SIGCHLD => self.reap()?,
                 // The keeper lets all go, and ends. Whoever asks twice does not wait for it.
                 None if self.stay.take().is_none() => self.reports = None,
                 None => {}
@@ -192,10 +194,11 @@ impl<'a> Teller<'a> {
         Ok(())
     }
 
-    fn reap(&mut self) {
+    fn reap(&mut self) -> Result<()> {
         if let Some(child) = self.child.filter(|_| self.ended.is_none()) {
-            self.ended = reap(child).ok().flatten();
+            self.ended = reap(child).with_context(|| format!("waitpid({child})"))?;
         }
+        Ok(())
     }
 
     fn take_reports(&mut self) -> Result<()> {
