@@ -75,9 +75,6 @@ pub(crate) fn keep(mut post: Post, whom: &Whom) {
             for begun in begun {
                 keeper.report(&Record { t: keeper.watch.now(), what: What::Begin(begun) });
             }
-            keeper.send();
-            // Nobody may be kept from its execve(2) by a reader that has gone.
-            let _ = keeper.post.let_go();
             keeper.run();
         }
         Err(error) => {
@@ -107,11 +104,14 @@ fn begin(post: &mut Post, whom: &Whom) -> ns_core::Result<(Vec<Begin>, bool, Wat
             let (tracee, announced) = post.await_program()?;
             let filter = announced.filtered.is_ok();
             let mut watch = Watch::new(!filter);
-            watch.begin(tracee.0, tracee.0);
             if !filter {
                 // So that it stops at its next call, which is its execve(2).
                 let _ = tracee.interrupt();
             }
+            // As soon as it can go: it is looked at while it comes to that call. And nobody may be kept from it by a reader
+            // that has gone.
+            let _ = post.let_go();
+            watch.begin(tracee.0, tracee.0);
             Ok((vec![begun(command, announced.pid, filter, announced.no_new_privs)], filter, watch))
         }
         Whom::Processes(pids) => {
@@ -186,7 +186,8 @@ impl Keeper {
         let limit = quiet.into_iter().chain(self.watch.patience()).min().map(TimeSpec::from_duration);
         let is_quiet = ppoll(&mut fds[..count], limit, None) == Ok(0);
         let hung_up = count == 2 && fds[1].revents().is_some_and(|events| !events.is_empty());
-        while matches!(children.take(), Ok(Some(_))) {}
+        // However many stopped, one signal waits.
+        let _ = children.take();
         if is_quiet {
             self.send();
         }

@@ -72,9 +72,9 @@ pub(crate) fn run(start: Start<'_>, sink: &mut dyn Sink) -> Result<u8> {
         mask: start.mask,
         filter: if start.every_call { None } else { calls::filter().ok() },
     };
-    let mut launched = launch.start(&guardian)?;
+    let launched = launch.start(&guardian)?;
     let listening = guardian.listen();
-    if let Some(errno) = launched.failure() {
+    if let Some(errno) = launched.failure {
         return Ok(cannot(errno));
     }
     let mut teller = Teller::new(listening, sink, Some(launched.pid))?;
@@ -202,26 +202,30 @@ impl<'a> Teller<'a> {
     }
 
     fn take_reports(&mut self) -> Result<()> {
-        const MUCH: usize = 65_536;
+        const MUCH: usize = 16_384;
         let Some(file) = &mut self.reports else { return Ok(()) };
         let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
         if !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..)) {
             return Ok(());
         }
-        let mut buffer = vec![0; MUCH];
-        let length = file.read(&mut buffer).context("read(pipe)")?;
+        let begun = self.received.len();
+        self.received.resize(begun + MUCH, 0);
+        let length = file.read(&mut self.received[begun..]).context("read(pipe)")?;
+        self.received.truncate(begun + length);
         if length == 0 {
             self.reports = None;
             return self.replace_keeper();
         }
-        self.received.extend_from_slice(&buffer[..length]);
-        while let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.received.drain(..=end).collect();
-            match serde_json::from_slice(&line[..end]) {
+        let received = std::mem::take(&mut self.received);
+        let mut rest = received.as_slice();
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            match serde_json::from_slice(&rest[..end]) {
                 Ok(record) => self.take(&record)?,
                 Err(error) => self.unwritten = Some(error.into()),
             }
+            rest = &rest[end + 1..];
         }
+        self.received = rest.to_vec();
         Ok(())
     }
 
@@ -233,6 +237,8 @@ impl<'a> Teller<'a> {
         let said = "the process that traces was killed; another takes its place, and what is called meanwhile fails with \
                     ENOSYS";
         lesson::complain("ns-trace", &anyhow!(said));
+        // A line that it did not finish.
+        self.received.clear();
         // Its descriptors are closed before those whom it traced are free.
         let _ = nix::sys::wait::waitpid(self.keeper, None);
         // Whom it had not reported yet is found below the program.
