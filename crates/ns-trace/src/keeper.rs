@@ -57,8 +57,9 @@ struct Keeper {
 /// the calls.
 const SHORTLY: Duration = Duration::from_micros(60);
 
-/// As much is kept back at most, and so long. To send wakes the listener, which takes a CPU from those who are traced.
-const MUCH: usize = 32_768;
+/// As much is kept back at most, and so long. To send wakes the listener, which takes a CPU from those who are traced. What
+/// is sent at the end alone is told while nobody else has anything to do.
+const MUCH: usize = 8192;
 const LONG: Duration = Duration::from_millis(20);
 
 /// A call that takes longer waits for something. That is the time for the listener: what is reported at the end alone is
