@@ -5,6 +5,10 @@
 ///
 /// An escape is that of a Rust literal: `\n`, `\u{1b}`, `\u{202e}`. All else stays as it is, a backslash too.
 pub fn printable(text: &str) -> String {
+    // Most texts are such, and one look at each byte says so.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.into();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_deceptive(c) { out.extend(c.escape_default()) } else { out.push(c) }
