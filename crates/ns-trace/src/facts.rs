@@ -24,6 +24,7 @@ pub(crate) enum Opened {
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 const CGROUP_SUPER_MAGIC: u64 = 0x0027_e0eb;
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
+const NSFS_MAGIC: u64 = 0x6e73_6673;
 
 /// What `fd` of `thread` is, if it is a file of procfs or of a cgroup.
 pub(crate) fn opened(thread: Pid, fd: i32) -> Option<Opened> {
@@ -88,13 +89,19 @@ pub(crate) fn of_descriptor(thread: Pid, fd: i32) -> String {
         return name;
     }
     // A namespace that is mounted has the path of its mount.
-    let id = ns_core::NsFile::open(path).and_then(|file| file.id());
-    id.map_or_else(|_| name.clone(), |id| format!("{id} at {name}"))
+    let id = namespace(path).and_then(|file| file.id().ok());
+    id.map_or_else(|| name.clone(), |id| format!("{id} at {name}"))
 }
 
 /// The kind of namespace that `fd` of `thread` is.
 pub(crate) fn kind_of(thread: Pid, fd: i32) -> Option<ns_core::Kind> {
-    ns_core::NsFile::open(descriptor(thread, fd)).and_then(|file| file.kind()).ok()
+    namespace(descriptor(thread, fd))?.kind().ok()
+}
+
+/// The namespace at a path. All else stays unopened: to open a FIFO is to wait for its other end.
+fn namespace(path: String) -> Option<ns_core::NsFile> {
+    magic(&path).filter(|kind| *kind == NSFS_MAGIC)?;
+    ns_core::NsFile::open(path).ok()
 }
 
 /// The name of the program of a thread.
@@ -107,6 +114,8 @@ pub(crate) fn name(thread: Pid) -> String {
 pub(crate) struct Status {
     /// The process that it is of.
     pub(crate) process: i32,
+    /// The parent of that process, or 0 if we do not see it.
+    pub(crate) parent: i32,
     /// The PIDs of that process below our PID namespace, the last its own.
     pub(crate) inside: Vec<i32>,
     /// The name of its program.
@@ -124,10 +133,18 @@ pub(crate) fn status(thread: Pid) -> Option<Status> {
     let escaped = field("Name:").is_none_or(|name| name.contains('\\') || name.is_empty());
     Some(Status {
         process: field("Tgid:")?.parse().ok()?,
+        parent: field("PPid:").and_then(|pid| pid.parse().ok()).unwrap_or(0),
         inside: inside.filter_map(|pid| pid.parse().ok()).collect(),
         name: if escaped { name(thread) } else { text.lines().next()?.strip_prefix("Name:\t")?.into() },
         ambient: field("CapAmb:").and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0),
     })
+}
+
+/// Whether a thread runs, or stands still in a stop of its tracer: R and t in proc_pid_stat(5). One that created another is in
+/// one of these states until it has told its tracer.
+pub(crate) fn is_active(thread: Pid) -> bool {
+    let stat = read(&format!("/proc/{thread}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['R', 't']))
 }
 
 /// `process`, its children, and theirs.

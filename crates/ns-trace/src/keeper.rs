@@ -81,9 +81,6 @@ pub(crate) fn keep(mut post: Post, whom: &Whom) {
                     keeper.report(&Record { t: keeper.watch.now(), what: note });
                 }
             }
-            keeper.send();
-            // Nobody may be kept from its execve(2) by a reader that has gone.
-            let _ = keeper.post.let_go();
             keeper.run();
         }
         Err(error) => {
@@ -122,11 +119,14 @@ fn begin(post: &mut Post, whom: &Whom) -> ns_core::Result<(Vec<Begin>, bool, Wat
             let (tracee, announced) = post.await_program()?;
             let filter = announced.filtered.is_ok();
             let mut watch = Watch::new(!filter);
-            watch.begin(tracee.0, tracee.0);
             if !filter {
                 // So that it stops at its next call, which is its execve(2).
                 let _ = tracee.interrupt();
             }
+            // As soon as it can go: it is looked at while it comes to that call. And nobody may be kept from it by a reader
+            // that has gone.
+            let _ = post.let_go();
+            watch.begin(tracee.0, tracee.0);
             Ok((vec![begun(command, announced.pid, filter, announced.no_new_privs)], filter, watch))
         }
         Whom::Processes(pids) => {
@@ -177,6 +177,10 @@ impl Keeper {
     fn run(&mut self) {
         let Ok(children) = Waiting::among(&[Signal::SIGCHLD]) else { return self.run_silent() };
         loop {
+            if self.watch.patience() == Some(Duration::ZERO) {
+                let records = self.watch.release();
+                self.resume_and_report(&records);
+            }
             match soon() {
                 Ok(Some((thread, stop))) => self.survive(thread, stop),
                 Ok(None) if matches!(self.mood, Mood::Silent) => return self.run_silent(),
@@ -193,10 +197,12 @@ impl Keeper {
         let mut fds = both.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         // After the creator's end there is nothing more to wait for but stops.
         let count = if matches!(self.mood, Mood::Telling) { 2 } else { 1 };
-        let limit = (!self.unsent.is_empty()).then(|| TimeSpec::from_duration(QUIET));
+        let quiet = (!self.unsent.is_empty()).then_some(QUIET);
+        let limit = quiet.into_iter().chain(self.watch.patience()).min().map(TimeSpec::from_duration);
         let is_quiet = ppoll(&mut fds[..count], limit, None) == Ok(0);
         let hung_up = count == 2 && fds[1].revents().is_some_and(|events| !events.is_empty());
-        while matches!(children.take(), Ok(Some(_))) {}
+        // However many stopped, one signal waits.
+        let _ = children.take();
         if is_quiet {
             self.send();
         }
@@ -207,13 +213,17 @@ impl Keeper {
 
     /// Nobody listens any more. Those behind the filter need their tracer to the end; the others are let go.
     fn stop_telling(&mut self) {
-        if self.filter {
-            self.mood = Mood::Silent;
-            return;
+        let (mood, how) =
+            if self.filter { (Mood::Silent, Resume::On) } else { (Mood::Leaving, Resume::Detached) };
+        self.mood = mood;
+        // What their creators have to say is of no interest any more.
+        for (thread, stop) in self.watch.give_up_early() {
+            go_on(thread, stop, how);
         }
-        self.mood = Mood::Leaving;
-        for thread in self.watch.threads() {
-            let _ = Tracee(thread).interrupt();
+        if !self.filter {
+            for thread in self.watch.threads() {
+                let _ = Tracee(thread).interrupt();
+            }
         }
     }
 
@@ -231,7 +241,9 @@ impl Keeper {
         let reacted = catch_unwind(AssertUnwindSafe(|| self.react(thread, stop)));
         if reacted.is_err() {
             self.stop_telling();
-            go_on(thread, stop, Resume::On);
+            for (thread, stop) in self.watch.resumed().into_iter().chain([(thread, stop)]) {
+                go_on(thread, stop, Resume::On);
+            }
         }
     }
 
@@ -241,21 +253,21 @@ impl Keeper {
             Mood::Leaving => go_on(thread, stop, Resume::Detached),
             Mood::Telling => {
                 let records = self.watch.look(thread, stop);
-                for resumed in self.watch.resumed() {
-                    let how = self.watch.manner(resumed);
-                    if resumed == thread {
-                        go_on(thread, stop, how);
-                    } else {
-                        let _ = Tracee(resumed).resume(how, 0);
-                    }
-                }
-                for other in self.watch.to_interrupt() {
-                    let _ = Tracee(other).interrupt();
-                }
-                // All that is in them was read before.
-                records.iter().for_each(|record| self.report(record));
+                self.resume_and_report(&records);
             }
         }
+    }
+
+    /// After a look, of which these are the records.
+    fn resume_and_report(&mut self, records: &[Record]) {
+        for (thread, stop) in self.watch.resumed() {
+            go_on(thread, stop, self.watch.manner(thread));
+        }
+        for other in self.watch.to_interrupt() {
+            let _ = Tracee(other).interrupt();
+        }
+        // All that is in them was read before.
+        records.iter().for_each(|record| self.report(record));
     }
 
     fn report(&mut self, record: &Record) {

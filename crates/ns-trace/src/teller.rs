@@ -62,6 +62,8 @@ pub(crate) fn run(start: Start<'_>, sink: &mut dyn Sink) -> Result<u8> {
     };
     let words = start.command.iter().map(|it| it.to_string_lossy().into_owned()).collect();
     let whom = Whom::Program(words);
+    // Before anybody can know of us who would send one: the program may run before our next step.
+    block_signals()?;
     let guardian = fork_guardian(|post| keep(post, &whom))?;
     let launch = Launch {
         path: program::c_strings([path.into_os_string()]).pop().context("a path with a NUL")?,
@@ -70,11 +72,9 @@ pub(crate) fn run(start: Start<'_>, sink: &mut dyn Sink) -> Result<u8> {
         mask: start.mask,
         filter: if start.every_call { None } else { calls::filter().ok() },
     };
-    let mut launched = launch.start(&guardian)?;
+    let launched = launch.start(&guardian)?;
     let listening = guardian.listen();
-    signals::block(&PASSED_ON)?;
-    signals::block(&[Signal::SIGCHLD])?;
-    if let Some(errno) = launched.failure() {
+    if let Some(errno) = launched.failure {
         return Ok(cannot(errno));
     }
     let mut teller = Teller::new(listening, sink, Some(launched.pid))?;
@@ -94,11 +94,15 @@ pub(crate) fn run(start: Start<'_>, sink: &mut dyn Sink) -> Result<u8> {
 pub(crate) fn attach(processes: &[Pid], sink: &mut dyn Sink) -> Result<u8> {
     processes.iter().try_for_each(|process| tracer::require(*process))?;
     let whom = Whom::Processes(processes.to_vec());
+    block_signals()?;
     let guardian = fork_guardian(|post| keep(post, &whom))?;
-    signals::block(&PASSED_ON)?;
-    signals::block(&[Signal::SIGCHLD])?;
     Teller::new(guardian.listen(), sink, None)?.listen()?;
     Ok(lesson::status::AS_EXPECTED)
+}
+
+fn block_signals() -> Result<()> {
+    signals::block(&PASSED_ON)?;
+    Ok(signals::block(&[Signal::SIGCHLD])?)
 }
 
 struct Teller<'a> {
@@ -143,8 +147,6 @@ impl<'a> Teller<'a> {
 
     /// Tells until there is no more to tell. Gives how the child ended.
     fn listen(&mut self) -> Result<Option<Ending>> {
-        // It may have ended before its signal was blocked, which is lost then.
-        self.reap();
         while !self.is_over() {
             self.wait()?;
             self.take_signals()?;
@@ -176,7 +178,7 @@ impl<'a> Teller<'a> {
     fn take_signals(&mut self) -> Result<()> {
         while let Some((signal, by_kernel)) = self.signals.take_with_origin()? {
             match self.child {
-                _ if signal == Signal::SIGCHLD => self.reap(),
+                _ if signal == Signal::SIGCHLD => self.reap()?,
                 // The keeper lets all go, and ends. Whoever asks twice does not wait for it.
                 None if self.stay.take().is_none() => self.reports = None,
                 None => {}
@@ -192,33 +194,38 @@ impl<'a> Teller<'a> {
         Ok(())
     }
 
-    fn reap(&mut self) {
+    fn reap(&mut self) -> Result<()> {
         if let Some(child) = self.child.filter(|_| self.ended.is_none()) {
-            self.ended = reap(child).ok().flatten();
+            self.ended = reap(child).with_context(|| format!("waitpid({child})"))?;
         }
+        Ok(())
     }
 
     fn take_reports(&mut self) -> Result<()> {
-        const MUCH: usize = 65_536;
+        const MUCH: usize = 16_384;
         let Some(file) = &mut self.reports else { return Ok(()) };
         let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
         if !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..)) {
             return Ok(());
         }
-        let mut buffer = vec![0; MUCH];
-        let length = file.read(&mut buffer).context("read(pipe)")?;
+        let begun = self.received.len();
+        self.received.resize(begun + MUCH, 0);
+        let length = file.read(&mut self.received[begun..]).context("read(pipe)")?;
+        self.received.truncate(begun + length);
         if length == 0 {
             self.reports = None;
             return self.replace_keeper();
         }
-        self.received.extend_from_slice(&buffer[..length]);
-        while let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.received.drain(..=end).collect();
-            match serde_json::from_slice(&line[..end]) {
+        let received = std::mem::take(&mut self.received);
+        let mut rest = received.as_slice();
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            match serde_json::from_slice(&rest[..end]) {
                 Ok(record) => self.take(&record)?,
                 Err(error) => self.unwritten = Some(error.into()),
             }
+            rest = &rest[end + 1..];
         }
+        self.received = rest.to_vec();
         Ok(())
     }
 
@@ -230,6 +237,8 @@ impl<'a> Teller<'a> {
         let said = "the process that traces was killed; another takes its place, and what is called meanwhile fails with \
                     ENOSYS";
         lesson::complain("ns-trace", &anyhow!(said));
+        // A line that it did not finish.
+        self.received.clear();
         // Its descriptors are closed before those whom it traced are free.
         let _ = nix::sys::wait::waitpid(self.keeper, None);
         // Whom it had not reported yet is found below the program.

@@ -39,6 +39,21 @@ struct Process {
     open: BTreeMap<i32, Opened>,
 }
 
+/// A thread that stopped before its creator said whose it is. It stands still until then.
+#[derive(Debug)]
+struct Early {
+    stop: Stop,
+    status: Status,
+    since: Instant,
+}
+
+/// A creator may be killed before it says whom it created, or another thread of it calls execve(2) or exit_group(2). Then
+/// nobody says it any more. So often is it looked whether one is left who may.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// One who runs all the time may be the creator as long as it does. So long is it waited for.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A call that was begun.
 #[derive(Debug)]
 struct Entry {
@@ -65,9 +80,12 @@ pub(crate) struct Watch {
     every_call: bool,
     threads: HashMap<Pid, Thread>,
     processes: HashMap<i32, Process>,
-    /// Threads that stopped before their creator said whose they are.
-    early: HashSet<Pid>,
-    resumed: Vec<Pid>,
+    early: HashMap<Pid, Early>,
+    /// Those of them that ended before it was said.
+    gone: HashSet<Pid>,
+    /// When it is to be looked whether their creators live.
+    next_look: Option<Instant>,
+    resumed: Vec<(Pid, Stop)>,
     to_interrupt: Vec<Pid>,
 }
 
@@ -79,7 +97,9 @@ impl Watch {
             every_call,
             threads: HashMap::new(),
             processes: HashMap::new(),
-            early: HashSet::new(),
+            early: HashMap::new(),
+            gone: HashSet::new(),
+            next_look: None,
             resumed: Vec::new(),
             to_interrupt: Vec::new(),
         }
@@ -108,14 +128,41 @@ impl Watch {
         self.threads.contains_key(&thread)
     }
 
-    /// All threads.
+    /// All threads that are known.
     pub(crate) fn threads(&self) -> Vec<Pid> {
-        self.threads.keys().chain(&self.early).copied().collect()
+        self.threads.keys().copied().collect()
     }
 
-    /// Those that stand still and are to go on after the last look.
-    pub(crate) fn resumed(&self) -> Vec<Pid> {
+    /// Those that stand still and are to go on after the last look, each with its stop.
+    pub(crate) fn resumed(&self) -> Vec<(Pid, Stop)> {
         self.resumed.clone()
+    }
+
+    /// In how long [`Watch::release`] is to be called; none where nobody waits for its creator.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.next_look.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Those whose creator cannot speak any more go on, as if it had.
+    pub(crate) fn release(&mut self) -> Vec<Record> {
+        self.begin_look();
+        let is_awaited = self.threads.keys().any(|thread| facts::is_active(*thread));
+        let waits_for_nobody = |early: &Early| !is_awaited || early.since.elapsed() >= GRACE;
+        let released = self.early.iter().filter(|(_, early)| waits_for_nobody(early));
+        let released: Vec<Pid> = released.map(|(thread, _)| *thread).collect();
+        let told: Vec<_> = released.into_iter().filter_map(|thread| self.adopt_early(thread, 0)).collect();
+        self.next_look = (!self.early.is_empty()).then(|| Instant::now() + PAUSE);
+        told.into_iter().map(|(t, what)| Record { t, what }).collect()
+    }
+
+    /// Gives all that stand still until their creator speaks, each with its stop, and knows them no more.
+    pub(crate) fn give_up_early(&mut self) -> Vec<(Pid, Stop)> {
+        self.early.drain().map(|(thread, early)| (thread, early.stop)).collect()
+    }
+
+    fn begin_look(&mut self) {
+        self.resumed.clear();
+        self.to_interrupt.clear();
     }
 
     /// Those that have to stop at their next call although they run.
@@ -132,11 +179,18 @@ impl Watch {
 
     /// Looks at a thread that stands still. Gives what there is to tell.
     pub(crate) fn look(&mut self, thread: Pid, stop: Stop) -> Vec<Record> {
-        self.resumed.clear();
-        self.to_interrupt.clear();
+        self.begin_look();
         if !self.knows(thread) && !matches!(stop, Stop::Ended(_)) {
-            self.early.insert(thread);
-            return Vec::new();
+            self.gone.remove(&thread);
+            let status = status_of(thread);
+            if !self.processes.contains_key(&status.process) {
+                let now = Instant::now();
+                self.early.insert(thread, Early { stop, status, since: now });
+                self.next_look.get_or_insert(now + PAUSE);
+                return Vec::new();
+            }
+            // Of a thread of a known process there is nothing to say.
+            self.adopt(thread, status, 0);
         }
         let told = match stop {
             Stop::Ended(how) => self.ended(thread, how),
@@ -146,20 +200,24 @@ impl Watch {
             Stop::Signal(_) | Stop::Group | Stop::Begun | Stop::Other => Vec::new(),
         };
         if !matches!(stop, Stop::Ended(_)) {
-            self.resumed.push(thread);
+            self.resumed.push((thread, stop));
         }
         told.into_iter().map(|(t, what)| Record { t, what }).collect()
     }
 
     fn ended(&mut self, thread: Pid, how: Ending) -> Vec<(u64, What)> {
-        self.threads.remove(&thread);
         let pid = thread.as_raw();
         let mut told = Vec::new();
-        // A creator that was killed does not say any more whom it created.
-        for orphan in std::mem::take(&mut self.early) {
-            told.extend(self.adopt(orphan, None));
-            self.resumed.push(orphan);
+        // One that was killed while it waited for its creator, who may still speak.
+        if let Some(creator) = self.early.get(&thread).map(|early| early.status.parent) {
+            told.extend(self.adopt_early(thread, creator));
+            self.gone.insert(thread);
         }
+        // A creator that was killed does not say any more whom it created.
+        let children = self.early.iter().filter(|(_, early)| early.status.parent == pid);
+        let children: Vec<Pid> = children.map(|(child, _)| *child).collect();
+        told.extend(children.into_iter().filter_map(|child| self.adopt_early(child, pid)));
+        self.threads.remove(&thread);
         if self.processes.remove(&pid).is_some() {
             let (status, signal) = match how {
                 Ending::Exited(status) => (Some(status), None),
@@ -171,27 +229,36 @@ impl Watch {
     }
 
     fn created(&mut self, thread: Pid, child: Pid) -> Vec<(u64, What)> {
-        let told = if self.knows(child) { None } else { self.adopt(child, Some(thread)) };
-        if self.early.remove(&child) {
-            self.resumed.push(child);
-        }
+        let creator = self.threads.get(&thread).map_or(0, |it| it.process);
+        // 0: it was killed meanwhile, and cannot be asked any more.
+        let told = if child.as_raw() == 0 || self.gone.remove(&child) || self.knows(child) {
+            None
+        } else if self.early.contains_key(&child) {
+            self.adopt_early(child, creator)
+        } else {
+            self.adopt(child, status_of(child), creator)
+        };
         told.into_iter().collect()
     }
 
-    /// A thread that was created by a traced one.
-    fn adopt(&mut self, thread: Pid, creator: Option<Pid>) -> Option<(u64, What)> {
-        let found = facts::status(thread);
-        let status = found.unwrap_or(Status { process: thread.as_raw(), ..Status::default() });
+    /// One that waits for its creator goes on.
+    fn adopt_early(&mut self, thread: Pid, creator: i32) -> Option<(u64, What)> {
+        let Early { stop, status, .. } = self.early.remove(&thread)?;
+        self.resumed.push((thread, stop));
+        self.adopt(thread, status, creator)
+    }
+
+    /// A thread that was created by a process that is traced, or by 0, of which nothing is known.
+    fn adopt(&mut self, thread: Pid, status: Status, creator: i32) -> Option<(u64, What)> {
         let Status { process, inside, name, .. } = status;
         self.threads.insert(thread, Thread { name: Some(name.clone()), ..Thread::of(process) });
         if self.processes.contains_key(&process) {
             return None;
         }
-        let creator = creator.and_then(|creator| self.threads.get(&creator)).map_or(0, |it| it.process);
-        let inherited = self.processes.get(&creator).map(|it| it.open.clone()).unwrap_or_default();
-        self.processes.insert(process, Process { open: inherited });
-        let born = Born { pid: creator, child: process, inside, name };
-        Some((self.now(), What::Process(born)))
+        let inherited = self.processes.get(&creator).map(|it| it.open.clone());
+        let pid = if inherited.is_some() { creator } else { 0 };
+        self.processes.insert(process, Process { open: inherited.unwrap_or_default() });
+        Some((self.now(), What::Process(Born { pid, child: process, inside, name })))
     }
 
     /// execve(2) ends all other threads, and gives the one that made it the ID of the first.
@@ -382,6 +449,11 @@ impl Process {
             _ => {}
         }
     }
+}
+
+/// What /proc says of a thread. One that is gone is taken for a process.
+fn status_of(thread: Pid) -> Status {
+    facts::status(thread).unwrap_or(Status { process: thread.as_raw(), ..Status::default() })
 }
 
 /// What a write to something open does.

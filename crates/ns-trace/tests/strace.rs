@@ -1,5 +1,7 @@
 //! What strace(1) sees of the same commands: nothing is missing here, and nothing is invented.
 
+#[path = "common/deadline.rs"]
+mod deadline;
 #[path = "common/kept.rs"]
 mod kept;
 #[path = "common/programs.rs"]
@@ -12,6 +14,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use deadline::{finish, output};
 use kept::Kept;
 use programs::is_there;
 
@@ -70,7 +73,7 @@ fn by_strace(command: &[&str]) -> Census {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-yy", "-s", "400", "-e"]).arg(format!("trace={CALLS}")).arg("-o").arg(file.path());
     strace.arg("--").args(command).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    strace.status().unwrap();
+    finish(strace.spawn().unwrap());
     let text = String::from_utf8_lossy(&fs::read(file.path()).unwrap()).into_owned();
     let mut unfinished: BTreeMap<String, String> = BTreeMap::new();
     let mut census = Census::new();
@@ -120,7 +123,7 @@ fn by_us(command: &[&str], options: &[&str]) -> Census {
     let file = Kept::new();
     let mut trace = Command::new(env!("CARGO_BIN_EXE_ns-trace"));
     trace.args(["--wait", "--format", "jsonl", "-o"]).arg(file.path()).args(options).arg("--").args(command);
-    trace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    finish(trace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let text = fs::read_to_string(file.path()).unwrap();
     let mut census = Census::new();
     for line in text.lines() {
@@ -254,7 +257,7 @@ fn of_mini_container() {
     let Some(root) = root_filesystem("mini-container") else { return eprintln!("skip: no root filesystem") };
     let (program, root) = (program.to_str().unwrap(), root.0.join("rootfs"));
     let command = [program, "run", root.to_str().unwrap(), "/bin/true"];
-    let works = Command::new(program).args(&command[1..]).stdin(Stdio::null()).output().unwrap();
+    let works = output(Command::new(program).args(&command[1..]).stdin(Stdio::null()));
     if works.status.success() {
         compare_but(&command, &[("unshare", "EPERM")]);
     } else {
@@ -312,7 +315,7 @@ fn of_runtime(name: &str) {
     let commands = [vec![name, "run", "--bundle", path, &id], vec!["unshare", "-m", "sh", "-c", &alone]];
     let mut said = String::new();
     for command in commands {
-        let works = Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()).output().unwrap();
+        let works = output(Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()));
         if works.status.success() {
             return compare(&command);
         }

@@ -1,22 +1,28 @@
 //! What is told of real programs, that nobody is harmed by a death of ours, and what bad input gets.
 
+#[path = "common/deadline.rs"]
+mod deadline;
+#[path = "common/input.rs"]
+mod input;
 #[path = "common/kept.rs"]
 mod kept;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use deadline::{finish, output};
+use input::Input;
 use kept::Kept;
 
 const TRACE: &str = env!("CARGO_BIN_EXE_ns-trace");
 
 fn trace(arguments: &[&str]) -> Output {
-    Command::new(TRACE).args(arguments).stdin(Stdio::null()).output().unwrap()
+    output(Command::new(TRACE).args(arguments).stdin(Stdio::null()))
 }
 
 fn stderr(output: &Output) -> String {
@@ -32,14 +38,14 @@ fn records(options: &[&str], command: &[&str]) -> Vec<Value> {
 }
 
 fn can_unshare() -> bool {
-    Command::new("unshare").args(["-Ur", "true"]).status().is_ok_and(|status| status.success())
+    output(Command::new("unshare").args(["-Ur", "true"])).status.success()
 }
 
 /// A shell under ns-trace, which is told line by line what to do.
 struct Shell {
     trace: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    output: Input<ChildStdout>,
 }
 
 impl Shell {
@@ -48,14 +54,12 @@ impl Shell {
         command.args(options).args(["--", "sh"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut trace = command.stderr(Stdio::piped()).spawn().unwrap();
         let (input, output) = (trace.stdin.take().unwrap(), trace.stdout.take().unwrap());
-        Shell { trace, input, output: BufReader::new(output) }
+        Shell { trace, input, output: Input::new(output) }
     }
 
     fn ask(&mut self, line: &str) -> String {
         writeln!(self.input, "{line}").unwrap();
-        let mut answer = String::new();
-        self.output.read_line(&mut answer).unwrap();
-        answer.trim_end().into()
+        self.output.up_to("\n").trim_end().into()
     }
 
     /// Sends a signal to ns-trace, as it is.
@@ -80,7 +84,7 @@ impl Watched {
 
     fn ends(&self) -> bool {
         let mut fds = [rustix::event::PollFd::new(&self.0, rustix::event::PollFlags::IN)];
-        let deadline = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
+        let deadline = rustix::event::Timespec { tv_sec: 60, tv_nsec: 0 };
         rustix::event::poll(&mut fds, Some(&deadline)).unwrap() == 1
     }
 }
@@ -185,7 +189,7 @@ fn a_killed_teller_harms_nobody() {
     let keeper = field(&pid, "TracerPid:");
     let (program, keeper) = (Watched::of(&pid), Watched::of(&keeper));
     shell.signal(Signal::SIGKILL);
-    shell.trace.wait().unwrap();
+    assert!(Watched::of(&shell.trace.id().to_string()).ends());
     // Each of these is a call that stops: execve(2), and unshare(2) where it may be made.
     assert_eq!(shell.ask("/bin/echo executed"), "executed");
     assert_eq!(shell.ask("(exec /bin/echo again)"), "again");
@@ -210,14 +214,14 @@ fn a_killed_keeper_is_told_and_another_takes_its_place() {
     assert!(watched.ends());
     let begun = std::time::Instant::now();
     while ["0", keeper.as_str()].contains(&field(&pid, "TracerPid:").as_str()) {
-        assert!(begun.elapsed().as_secs() < 10, "nobody traces it");
+        assert!(begun.elapsed().as_secs() < 60, "nobody traces it");
         std::thread::yield_now();
     }
     assert_eq!(shell.ask("/bin/echo executed"), "executed");
     writeln!(shell.input, "exit 5").unwrap();
-    let mut said = String::new();
-    shell.trace.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert_eq!((shell.trace.wait().unwrap().code(), said.lines().count()), (Some(5), 1), "{said}");
+    let output = finish(shell.trace);
+    let said = stderr(&output);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(5), 1), "{said}");
     assert!(said.contains("the process that traces was killed"), "{said}");
 }
 
@@ -236,14 +240,14 @@ fn signals_reach_the_program_as_they_are() {
     signal(Signal::SIGCONT);
     assert_eq!(shell.ask("echo continued"), "continued");
     writeln!(shell.input, "kill -34 $$").unwrap();
-    assert_eq!(shell.trace.wait().unwrap().code(), Some(128 + 34), "a real-time signal kills too");
+    assert_eq!(finish(shell.trace).status.code(), Some(128 + 34), "a real-time signal kills too");
 }
 
 /// Until the process is in that state. There is no event for it; the deadline is generous.
 fn wait_for_state(pid: &str, state: &str) {
     let begun = std::time::Instant::now();
     while !field(pid, "State:").starts_with(state) {
-        assert!(begun.elapsed().as_secs() < 10, "{}", field(pid, "State:"));
+        assert!(begun.elapsed().as_secs() < 60, "{}", field(pid, "State:"));
         std::thread::yield_now();
     }
 }
@@ -256,25 +260,19 @@ fn a_process_that_runs_is_told_of_and_left() {
     let pid = shell.id().to_string();
     let mut trace =
         Command::new(TRACE).args(["--width", "200", "-p", &pid]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut story = BufReader::new(trace.stderr.take().unwrap());
-    let mut line = String::new();
-    story.read_line(&mut line).unwrap();
+    let mut story = Input::new(trace.stderr.take().unwrap());
+    let line = story.up_to("\n");
     assert!(line.contains(&format!("PID {pid} is traced from here on")), "{line}");
-    let second = Command::new(TRACE).args(["-p", &pid]).output().unwrap();
+    let second = output(Command::new(TRACE).args(["-p", &pid]));
     assert_eq!(second.status.code(), Some(2));
     assert!(stderr(&second).contains("is traced by process"), "{}", stderr(&second));
     writeln!(input, "/bin/true").unwrap();
-    while !line.contains("executes /bin/true") {
-        line.clear();
-        assert!(story.read_line(&mut line).unwrap() > 0, "the story ends too soon");
-    }
+    story.up_to("executes /bin/true");
     kill(Pid::from_raw(trace.id() as i32), Signal::SIGINT).unwrap();
-    let mut rest = String::new();
-    story.read_to_string(&mut rest).unwrap();
-    assert_eq!(trace.wait().unwrap().code(), Some(0), "{rest}");
+    assert_eq!(finish(trace).status.code(), Some(0));
     assert_eq!(field(&pid, "TracerPid:"), "0");
     writeln!(input, "exit 3").unwrap();
-    assert_eq!(shell.wait().unwrap().code(), Some(3));
+    assert_eq!(finish(shell).status.code(), Some(3));
 }
 
 #[test]
@@ -283,11 +281,11 @@ fn two_that_run_are_told_of_together() {
         let mut shell = Command::new("sh").stdin(Stdio::piped()).spawn().unwrap();
         (shell.id().to_string(), shell.stdin.take().unwrap(), shell)
     };
-    let (mut one, mut other) = (start(), start());
+    let (one, other) = (start(), start());
     let kept = Kept::new();
     let mut trace = Command::new(TRACE);
     trace.args(["--format", "jsonl", "-o", kept.path(), "-p", &one.0, "-p", &other.0, "-p", &one.0]);
-    let mut trace = trace.spawn().unwrap();
+    let trace = trace.spawn().unwrap();
     for pid in [&one.0, &other.0] {
         let begun = std::time::Instant::now();
         while field(pid, "TracerPid:") == "0" {
@@ -295,17 +293,18 @@ fn two_that_run_are_told_of_together() {
             std::thread::yield_now();
         }
     }
-    for (_, input, shell) in [&mut one, &mut other] {
+    let pids = [one.0.clone(), other.0.clone()];
+    for (_, mut input, shell) in [one, other] {
         writeln!(input, "exec /bin/true").unwrap();
-        assert!(shell.wait().unwrap().success());
+        assert!(finish(shell).status.success());
     }
-    assert_eq!(trace.wait().unwrap().code(), Some(0), "all that is traced has ended");
+    assert_eq!(finish(trace).status.code(), Some(0), "all that is traced has ended");
     let text = fs::read_to_string(kept.path()).unwrap();
     for event in ["begin", "execute", "end"] {
         assert_eq!(text.matches(&format!("\"{event}\"")).count(), 2, "{event}: {text}");
     }
     let told = trace_text(&["--replay", kept.path()]);
-    assert!(told.contains(&format!("PID {} is traced from here on", other.0)), "{told}");
+    assert!(told.contains(&format!("PID {} is traced from here on", pids[1])), "{told}");
 }
 
 fn trace_text(arguments: &[&str]) -> String {
@@ -352,7 +351,7 @@ fn it_fits_every_width_and_outlives_a_closed_pipe() {
     }
     let line =
         format!("{TRACE} -- sh -c '/bin/true; sleep 0; exit 4' 2>&1 >&- | true; echo ${{PIPESTATUS[0]}}");
-    let output = Command::new("bash").args(["-c", &line]).output().unwrap();
+    let output = output(Command::new("bash").args(["-c", &line]));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "4\n");
 }
 

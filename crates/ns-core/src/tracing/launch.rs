@@ -1,14 +1,12 @@
 //! A program that is traced from its first call on: it stands before its execve(2) until its tracer has it.
 
 use std::ffi::CString;
-use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::unistd::{Pid, execve, getpid, pipe2};
+use nix::unistd::{Pid, execve, getpid};
 
 use super::guardian::{Guardian, Post};
 use super::tracee::Tracee;
@@ -36,7 +34,8 @@ pub struct Launch {
 pub struct Launched {
     /// Its PID.
     pub pid: Pid,
-    failure: File,
+    /// Why it could not become the program. `None` too where it was killed before that.
+    pub failure: Option<Errno>,
 }
 
 /// What a program says of itself before it is let go.
@@ -51,35 +50,37 @@ pub struct Announced {
 }
 
 impl Launch {
-    /// Starts it, to be traced by `guardian`. Its parent is the caller.
+    /// Starts it, to be traced by `guardian`, and waits until it has become the program. Its parent is the caller.
     ///
     /// # Errors
     /// Refused where more than one thread runs; EAGAIN and its like.
     pub fn start(self, guardian: &Guardian) -> Result<Launched> {
-        let (failure, write_failure) = pipe2(OFlag::O_CLOEXEC).named(|| "pipe()".into())?;
-        if let Some(pid) = sys::fork_child()? {
-            return Ok(Launched { pid, failure: failure.into() });
-        }
-        let errno = self.execute(guardian);
-        let _ = File::from(write_failure).write_all(&(errno as i32).to_ne_bytes());
-        sys::exit_now(127)
+        let mut failure = None;
+        // Nothing is copied for it, and what it leaves in our memory needs no pipe.
+        let pid = sys::vfork_child(&mut || {
+            failure = self.execute(guardian);
+            127
+        })?;
+        Ok(Launched { pid, failure })
     }
 
-    /// Comes back only with what went wrong.
-    fn execute(&self, guardian: &Guardian) -> Errno {
+    /// Comes back only with what went wrong; with `None` where the tracer says it.
+    fn execute(&self, guardian: &Guardian) -> Option<Errno> {
         // EINVAL where there is no Yama, which would want it.
         let _ = sys::allow_tracer(guardian.pid);
         let announced = self.announce();
-        if let Err(errno) = write_and_wait(&guardian.ready, &guardian.go, &announced) {
-            return errno;
+        match write_and_wait(&guardian.ready, &guardian.go, &announced) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(errno) => return Some(errno),
         }
         let given_back = signals::reset_ignored().is_ok()
             && sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None).is_ok();
         if !given_back {
-            return Errno::EINVAL;
+            return Some(Errno::EINVAL);
         }
         let Err(errno) = execve(&self.path, &self.arguments, &self.environment);
-        errno
+        Some(errno)
     }
 
     fn announce(&self) -> [i32; 3] {
@@ -104,15 +105,12 @@ fn install(filter: &Filter) -> (std::result::Result<(), Errno>, bool) {
     }
 }
 
-/// By read(2) and write(2) alone, which no filter stops: nobody may trace us yet.
-fn write_and_wait(ready: &OwnedFd, go: &OwnedFd, announced: &[i32; 3]) -> std::result::Result<(), Errno> {
+/// Says that it is ready, and waits until it is let go: false where the tracer cannot trace it. By read(2) and write(2)
+/// alone, which no filter stops: nobody may trace us yet.
+fn write_and_wait(ready: &OwnedFd, go: &OwnedFd, announced: &[i32; 3]) -> std::result::Result<bool, Errno> {
     let bytes: Vec<u8> = announced.iter().flat_map(|it| it.to_ne_bytes()).collect();
     nix::unistd::write(ready, &bytes)?;
-    match nix::unistd::read(go, &mut [0])? {
-        // The tracer cannot trace us, and says why itself.
-        0 => sys::exit_now(127),
-        _ => Ok(()),
-    }
+    Ok(nix::unistd::read(go, &mut [0])? != 0)
 }
 
 impl Post {
@@ -139,14 +137,5 @@ impl Post {
     /// EPIPE where it is gone.
     pub fn let_go(&mut self) -> Result<()> {
         self.go.write_all(b".").named(|| "write(pipe)".into())
-    }
-}
-
-impl Launched {
-    /// Waits until it has become the program; else why it could not. `None` too where it was killed before that.
-    pub fn failure(&mut self) -> Option<Errno> {
-        let mut bytes = [0; 4];
-        self.failure.read_exact(&mut bytes).ok()?;
-        Some(Errno::from_raw(i32::from_ne_bytes(bytes)))
     }
 }
