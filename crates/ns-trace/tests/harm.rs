@@ -254,6 +254,23 @@ fn an_ordinary_user_is_told_that_set_user_id_programs_gain_nothing() {
     }
 }
 
+/// As pasta does, whose children open sockets of another network namespace for it.
+#[test]
+fn what_a_child_opens_in_a_table_that_it_shares_is_told_of_its_creator() {
+    if !is_there("perl") {
+        return eprintln!("skip: perl is not installed");
+    }
+    let (clone, exit) = (libc::SYS_clone, libc::SYS_exit_group);
+    let flags = libc::CLONE_FILES | libc::SIGCHLD;
+    let line = format!(
+        "$us = $$; $child = syscall({clone}, {flags}, 0, 0, 0, 0); \
+         if ($child == 0) {{ open($file, q(>), qq(/proc/$us/oom_score_adj)); syscall({exit}, fileno $file) }} \
+         waitpid($child, 0); open($file, q(>&=), $? >> 8); syswrite($file, 7)"
+    );
+    let (told, output) = story(&format!("exec perl -e '{line}'"));
+    assert!(told.contains("perl writes \"7\" to /proc/"), "{told}{output:?}");
+}
+
 #[test]
 fn a_key_of_the_terminal_reaches_the_program_once() {
     if !is_there("setsid") {
