@@ -144,6 +144,10 @@ fn by_engine(part: &str, above: &str, path: &str) -> Option<Creator> {
     if path.starts_with("/kubepods/") && above.starts_with("pod") && is_id(part) {
         return Some(Creator::new(Runtime::Containerd, &part[..12]));
     }
+    // The process that keeps the user namespace of an ordinary user's containers.
+    if part.starts_with("podman-pause-") && part.ends_with(".scope") {
+        return Some(Creator::new(Runtime::Podman, ""));
+    }
     if let Some(name) = part.strip_prefix("lxc.payload.") {
         return Some(Creator::new(Runtime::Lxc, name));
     }
@@ -158,7 +162,8 @@ fn by_unit(part: &str) -> Option<Creator> {
     if part.starts_with("inception-") {
         return Some(Creator::new(Runtime::Inception, ""));
     }
-    part.ends_with(".service").then(|| Creator::new(Runtime::Systemd, unescaped(part)))
+    // As systemctl(1) takes it.
+    part.ends_with(".service").then(|| Creator::new(Runtime::Systemd, part))
 }
 
 fn by_scope(scope: &str) -> Option<Creator> {
@@ -200,6 +205,9 @@ mod tests {
             (format!("0::/../docker-{id}.scope"), Some("Docker 3f2a9c0d1e2b")),
             (format!("0::{user}/user.slice/libpod-{id}.scope/container"), Some("podman 3f2a9c0d1e2b")),
             (format!("0::/machine.slice/libpod-{id}.scope"), Some("podman 3f2a9c0d1e2b")),
+            (format!("0::{user}/user.slice/podman-pause-233b7008.scope"), Some("podman")),
+            // Where slirp4netns or pasta is, which makes namespaces of its own.
+            (format!("0::{user}/user.slice/podman-893.scope"), None),
             (format!("0::/libpod_parent/{id}"), Some("podman 3f2a9c0d1e2b")),
             (format!("0::/kubepods.slice/cri-containerd-{id}.scope"), Some("containerd 3f2a9c0d1e2b")),
             (format!("4:memory:/kubepods/burstable/pod7a-1/{id}"), Some("containerd 3f2a9c0d1e2b")),
@@ -217,6 +225,10 @@ mod tests {
             (format!("0::{user}/app.slice/snap.firefox.firefox-1a.scope"), Some("snap firefox")),
             ("0::/system.slice/systemd-logind.service".into(), Some("systemd systemd-logind.service")),
             ("0::/system.slice/cups.service/worker".into(), Some("systemd cups.service")),
+            (
+                "0::/system.slice/fsck@dev-disk-by\\x2duuid.service".into(),
+                Some("systemd fsck@dev-disk-by\\x2duuid.service"),
+            ),
             ("7:pids:/inception-1234-99-1".into(), Some("Inception")),
             // Somebody in a session has started it, and not the manager above.
             (format!("0::{user}/app.slice/app-gnome-term-7.scope"), None),

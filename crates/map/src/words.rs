@@ -87,10 +87,8 @@ pub fn change(change: &Change<'_>) -> String {
     if namespace.members > 0 {
         line += &format!(": {was}{}", members(namespace));
     }
-    let made = namespace.made_by.iter().map(ToString::to_string);
-    let kept = namespace.kept_by.iter().map(ToString::to_string);
-    for word in made.chain(kept) {
-        line += &format!("; {}", printable(&word));
+    for word in because(&Group { namespaces: vec![namespace] }, usize::MAX) {
+        line += &format!("; {word}");
     }
     line
 }
@@ -112,7 +110,10 @@ pub fn summary(map: &Map, shown: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ns_core::{Kind, NsId};
+
     use super::*;
+    use crate::model::Keeper;
 
     #[test]
     fn a_long_path_keeps_its_end_and_an_id_its_beginning() {
@@ -125,6 +126,15 @@ mod tests {
             "…/b.slice/c.slice/d.slice/e.scope"
         );
         assert_eq!(short_path(&"x".repeat(50)), "x".repeat(50));
+    }
+
+    #[test]
+    fn a_mount_that_many_mount_namespaces_have_is_told_once() {
+        let mut namespace = Namespace::new(NsId { kind: Kind::Net, dev: 4, ino: 7 });
+        let mount = |pid| Keeper::Mount { path: "/run/netns/blue".into(), pid };
+        namespace.kept_by = vec![mount(1), mount(188), mount(214)];
+        let told = change(&Change { what: What::Appears, namespace: &namespace });
+        assert_eq!(told, "net:[7] appears; mounted at /run/netns/blue");
     }
 
     #[test]

@@ -37,7 +37,9 @@ pub(crate) use nsfs::{
     name_to_handle, ns_ioctl_fd, ns_ioctl_number, ns_ioctl_type, ns_ioctl_u32, ns_ioctl_u64, open_nsfs_handle,
 };
 pub use perf::count_page_faults;
-pub(crate) use ptrace::{Request, allow_tracer, event_message, ptrace, syscall_info, wait};
+pub(crate) use ptrace::{
+    Request, allow_tracer, event_message, ptrace, shares_descriptors, syscall_info, wait,
+};
 pub(crate) use seccomp::{
     add_descriptor, answer_notification, exit_thread, receive_notification, set_filter, set_strict_mode,
 };

@@ -14,4 +14,4 @@ pub use guardian::{Guardian, Listening, Post, fork_guardian};
 pub use launch::{Announced, Launch, Launched};
 pub use memory::Memory;
 pub use stop::{Call, Ending, Stop, next_stop, reap};
-pub use tracee::{Resume, Tracee, threads_of};
+pub use tracee::{Resume, Tracee, shares_descriptors, threads_of};

@@ -229,6 +229,6 @@ fn pace(looks: &Looks) -> String {
     if looks.hears_of_processes() {
         format!("by the kernel's events, or within {within} ms")
     } else {
-        format!("within {within} ms; root: by events")
+        format!("within {within} ms; root, from Linux 6.6: by events")
     }
 }

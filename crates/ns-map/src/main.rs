@@ -48,8 +48,8 @@ const HELP: Help = Help {
 };
 
 /// Said where a change in what processes do comes without an event.
-const UNHEARD: &str = "the kernel does not report here what processes do: a change is found within 100 ms; as root of the \
-                       machine it is reported";
+const UNHEARD: &str = "the kernel does not report here what processes do: a change is found within 100 ms; from Linux 6.6 \
+                       on it is reported to root of the machine";
 
 /// Pages that its manual page leads to.
 const SEE_ALSO: &[&str] = &["ns-trace(1)", "inception(1)", "lsns(8)", "namespaces(7)", "ioctl_ns(2)"];

@@ -9,11 +9,13 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use caps::Capability;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::Signal;
 use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
+use ns_core::process;
 use ns_core::signals::Waiting;
 use ns_core::tracing::{Post, Resume, Stop, Tracee, next_stop, threads_of};
 
@@ -74,7 +76,11 @@ pub(crate) fn keep(mut post: Post, whom: &Whom) {
             let (mood, since) = (Mood::Telling, Instant::now());
             let mut keeper = Keeper { post, watch, mood, filter, program, unsent: Vec::new(), since };
             for begun in begun {
+                let gains_nothing = gains_nothing(&begun);
                 keeper.report(&Record { t: keeper.watch.now(), what: What::Begin(begun) });
+                if let Some(note) = gains_nothing {
+                    keeper.report(&Record { t: keeper.watch.now(), what: note });
+                }
             }
             keeper.run();
         }
@@ -89,6 +95,15 @@ pub(crate) fn keep(mut post: Post, whom: &Whom) {
             let _ = post.reports.write_all(&line);
         }
     }
+}
+
+/// What a reader should know of set-user-ID programs, where no_new_privs does not tell it. execve(2): their IDs are not
+/// given "if [...] the calling process is being ptraced", by one without CAP_SYS_PTRACE.
+fn gains_nothing(begun: &Begin) -> Option<What> {
+    let is_told = begun.no_new_privs || process::is_capable(Capability::CAP_SYS_PTRACE);
+    let text = "is traced without CAP_SYS_PTRACE: set-user-ID programs, such as sudo and newuidmap, gain nothing. Root \
+                traces without this.";
+    (!is_told).then(|| What::Note { pid: begun.pid, text: text.into() })
 }
 
 /// Traces those with whom it begins. Gives how that is reported, and whether they are behind a filter.

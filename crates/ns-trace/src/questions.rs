@@ -123,7 +123,8 @@ impl Gathered {
             "cgroup.procs" | "tasks" | "cgroup.threads" => {
                 self.cgroups.insert(path.into());
             }
-            "cgroup.subtree_control" => {}
+            // These limit nothing.
+            "cgroup.subtree_control" | "cgroup.kill" | "cgroup.freeze" | "cgroup.type" => {}
             _ => {
                 let limit = format!("{file} {text}").trim_end().to_string();
                 if !self.limits.iter().any(|(by, known)| by == name && *known == limit) {
@@ -299,6 +300,7 @@ mod tests {
             call(limit("pids.max"), None),
             call(limit("cpu.max"), None),
             call(limit("pids.max"), None),
+            call(limit("cgroup.kill"), None),
             call(Act::Chroot { path: ".".into() }, None),
             Record { t: 9, what: What::End(Ended { pid: 7, status: Some(3), signal: None }) },
         ];

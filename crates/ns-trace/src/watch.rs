@@ -3,12 +3,14 @@
 //! A filter sees numbers and no paths. So a process that opens a file of procfs or of a cgroup to write it, or a socket of
 //! netlink, stops at every call until that is closed. All others stop only where the filter says so.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use ns_core::tracing::{Call, Ending, Resume, Stop, Tracee};
+use ns_core::tracing::{Call, Ending, Resume, Stop, Tracee, shares_descriptors};
 
 use crate::calls;
 use crate::decode::{self, Asked, Caller};
@@ -35,9 +37,11 @@ impl Thread {
 /// A process.
 #[derive(Debug, Default)]
 struct Process {
-    /// What it has open that is of interest.
-    open: BTreeMap<i32, Opened>,
+    open: Table,
 }
+
+/// What is open that is of interest. Processes may share it: CLONE_FILES of clone(2).
+type Table = Rc<RefCell<BTreeMap<i32, Opened>>>;
 
 /// A thread that stopped before its creator said whose it is. It stands still until then.
 #[derive(Debug)]
@@ -119,7 +123,7 @@ impl Watch {
     /// A thread of a process that nobody traced before.
     pub(crate) fn begin(&mut self, thread: Pid, process: Pid) {
         self.threads.insert(thread, Thread::of(process.as_raw()));
-        let open = || Process { open: facts::all_opened(thread).into_iter().collect() };
+        let open = || Process { open: table(facts::all_opened(thread)) };
         self.processes.entry(process.as_raw()).or_insert_with(open);
     }
 
@@ -173,7 +177,8 @@ impl Watch {
     /// How a thread goes on.
     pub(crate) fn manner(&self, thread: Pid) -> Resume {
         let Some(known) = self.threads.get(&thread) else { return Resume::On };
-        let watches = self.processes.get(&known.process).is_some_and(|process| !process.open.is_empty());
+        let watches =
+            self.processes.get(&known.process).is_some_and(|process| !process.open.borrow().is_empty());
         if self.every_call || known.entry.is_some() || watches { Resume::ToCall } else { Resume::On }
     }
 
@@ -255,7 +260,10 @@ impl Watch {
         if self.processes.contains_key(&process) {
             return None;
         }
-        let inherited = self.processes.get(&creator).map(|it| it.open.clone());
+        let inherited = self.processes.get(&creator).map(|it| {
+            let is_shared = shares_descriptors(Pid::from_raw(process), Pid::from_raw(creator));
+            if is_shared { Rc::clone(&it.open) } else { table(it.open.borrow().clone()) }
+        });
         let pid = if inherited.is_some() { creator } else { 0 };
         self.processes.insert(process, Process { open: inherited.unwrap_or_default() });
         Some((self.now(), What::Process(Born { pid, child: process, inside, name })))
@@ -271,7 +279,10 @@ impl Watch {
         self.threads.retain(|id, it| it.process != process || *id == thread);
         self.forget_name(thread);
         if let Some(process) = self.processes.get_mut(&process) {
-            process.open.retain(|fd, _| facts::is_open(thread, *fd));
+            // It has a table of its own from here on.
+            let mut open = process.open.borrow().clone();
+            open.retain(|fd, _| facts::is_open(thread, *fd));
+            process.open = table(open);
         }
         Vec::new()
     }
@@ -323,7 +334,7 @@ impl Watch {
 
     /// A call on a descriptor that is of interest.
     fn by_descriptor(&mut self, thread: Pid, call: &str, arguments: [u64; 6]) -> Option<Pending> {
-        let process = self.processes.get_mut(&self.threads.get(&thread)?.process)?;
+        let process = self.processes.get(&self.threads.get(&thread)?.process)?;
         let fd = arguments[0] as i32;
         if call == "close_range" {
             // These are closed by execve(2).
@@ -333,11 +344,11 @@ impl Watch {
             return Some(Pending::CloseRange(fd, (arguments[1] as u32).min(i32::MAX as u32) as i32));
         }
         // dup2(2) closes its target.
-        let opened = process.open.get(&fd);
+        let opened = process.open.borrow().get(&fd).cloned();
         match (call, opened) {
             // Whatever it gives, the descriptor is gone (close(2)). So its end need not be waited for.
             ("close", Some(_)) => {
-                process.open.remove(&fd);
+                process.open.borrow_mut().remove(&fd);
                 None
             }
             ("dup" | "dup2" | "dup3", _) => Some(Pending::Duplicate(fd)),
@@ -346,11 +357,11 @@ impl Watch {
                 copies.then_some(Pending::Duplicate(fd))
             }
             ("recvmsg" | "recvfrom", Some(Opened::Netlink(protocol))) => {
-                Some(Pending::Receive { protocol: *protocol, arguments })
+                Some(Pending::Receive { protocol, arguments })
             }
             ("write" | "pwrite64" | "writev" | "sendto" | "sendmsg", Some(opened)) => {
                 let bytes = messages::sent(call, Tracee(thread).memory(), arguments);
-                written(opened, &bytes).map(Pending::Tell)
+                written(&opened, &bytes).map(Pending::Tell)
             }
             _ => None,
         }
@@ -421,13 +432,14 @@ impl Watch {
         }
     }
 
-    /// From here on a process stops at every call, in all its threads.
+    /// From here on a process stops at every call, in all its threads; and so does each that shares what it has open.
     fn notice(&mut self, thread: Pid, process: i32, fd: i32, opened: Opened) {
-        let Some(known) = self.processes.get_mut(&process) else { return };
-        let is_first = known.open.is_empty();
-        known.open.insert(fd, opened);
+        let Some(table) = self.processes.get(&process).map(|known| &known.open) else { return };
+        let is_first = table.borrow().is_empty();
+        table.borrow_mut().insert(fd, opened);
         if is_first && !self.every_call {
-            let others = self.threads.iter().filter(|(id, it)| it.process == process && **id != thread);
+            let has_it = |process| self.processes.get(process).is_some_and(|it| Rc::ptr_eq(&it.open, table));
+            let others = self.threads.iter().filter(|(id, it)| **id != thread && has_it(&it.process));
             self.to_interrupt = others.map(|(id, _)| *id).collect();
         }
     }
@@ -435,20 +447,25 @@ impl Watch {
 
 impl Process {
     fn forget_or_copy(&mut self, pending: &Pending, new: i32) {
+        let mut open = self.open.borrow_mut();
         match pending {
-            Pending::CloseRange(first, last) => self.open.retain(|fd, _| !(*first..=*last).contains(fd)),
-            Pending::Duplicate(fd) => match self.open.get(fd).cloned() {
+            Pending::CloseRange(first, last) => open.retain(|fd, _| !(*first..=*last).contains(fd)),
+            Pending::Duplicate(fd) => match open.get(fd).cloned() {
                 Some(opened) => {
-                    self.open.insert(new, opened);
+                    open.insert(new, opened);
                 }
                 // It takes the place of what was open there.
                 None => {
-                    self.open.remove(&new);
+                    open.remove(&new);
                 }
             },
             _ => {}
         }
     }
+}
+
+fn table(opened: impl IntoIterator<Item = (i32, Opened)>) -> Table {
+    Rc::new(RefCell::new(opened.into_iter().collect()))
 }
 
 /// What /proc says of a thread. One that is gone is taken for a process.
@@ -526,12 +543,12 @@ mod tests {
     #[test]
     fn a_copy_of_a_descriptor_is_known_and_a_closed_one_forgotten() {
         let map = Opened::Proc("/proc/42/uid_map".into());
-        let mut process = Process { open: [(3, map)].into() };
+        let mut process = Process { open: table([(3, map)]) };
         process.forget_or_copy(&Pending::Duplicate(3), 1);
         process.forget_or_copy(&Pending::CloseRange(2, 9), 0);
-        assert_eq!(process.open.keys().collect::<Vec<_>>(), [&1]);
+        assert_eq!(process.open.borrow().keys().collect::<Vec<_>>(), [&1]);
         process.forget_or_copy(&Pending::Duplicate(10), 1);
-        assert!(process.open.is_empty(), "dup2() took its place");
+        assert!(process.open.borrow().is_empty(), "dup2() took its place");
     }
 
     #[test]
@@ -540,7 +557,7 @@ mod tests {
         let mut watch = Watch::new(false);
         watch.threads.insert(us, Thread::of(us.as_raw()));
         let map = Opened::Proc("/proc/42/uid_map".into());
-        watch.processes.insert(us.as_raw(), Process { open: [(3, map)].into() });
+        watch.processes.insert(us.as_raw(), Process { open: table([(3, map)]) });
         let mut asked =
             |flags| watch.by_descriptor(us, "close_range", [3, u64::from(u32::MAX), flags, 0, 0, 0]);
         assert!(asked(u64::from(libc::CLOSE_RANGE_CLOEXEC)).is_none());

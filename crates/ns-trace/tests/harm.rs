@@ -221,24 +221,54 @@ fn who_is_traced_traces_nobody() {
     assert!(said.contains("traces ns-trace itself"), "{said}");
 }
 
+/// The same by an ordinary user. None, and said, where root cannot become one.
+fn trace_as_ordinary_user(arguments: &[&str]) -> Option<Output> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some(trace(arguments));
+    }
+    if !is_there("setpriv") {
+        eprintln!("skip: setpriv is not installed");
+        return None;
+    }
+    // Where nobody else finds it.
+    let copy = Kept::new();
+    fs::copy(TRACE, copy.path()).unwrap();
+    fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let user = ["--reuid", "65534", "--regid", "65534", "--clear-groups", copy.path()];
+    Some(output(Command::new("setpriv").args(user).args(arguments)))
+}
+
 #[test]
-fn an_ordinary_user_is_told_of_no_new_privs() {
+fn an_ordinary_user_is_told_that_set_user_id_programs_gain_nothing() {
     let line = "grep NoNewPrivs /proc/self/status";
-    let directory = Kept::new();
-    let output = if nix::unistd::geteuid().is_root() {
-        if !is_there("setpriv") {
-            return eprintln!("skip: setpriv is not installed");
-        }
-        // Where nobody else finds it.
-        fs::copy(TRACE, directory.path()).unwrap();
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let user = ["--reuid", "65534", "--regid", "65534", "--clear-groups", directory.path()];
-        output(Command::new("setpriv").args(user).args(["--", "sh", "-c", line]))
-    } else {
-        trace(&["--", "sh", "-c", line])
-    };
-    assert_eq!(text(&output.stdout), "NoNewPrivs:\t1\n", "{output:?}");
-    assert!(text(&output.stderr).starts_with("no_new_privs is set"), "{}", text(&output.stderr));
+    for (options, value, said) in [
+        (&[][..], "1", "no_new_privs is set"),
+        (&["--every-call"], "0", "is traced without CAP_SYS_PTRACE: set-user-ID programs"),
+    ] {
+        let arguments = [options, &["--", "sh", "-c", line]].concat();
+        let Some(output) = trace_as_ordinary_user(&arguments) else { return };
+        assert_eq!(text(&output.stdout), format!("NoNewPrivs:\t{value}\n"), "{output:?}");
+        let story = text(&output.stderr).replace("\n    ", " ");
+        assert_eq!(story.matches("set-user-ID").count(), 1, "{story}");
+        assert!(story.contains(said), "{story}");
+    }
+}
+
+/// As pasta does, whose children open sockets of another network namespace for it.
+#[test]
+fn what_a_child_opens_in_a_table_that_it_shares_is_told_of_its_creator() {
+    if !is_there("perl") {
+        return eprintln!("skip: perl is not installed");
+    }
+    let (clone, exit) = (libc::SYS_clone, libc::SYS_exit_group);
+    let flags = libc::CLONE_FILES | libc::SIGCHLD;
+    let line = format!(
+        "$us = $$; $child = syscall({clone}, {flags}, 0, 0, 0, 0); \
+         if ($child == 0) {{ open($file, q(>), qq(/proc/$us/oom_score_adj)); syscall({exit}, fileno $file) }} \
+         waitpid($child, 0); open($file, q(>&=), $? >> 8); syswrite($file, 7)"
+    );
+    let (told, output) = story(&format!("exec perl -e '{line}'"));
+    assert!(told.contains("perl writes \"7\" to /proc/"), "{told}{output:?}");
 }
 
 #[test]

@@ -103,6 +103,17 @@ pub(crate) fn wait(whom: Pid, options: libc::c_int) -> Result<Option<(Pid, i32)>
     }
 }
 
+/// kcmp(`one`, `other`, KCMP_FILES): whether both have the same table of descriptors.
+///
+/// # Errors
+/// The kernel's: ESRCH where one has ended, EPERM where the caller may not ask, ENOSYS where it was built without.
+pub(crate) fn shares_descriptors(one: Pid, other: Pid) -> Result<bool, Errno> {
+    const KCMP_FILES: libc::c_long = 2;
+    // SAFETY: for this type the kernel reads no more than numbers.
+    let answer = unsafe { libc::syscall(libc::SYS_kcmp, one.as_raw(), other.as_raw(), KCMP_FILES, 0, 0) };
+    Errno::result(answer).map(|order| order == 0)
+}
+
 /// prctl(PR_SET_PTRACER, `tracer`): lets a process that is no ancestor trace the caller, where Yama asks for that.
 ///
 /// # Errors

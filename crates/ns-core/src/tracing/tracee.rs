@@ -103,6 +103,11 @@ impl Tracee {
     }
 }
 
+/// Whether two processes share their descriptors (clone(2), CLONE_FILES), as far as kcmp(2) tells.
+pub fn shares_descriptors(one: Pid, other: Pid) -> bool {
+    sys::shares_descriptors(one, other).unwrap_or(false)
+}
+
 /// The threads of a process, by ID.
 ///
 /// # Errors
