@@ -59,8 +59,8 @@ struct Keeper {
 /// the calls.
 const SHORTLY: Duration = Duration::from_micros(60);
 
-/// As much is kept back at most, and so long. To send wakes the listener, which takes a CPU from those who are traced. What
-/// is sent at the end alone is told while nobody else has anything to do.
+/// As much is kept back at most, and so long. To send wakes the listener, which takes a CPU from those who are traced. But
+/// with all of it at the end, the listener would write alone, while the other CPU has nothing to do.
 const MUCH: usize = 8192;
 const LONG: Duration = Duration::from_millis(20);
 
