@@ -75,6 +75,25 @@ fn ns_enter_goes_where_a_shell_is_by_its_name_and_by_hand() {
     assert_eq!(run("ns-enter", &[&name, "--", "true"]).status.code(), Some(2), "it is gone");
 }
 
+/// When a process ends whose parent is in another process group of its session, the kernel hangs up the group if it is
+/// orphaned and one of it is stopped (setpgid(2)). A script that begins a session is in such a group with all its commands.
+#[test]
+fn a_command_in_a_shell_hangs_up_nobody() {
+    let probe = run("uts-demo", &["shell", "--", "true"]);
+    if probe.status.code() == Some(77) {
+        return eprintln!("skip: {}", String::from_utf8_lossy(&probe.stderr));
+    }
+    let script = "trap 'echo hung up' HUP
+        sleep 1000 & kill -STOP $!
+        until grep -q '^State:.T' /proc/$!/status; do :; done
+        \"$1\" shell -- sh -c 'sleep 1000 & exit 7'
+        echo $?
+        kill -KILL $!";
+    let mut session = Command::new("setsid");
+    session.args(["--wait", "sh", "-c", script, "sh", &program("uts-demo")]).stdin(Stdio::null());
+    assert_eq!(out(&session.output().unwrap()), "7\n");
+}
+
 #[test]
 fn a_shell_may_be_entered_at_a_terminal() {
     let name = name("entered");

@@ -142,9 +142,9 @@ pub(crate) const PASS_ON: Step = Step {
         let [child, after] = inherited::WHERE.map(|at| format!("{GETPGID} {at}"));
         let seccomp = "Seccomp after execve()";
         let passed = lab.arms(false, true, pass_on)?.only(&[&child, &after, seccomp]);
-        lab.judge(INHERITED, passed).shows(
-            inside(child).from("OK").to("EDOM") & inside(after).from("OK").to("EDOM") & inside(seccomp).is(2),
-        )?;
+        // A machine may have a filter of its own: then Seccomp is 2 in both arms.
+        lab.judge(INHERITED, passed)
+            .shows(inside(child).from("OK").to("EDOM") & inside(after).from("OK").to("EDOM"))?;
         lab.compare(ADD_UP, false, true, allow_everything)?.shows(inside(GETPGID).from("OK").to("EDOM"))
     },
 };

@@ -26,7 +26,7 @@ pub(crate) fn keep(
     let mut attendant = start()?;
     // What kills the opener's process group spares us. The attendant was created in that group, and a command stays in
     // it, as the jobs of a shell do.
-    nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).named(|| "setpgid(0, 0)".into())?;
+    leave_group(terminal.is_some())?;
     let ended = follow(me, &mut attendant, depth);
     let is_alone = matches!(ended, Ok(None));
     drop(attendant);
@@ -39,6 +39,17 @@ pub(crate) fn keep(
         Some(ExitStatus::Killed(signal)) => 128 + signal as i32,
         None => 0, // and nobody asks
     })
+}
+
+/// Into another process group, to be able to give the terminal back; or else into a session too. If the end of a child in
+/// the opener's group left that without a parent in another group of its session, the kernel would hang up the group
+/// (setpgid(2)), if one of it was stopped.
+fn leave_group(has_terminal: bool) -> Result<()> {
+    if has_terminal {
+        nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).named(|| "setpgid(0, 0)".into())
+    } else {
+        nix::unistd::setsid().named(|| "setsid()".into()).map(drop)
+    }
 }
 
 /// Passes on that the program is there, and back that it may begin. `None` if the opener is gone.
