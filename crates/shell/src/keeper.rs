@@ -41,9 +41,9 @@ pub(crate) fn keep(
     })
 }
 
-/// Into another process group, to be able to give the terminal back; or else into a session too. If the end of a child in
-/// the opener's group left that without a parent in another group of its session, the kernel would hang up the group
-/// (setpgid(2)), if one of it was stopped.
+/// Into another process group, to be able to give the terminal back; or else into a session too. In the same session, the end
+/// of a child in the opener's group could leave that group orphaned. Then the kernel would hang it up, if one of it was
+/// stopped (setpgid(2)).
 fn leave_group(has_terminal: bool) -> Result<()> {
     if has_terminal {
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).named(|| "setpgid(0, 0)".into())
