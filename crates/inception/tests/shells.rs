@@ -117,19 +117,21 @@ fn two_shells_have_the_ends_of_a_veth_pair_until_one_ends() {
         ["shell", "--peer", &left, "--", "sh", "-c", "ip -br addr | tr -s ' ' | cut -d ' ' -f 1,3"];
     let peer = run("veth-pair", &addresses);
     assert!(out(&peer).contains("b0@") && out(&peer).contains("10.0.0.2/24"), "{peer:?}");
+    // Both ends go with the namespace of one, which the kernel takes apart later.
+    let gone = ("ip link show a0 2>&1", "does not exist");
+    shell.asks_until(gone.0, gone.1);
     let mut by_hand = addresses.to_vec();
     by_hand.insert(3, "--by-hand");
     let script = out(&run("veth-pair", &by_hand));
     let typed = Command::new("sh").args(["-c", &script]).output().unwrap();
     let indices = |text: String| text.replace(|c: char| c.is_ascii_digit(), "");
     assert_eq!(indices(out(&typed)), indices(out(&peer)), "{script}");
-    // Both ends go with the namespace of one.
-    shell.asks_until("ip -br link", "lo");
+    shell.asks_until(gone.0, gone.1);
     let Some(mut right) = open("veth-pair", &["--peer", &left]) else { return };
     assert!(shell.answers("ip -br addr show a0").contains("10.0.0.1/24"));
     assert!(right.answers("ip route get 10.0.0.1").contains("dev b0"));
     leaves(right);
-    shell.asks_until("ip link show a0 2>&1", "does not exist");
+    shell.asks_until(gone.0, gone.1);
     leaves(shell);
 }
 
