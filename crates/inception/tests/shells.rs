@@ -213,7 +213,7 @@ fn a_command_is_a_job_of_the_shell_that_starts_it() {
 fn nothing_is_left_when_the_terminal_hangs_up() {
     let name = name("hung-up");
     let Some(mut shell) = open("uts-demo", &["--name", &name]) else { return };
-    shell.types("setsid sleep 1000 & nohup sleep 1000 & echo ready $((6*7))\n");
+    shell.types("setsid sleep 1000 & nohup sleep 1000 >/dev/null & echo ready $((6*7))\n");
     shell.shows("ready 42");
     let mut program = shell.hangs_up();
     assert_eq!(program.wait().unwrap().code(), Some(129));
