@@ -15,7 +15,7 @@ use shell::Mark;
 use crate::cgroup::Cgroups;
 use crate::creator::Creator;
 use crate::descriptors;
-use crate::model::{Keeper, Map};
+use crate::model::{Keeper, Map, Namespace};
 use crate::processes::Processes;
 use crate::shells;
 
@@ -120,27 +120,42 @@ fn relate(
 ) {
     let known: Vec<(NsId, i32)> =
         map.namespaces.values().filter_map(|namespace| Some((namespace.id, namespace.lowest?))).collect();
+    let mut ended = Vec::new();
     for (id, pid) in known.into_iter().take_while(|_| go_on()) {
         let file = match processes.namespace(pid, id.kind) {
-            Ok(file) => file,
-            Err(errno) if has_ended(errno) => {
-                // All of its members may have ended since they were counted, or only that one.
-                map.namespaces.remove(&id);
-                let left = pids.iter().filter(|pid| processes.is_in(**pid, id));
-                let left: Vec<i32> = left.copied().collect();
-                let Some(lowest) = left.iter().min() else { continue };
-                (map.at(id).members, map.at(id).lowest) = (left.len(), Some(*lowest));
-                let Ok(file) = processes.namespace(*lowest, id.kind) else { continue };
-                file
-            }
-            // It is one of another user.
-            Err(_) => continue,
+            Err(errno) if has_ended(errno) => count_again(map, processes, pids, id),
+            // Else it is one of another user.
+            opened => opened.ok(),
+        };
+        let Some(file) = file else {
+            ended.extend((map.at(id).members == 0).then_some(id));
+            continue;
         };
         if serials {
             map.at(id).serial = file.serial().ok();
         }
         processes.relate(map, id, file);
     }
+    for id in ended {
+        map.namespaces.remove(&id);
+        // Those that keep it find it once more.
+        let keeps = |it: &&Namespace| it.owner == Some(id) || it.parent == Some(id);
+        let keepers: Vec<_> = map.namespaces.values().filter(keeps).map(|it| (it.id, it.lowest)).collect();
+        for (keeper, lowest) in keepers {
+            if let Some(Ok(file)) = lowest.map(|pid| processes.namespace(pid, keeper.kind)) {
+                processes.relate(map, keeper, file);
+            }
+        }
+    }
+}
+
+/// The first member of a namespace has ended since it was counted. All may have, or only that one. Gives the namespace,
+/// opened, if there is another.
+fn count_again(map: &mut Map, processes: &Processes, pids: &[i32], id: NsId) -> Option<NsFile> {
+    let left: Vec<i32> = pids.iter().filter(|pid| processes.is_in(**pid, id)).copied().collect();
+    let namespace = map.at(id);
+    (namespace.members, namespace.lowest) = (left.len(), left.iter().min().copied());
+    processes.namespace(namespace.lowest?, id.kind).ok()
 }
 
 /// What open(2) answers below /proc/PID once the process has ended.
@@ -216,13 +231,18 @@ mod tests {
 
     use super::*;
 
-    /// Our UTS namespace, of which a process that has ended was counted; and what is known of it after all.
-    fn after_the_end_of_its_first(pids: &[i32]) -> Option<(usize, Option<i32>)> {
+    /// The PID of a process that has ended.
+    fn ended() -> i32 {
         let mut child = Command::new("true").spawn().unwrap();
         child.wait().unwrap();
+        child.id().try_into().unwrap()
+    }
+
+    /// Our UTS namespace, of which a process that has ended was counted; and what is known of it after all.
+    fn after_the_end_of_its_first(pids: &[i32]) -> Option<(usize, Option<i32>)> {
         let mut map = Map::default();
         let id = NsFile::open("/proc/self/ns/uts").unwrap().id().unwrap();
-        (map.at(id).members, map.at(id).lowest) = (2, child.id().try_into().ok());
+        (map.at(id).members, map.at(id).lowest) = (2, Some(ended()));
         relate(&mut map, &mut Processes::of(Path::new("/proc")), pids, false, &mut || true);
         map.namespaces.get(&id).map(|namespace| (namespace.members, namespace.lowest))
     }
@@ -230,6 +250,18 @@ mod tests {
     #[test]
     fn a_namespace_whose_members_have_all_ended_is_gone() {
         assert_eq!(after_the_end_of_its_first(&[]), None);
+    }
+
+    #[test]
+    fn a_namespace_whose_members_have_all_ended_stays_where_another_keeps_it() {
+        let open = |kind: &str| NsFile::open(format!("/proc/self/ns/{kind}")).unwrap().id().unwrap();
+        let (user, owned) = (open("user"), open("ipc"));
+        let mut map = Map::default();
+        (map.at(user).members, map.at(user).lowest) = (1, Some(ended()));
+        (map.at(owned).members, map.at(owned).lowest) = (1, std::process::id().try_into().ok());
+        relate(&mut map, &mut Processes::of(Path::new("/proc")), &[], false, &mut || true);
+        let kept = &map.namespaces[&user];
+        assert_eq!((kept.members, kept.kept_by.len()), (0, 1), "{kept:?}");
     }
 
     #[test]
