@@ -41,8 +41,7 @@ impl Watch {
         let late = Instant::now() + PATIENCE;
         let mut told = String::new();
         loop {
-            let left = late.saturating_duration_since(Instant::now());
-            let line = self.line(left);
+            let line = self.line(late);
             let line =
                 line.unwrap_or_else(|| panic!("{words:?}: not told within {PATIENCE:?}, but:\n{told}"));
             if words.iter().all(|word| line.contains(word)) {
@@ -53,10 +52,10 @@ impl Watch {
     }
 
     /// The next line, if it comes in time.
-    fn line(&mut self, patience: Duration) -> Option<String> {
+    fn line(&mut self, late: Instant) -> Option<String> {
         let lines = self.lines.as_mut().expect("it is read");
         let mut fds = [PollFd::new(lines.get_ref().as_fd(), PollFlags::POLLIN)];
-        if lines.buffer().is_empty() && nix::poll::poll(&mut fds, timeout(patience)).unwrap() == 0 {
+        if lines.buffer().is_empty() && !ns_core::poll_until(&mut fds, Some(late)).unwrap() {
             return None;
         }
         let mut line = String::new();
@@ -70,10 +69,6 @@ impl Drop for Watch {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn timeout(patience: Duration) -> PollTimeout {
-    PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX)
 }
 
 /// A machine under load is slow.

@@ -259,6 +259,18 @@ fn many_changes_leave_the_caller_time_to_rest() -> Answer {
         }
         Ok(())
     })?;
+    // 10 ms of each 60. On a busy machine there are fewer in one second and another.
+    let seconds = (0..3).map(|_| looks_in_a_second()).collect::<Result<Vec<_>>>()?;
+    drop(busy);
+    assert!(
+        seconds.iter().max().is_some_and(|looks| (4..=18).contains(looks)),
+        "{seconds:?} looks in a second"
+    );
+    Ok(Passed)
+}
+
+/// How often a caller looks, whose look takes 10 ms.
+fn looks_in_a_second() -> Result<usize> {
     let mut wake = Wake::new();
     let began = Instant::now();
     let mut looks = 0;
@@ -270,8 +282,5 @@ fn many_changes_leave_the_caller_time_to_rest() -> Answer {
             std::hint::spin_loop();
         }
     }
-    drop(busy);
-    // 10 ms of each 60; on a busy machine fewer.
-    assert!((1..=18).contains(&looks), "{looks} looks in a second");
-    Ok(Passed)
+    Ok(looks)
 }

@@ -34,12 +34,8 @@ pub(crate) fn finish(child: Child) -> Output {
 
 /// A process and all below it.
 fn family(pid: i32) -> Vec<i32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let children: Vec<i32> = children
-        .flat_map(|text| text.split(' ').filter_map(|it| it.parse().ok()).collect::<Vec<_>>())
-        .collect();
-    [pid].into_iter().chain(children.into_iter().flat_map(family)).collect()
+    let children = ns_core::process::all_children(Pid::from_raw(pid)).unwrap_or_default();
+    [pid].into_iter().chain(children.into_iter().flat_map(|child| family(child.as_raw()))).collect()
 }
 
 /// What it is, and where in the kernel it waits.
