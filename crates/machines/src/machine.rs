@@ -8,6 +8,8 @@ use std::process::Command;
 
 use ns_core::{Error, Kind, Named, Result};
 
+use crate::prepare;
+
 /// The first argument of the test program by which it knows that it is to become an experiment on a machine.
 pub const BECOME: &str = "--become";
 
@@ -25,6 +27,8 @@ pub struct Machine {
     pub(crate) sudo_works: bool,
     /// The kind of namespace whose files are hidden there, by whoever runs a program on it.
     pub(crate) hides: Option<Kind>,
+    /// Whether the program is the first process of a PID namespace there.
+    pub(crate) begins_a_pid_namespace: bool,
     pub(crate) prepare: Box<dyn Fn() -> Result<()>>,
 }
 
@@ -37,6 +41,11 @@ impl Machine {
     /// The same, where the files of a kind of namespace are hidden, too.
     pub(crate) fn hides(self, kind: Kind) -> Machine {
         Machine { hides: Some(kind), ..self }
+    }
+
+    /// The same, where the program is the first process of a PID namespace.
+    pub(crate) fn with_pid_1(self) -> Machine {
+        Machine { begins_a_pid_namespace: true, ..self }
     }
 
     /// The same, where no_new_privs is set.
@@ -54,11 +63,17 @@ impl fmt::Debug for Machine {
 /// Puts this process on the machine called `name`, and becomes `program`.
 ///
 /// # Errors
-/// Whatever keeps the machine from being made, and those of execve(2). Otherwise it does not return.
+/// Whatever keeps the machine from being made, and those of execve(2). Otherwise it does not return, and this process ends
+/// as `program` does.
 pub fn become_machine(machines: &[Machine], name: &str, program: &[OsString]) -> Result<Infallible> {
     let machine = machines.iter().find(|machine| machine.name == name);
     let machine = machine.ok_or_else(|| Error::Input(format!("no machine is called {name}")))?;
     (machine.prepare)()?;
     let [program, arguments @ ..] = program else { return Err(Error::Input("which program?".into())) };
-    Err(Command::new(program).args(arguments).exec()).named(|| format!("execve({program:?})"))
+    let mut command = Command::new(program);
+    command.args(arguments);
+    if machine.begins_a_pid_namespace {
+        return prepare::begin_a_pid_namespace(|| command.exec());
+    }
+    Err(command.exec()).named(|| format!("execve({program:?})"))
 }

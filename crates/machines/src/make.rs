@@ -25,6 +25,7 @@ pub(crate) fn machine(
         named_by: None,
         sudo_works: true,
         hides: None,
+        begins_a_pid_namespace: false,
         prepare: Box::new(prepare),
     }
 }

@@ -2,7 +2,9 @@
 //! of its own, and ends with it.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fs;
+use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,10 +14,11 @@ use libc::c_long;
 use nix::mount::{MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{chroot, getgid, getuid};
 use ns_core::idmap::IdMaps;
 use ns_core::seccomp::{Action, Filter, Rule};
-use ns_core::{Errno, Error, Kind, Named, Namespaces, Result, capabilities, process};
+use ns_core::{Errno, Error, Kind, Named, Namespaces, Result, capabilities, child, process};
 
 /// An ordinary user, whom no system gives to anyone.
 pub(crate) const STRANGER: u32 = 64_321;
@@ -352,8 +355,32 @@ fn limited_parent(controller: &str) -> Option<(PathBuf, &'static str)> {
     Some((parent.into(), if controller == "pids" { "pids.max" } else { "memory.max" }))
 }
 
+/// Executes a program, by `become_it`, as the first process of a PID namespace, with a procfs of it, and ends as it does.
+pub(crate) fn begin_a_pid_namespace(become_it: impl FnOnce() -> io::Error) -> Result<Infallible> {
+    unshare(CloneFlags::CLONE_NEWPID).named(|| "unshare(CLONE_NEWPID)".into())?;
+    let mut failed = None;
+    let init = child::start_program(|| {
+        let none = None::<&str>;
+        failed = Some(match mount(none, "/proc", Some("proc"), MsFlags::empty(), none) {
+            Ok(()) => ("execve()", become_it()),
+            Err(errno) => ("mount -t proc proc /proc", errno.into()),
+        });
+        1
+    })?;
+    let status = waitpid(init, None).named(|| "waitpid()".into())?;
+    if let Some((call, why)) = failed {
+        return Err(why).named(|| call.into());
+    }
+    match status {
+        WaitStatus::Exited(_, status) => std::process::exit(status),
+        // As a shell tells of it.
+        WaitStatus::Signaled(_, signal, _) => std::process::exit(128 + signal as i32),
+        other => Err(Error::Input(format!("it has not ended: {other:?}"))),
+    }
+}
+
 /// A mount namespace of our own, of which no mount comes out.
-fn own_mounts() -> Result<()> {
+pub(crate) fn own_mounts() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS).named(|| "unshare(CLONE_NEWNS)".into())?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)

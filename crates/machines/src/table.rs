@@ -42,6 +42,8 @@ fn surroundings() -> Vec<Machine> {
             prepare::inside_a_user_namespace,
         )
         .named_by("for ordinary users", "EPERM"),
+        // Its session began outside, and has no ID there.
+        machine("PID 1", "unshare(CLONE_NEWPID), mount -t proc", By::Root, prepare::own_mounts).with_pid_1(),
     ]
 }
 

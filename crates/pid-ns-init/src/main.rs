@@ -17,7 +17,7 @@ use anyhow::Result;
 use lesson::{Claim, Experiment, Row, Step, first, hand, inside, outside, right, wrong};
 use nix::unistd::{getpid, getppid, getsid, setsid};
 use ns_core::Signal::{SIGCONT, SIGKILL, SIGSEGV, SIGSTOP, SIGTERM, SIGUSR1};
-use ns_core::{Child, Fact, Namespaces, Outcome, Reporter, Signal, mount, signals};
+use ns_core::{Child, Fact, Named, Namespaces, Outcome, Reporter, Signal, mount, signals};
 
 use sender::{Sender, UNTRACED, send};
 
@@ -92,7 +92,7 @@ const SESSION: Claim = Claim::holds(
 
 const START: Step = Step {
     title: "Start the same code as a plain child and as the first process of a new PID namespace, its init.",
-    calls: &["clone3(0)", "clone3(CLONE_NEWPID)", "getpid()", "getppid()", "getsid(0)"],
+    calls: &["clone3(0)", "clone3(CLONE_NEWPID)", "getpid()", "getppid()", "getsid(0)", "setsid()"],
     by_hand: &[hand("unshare --user --map-root-user --pid --fork sh -c 'echo $$ $PPID'").prints("1 0")],
     claims: &[IS_ONE, NO_PARENT, SESSION],
     run: |lab| {
@@ -102,7 +102,7 @@ const START: Step = Step {
         })?;
         lab.judge(IS_ONE, who.only(&["getpid()", "its PID"])).shows(inside("getpid()").is(1))?;
         lab.judge(NO_PARENT, who.only(&["getppid()"])).shows(inside("getppid()").is(0))?;
-        lab.judge(SESSION, who.only(&["getsid(0)", "getsid(0) after setsid()"]))
+        lab.compare(SESSION, Namespaces::NONE, Namespaces::PID, sessions)?
             .shows(inside("getsid(0)").is(0) & inside("getsid(0) after setsid()").is(1))
     },
 };
@@ -309,20 +309,36 @@ const FAULT_ITSELF: Step = Step {
 
 /// A child that reports its IDs and keeps running.
 fn start(namespaces: Namespaces) -> Result<(Child, Vec<Fact>)> {
-    let label = if namespaces.is_empty() { "plain child" } else { "init" };
-    let mut child = Child::spawn(label, namespaces, |me| {
+    let mut child = Child::spawn(label(namespaces), namespaces, |me| {
         me.report("getpid()", getpid())?;
         me.report("getppid()", getppid())?;
-        me.report("getsid(0)", getsid(None).ok())?;
-        let _ = setsid();
-        me.report("getsid(0) after setsid()", getsid(None).ok())?;
         me.stay()
     })?;
-    let mut facts = vec![child.fact()?, Fact::outside("its PID", child.pid())];
-    for _ in 0..3 {
-        facts.push(child.fact()?);
-    }
+    let facts = vec![child.fact()?, Fact::outside("its PID", child.pid()), child.fact()?];
     Ok((child, facts))
+}
+
+fn label(namespaces: Namespaces) -> &'static str {
+    if namespaces.is_empty() { "plain child" } else { "init" }
+}
+
+/// The session of a child whose parent has begun one, so that the parent sees its ID.
+/// The session of the experiment itself may be of a PID namespace further out: then its ID is 0 here too.
+fn sessions(namespaces: Namespaces) -> Result<Vec<Fact>> {
+    let mut parent = Child::spawn("parent", Namespaces::NONE, |me| {
+        begin_session()?;
+        let mut child = Child::spawn(label(namespaces), namespaces, |me| {
+            me.report("getsid(0)", getsid(None).ok())?;
+            begin_session()?;
+            me.report("getsid(0) after setsid()", getsid(None).ok())
+        })?;
+        child.pass_on(me)
+    })?;
+    Ok(parent.facts()?)
+}
+
+fn begin_session() -> ns_core::Result<()> {
+    setsid().named(|| "setsid()".into()).map(drop)
 }
 
 fn read_proc_self(mounts_proc: bool) -> impl FnOnce(&mut Reporter) -> ns_core::Result<()> {
