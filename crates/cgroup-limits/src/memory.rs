@@ -3,6 +3,7 @@
 //! Only children of this experiment are killed, in cgroups of this experiment, at limits of a few MiB.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -267,12 +268,14 @@ pub(crate) fn take_in(cgroup: &Cgroup, take: impl Fn() -> ns_core::Result<()>) -
     Ok([result, oom_kills(cgroup)?])
 }
 
-/// A negative oom_score_adj protects from the OOM killer, and children inherit it. A process may raise its own without
-/// privileges.
+/// Children inherit oom_score_adj: a negative one protects from the OOM killer, and 1000 chooses the victim. To raise its
+/// own a process needs no privilege. Who may not lower it keeps it, and can be killed as well.
 fn can_be_killed() -> ns_core::Result<()> {
     let file = "/proc/self/oom_score_adj";
-    let text = fs::read_to_string(file).named(|| format!("cat {file}"))?;
-    if text.starts_with('-') { fs::write(file, "0").named(|| format!("echo 0 > {file}")) } else { Ok(()) }
+    match fs::write(file, "0") {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        done => done.named(|| format!("echo 0 > {file}")),
+    }
 }
 
 /// Like [`take_in`], but the process takes one MiB after the other, and may not swap if `swap_forbidden`. After each MiB

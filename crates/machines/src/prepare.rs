@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{chroot, getgid, getuid};
-use ns_core::idmap::IdMaps;
+use ns_core::idmap::{self, IdMaps};
 use ns_core::seccomp::{Action, Filter, Rule};
 use ns_core::{Errno, Error, Kind, Named, Namespaces, Result, capabilities, child, process};
 
@@ -139,6 +139,17 @@ pub(crate) fn limit(resource: Resource, most: u64) -> Result<()> {
 /// Becomes an ordinary user; who is one already stays.
 pub(crate) fn become_stranger() -> Result<()> {
     if getuid().is_root() { process::become_user(STRANGER) } else { Ok(()) }
+}
+
+/// Becomes the user whose IDs are those that an unmapped ID reads as.
+pub(crate) fn become_nobody() -> Result<()> {
+    process::become_user(idmap::overflow_ids()?.0)
+}
+
+/// To raise it a process needs no privilege.
+pub(crate) fn be_chosen_first() -> Result<()> {
+    let file = "/proc/self/oom_score_adj";
+    fs::write(file, "1000").named(|| format!("echo 1000 > {file}"))
 }
 
 /// A user namespace of one's own, with the caller as root, in which `user.max_KIND_namespaces` is 0.

@@ -42,6 +42,13 @@ fn surroundings() -> Vec<Machine> {
             prepare::inside_a_user_namespace,
         )
         .named_by("for ordinary users", "EPERM"),
+        machine("nobody", "user and group 65534", By::Root, prepare::become_nobody),
+        machine(
+            "the OOM killer's first choice",
+            "oom_score_adj is 1000",
+            By::Anyone,
+            prepare::be_chosen_first,
+        ),
         // Its session began outside, and has no ID there.
         machine("PID 1", "unshare(CLONE_NEWPID), mount -t proc", By::Root, prepare::own_mounts).with_pid_1(),
     ]

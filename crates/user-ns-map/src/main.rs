@@ -87,6 +87,7 @@ const UNMAPPED: Claim = Claim::holds(
 .factor("CLONE_NEWUSER")
 .notes(&[128])
 .more(&[66])
+.requires(&[Requirement::Probe(ordinary_user::nobody)])
 .core(&[Row::inside("getuid(), unmapped", "getuid()")])
 .asks(
     "A user's process calls unshare(CLONE_NEWUSER). What does getuid() return then?",

@@ -1,8 +1,9 @@
 //! Whether an ordinary user can create a user namespace on this machine.
 
 use lesson::unmet;
+use nix::unistd::{getgid, getuid};
 use ns_core::probe::{self, Unmet};
-use ns_core::{Child, Error, Namespaces, Refused, Result, namespace, process};
+use ns_core::{Child, Error, Namespaces, Refused, Result, idmap, namespace, process};
 
 use crate::maps;
 use crate::user::give_up_privilege;
@@ -33,4 +34,14 @@ pub(crate) fn missing() -> Result<Option<Unmet>> {
         }
     })?;
     unmet::reported_by(child)
+}
+
+/// The user nobody of most systems has the IDs that unmapped ones read as, and sees no difference.
+pub(crate) fn nobody() -> Result<Option<Unmet>> {
+    let (overflow_uid, overflow_gid) = idmap::overflow_ids()?;
+    let is_overflow = getuid().as_raw() == overflow_uid || getgid().as_raw() == overflow_gid;
+    Ok(is_overflow.then(|| {
+        let what = format!("a user with other IDs than the overflow IDs, {overflow_uid} and {overflow_gid}");
+        Unmet::new(what, "run as another user, or as root")
+    }))
 }
