@@ -157,7 +157,7 @@ pub(crate) fn parse(text: &OsStr) -> Result<Pid> {
 /// The error that says what is wrong with a PID, and what to do.
 fn why_not(pid: Pid, error: Error) -> anyhow::Error {
     match error.errno() {
-        Some(Errno::ENOENT | Errno::ESRCH) => {
+        _ if error.is_no_process() => {
             anyhow!("there is no process {pid}: ps -e lists all PIDs")
         }
         Some(Errno::EACCES | Errno::EPERM) => {

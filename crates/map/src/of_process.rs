@@ -13,7 +13,7 @@ pub fn of_process(proc: &Path, pid: i32) -> Result<Vec<NsId>> {
     match namespace::of_under(proc, Some(Pid::from_raw(pid))) {
         Ok(found) => Ok(found),
         Err(error) => match error.errno() {
-            Some(Errno::ENOENT | Errno::ESRCH) => {
+            _ if error.is_no_process() => {
                 bail!("there is no process {pid} in {}: ps -e lists those that there are", proc.display())
             }
             Some(Errno::EACCES | Errno::EPERM) => {

@@ -5,7 +5,6 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use nix::unistd::{Uid, User};
 use ns_core::{Batch, Kind, NsFile, NsId, namespace};
 use rustix::fs::{CWD, Mode, OFlags, openat, stat};
@@ -96,9 +95,9 @@ impl Processes {
     ///
     /// # Errors
     /// ENOENT or ESRCH if it has ended; EACCES if the caller may not know.
-    pub(crate) fn namespace(&self, pid: i32, kind: Kind) -> Result<NsFile, Option<Errno>> {
+    pub(crate) fn namespace(&self, pid: i32, kind: Kind) -> ns_core::Result<NsFile> {
         let path = self.path(pid, "ns").join(kind.link());
-        NsFile::open(path.display().to_string()).map_err(|error| error.errno())
+        NsFile::open(path.display().to_string())
     }
 
     /// Whether a process is in a namespace, as far as the caller may know.

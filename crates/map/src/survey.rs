@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use nix::errno::Errno;
 use ns_core::mount::mountinfo;
 use ns_core::{Kind, NsFile, NsId, namespace};
 use shell::Mark;
@@ -123,7 +122,7 @@ fn relate(
     let mut ended = Vec::new();
     for (id, pid) in known.into_iter().take_while(|_| go_on()) {
         let file = match processes.namespace(pid, id.kind) {
-            Err(errno) if has_ended(errno) => count_again(map, processes, pids, id),
+            Err(error) if error.is_no_process() => count_again(map, processes, pids, id),
             // Else it is one of another user.
             opened => opened.ok(),
         };
@@ -156,11 +155,6 @@ fn count_again(map: &mut Map, processes: &Processes, pids: &[i32], id: NsId) -> 
     let namespace = map.at(id);
     (namespace.members, namespace.lowest) = (left.len(), left.iter().min().copied());
     processes.namespace(namespace.lowest?, id.kind).ok()
-}
-
-/// What open(2) answers below /proc/PID once the process has ended.
-fn has_ended(errno: Option<Errno>) -> bool {
-    matches!(errno, Some(Errno::ENOENT | Errno::ESRCH))
 }
 
 /// Finds the namespaces that are bind-mounted somewhere: in any mount namespace that has a member.

@@ -29,7 +29,7 @@ fn a_command_that_cannot_be_started_has_no_status() {
         refused(
             &output,
             125,
-            &["clone(CLONE_THREAD): EAGAIN", "--pids-max (which counts init too)", "raise it"],
+            &["clone(CLONE_VM|CLONE_VFORK): EAGAIN", "--pids-max (which counts init too)", "raise it"],
         );
     }
     let mut has_succeeded = false;

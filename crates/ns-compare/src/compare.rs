@@ -77,7 +77,7 @@ fn letter(at: usize) -> String {
 /// The error that says why a process cannot be compared, and the remedy.
 fn why_not(proc: &Path, pid: Pid, error: Error) -> anyhow::Error {
     match error.errno() {
-        Some(Errno::ENOENT | Errno::ESRCH) => {
+        _ if error.is_no_process() => {
             anyhow!("there is no process {pid}: ps -e lists the running ones")
         }
         Some(Errno::EACCES | Errno::EPERM) => {

@@ -10,6 +10,7 @@
 //! the parent's ends, then sets the signal, then looks at the checkpoint. Either the signal is armed already, or the
 //! checkpoint has hung up. getppid() could not tell, since it is 0 for the first process of a PID namespace.
 
+mod aside;
 mod builder;
 mod flags;
 mod life;
@@ -21,6 +22,7 @@ mod reexec;
 mod reporter;
 mod start;
 
+pub use aside::{NetworkAside, NetworkMaker};
 pub use builder::{Spawn, have_children};
 pub use flags::{Call, clone_with_flags};
 pub use message::Message;

@@ -70,6 +70,12 @@ impl Error {
         }
     }
 
+    /// Whether it says that a process is not there, or no longer: ENOENT from open(2) below /proc/PID, ESRCH from read(2)
+    /// there (proc(5)) and from the calls that take a PID.
+    pub fn is_no_process(&self) -> bool {
+        matches!(self.errno(), Some(Errno::ENOENT | Errno::ESRCH))
+    }
+
     /// The call that the kernel refused, if that is what failed: here, or in a child that gave up because of it.
     pub fn refused(&self) -> Option<Refused> {
         match self {

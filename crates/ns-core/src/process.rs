@@ -44,7 +44,7 @@ pub fn wait_for_state(process: Pid, states: &[char]) -> Result<Option<char>> {
     until(&format!("state of process {process}"), || match state(process) {
         Ok(state) if states.contains(&state) => Ok(Some(Some(state))),
         Ok(_) => Ok(None),
-        Err(Error::Call { errno: Errno::ENOENT | Errno::ESRCH, .. }) => Ok(Some(None)),
+        Err(error) if error.is_no_process() => Ok(Some(None)),
         Err(error) => Err(error),
     })
 }

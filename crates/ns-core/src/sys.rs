@@ -11,6 +11,7 @@ mod links;
 mod machine;
 mod mounts;
 mod nsfs;
+mod passed;
 mod perf;
 mod ptrace;
 mod seccomp;
@@ -36,6 +37,7 @@ pub(crate) use mounts::{MountAttr, mount_setattr};
 pub(crate) use nsfs::{
     name_to_handle, ns_ioctl_fd, ns_ioctl_number, ns_ioctl_type, ns_ioctl_u32, ns_ioctl_u64, open_nsfs_handle,
 };
+pub(crate) use passed::{receive_descriptor, send_descriptor};
 pub use perf::count_page_faults;
 pub(crate) use ptrace::{
     Request, allow_tracer, event_message, ptrace, shares_descriptors, syscall_info, wait,

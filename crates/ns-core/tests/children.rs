@@ -12,7 +12,8 @@ use nix::sys::signal::kill;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{getpid, getppid};
 use ns_core::Signal::{SIGKILL, SIGSTOP, SIGTERM, SIGUSR1};
-use ns_core::child::{become_program, start_program};
+use ns_core::child::{NetworkAside, become_program, start_program};
+use ns_core::net::set_up_loopback;
 use ns_core::{
     Capability, Child, Errno, Error, ExitStatus, Fact, Kind, Message, Named, Namespaces, NsFile, Outcome,
     Pid, Refused, Spawn, Value, host, idmap, ipc, mount, namespace, probe, process, sandbox, signals, uts,
@@ -52,6 +53,7 @@ const CHECKS: &[Check] = &[
     ("namespaces_are_who_the_links_say", namespaces_are_who_the_links_say),
     ("relations_of_namespaces_follow_how_they_were_made", relations_of_namespaces_follow_how_they_were_made),
     ("a_socket_leads_to_the_network_it_was_born_in", a_socket_leads_to_the_network_it_was_born_in),
+    ("a_network_is_made_aside", a_network_is_made_aside),
     ("a_child_is_mapped_before_it_begins", a_child_is_mapped_before_it_begins),
     ("an_outliving_child_is_refused_on_the_host", an_outliving_child_is_refused_on_the_host),
     (
@@ -636,6 +638,41 @@ fn a_socket_leads_to_the_network_it_was_born_in() -> Answer {
     }))?;
     ensure!(said(child.fact())?.value == "yes", "the socket leads elsewhere");
     ensure!(said(child.fact())?.value == "ENOTTY", "a file leads somewhere");
+    Ok(Ending::Passed)
+}
+
+fn a_network_is_made_aside() -> Answer {
+    let ours = said(namespace::of_kind(None, Kind::Net))?;
+    let made = |furnish: fn() -> ns_core::Result<()>| -> Result<_, String> {
+        let (maker, network) = said(NetworkAside::promise())?;
+        let child = said(Child::spawn("child", Namespaces::USER, |me| {
+            network.enter()?;
+            let entered = NsFile::of(None, Kind::Net)?;
+            let owner = entered.owner()?.id()? == namespace::of_kind(None, Kind::User)?;
+            me.report("owned by the child's user namespace", owner)?;
+            me.report(
+                "lo is up",
+                std::net::UdpSocket::bind(("127.0.0.1", 0))
+                    .is_ok_and(|socket| socket.connect(("127.0.0.1", 9)).is_ok()),
+            )?;
+            me.report("it is", entered.id()?.to_string())
+        }))?;
+        let owner = said(NsFile::of(Some(child.pid()), Kind::User))?;
+        Ok((child, maker.make(&owner, furnish)))
+    };
+    let (mut child, done) = made(set_up_loopback)?;
+    said(done)?;
+    let facts: Vec<_> = said(child.facts())?.iter().map(|fact| fact.value.to_string()).collect();
+    ensure!(facts[..2] == ["yes", "yes"] && facts[2] != ours.to_string(), "{facts:?}");
+    ensure!(said(namespace::of_kind(None, Kind::Net))? == ours, "this process has moved");
+    ensure!(!said(host::left(Kind::Net))?, "this process believes that it has moved");
+    let (mut child, done) = made(|| Ok(()))?;
+    said(done)?;
+    ensure!(said(child.fact())?.value == "yes" && said(child.fact())?.value == "no", "lo is up by itself");
+    // Whoever waits for a network that there will never be does not wait for ever.
+    let (mut child, done) = made(|| Err(Error::Input("broke off".into())))?;
+    ensure!(matches!(&done, Err(Error::Input(why)) if why == "broke off"), "{done:?}");
+    ensure!(child.fact().is_err(), "it entered what was not handed over");
     Ok(Ending::Passed)
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use ns_core::{Errno, Error, process};
+use ns_core::{Error, process};
 use wake::Subject;
 
 use super::arguments::Arguments;
@@ -57,9 +57,7 @@ impl Fact {
                 seen.unwrap_or_else(|error| Seen::Unreadable(why(error)))
             }
             Ok(_) => Seen::Unreadable(ENDED.into()),
-            Err(error) if matches!(error.errno(), Some(Errno::ENOENT | Errno::ESRCH)) => {
-                Seen::Unreadable(ENDED.into())
-            }
+            Err(error) if error.is_no_process() => Seen::Unreadable(ENDED.into()),
             Err(error) => Seen::Unreadable(why(error)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ns_core::{Errno, Kind, Named, Pid, Result, namespace, pids, process};
+use ns_core::{Kind, Named, Pid, Result, namespace, pids, process};
 use wake::Subject;
 
 use super::arguments::Arguments;
@@ -167,7 +167,7 @@ fn parent_inside(subject: Subject) -> Result<(i32, i32)> {
     match process::pids(Some(Pid::from_raw(parent))) {
         // Both lists begin in the caller's namespace, and an ancestor's is not longer.
         Ok(pids) => Ok((parent, pids.get(depth.saturating_sub(1)).copied().unwrap_or(0))),
-        Err(error) if matches!(error.errno(), Some(Errno::ENOENT | Errno::ESRCH)) => Ok((parent, 0)),
+        Err(error) if error.is_no_process() => Ok((parent, 0)),
         Err(error) => Err(error),
     }
 }

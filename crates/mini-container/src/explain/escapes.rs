@@ -80,7 +80,7 @@ fn ways_out(built: Built) -> Result<Vec<Fact>> {
         if whole {
             capabilities::keep_few()?;
             set_no_new_privs()?;
-            seccomp::filter()?;
+            seccomp::filter()?.install()?;
         }
         let powerful = process::is_capable(Capability::CAP_SYS_ADMIN);
         // A process that has not left the old root is still in it.

@@ -145,7 +145,7 @@ fn drop_and_nest(filters: bool) -> Result<Vec<Fact>> {
         capabilities::keep_few()?;
         set_no_new_privs()?;
         if filters {
-            seccomp::filter()?;
+            seccomp::filter()?.install()?;
         }
         me.report("unshare(CLONE_NEWUSER)", Outcome::of(nest())?)?;
         me.report("CAP_SYS_ADMIN afterwards", process::is_capable(Capability::CAP_SYS_ADMIN))

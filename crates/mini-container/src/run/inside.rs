@@ -3,9 +3,9 @@
 use std::os::fd::AsFd;
 
 use ns_core::cgroup::Cgroup;
-use ns_core::namespace::{self, NetworkAside};
+use ns_core::child::NetworkAside;
 use ns_core::net::set_up_loopback;
-use ns_core::{Errno, Error, Named, Namespaces, Reporter, Result, mount, pids, process, uts};
+use ns_core::{Errno, Error, Named, Namespaces, Reporter, Result, mount, namespace, process, uts};
 
 use super::kinds::MADE_INSIDE;
 use super::order::Order;
@@ -19,12 +19,14 @@ use super::{
     seccomp, surroundings,
 };
 
-/// Builds the container around this process, its PID 1, and ends as its command ends.
+/// Builds the container around this process, its PID 1, and ends as its command ends. `network` is still in the making,
+/// unless the launcher connects it: then init was created in it.
 pub(super) fn build_and_run(
     me: &mut Reporter,
     order: &Order,
     cgroups: &[Cgroup],
     streams: &Streams,
+    network: Option<NetworkAside>,
 ) -> Result<()> {
     let asked = &order.asked;
     streams.install()?;
@@ -33,11 +35,9 @@ pub(super) fn build_and_run(
     // The launcher first sets the ID maps and the network, which init has no privilege for.
     me.checkpoint()?;
     limits::enter(cgroups)?;
-    // It takes longest, so it begins first. Where the launcher connects it, it is there already.
-    let network = match asked.reach() {
-        Some(_) => set_up_loopback().map(|()| None)?,
-        None => Some(begin_network()?),
-    };
+    if network.is_none() {
+        set_up_loopback()?;
+    }
 
     // So that mounts from here on are not visible outside: systemd makes all mounts shared.
     mount::make_private()?;
@@ -77,6 +77,8 @@ pub(super) fn build_and_run(
     let mut empty = kernel_files::Empty::default();
     let proc = kernel_files::proc(new_root.as_fd(), &devices, &mut empty)?;
     let (dev, pts) = dev::mount(new_root.as_fd(), &devices)?;
+    // Prepared now, while the kernel still has the network to do.
+    let filter = seccomp::filter()?;
     // A sysfs shows the devices of the network namespace in which it is mounted.
     network.map(NetworkAside::enter).transpose()?;
     let sys = kernel_files::sys(new_root.as_fd(), &mut empty)?;
@@ -110,7 +112,7 @@ pub(super) fn build_and_run(
     capabilities::keep_few()?;
     nix::sys::prctl::set_no_new_privs().named(|| "prctl(PR_SET_NO_NEW_PRIVS)".into())?;
     programs::limit_to_root()?;
-    seccomp::filter()?;
+    filter.install()?;
 
     for (what, number) in [(DEVICES, unpacked.devices), (UNMAPPED, unpacked.unmapped)] {
         if number > 0 {
@@ -123,20 +125,6 @@ pub(super) fn build_and_run(
     let status = init::serve(&order.command, &surroundings, terminal)?;
     process::exit_now(status)
 }
-
-/// Begins to create the network namespace, by a thread. The command is to be PID 2, so the thread gets another. Where the
-/// kernel lets no PID be chosen, the command is PID 3.
-fn begin_network() -> Result<NetworkAside> {
-    let chosen = pids::set_last(THREAD - 1);
-    let network = NetworkAside::create(set_up_loopback)?;
-    if chosen.is_ok() {
-        pids::set_last(1)?;
-    }
-    Ok(network)
-}
-
-/// The PID of the thread: the highest that every namespace has, since pid_max is 301 at least (proc_sys_kernel(5)).
-const THREAD: i32 = 300;
 
 /// The report of how many devices were left out.
 pub(super) const DEVICES: &str = "devices";

@@ -8,7 +8,7 @@ pub(super) const NEEDED: Namespaces = Namespaces::all().difference(MADE_INSIDE);
 /// Those of [`NEEDED`] that init is created in, if the launcher does not connect its network.
 pub(super) const CREATED_IN: Namespaces = NEEDED.difference(MADE_MEANWHILE);
 
-/// The namespace that init creates while it mounts, since that takes long.
+/// The namespace that the launcher creates while init mounts, since that takes long.
 const MADE_MEANWHILE: Namespaces = Namespaces::NET;
 
 /// The namespaces that init creates: a cgroup namespace, after it has joined its cgroup, and a time namespace for its

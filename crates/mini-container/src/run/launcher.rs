@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use nix::poll::{PollFd, PollFlags};
 use ns_core::cgroup::{self, Cgroup};
+use ns_core::child::{NetworkAside, NetworkMaker};
+use ns_core::net::set_up_loopback;
 use ns_core::{
-    Child, Deadline, Errno, ExitStatus, Message, Named, Reporter, Signal, Spawn, host, poll_until, signals,
+    Child, Deadline, Errno, ExitStatus, Kind, Message, Named, NsFile, Reporter, Signal, Spawn, host,
+    poll_until, signals,
 };
 
 use super::asked::Asked;
@@ -112,8 +115,12 @@ fn start(
             Some(cgroup) => container.into_cgroup(cgroup),
             None => container,
         };
-        let build = |me: &mut Reporter| build_and_run(me, order, cgroups, streams);
-        container.run_with(build, |init| prepare(init, later, &order.asked))
+        let (maker, network) = match order.asked.reach() {
+            Some(_) => (None, None),
+            None => NetworkAside::promise().map(|(maker, network)| (Some(maker), Some(network)))?,
+        };
+        let build = |me: &mut Reporter| build_and_run(me, order, cgroups, streams, network);
+        container.run_with(build, |init| prepare(init, later, &order.asked, maker))
     };
     let created_in = limits::created_in(cgroups);
     let started = match start_in(created_in.map(Cgroup::fd), None) {
@@ -127,12 +134,24 @@ fn start(
 }
 
 /// Does what init cannot do for itself, and waits for: a cgroup, ID maps and the network.
-fn prepare(init: &Child, cgroup: Option<&Cgroup>, asked: &Asked) -> Result<Option<Connection>> {
+fn prepare(
+    init: &Child,
+    cgroup: Option<&Cgroup>,
+    asked: &Asked,
+    maker: Option<NetworkMaker>,
+) -> Result<Option<Connection>> {
     limits::put(init.pid(), cgroup)?;
     identity::map(asked.user.as_ref(), init.pid()).map_err(explain_all)?;
     let link =
         asked.reach().map(|reach| network::connect(init.pid(), reach).map_err(explain_all)).transpose()?;
+    let Some(maker) = maker else {
+        init.wake()?;
+        return Ok(link);
+    };
+    // Opened now: once init has changed its user ID, an ordinary user may not.
+    let owner = NsFile::of(Some(init.pid()), Kind::User)?;
     init.wake()?;
+    maker.make(&owner, set_up_loopback).map_err(|error| explain(&error))?;
     Ok(link)
 }
 

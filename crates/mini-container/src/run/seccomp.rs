@@ -48,11 +48,11 @@ const NAMESPACES: [libc::c_int; 7] = [
 /// Requests of ioctl(2) that are forbidden: they put input into a terminal, as if the user had typed it.
 const TYPING: [libc::Ioctl; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
-/// Installs the filter for this process and its descendants. Needs no_new_privs or CAP_SYS_ADMIN.
+/// The filter for init and its descendants.
 ///
 /// # Errors
-/// EACCES without either; EINVAL if the kernel was built without seccomp.
-pub(crate) fn filter() -> Result<()> {
+/// As [`Filter::new`].
+pub(crate) fn filter() -> Result<Filter> {
     let calls = FORBIDDEN.iter().map(|call| Rule::call(*call));
     let namespaces = NAMESPACES.map(|flag| Rule::call(libc::SYS_clone).with_bits(0, flag as u32));
     let typing = TYPING.map(|request| Rule::call(libc::SYS_ioctl).with(1, request as u32));
@@ -60,5 +60,5 @@ pub(crate) fn filter() -> Result<()> {
         calls.chain(namespaces).chain(typing).map(|rule| (rule, Action::Refuse(Errno::EPERM))).collect();
     // The flags of clone3(2) are in memory, which a filter cannot read. On ENOSYS, the C library uses clone(2) instead.
     rules.push((Rule::call(libc::SYS_clone3), Action::Refuse(Errno::ENOSYS)));
-    Filter::of(&rules)?.install()
+    Filter::of(&rules)
 }

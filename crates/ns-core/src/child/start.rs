@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use nix::unistd::Pid;
 
 use crate::error::Result;
-use crate::sys;
+use crate::{namespace, sys};
 
 /// The exit status of a child whose body panicked.
 const PANICKED: i32 = 101;
@@ -21,8 +21,10 @@ const PANICKED: i32 = 101;
 /// Those of clone(2). Refused while other threads run.
 pub fn start_program(become_it: impl FnOnce() -> i32) -> Result<Pid> {
     let mut become_it = Some(become_it);
-    sys::vfork_child(&mut || {
-        let status = become_it.take().map(|become_it| catch_unwind(AssertUnwindSafe(become_it)));
-        status.and_then(std::result::Result::ok).unwrap_or(PANICKED)
+    namespace::kept(|| {
+        sys::vfork_child(&mut || {
+            let status = become_it.take().map(|become_it| catch_unwind(AssertUnwindSafe(become_it)));
+            status.and_then(std::result::Result::ok).unwrap_or(PANICKED)
+        })
     })
 }

@@ -63,6 +63,11 @@ impl NsFile {
         Ok(NsFile { fd, path })
     }
 
+    /// A descriptor that another process sent.
+    pub(crate) fn from_fd(fd: OwnedFd, path: impl Into<String>) -> NsFile {
+        NsFile { fd, path: path.into() }
+    }
+
     /// Its identity: NS_GET_NSTYPE for the kind, fstat(2) for device and inode.
     ///
     /// # Errors

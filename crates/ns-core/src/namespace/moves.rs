@@ -18,6 +18,14 @@ pub(crate) fn has_left(namespaces: Namespaces) {
     LEFT.set(LEFT.get() | namespaces);
 }
 
+/// What `body` gives, which runs in this memory in another process: that one may move, and this thread does not.
+pub(crate) fn kept<T>(body: impl FnOnce() -> T) -> T {
+    let left = LEFT.get();
+    let result = body();
+    LEFT.set(left);
+    result
+}
+
 /// Whether this thread is known to have left the namespace of its start. If not, the kernel has to be asked.
 pub(crate) fn is_known_to_have_left(namespaces: Namespaces) -> bool {
     LEFT.get().contains(namespaces)
