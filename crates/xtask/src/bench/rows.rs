@@ -145,8 +145,10 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         id: "birth",
         title: "A process is created in a cgroup of its own",
-        about: "mkdir(), clone3() with CLONE_INTO_CGROUP, a wait for its end, rmdir(); timed by the process itself.",
-        ratios: &[("× C", "C: the same calls")],
+        about: "mkdir(), clone3() with CLONE_INTO_CGROUP, a wait for its end, rmdir(); timed by the process itself. *With the \
+            same care* is C, too, linked with the shared C library as ours is, since fork() copies its pages: a cleanup \
+            worker knows of the cgroup, and the child dies with its parent, has no handler of its parent's, and says so.",
+        ratios: &[("× C", "C: the same calls"), ("× care", "C: with the same care")],
         weight: 6,
         ..PLAIN
     },
@@ -268,6 +270,9 @@ pub(super) fn rows(table: &Table, experiments: &BTreeSet<String>) -> Vec<Row> {
         ],
         "birth" => vec![
             Row::new("C: the same calls", "{peers}/cgroup-birth {cgroup}").needs(Need::Cgroup).printed(20),
+            Row::new("C: with the same care", "{peers}/cgroup-birth-shared {cgroup} careful")
+                .needs(Need::Cgroup)
+                .printed(20),
             Row::new("ours", "{release}/examples/cgroup-birth").needs(Need::Cgroup).printed(20),
         ],
         "container" | "container-100" => containers(),
