@@ -384,7 +384,7 @@ pub(crate) fn begin_a_pid_namespace(become_it: impl FnOnce() -> io::Error) -> Re
     }
     match status {
         WaitStatus::Exited(_, status) => std::process::exit(status),
-        // As a shell tells of it.
+        // As a shell reports it.
         WaitStatus::Signaled(_, signal, _) => std::process::exit(128 + signal as i32),
         other => Err(Error::Input(format!("it has not ended: {other:?}"))),
     }

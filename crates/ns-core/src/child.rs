@@ -22,7 +22,7 @@ mod reexec;
 mod reporter;
 mod start;
 
-pub use aside::{NetworkAside, NetworkMaker};
+pub use aside::{NetworkAside, NetworkCreator};
 pub use builder::{Spawn, have_children};
 pub use flags::{Call, clone_with_flags};
 pub use message::Message;

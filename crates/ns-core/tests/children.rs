@@ -644,7 +644,7 @@ fn a_socket_leads_to_the_network_it_was_born_in() -> Answer {
 fn a_network_is_made_aside() -> Answer {
     let ours = said(namespace::of_kind(None, Kind::Net))?;
     let made = |furnish: fn() -> ns_core::Result<()>| -> Result<_, String> {
-        let (maker, network) = said(NetworkAside::promise())?;
+        let (creator, network) = said(NetworkAside::promise())?;
         let child = said(Child::spawn("child", Namespaces::USER, |me| {
             network.enter()?;
             let entered = NsFile::of(None, Kind::Net)?;
@@ -658,7 +658,7 @@ fn a_network_is_made_aside() -> Answer {
             me.report("it is", entered.id()?.to_string())
         }))?;
         let owner = said(NsFile::of(Some(child.pid()), Kind::User))?;
-        Ok((child, maker.make(&owner, furnish)))
+        Ok((child, creator.create(&owner, furnish)))
     };
     let (mut child, done) = made(set_up_loopback)?;
     said(done)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use nix::poll::{PollFd, PollFlags};
 use ns_core::cgroup::{self, Cgroup};
-use ns_core::child::{NetworkAside, NetworkMaker};
+use ns_core::child::{NetworkAside, NetworkCreator};
 use ns_core::net::set_up_loopback;
 use ns_core::{
     Child, Deadline, Errno, ExitStatus, Kind, Message, Named, NsFile, Reporter, Signal, Spawn, host,
@@ -115,12 +115,12 @@ fn start(
             Some(cgroup) => container.into_cgroup(cgroup),
             None => container,
         };
-        let (maker, network) = match order.asked.reach() {
+        let (creator, network) = match order.asked.reach() {
             Some(_) => (None, None),
-            None => NetworkAside::promise().map(|(maker, network)| (Some(maker), Some(network)))?,
+            None => NetworkAside::promise().map(|(creator, network)| (Some(creator), Some(network)))?,
         };
         let build = |me: &mut Reporter| build_and_run(me, order, cgroups, streams, network);
-        container.run_with(build, |init| prepare(init, later, &order.asked, maker))
+        container.run_with(build, |init| prepare(init, later, &order.asked, creator))
     };
     let created_in = limits::created_in(cgroups);
     let started = match start_in(created_in.map(Cgroup::fd), None) {
@@ -138,20 +138,20 @@ fn prepare(
     init: &Child,
     cgroup: Option<&Cgroup>,
     asked: &Asked,
-    maker: Option<NetworkMaker>,
+    creator: Option<NetworkCreator>,
 ) -> Result<Option<Connection>> {
     limits::put(init.pid(), cgroup)?;
     identity::map(asked.user.as_ref(), init.pid()).map_err(explain_all)?;
     let link =
         asked.reach().map(|reach| network::connect(init.pid(), reach).map_err(explain_all)).transpose()?;
-    let Some(maker) = maker else {
+    let Some(creator) = creator else {
         init.wake()?;
         return Ok(link);
     };
     // Opened now: once init has changed its user ID, an ordinary user may not.
     let owner = NsFile::of(Some(init.pid()), Kind::User)?;
     init.wake()?;
-    maker.make(&owner, set_up_loopback).map_err(|error| explain(&error))?;
+    creator.create(&owner, set_up_loopback).map_err(|error| explain(&error))?;
     Ok(link)
 }
 

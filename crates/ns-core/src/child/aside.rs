@@ -17,26 +17,26 @@ use crate::tether::ParentOnlyFd;
 #[derive(Debug)]
 pub struct NetworkAside(OwnedFd);
 
-/// Who makes it: the parent of the process that is to enter it.
+/// Who creates it: the parent of the process that is to enter it.
 #[derive(Debug)]
-pub struct NetworkMaker(ParentOnlyFd);
+pub struct NetworkCreator(ParentOnlyFd);
 
 impl NetworkAside {
     /// What a child takes along, and what its parent keeps. Nothing is made yet.
     ///
     /// # Errors
     /// Those of socketpair(2).
-    pub fn promise() -> Result<(NetworkMaker, NetworkAside)> {
+    pub fn promise() -> Result<(NetworkCreator, NetworkAside)> {
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .named(|| "socketpair(AF_UNIX, SOCK_SEQPACKET)".into())?;
-        Ok((NetworkMaker(ParentOnlyFd::new(ours)), NetworkAside(theirs)))
+        Ok((NetworkCreator(ParentOnlyFd::new(ours)), NetworkAside(theirs)))
     }
 
     /// Waits until it is made, and makes the caller a member.
     ///
     /// # Errors
-    /// Those of setns(2); [`Error::Input`] if the maker gave up.
+    /// Those of setns(2); [`Error::Input`] if its creator gave up.
     pub fn enter(self) -> Result<()> {
         let namespace = sys::receive_descriptor(self.0.as_fd()).named(|| "recvmsg(SCM_RIGHTS)".into())?;
         let namespace = namespace.ok_or_else(|| Error::Input("there is no network namespace".into()))?;
@@ -46,7 +46,7 @@ impl NetworkAside {
     }
 }
 
-impl NetworkMaker {
+impl NetworkCreator {
     /// Creates it, and hands it over. The user namespace `owner` owns it, and `furnish` runs inside it.
     ///
     /// Another process does this, since there is no way back out of `owner`. It shares the caller's memory, and the caller
@@ -55,7 +55,7 @@ impl NetworkMaker {
     /// # Errors
     /// EPERM without CAP_SYS_ADMIN in `owner`; ENOSPC where the limit of /proc/sys/user is reached; EAGAIN at a limit of
     /// processes; those of `furnish`.
-    pub fn make(self, owner: &NsFile, furnish: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub fn create(self, owner: &NsFile, furnish: impl FnOnce() -> Result<()>) -> Result<()> {
         let mut made = Err(Error::Input("the process that creates a network namespace broke off".into()));
         let create = || {
             owner.enter(Some(Kind::User))?;

@@ -146,8 +146,8 @@ pub(super) const TABLES: &[Table] = &[
         id: "birth",
         title: "A process is created in a cgroup of its own",
         about: "mkdir(), clone3() with CLONE_INTO_CGROUP, a wait for its end, rmdir(); timed by the process itself. *With the \
-            same care* is C, too, linked with the shared C library as ours is, since fork() copies its pages: a cleanup \
-            worker knows of the cgroup, and the child dies with its parent, has no handler of its parent's, and says so.",
+            same care* is C, too: a cleanup worker knows of the cgroup, and the child dies with its parent and has none of \
+            its handlers. It is linked with the shared C library, as ours is, since fork() copies the pages of that.",
         ratios: &[("× C", "C: the same calls"), ("× care", "C: with the same care")],
         weight: 6,
         ..PLAIN
