@@ -4,10 +4,12 @@ mod plain;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use plain::{Directory, PATIENCE, PROGRAM, mounts, refused, rootfs, run, said, sh};
 
 #[test]
@@ -204,6 +206,41 @@ fn signals_are_forwarded() {
     let (mut child, _) = started(&rootfs, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done");
     kill("TERM", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(9), "a handler of the command's");
+}
+
+/// Stopped in the middle of a start, the launcher learns of the command and of a signal for it at the same time.
+#[test]
+fn a_late_launcher_forwards_what_is_for_the_command() {
+    let rootfs = rootfs("late");
+    let script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+    let was_late = (0..60).filter(|moment| {
+        let mut child = Command::new(PROGRAM)
+            .args(["run".as_ref(), rootfs.0.as_os_str(), "sh".as_ref(), "-c".as_ref(), script.as_ref()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let is_ready_within = |milliseconds: u16, said: &BufReader<std::process::ChildStdout>| {
+            let mut fds = [PollFd::new(said.get_ref().as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::from(milliseconds)).unwrap() > 0
+        };
+        std::thread::sleep(Duration::from_micros(250 * moment));
+        let was_ready = is_ready_within(0, &said);
+        kill("STOP", child.id());
+        let came_ready = is_ready_within(100, &said);
+        if came_ready {
+            kill("TERM", child.id());
+            kill("CONT", child.id());
+        } else {
+            kill("CONT", child.id());
+            said.read_line(&mut String::new()).unwrap();
+            kill("TERM", child.id());
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(9), "stopped after {moment} × 250 µs");
+        came_ready && !was_ready
+    });
+    assert!(was_late.count() > 0, "the launcher was never late");
 }
 
 #[test]

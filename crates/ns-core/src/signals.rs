@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, pipe2};
@@ -146,6 +146,15 @@ impl Waiting {
         let mask: SigSet = signals.iter().copied().collect();
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         SignalFd::with_flags(&mask, flags).map(Waiting).named(|| "signalfd()".into())
+    }
+
+    /// Whether one waits, which stays where it is.
+    ///
+    /// # Errors
+    /// None that poll(2) documents for these arguments.
+    pub fn has_one(&self) -> Result<bool> {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).named(|| "poll(signalfd)".into()).map(|ready| ready > 0)
     }
 
     /// Takes one that waits; `None` if none does.

@@ -164,8 +164,11 @@ fn wait_until_ready(
     let ending = signals::Waiting::among(&ENDING)?;
     let mut console = None;
     loop {
-        if let Some(signal) = ending.take()? {
-            return Ok(Err(signal));
+        // In this order: a signal that waits while init has not said that it is ready came before the command.
+        if ending.has_one()? && !init.has_message()? {
+            if let Some(signal) = ending.take()? {
+                return Ok(Err(signal));
+            }
         }
         wait_for_message(init)?;
         let message = init.recv().map_err(|error| explain(&error))?;

@@ -174,8 +174,8 @@ mod tests {
                 versions: vec!["x 1".into(), "y 2".into()],
             },
             tables: vec![Measurement {
-                id: "birth".into(),
-                rows: vec![Timed { name: "C: the same calls".into(), became: Became::Ran(figures) }],
+                id: "veth".into(),
+                rows: vec![Timed { name: "C: the same messages".into(), became: Became::Ran(figures) }],
             }],
             profiles: vec![time::example()],
         };
@@ -188,10 +188,10 @@ mod tests {
         assert!(text.contains("| CPU | 2 × EPYC |\n"), "{text}");
         assert!(text.contains("| peers | x 1; y 2 |\n"), "{text}");
         assert!(
-            text.contains("\n## A process is created in a cgroup of its own\n\nmkdir(), clone3()"),
+            text.contains("\n## A veth pair between two namespaces, and a round trip\n\nThe first two rows"),
             "{text}"
         );
-        assert!(text.contains("| C: the same calls | 1.50 | 1.00 | 2.00 | 0.50 | 1.00 |\n"), "{text}");
+        assert!(text.contains("| C: the same messages | 1.50 | 1.00 | 2.00 | 0.50 | 1.00 |\n"), "{text}");
         assert!(text.contains("\n### ns-lifetime: where 2,950 ms go\n\n| in a run"), "{text}");
         assert!(text.contains("a watched run took 1.02 times"), "{text}");
         let busy =
