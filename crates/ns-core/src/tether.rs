@@ -36,6 +36,16 @@ pub(crate) fn leave_to_parent() {
     CHECKPOINT.set(None);
 }
 
+/// For a process that shares this one's memory, and has copies of its descriptors: closes those that are its parent's, but
+/// for `kept`. Left open, they would hide the parent's death.
+pub(crate) fn close_copies_but(kept: BorrowedFd<'_>) {
+    PARENT_ONLY.with_borrow(|fds| {
+        for fd in fds.iter().filter(|fd| **fd != kept.as_raw_fd()) {
+            let _ = nix::unistd::close(*fd);
+        }
+    });
+}
+
 /// From here on this process dies with the parent that holds the other end of `checkpoint`.
 pub(crate) fn die_with_parent(checkpoint: &Rc<ParentOnlyFd>) -> Result<()> {
     CHECKPOINT.set(Some(Rc::clone(checkpoint)));

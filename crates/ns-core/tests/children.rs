@@ -669,6 +669,16 @@ fn a_network_is_made_aside() -> Answer {
     let (mut child, done) = made(|| Ok(()))?;
     said(done)?;
     ensure!(said(child.fact())?.value == "yes" && said(child.fact())?.value == "no", "lo is up by itself");
+    // The process that makes it holds no end of its parent's, which would hide the parent's death.
+    let (creator, network) = said(NetworkAside::promise())?;
+    let mut child = said(Child::spawn("child", Namespaces::USER, |_| network.enter()))?;
+    let owner = said(NsFile::of(Some(child.pid()), Kind::User))?;
+    let is_open = || nix::sys::stat::fstat(child.messages()).is_ok();
+    said(creator.create(&owner, || {
+        if is_open() { Err(Error::Input("it has the reports of the child".into())) } else { Ok(()) }
+    }))?;
+    ensure!(is_open(), "this process has them no longer");
+    ensure!(said(child.facts())?.is_empty(), "it reports");
     // Whoever waits for a network that there will never be does not wait for ever.
     let (mut child, done) = made(|| Err(Error::Input("broke off".into())))?;
     ensure!(matches!(&done, Err(Error::Input(why)) if why == "broke off"), "{done:?}");

@@ -10,7 +10,7 @@ use super::start_program;
 use crate::error::{Error, Named, Result};
 use crate::namespace::{Namespaces, NsFile, any_socket, has_left, unshare};
 use crate::sys;
-use crate::tether::ParentOnlyFd;
+use crate::tether::{self, ParentOnlyFd};
 
 /// A network namespace in the making. No other kind takes the kernel so long: half a millisecond. It waits here for the
 /// process that is to enter it.
@@ -58,6 +58,8 @@ impl NetworkCreator {
     pub fn create(self, owner: &NsFile, furnish: impl FnOnce() -> Result<()>) -> Result<()> {
         let mut made = Err(Error::Input("the process that creates a network namespace broke off".into()));
         let create = || {
+            // Before it hands anything over: so who enters finds out if the caller is gone.
+            tether::close_copies_but(self.0.as_fd());
             owner.enter(Some(Kind::User))?;
             unshare(Namespaces::NET)?;
             furnish()?;
