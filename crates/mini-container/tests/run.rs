@@ -214,12 +214,7 @@ fn a_late_launcher_forwards_what_is_for_the_command() {
     let rootfs = rootfs("late");
     let script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done";
     let was_late = (0..60).filter(|moment| {
-        let mut child = Command::new(PROGRAM)
-            .args(["run".as_ref(), rootfs.0.as_os_str(), "sh".as_ref(), "-c".as_ref(), script.as_ref()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = start(&rootfs, script);
         let mut said = BufReader::new(child.stdout.take().unwrap());
         let is_ready_within = |milliseconds: u16, said: &BufReader<std::process::ChildStdout>| {
             let mut fds = [PollFd::new(said.get_ref().as_fd(), PollFlags::POLLIN)];
@@ -358,14 +353,19 @@ fn a_command_line_that_makes_no_sense_is_one_line() {
     refused(&run(["/dev/null", "true"]), 125, &["give a directory or an archive"]);
 }
 
-/// Starts a shell command in a container, and waits for its first line.
-fn started(rootfs: &Directory, script: &str) -> (std::process::Child, String) {
-    let mut child = Command::new(PROGRAM)
+/// Starts a shell command in a container.
+fn start(rootfs: &Directory, script: &str) -> std::process::Child {
+    Command::new(PROGRAM)
         .args(["run".as_ref(), rootfs.0.as_os_str(), "sh".as_ref(), "-c".as_ref(), script.as_ref()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// Starts one, and waits for its first line.
+fn started(rootfs: &Directory, script: &str) -> (std::process::Child, String) {
+    let mut child = start(rootfs, script);
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     (child, line.trim_end().into())

@@ -58,6 +58,8 @@ pub(super) fn build_and_run(
     let Built { root: new_root, unpacked, made } = root::build(&source, || me.report("unpacking", true))?;
     if let Some(made) = made {
         me.report(MADE, made)?;
+        // Until the launcher has said so: what the command writes comes after it.
+        me.checkpoint()?;
     }
     if source.is_packed() {
         // The memory that it fills must not count as the command's: only now the launcher moves init to its cgroups.

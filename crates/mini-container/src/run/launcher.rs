@@ -194,7 +194,10 @@ fn wait_until_ready(
                 init.wake()?;
             }
             ("console", Some(number)) => console = Some(Console::take(init, number, terminals)?),
-            (MADE, _) => remark(&format!("no ROOTFS is given: one is made in memory, of {}", fact.value)),
+            (MADE, _) => {
+                remark(&format!("no ROOTFS is given: one is made in memory, of {}", fact.value));
+                init.wake()?;
+            }
             (UNRESOLVED, _) => remark(
                 "--net=out: no name server of the host can be given to the container; to give one: --bind \
                  ./resolv.conf:/etc/resolv.conf:ro",
