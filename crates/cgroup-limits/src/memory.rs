@@ -3,7 +3,6 @@
 //! Only children of this experiment are killed, in cgroups of this experiment, at limits of a few MiB.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -14,7 +13,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use ns_core::cgroup::CgroupRequest::{Controller, ControllerV2};
 use ns_core::cgroup::{Cgroup, InterfaceFile};
 use ns_core::probe::{self, Unmet};
-use ns_core::{Child, ExitStatus, Fact, Message, Named, Namespaces, Signal, Value, mount};
+use ns_core::{Child, Errno, ExitStatus, Fact, Message, Named, Namespaces, Signal, Value, mount};
 use rustix::fs::OFlags;
 
 use crate::cgroups::{create, show_version};
@@ -271,11 +270,15 @@ pub(crate) fn take_in(cgroup: &Cgroup, take: impl Fn() -> ns_core::Result<()>) -
 /// Children inherit oom_score_adj: a negative one protects from the OOM killer, and 1000 chooses the victim. To raise its
 /// own a process needs no privilege. Who may not lower it keeps it, and can be killed as well.
 fn can_be_killed() -> ns_core::Result<()> {
-    let file = "/proc/self/oom_score_adj";
-    match fs::write(file, "0") {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
-        done => done.named(|| format!("echo 0 > {file}")),
+    match set_oom_score_adj("0") {
+        Err(error) if error.errno() == Some(Errno::EACCES) => Ok(()),
+        set => set,
     }
+}
+
+fn set_oom_score_adj(points: &str) -> ns_core::Result<()> {
+    let file = "/proc/self/oom_score_adj";
+    fs::write(file, points).named(|| format!("echo {points} > {file}"))
 }
 
 /// Like [`take_in`], but the process takes one MiB after the other, and may not swap if `swap_forbidden`. After each MiB
@@ -466,12 +469,10 @@ fn take_beside_an_idle_one(adjusted: bool) -> Result<Fact> {
     let cgroup = create(Controller("memory"), "limited")?;
     cgroup.forbid_swap()?;
     cgroup.limit(cgroup.file(InterfaceFile::MEMORY), 32 * MIB)?;
-    let file = "/proc/self/oom_score_adj";
-    let adjust = |points: &str| fs::write(file, points).named(|| format!("echo {points} > {file}"));
     let mut idle = Child::spawn("idle", Namespaces::NONE, |me| {
         can_be_killed()?;
         if adjusted {
-            adjust("1000")?;
+            set_oom_score_adj("1000")?;
         }
         me.checkpoint()?;
         let own = std::hint::black_box(vec![1_u8; 8 * MIB]);

@@ -200,23 +200,20 @@ pub fn become_user(uid: u32) -> Result<()> {
     tether::arm_again()
 }
 
-/// Has the calling thread become user and group 0 of the user namespace that it is in, with no other group unless
-/// setgroups(2) is denied there. The capabilities that a new user namespace gives stay.
-///
-/// Other threads stay as they are. libc's calls would stop each of them for it (nptl(7)).
+/// Becomes user and group 0 of the user namespace that the caller is in, with no other group unless setgroups(2) is denied
+/// there. The capabilities that a new user namespace gives stay.
 ///
 /// # Errors
 /// EINVAL where the user namespace does not map 0.
 pub fn become_root() -> Result<()> {
-    use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-    match set_thread_groups(&[]) {
+    match setgroups(&[]) {
         // Denied by an unprivileged writer of the maps, and then the groups are those of the host, unmapped.
-        Ok(()) | Err(rustix::io::Errno::PERM) => {}
+        Ok(()) | Err(Errno::EPERM) => {}
         Err(errno) => return Err(errno).named(|| "setgroups([])".into()),
     }
-    let (user, group) = (rustix::process::Uid::ROOT, rustix::process::Gid::ROOT);
-    set_thread_res_gid(group, group, group).named(|| "setresgid(0, 0, 0)".into())?;
-    set_thread_res_uid(user, user, user).named(|| "setresuid(0, 0, 0)".into())?;
+    let (user, group) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(group, group, group).named(|| "setresgid(0, 0, 0)".into())?;
+    setresuid(user, user, user).named(|| "setresuid(0, 0, 0)".into())?;
     nix::sys::prctl::set_dumpable(true).named(|| "prctl(PR_SET_DUMPABLE, 1)".into())?;
     tether::arm_again()
 }
