@@ -25,6 +25,7 @@ pub mod pids;
 pub mod probe;
 pub mod process;
 pub mod process_events;
+pub mod resolve;
 pub mod root;
 pub mod sandbox;
 pub mod seccomp;

@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::error::{Named, Result};
+use crate::resolve::openat2;
 use crate::{Kind, files, host};
 
 /// Makes `directory` the root of this process, and of the children that it makes from then on. The working directory
@@ -81,7 +82,7 @@ pub fn read_in(root: BorrowedFd<'_>, path: &Path) -> Result<File> {
 }
 
 fn open_in(root: BorrowedFd<'_>, path: &Path, flags: OFlags, typed: &str) -> Result<File> {
-    rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+    openat2(root, path, flags, ResolveFlags::IN_ROOT)
         .map(File::from)
         .named(|| format!("openat2(root, \"{}\", {typed})", path.display()))
 }

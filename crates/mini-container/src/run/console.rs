@@ -8,8 +8,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::poll::PollFlags;
 use ns_core::mount::Tree;
+use ns_core::resolve::openat2;
 use ns_core::{Child, Error, Named, Reporter, Result};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, fstat, major, openat2};
+use rustix::fs::{FileType, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, fstat, major};
 use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
@@ -27,9 +28,8 @@ const UNIX98_TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
 pub(super) fn make(me: &mut Reporter, dev: BorrowedFd<'_>, pts: BorrowedFd<'_>) -> Result<OwnedFd> {
     // From the descriptor of the new devpts, not by a path: /dev/ptmx or /dev/pts/0 could be links (CVE-2025-52565).
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let master =
-        openat2(pts, "ptmx", flags, Mode::empty(), resolve).named(|| "open(\"/dev/pts/ptmx\")".into())?;
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let master = openat2(pts, "ptmx", flags, resolve).named(|| "open(\"/dev/pts/ptmx\")".into())?;
     unlockpt(&master).named(|| "ioctl(TIOCSPTLCK)".into())?;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let terminal = ioctl_tiocgptpeer(&master, flags).named(|| "ioctl(TIOCGPTPEER)".into())?;

@@ -11,16 +11,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use ns_core::resolve::openat2;
 use ns_core::{Errno, Error, Named, Result};
 use procfs::Current;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, chmodat, chownat,
-    fstatvfs, futimens, linkat, mkdirat, mknodat, openat, openat2, statat, symlinkat, unlinkat,
+    fstatvfs, futimens, linkat, mkdirat, mknodat, openat, statat, symlinkat, unlinkat,
 };
 use tar::{Entry, EntryType};
 
 use super::bytes::Bytes;
-use super::place;
 
 /// Memory that is never filled, since the machine and the command need some too.
 const RESERVE: u64 = 16 << 20;
@@ -204,7 +204,7 @@ impl<'a> Unpacker<'a> {
         let here = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         // Thousands of directories can each be behind links that take the kernel milliseconds to follow.
         self.bytes.report_if_due()?;
-        match place::again(|| openat2(self.root, here, flags, Mode::empty(), resolve)) {
+        match openat2(self.root, here, flags, resolve) {
             Ok(found) => Ok(found),
             Err(rustix::io::Errno::NOENT) if !parent.as_os_str().is_empty() => {
                 let above = self.parent(parent)?;

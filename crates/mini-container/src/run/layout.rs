@@ -6,8 +6,9 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::rc::Rc;
 
+use ns_core::resolve::openat2;
 use ns_core::{Errno, Error, Named, Result};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::fs::{FileType, OFlags, ResolveFlags, fstat};
 
 use super::bytes::Part;
 
@@ -23,9 +24,9 @@ pub(super) fn is_one(directory: &Path) -> bool {
 pub(super) fn part(directory: BorrowedFd<'_>, name: &str) -> Result<Option<Part>> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     // Not blocked by a FIFO.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let refuse = |why: &str| Error::Input(format!("{} {why}", ns_core::printable(name)));
-    let file = match openat2(directory, name, flags, Mode::empty(), resolve) {
+    let file = match openat2(directory, name, flags, resolve) {
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::INVAL) => {
             return Ok(None);
         }

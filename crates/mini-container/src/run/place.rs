@@ -8,14 +8,15 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use ns_core::resolve::openat2;
 use ns_core::{Errno, Error, Named, Result};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat};
 
 /// Finds `name` below `root` without following a symbolic link and without leaving the mount of `root`. `None` if it does
 /// not exist.
 pub(crate) fn find(root: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    match openat2(root, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+    match openat2(root, name, OFlags::PATH, resolve) {
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
         found => {
             found.map(Some).named(|| format!("openat2(\"{name}\", RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS)"))
@@ -85,8 +86,7 @@ pub(super) fn made_file(root: BorrowedFd<'_>, path: &Path) -> rustix::io::Result
 fn look_up(root: BorrowedFd<'_>, path: &Path, more: OFlags) -> rustix::io::Result<OwnedFd> {
     // NO_XDEV, since a mount of this program must not be mounted on: a link from sys to proc would cover it.
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    let flags = OFlags::PATH | OFlags::CLOEXEC | more;
-    again(|| openat2(root, path, flags, Mode::empty(), resolve))
+    openat2(root, path, OFlags::PATH | more, resolve)
 }
 
 /// Opens a file of ROOTFS, from inside the container, for reading. A FIFO does not block this program, and a magic link of
@@ -95,8 +95,7 @@ fn look_up(root: BorrowedFd<'_>, path: &Path, more: OFlags) -> rustix::io::Resul
 /// # Errors
 /// INVAL for what is no regular file; those of openat2(2).
 pub(super) fn regular_file(path: &str) -> rustix::io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = again(|| openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS))?;
+    let file = openat2(CWD, path, OFlags::RDONLY | OFlags::NONBLOCK, ResolveFlags::NO_MAGICLINKS)?;
     match FileType::from_raw_mode(fstat(&file)?.st_mode) {
         FileType::RegularFile => Ok(File::from(file)),
         _ => Err(rustix::io::Errno::INVAL),
@@ -107,8 +106,7 @@ pub(super) fn regular_file(path: &str) -> rustix::io::Result<File> {
 /// other, and then a write to /proc changes another file (CVE-2025-52881).
 pub(crate) fn must_lead_to(root: BorrowedFd<'_>, name: &str, mounted: impl AsFd) -> Result<()> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let found = again(|| openat2(root, name, flags, Mode::empty(), resolve));
+    let found = openat2(root, name, OFlags::PATH, resolve);
     if found.is_ok_and(|found| is_same(found.as_fd(), mounted.as_fd()).unwrap_or(false)) {
         return Ok(());
     }
@@ -119,18 +117,6 @@ pub(super) fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool
     let identity =
         |fd| fstat(fd).map(|stat| (stat.st_dev, stat.st_ino)).named(|| "fstat(a directory)".into());
     Ok(identity(one)? == identity(other)?)
-}
-
-/// Repeats the call on EAGAIN: a concurrent rename kept the kernel from checking whether `..` leaves the root
-/// (openat2(2)).
-pub(super) fn again(mut call: impl FnMut() -> rustix::io::Result<OwnedFd>) -> rustix::io::Result<OwnedFd> {
-    for _ in 0..128 {
-        match call() {
-            Err(rustix::io::Errno::AGAIN) => {}
-            answer => return answer,
-        }
-    }
-    call()
 }
 
 /// Creates the directory `name` in a directory that this program has created, and that nobody else can reach.

@@ -8,10 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, openat, openat2, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, openat, unlinkat};
 
 use super::Version;
 use crate::error::{Error, Named, Result};
+use crate::resolve::openat2;
 
 /// The open directory of a cgroup.
 #[derive(Debug)]
@@ -180,7 +181,7 @@ fn open_beneath(parent: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> rustix::
     }
     let flags = flags | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    match openat2(parent, name, flags, Mode::empty(), resolve) {
+    match openat2(parent, name, flags, resolve) {
         // Seccomp filters that do not know openat2 answer so. For a name of one part, O_NOFOLLOW says nearly the same.
         Err(Errno::NOSYS | Errno::PERM) => openat(parent, name, flags | OFlags::NOFOLLOW, Mode::empty()),
         other => other,
