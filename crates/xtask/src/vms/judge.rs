@@ -143,7 +143,7 @@ impl Judge<'_> {
                 self.tests.skipped += counts.skipped;
                 self.silent.remove(name);
             } else if line.starts_with("FAIL") || line.contains("... FAILED") {
-                self.fail(format!("test {name}: {line}"));
+                self.fail(format!("test {name}: {line}{}", why(line, text)));
             } else if ["it needs nothing: typed", "types it"].iter().any(|why| line.contains(why)) {
                 // Not for this user, or on the host too: nothing that this machine lacks.
             } else if line.starts_with("skip ")
@@ -212,6 +212,19 @@ fn reproach(user: &str, what: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// What a harness says of the test whose failure `line` tells, indented: the first lines below `---- TEST ----` or
+/// `---- TEST stdout ----`. Empty if it says nothing.
+fn why(line: &str, text: &str) -> String {
+    let test = line.trim_start_matches("test ").split(" ... ").next().unwrap_or_default();
+    let head = format!("---- {test} ");
+    let said = text.lines().skip_while(|line| !line.starts_with(&head)).skip(1);
+    said.take_while(|line| !line.starts_with("failures:") && !line.starts_with("---- "))
+        .filter(|line| !line.is_empty())
+        .take(8)
+        .map(|line| format!("\n    {line}"))
+        .collect()
 }
 
 /// How a test program closes: `test result: ok. 3 passed; 0 failed; 1 ignored; …`, or `3 passed, 0 failed, 1 skipped`.
@@ -340,6 +353,18 @@ mod tests {
             (
                 of("root", &plain, &sabotaged, RUNS, &format!("test b ... FAILED\n{TEST}")),
                 "test net: test b ... FAILED",
+            ),
+            (
+                of(
+                    "root",
+                    &plain,
+                    &sabotaged,
+                    RUNS,
+                    &format!(
+                        "test b ... FAILED\n\nfailures:\n\n---- b ----\nno\nlink\n\nfailures:\n    b\n{TEST}"
+                    ),
+                ),
+                "test net: test b ... FAILED\n    no\n    link",
             ),
         ];
         for (judged, failure) in cases {
