@@ -16,7 +16,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use lesson::{Claim, Experiment, Need, Requirement, Row, Step, first, hand, outside, right, wrong};
-use nix::sys::stat::{Mode, umask};
 use ns_core::cgroup::{self, CgroupParent, CgroupRequest, Layout};
 use ns_core::cleanup::{self, Removal, TemporaryDirectory};
 use ns_core::probe::Unmet;
@@ -63,8 +62,6 @@ const CGROUP_MK: Experiment = Experiment {
 };
 
 fn prepare() -> Result<()> {
-    // A umask such as 0777 would deny the owner access to the cgroups that it creates.
-    umask(Mode::from_bits_truncate(0o022));
     cgroup::sweep()?;
     // Without a usable $TMPDIR there is nothing to remove. The step that needs it reports that.
     let _ = cleanup::sweep_directories();

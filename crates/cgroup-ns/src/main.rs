@@ -14,7 +14,6 @@ mod shell;
 
 use anyhow::Result;
 use lesson::{Claim, Experiment, Need, Requirement, Row, Step, first, hand, inside, outside, right, wrong};
-use nix::sys::stat::{Mode, umask};
 use ns_core::cgroup::{self, CgroupParent, CgroupRequest};
 use ns_core::{Child, Fact, Kind, Namespaces, NsFile, Reporter};
 
@@ -56,8 +55,6 @@ const CGROUP_NS: Experiment = Experiment {
 };
 
 fn prepare() -> Result<()> {
-    // A umask such as 0777 would deny the owner access to the cgroups that it creates.
-    umask(Mode::from_bits_truncate(0o022));
     Ok(cgroup::sweep().map(drop)?)
 }
 

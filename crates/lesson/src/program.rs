@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
+use nix::sys::stat::{Mode, umask};
 use ns_core::probe::Unmet;
 use ns_core::{cleanup, host, process, sandbox, signals, uts};
 use transcript::{Event, Kernel, SCHEMA, Sandbox};
@@ -86,6 +87,8 @@ fn perform(experiment: &'static Experiment, settings: &Settings) -> Result<u8> {
     let claims: Vec<Claim> = steps.iter().flat_map(|chosen| &chosen.claims).copied().collect();
     // Some claims are about processes that a signal kills.
     process::leave_no_core();
+    // One such as 0777 would deny the owner access to what the experiment creates.
+    umask(Mode::from_bits_truncate(0o022));
     let origin = origin::of(settings);
     // What a start before has left whose cleanup worker was killed with it. Without a TMPDIR there is nothing.
     let _ = cleanup::sweep_directories();

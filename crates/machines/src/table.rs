@@ -2,6 +2,7 @@
 
 use caps::Capability;
 use nix::sys::resource::Resource;
+use nix::sys::stat::{Mode, umask};
 use ns_core::{Errno, Kind, Namespaces, Result};
 
 use crate::calls::CALLS;
@@ -49,6 +50,10 @@ fn surroundings() -> Vec<Machine> {
             By::Anyone,
             prepare::be_chosen_first,
         ),
+        machine("umask 0777", "umask(0777)", By::Anyone, || {
+            umask(Mode::all());
+            Ok(())
+        }),
         // Its session began outside, and has no ID there.
         machine("PID 1", "unshare(CLONE_NEWPID), mount -t proc", By::Root, prepare::own_mounts).with_pid_1(),
     ]
