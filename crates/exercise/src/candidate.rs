@@ -51,7 +51,7 @@ impl Changes {
             is_kin || (process.has_terminal && process.is_of_our_user())
         };
         let (mut candidates, mut unreadable, mut strangers) = (Vec::new(), Vec::new(), 0);
-        let mut old = BTreeSet::new();
+        let mut kept = BTreeSet::new();
         for process in &all {
             let pid = process.subject.pid;
             if pid == getpid()
@@ -61,8 +61,8 @@ impl Changes {
                 continue;
             }
             let inside = process.inside();
-            if snapshot.had(process) {
-                old.extend(inside.iter().flat_map(|inside| &inside.namespaces));
+            if let Some(inside) = &inside {
+                kept.extend(snapshot.kept(process, &inside.namespaces));
             }
             match snapshot.has_changed(process, inside.as_ref().map(|inside| inside.fingerprint.as_str())) {
                 Some(true) => candidates.extend(inside.map(|inside| (process, inside))),
@@ -93,7 +93,7 @@ impl Changes {
             apart,
             unreadable,
             strangers,
-            old_namespaces: snapshot.remaining(&old),
+            old_namespaces: snapshot.remaining(kept),
         })
     }
 }

@@ -82,7 +82,7 @@ impl Look {
             unreadable: changes.unreadable.iter().map(who).collect(),
             strangers: changes.strangers,
             shown: found,
-            trace: Trace::of(snapshot, &chosen, |subject| {
+            trace: Trace::of(snapshot, &view, &chosen, |subject| {
                 let mut own = asks.iter().filter(|ask| ask.requirement.of == subject);
                 own.all(|ask| chosen.meets(&view, ask))
             }),

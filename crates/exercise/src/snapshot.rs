@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use ns_core::cgroup::{Layout, walk};
 use ns_core::{Kind, NsId, mount, namespace};
 use serde::{Deserialize, Serialize};
+use wake::Subject;
 
 use crate::process::{self, Process};
 
@@ -20,10 +21,19 @@ pub struct Snapshot {
     own: Vec<NsId>,
     /// All namespaces that a process was in that the checker may read.
     namespaces: BTreeSet<NsId>,
-    /// The processes by PID: when each started, and what it was like, as far as it could be read.
-    processes: BTreeMap<i32, (u64, Option<String>)>,
+    /// The processes by PID.
+    processes: BTreeMap<i32, Before>,
     /// The directories of all cgroups.
     cgroups: BTreeSet<PathBuf>,
+}
+
+/// A process when an attempt began, as far as it could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Before {
+    started: u64,
+    fingerprint: Option<String>,
+    /// Its namespaces that are not the checker's.
+    apart: Vec<NsId>,
 }
 
 impl Snapshot {
@@ -38,10 +48,12 @@ impl Snapshot {
         let mut processes = BTreeMap::new();
         for process in process::all()? {
             let inside = process.inside();
-            namespaces.extend(inside.iter().flat_map(|inside| &inside.namespaces));
-            let subject = process.subject;
-            processes
-                .insert(subject.pid.as_raw(), (subject.started, inside.map(|inside| inside.fingerprint)));
+            let within = inside.iter().flat_map(|inside| &inside.namespaces).copied();
+            let apart: Vec<NsId> = within.filter(|id| !own.contains(id)).collect();
+            namespaces.extend(&apart);
+            let Subject { pid, started } = process.subject;
+            let fingerprint = inside.map(|inside| inside.fingerprint);
+            processes.insert(pid.as_raw(), Before { started, fingerprint, apart });
         }
         Ok(Snapshot { boot: boot()?, own, namespaces, processes, cgroups: cgroups() })
     }
@@ -95,35 +107,38 @@ impl Snapshot {
 
     /// Whether a process is another than when the attempt began, or was not there. `None` if that cannot be read.
     pub(crate) fn has_changed(&self, process: &Process, fingerprint: Option<&str>) -> Option<bool> {
-        if !self.had(process) {
-            return fingerprint.map(|_| true);
+        match self.before(process) {
+            Some(before) => Some(before.fingerprint.as_deref()? != fingerprint?),
+            None => fingerprint.map(|_| true),
         }
-        let (_, before) = self.processes.get(&process.subject.pid.as_raw())?;
-        Some(before.as_deref()? != fingerprint?)
     }
 
     /// Whether a process was there when the attempt began.
     pub(crate) fn had(&self, process: &Process) -> bool {
-        let subject = process.subject;
-        self.processes.get(&subject.pid.as_raw()).is_some_and(|(started, _)| *started == subject.started)
+        self.before(process).is_some()
     }
 
-    /// Of the namespaces when the attempt began, those that still exist: one that an `old` process is in, which was
-    /// there then, or that is mounted. Any other number is that of a new namespace, since the kernel uses them again.
-    pub(crate) fn remaining(&self, old: &BTreeSet<NsId>) -> BTreeSet<NsId> {
-        let mounted = mounted(&self.own);
-        let now = old.iter().chain(&mounted).filter(|id| self.namespaces.contains(id));
-        self.own.iter().chain(now).copied().collect()
+    fn before(&self, process: &Process) -> Option<&Before> {
+        let Subject { pid, started } = process.subject;
+        self.processes.get(&pid.as_raw()).filter(|before| before.started == started)
+    }
+
+    /// Of `namespaces`, in which a process is now, those in which it was when the attempt began, but for the checker's.
+    pub(crate) fn kept(&self, process: &Process, namespaces: &[NsId]) -> impl Iterator<Item = NsId> {
+        let before = self.before(process).map_or(&[][..], |before| &before.apart);
+        before.iter().copied().filter(|id| namespaces.contains(id))
+    }
+
+    /// Of the namespaces when the attempt began, those that still exist: the checker's, those that a process has `kept`,
+    /// and those that are mounted. Any other number is that of a new namespace, since the kernel uses them again.
+    pub(crate) fn remaining(&self, kept: BTreeSet<NsId>) -> BTreeSet<NsId> {
+        let mounted = mounted(&self.own).into_iter().filter(|id| self.namespaces.contains(id));
+        kept.into_iter().chain(self.own()).chain(mounted).collect()
     }
 
     /// The namespaces of the checker.
     pub(crate) fn own(&self) -> impl Iterator<Item = NsId> + '_ {
         self.own.iter().copied()
-    }
-
-    /// Whether a namespace's number was in use.
-    pub(crate) fn had_namespace(&self, id: NsId) -> bool {
-        self.namespaces.contains(&id)
     }
 
     /// Whether a cgroup was there when the attempt began, by its directory.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assign::Assignment;
 use crate::snapshot::Snapshot;
+use crate::view::View;
 
 /// What was found to be of the learner's making.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +28,12 @@ pub struct Trace {
 
 impl Trace {
     /// Of the processes that are `chosen`. `is_whole` says of a subject whether all its requirements are met.
-    pub(crate) fn of(snapshot: &Snapshot, chosen: &Assignment<'_>, is_whole: impl Fn(&str) -> bool) -> Trace {
+    pub(crate) fn of(
+        snapshot: &Snapshot,
+        view: &View,
+        chosen: &Assignment<'_>,
+        is_whole: impl Fn(&str) -> bool,
+    ) -> Trace {
         let mut trace = Trace::default();
         let own = Membership::all_of(None).unwrap_or_default();
         for (name, process) in chosen.chosen() {
@@ -37,7 +43,7 @@ impl Trace {
             let elsewhere: Vec<_> = cgroups.into_iter().filter(|it| !own.contains(it)).collect();
             let cgroups = made(snapshot, &elsewhere);
             let namespaces = namespace::of(Some(subject.pid)).unwrap_or_default();
-            let is_apart = !cgroups.is_empty() || namespaces.iter().any(|it| !snapshot.had_namespace(*it));
+            let is_apart = !cgroups.is_empty() || namespaces.iter().any(|it| view.is_new(*it));
             trace.processes.insert(id);
             if is_apart && is_whole(name) {
                 trace.sure.insert(id);

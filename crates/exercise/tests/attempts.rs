@@ -14,8 +14,8 @@ use exercise::{Attempt, Event, Exercise, Learner, Look, State, Store, clear};
 use nix::unistd::{getgid, getpid, getuid};
 use ns_core::idmap::IdMaps;
 use ns_core::{
-    Child, Namespaces, Pid, Reporter, Result, Signal, Spawn, cleanup, host, pids, probe, process, signals,
-    until, uts,
+    Child, Kind, Namespaces, Pid, Reporter, Result, Signal, Spawn, cleanup, host, namespace, pids, probe,
+    process, signals, until, uts,
 };
 use tempfile::TempDir;
 
@@ -34,6 +34,10 @@ const CHECKS: &[Check] = &[
     ("what_is_half_done_is_said", what_is_half_done_is_said),
     ("what_was_there_before_is_no_candidate", what_was_there_before_is_no_candidate),
     ("a_process_that_changes_is_one", a_process_that_changes_is_one),
+    (
+        "a_number_that_is_used_again_is_of_another_namespace",
+        a_number_that_is_used_again_is_of_another_namespace,
+    ),
     ("two_subjects_are_two_processes", two_subjects_are_two_processes),
     ("the_better_process_is_the_subject", the_better_process_is_the_subject),
     ("what_ends_is_met_no_more", what_ends_is_met_no_more),
@@ -265,14 +269,39 @@ fn a_reset_ends_what_matched_and_nothing_else() -> Answer {
     Ok(Passed)
 }
 
-fn a_reset_leaves_what_was_there_before() -> Answer {
-    let host = uts::hostname();
-    let mut old = Spawn::new("old").run(|me| {
+/// A child that goes into a UTS namespace of its own when it is woken.
+fn going() -> Result<Child> {
+    Spawn::new("old").run(|me| {
         me.checkpoint()?;
         ns_core::sandbox::enter(Namespaces::USER | Namespaces::UTS)?;
         me.report("ready", "yes")?;
         me.stay()
-    })?;
+    })
+}
+
+fn a_number_that_is_used_again_is_of_another_namespace() -> Answer {
+    // Others may take the number first.
+    for _ in 0..100 {
+        let mut old = going()?;
+        let ending = called("ending")?;
+        let uts = |child: &Child| namespace::of_kind(Some(child.pid()), Kind::Uts);
+        let number = uts(&ending)?;
+        let mut attempt = begin(&[OWN_UTS])?;
+        drop(ending);
+        old.wake()?;
+        old.fact()?;
+        if uts(&old)? == number {
+            let look = attempt.look()?;
+            assert!(look.is_done(), "{look:?}");
+            return Ok(Passed);
+        }
+    }
+    Ok(Skipped("the kernel uses no number again".into()))
+}
+
+fn a_reset_leaves_what_was_there_before() -> Answer {
+    let host = uts::hostname();
+    let mut old = going()?;
     let mut attempt = begin(&[OWN_UTS])?;
     old.wake()?;
     old.fact()?;
@@ -412,7 +441,7 @@ fn a_later_subject_is_found_among_many() -> Answer {
     let shell = called(&name)?;
     let pidfd = pids::open(shell.pid())?;
     let mut guest = Spawn::new("visitor").run(|me| {
-        ns_core::namespace::enter_all_of(pidfd.as_fd(), Namespaces::USER | Namespaces::UTS)?;
+        namespace::enter_all_of(pidfd.as_fd(), Namespaces::USER | Namespaces::UTS)?;
         me.report("ready", "yes")?;
         me.stay()
     })?;
