@@ -54,15 +54,15 @@ impl Changes {
         let mut kept = BTreeSet::new();
         for process in &all {
             let pid = process.subject.pid;
-            if pid == getpid()
-                || process.name == CHECKER
-                || within.is_some_and(|root| !family.descends(pid, root))
-            {
+            if pid == getpid() || process.name == CHECKER {
                 continue;
             }
             let inside = process.inside();
             if let Some(inside) = &inside {
                 kept.extend(snapshot.kept(process, &inside.namespaces));
+            }
+            if within.is_some_and(|root| !family.descends(pid, root)) {
+                continue;
             }
             match snapshot.has_changed(process, inside.as_ref().map(|inside| inside.fingerprint.as_str())) {
                 Some(true) => candidates.extend(inside.map(|inside| (process, inside))),

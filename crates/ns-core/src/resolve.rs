@@ -8,8 +8,8 @@ use rustix::path::Arg;
 
 /// Opens `path` at `directory` by openat2(2), with O_CLOEXEC and `flags`, within what `resolve` allows. It creates nothing.
 ///
-/// The kernel answers EAGAIN where `path` or a link in it has `..`, and something was renamed or mounted meanwhile, anywhere
-/// on the machine: then it cannot be sure that `..` did not lead out. It is asked again, as openat2(2) proposes.
+/// Where `path` or a link in it has `..`, and something was renamed or mounted meanwhile, anywhere on the machine, the
+/// kernel answers EAGAIN: `..` may have led out. It is asked again, as openat2(2) proposes.
 ///
 /// # Errors
 /// Those of openat2(2). EAGAIN only after 1,000 times, where it is no coincidence.

@@ -6,13 +6,12 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
-use std::time::Instant;
 
 use ns_core::Pid;
 use ns_core::cgroup::{self, Layout};
 use ns_core::cleanup::TemporaryDirectory;
 
-use crate::processes::{SOON, TOKEN, comm, ends_before, processes, role};
+use crate::processes::{TOKEN, comm, ends, processes, role};
 
 /// An owner of cgroups and directories in a process of its own, which the check may kill.
 pub(crate) struct Owner {
@@ -49,11 +48,10 @@ impl Owner {
         processes(&self.token).into_iter().find(|pid| comm(*pid) == "cleanup")
     }
 
-    /// Waits until all its processes are gone, and says what is left after [`SOON`].
+    /// Waits until all its processes are gone, and says what is left then.
     pub(crate) fn leftovers(&self) -> Result<Vec<String>, Box<dyn Error>> {
-        let deadline = Instant::now() + SOON;
         while let Some(pid) = processes(&self.token).pop() {
-            if !ends_before(pid, deadline)? {
+            if !ends(pid)? {
                 break;
             }
         }

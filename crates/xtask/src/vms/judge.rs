@@ -214,17 +214,20 @@ fn reproach(user: &str, what: &str) -> Option<&'static str> {
     }
 }
 
-/// What a harness says of the test whose failure `line` tells, indented: the first lines below `---- TEST ----` or
-/// `---- TEST stdout ----`. Empty if it says nothing.
+/// What a test program says of the test whose failure `line` tells, indented: the last panic before it, or the first lines
+/// below `---- TEST ----` or `---- TEST stdout ----`. Empty if it says nothing.
 fn why(line: &str, text: &str) -> String {
     let test = line.trim_start_matches("test ").split(" ... ").next().unwrap_or_default();
     let head = format!("---- {test} ");
-    let said = text.lines().skip_while(|line| !line.starts_with(&head)).skip(1);
-    said.take_while(|line| !line.starts_with("failures:") && !line.starts_with("---- "))
-        .filter(|line| !line.is_empty())
-        .take(8)
-        .map(|line| format!("\n    {line}"))
-        .collect()
+    let below = text.split('\n').skip_while(|line| !line.starts_with(&head)).skip(1);
+    let below = below.take_while(|line| !line.starts_with("failures:") && !line.starts_with("---- "));
+    let mut said: Vec<&str> = below.filter(|line| !line.is_empty()).take(8).collect();
+    if line.contains("the panic says above") {
+        let above: Vec<&str> = text.split('\n').take_while(|other| *other != line).collect();
+        let panic = above.iter().rposition(|line| line.contains("panicked at")).unwrap_or(above.len());
+        said.extend(above[panic..].iter().take(3));
+    }
+    said.iter().map(|line| format!("\n    {line}")).collect()
 }
 
 /// How a test program closes: `test result: ok. 3 passed; 0 failed; 1 ignored; …`, or `3 passed, 0 failed, 1 skipped`.
@@ -365,6 +368,18 @@ mod tests {
                     ),
                 ),
                 "test net: test b ... FAILED\n    no\n    link",
+            ),
+            (
+                of(
+                    "root",
+                    &plain,
+                    &sabotaged,
+                    RUNS,
+                    &format!(
+                        "panicked at a\nx\ntest a ... ok\npanicked at b\ny\ntest b ... FAILED, as the panic says above\n{TEST}"
+                    ),
+                ),
+                "test net: test b ... FAILED, as the panic says above\n    panicked at b\n    y",
             ),
         ];
         for (judged, failure) in cases {
