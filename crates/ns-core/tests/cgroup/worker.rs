@@ -22,7 +22,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("the_worker_is_never_the_first_of_a_pid_namespace", the_worker_is_never_the_first_of_a_pid_namespace),
     ("a_killed_owner_leaves_nothing", a_killed_owner_leaves_nothing),
     ("a_killed_process_group_leaves_nothing", a_killed_process_group_leaves_nothing),
-    ("fifty_at_once_do_not_meet", fifty_at_once_do_not_meet),
+    ("many_at_once_do_not_meet", many_at_once_do_not_meet),
     ("a_sweep_takes_the_abandoned_and_leaves_the_living", a_sweep_takes_the_abandoned_and_leaves_the_living),
 ];
 
@@ -120,10 +120,15 @@ fn a_killed_process_group_leaves_nothing() -> Answer {
     Ok(Passed)
 }
 
-fn fifty_at_once_do_not_meet() -> Answer {
+fn many_at_once_do_not_meet() -> Answer {
     let _ = any_place!();
+    let since = Instant::now();
+    let first = Owner::start(&["env"], "brief")?.process.wait()?;
+    assert!(first.success(), "{first}");
+    // Fifty, or as many as an emulated machine comes to in a few seconds: each waits for its own for ten at most.
+    let many = 4.0 / since.elapsed().as_secs_f64();
     let mut owners = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..(many as usize).clamp(5, 50) {
         owners.push(Owner::start(&["env"], "brief")?);
     }
     for owner in &mut owners {
