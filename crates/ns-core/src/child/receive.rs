@@ -134,9 +134,11 @@ impl Child {
                 PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN),
             ];
             if !deadline.poll_for(patience, &mut fds, &format!("a message from {}", self.label))? {
-                // A stop makes no descriptor ready, so it is looked for while nothing else happens.
-                if let Some(signal) = self.stopped_by()? {
-                    return Ok(Received::Stopped(signal));
+                // A stop makes no descriptor ready, so it is looked for while nothing else happens. Since the poll(2) it may
+                // have reported, and stopped then.
+                match self.stopped_by()? {
+                    Some(signal) if !self.has_more()? => return Ok(Received::Stopped(signal)),
+                    _ => {}
                 }
                 patience = (patience * 2).min(Duration::from_millis(16));
                 continue;
