@@ -96,7 +96,11 @@ fn a_namespace_that_appears_and_goes_is_told_soon() {
         times.push(began.elapsed());
         drop(shell);
         // Or the number is at once that of another test's, and this is told of that one.
-        ended += usize::from(is_ours(&watch.until(&[&inode, "is gone"])));
+        let line = watch.until(&[&inode, "is gone"]);
+        if is_ours(&line) {
+            assert!(line.contains("was of"), "{line}");
+            ended += 1;
+        }
     }
     assert!(ended > 0, "none of {TIMES} was told to be gone");
     times.sort_unstable();

@@ -329,6 +329,7 @@ mod tests {
         let [plain, sabotaged] = good.each_ref().map(|events| events.each_ref().map(String::as_str));
         let [begin, holds, ended] = plain;
         let broken = ended.replace("null", "\"why\"");
+        let failing = |said: &str| of("root", &plain, &sabotaged, RUNS, &format!("{said}{TEST}"));
         let cases = [
             (of("root", &sabotaged, &sabotaged, RUNS, TEST), "x/c is refuted: control:effect:false,"),
             (of("root", &plain, &plain, RUNS, TEST), "x/c holds without its factor: control:effect:false,"),
@@ -353,31 +354,15 @@ mod tests {
                 of("root", &plain, &sabotaged, RUNS, "test a ... ok\n"),
                 "test net: it came to no end: exit status 0",
             ),
+            (failing("test b ... FAILED\n"), "test net: test b ... FAILED"),
             (
-                of("root", &plain, &sabotaged, RUNS, &format!("test b ... FAILED\n{TEST}")),
-                "test net: test b ... FAILED",
-            ),
-            (
-                of(
-                    "root",
-                    &plain,
-                    &sabotaged,
-                    RUNS,
-                    &format!(
-                        "test b ... FAILED\n\nfailures:\n\n---- b ----\nno\nlink\n\nfailures:\n    b\n{TEST}"
-                    ),
-                ),
+                failing("test b ... FAILED\n\nfailures:\n\n---- b ----\nno\nlink\n\nfailures:\n    b\n"),
                 "test net: test b ... FAILED\n    no\n    link",
             ),
             (
-                of(
-                    "root",
-                    &plain,
-                    &sabotaged,
-                    RUNS,
-                    &format!(
-                        "panicked at a\nx\ntest a ... ok\npanicked at b\ny\ntest b ... FAILED, as the panic says above\n{TEST}"
-                    ),
+                failing(
+                    "panicked at a\nx\ntest a ... ok\n\
+                     panicked at b\ny\ntest b ... FAILED, as the panic says above\n",
                 ),
                 "test net: test b ... FAILED, as the panic says above\n    panicked at b\n    y",
             ),
