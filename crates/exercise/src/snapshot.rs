@@ -19,8 +19,8 @@ pub struct Snapshot {
     boot: String,
     /// The namespaces of the checker.
     own: Vec<NsId>,
-    /// All namespaces that a process was in that the checker may read.
-    namespaces: BTreeSet<NsId>,
+    /// The namespaces that were mounted.
+    mounted: BTreeSet<NsId>,
     /// The processes by PID.
     processes: BTreeMap<i32, Before>,
     /// The directories of all cgroups.
@@ -43,19 +43,17 @@ impl Snapshot {
     /// Where /proc is no procfs.
     pub fn take() -> Result<Snapshot> {
         let own = namespace::of(None)?;
-        let mut namespaces: BTreeSet<NsId> = own.iter().copied().collect();
-        namespaces.extend(mounted(&own));
+        let mounted = mounted(&own).into_iter().collect();
         let mut processes = BTreeMap::new();
         for process in process::all()? {
             let inside = process.inside();
             let within = inside.iter().flat_map(|inside| &inside.namespaces).copied();
-            let apart: Vec<NsId> = within.filter(|id| !own.contains(id)).collect();
-            namespaces.extend(&apart);
+            let apart = within.filter(|id| !own.contains(id)).collect();
             let Subject { pid, started } = process.subject;
             let fingerprint = inside.map(|inside| inside.fingerprint);
             processes.insert(pid.as_raw(), Before { started, fingerprint, apart });
         }
-        Ok(Snapshot { boot: boot()?, own, namespaces, processes, cgroups: cgroups() })
+        Ok(Snapshot { boot: boot()?, own, mounted, processes, cgroups: cgroups() })
     }
 
     /// Reads what [`Snapshot::keep`] wrote.
@@ -132,7 +130,10 @@ impl Snapshot {
     /// Of the namespaces when the attempt began, those that still exist: the checker's, those that a process has `kept`,
     /// and those that are mounted. Any other number is that of a new namespace, since the kernel uses them again.
     pub(crate) fn remaining(&self, kept: BTreeSet<NsId>) -> BTreeSet<NsId> {
-        let mounted = mounted(&self.own).into_iter().filter(|id| self.namespaces.contains(id));
+        let was_there = |id: &NsId| {
+            self.mounted.contains(id) || self.processes.values().any(|before| before.apart.contains(id))
+        };
+        let mounted = mounted(&self.own).into_iter().filter(was_there);
         kept.into_iter().chain(self.own()).chain(mounted).collect()
     }
 
